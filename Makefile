@@ -1,0 +1,33 @@
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: serve test check artifacts requirements
+
+serve: .venv/installed
+	python -m service migrate
+	exec honcho start web
+
+test: .venv/installed-dev
+	pytest
+
+check: .venv/installed-dev
+	ruff format --check .
+	ruff check .
+	mypy
+
+artifacts: .venv/installed
+	python -m serialize recipe titanic -o artifacts
+
+requirements: .venv/installed-dev
+	pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links requirements.in
+	pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links requirements-dev.in
+
+.venv/installed: requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+.venv/installed-dev: requirements-dev.txt .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
