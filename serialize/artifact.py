@@ -1,0 +1,242 @@
+"""The artifact: a folder that holds a fitted pipeline and its manifest. `dump` writes and proves it, `load` verifies
+and reads it; a file is digest-checked before it is unpickled."""
+
+import hashlib
+import io
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+
+from serialize.errors import ArtifactError, DumpError
+from serialize.evaluate import importances, in_sample
+from serialize.frame import as_table, observations
+from serialize.golden import choose, prove_round_trip
+from serialize.learning import Bounds, Declarations, learn
+from serialize.manifest import Manifest
+from serialize.model import Model
+from serialize.pickles import library_versions, modules_of, own_modules, pickled
+from serialize.profile import profile_columns, profile_outputs
+from serialize.signature import Scalar
+from serialize.task import Label, task_of
+
+MANIFEST = "manifest.json"
+PIPELINE = "pipeline.joblib"
+
+_PROVED_ROWS = 100_000
+_FRESH_PROCESS = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from serialize.artifact import load; load(sys.argv[2]).prove()"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A verified artifact in memory. `digest` is the sha256 of its manifest, in hex."""
+
+    manifest: Manifest
+    model: Model
+    digest: str
+
+    @property
+    def version(self) -> str:
+        """The model version: the first 12 hex digits of the digest."""
+        return self.digest[:12]
+
+    def prove(self) -> None:
+        """Raises ArtifactError unless the model answers its golden rows as when it was dumped."""
+        self.manifest.golden.prove(self.model.outputs(self.manifest.golden.observations))
+
+
+def dump(
+    pipeline: Any,
+    X_train: Any,
+    y_train: Any,
+    directory: str | Path,
+    *,
+    name: str | None = None,
+    threshold: float | None = None,
+    positive_class: Label | None = None,
+    bounds: Bounds | None = None,
+    categories: Mapping[str, Sequence[Scalar]] | Iterable[str] | None = None,
+    text: Iterable[str] | None = None,
+    nullable: Iterable[str] | None = None,
+    columns: Sequence[str] | None = None,
+    metrics: Mapping[str, Any] | None = None,
+) -> Artifact:
+    """Write a fitted classifier or regressor as an artifact that the service can serve, and prove it.
+
+    `X_train` (n rows) is what the pipeline was fitted on, as a DataFrame, Series, array of shape (n, k) or (n,), or
+    list; `y_train` the targets, of shape (n,). From all n rows the signature is learned: kinds, nulls, categories.
+    `name` is shown by the service. `threshold` and `positive_class` are for two classes. `bounds` are inclusive
+    limits by numeric column, (low, high) with None for no limit. `categories` closes columns to the values seen, or
+    to those given; `text` opens string columns; `nullable` lists columns that may be null though no row is.
+    `columns` names the columns of an array. `metrics` are held-out figures from `cross_validate`; without them the
+    training rows are scored.
+
+    The artifact is written beside `directory`, read back in a fresh process, its golden rows proven there, and only
+    then put in the place of what `directory` held. Raises DumpError, in a sentence that says what to do, for a
+    model or data that cannot be served; `directory` is then as it was."""
+    target = Path(directory)
+    _refuse_foreign_files(target)
+    task = task_of(pipeline, threshold=threshold, positive_class=positive_class)
+    container, table = as_table(X_train, columns)
+    y = _targets(y_train, len(table))
+    dtype = str(np.asarray(X_train).dtype) if container == "array" else None
+    signature = learn(container, table, dtype, Declarations.of(bounds, categories, text, nullable))
+    model = Model(pipeline, task, signature)
+    manifest = _manifest(name or type(_final(pipeline)).__name__, model, X_train, table, y, metrics)
+    return _write(manifest, pipeline, target)
+
+
+def load(directory: str | Path) -> Artifact:
+    """Read an artifact. Every file is checked against the manifest before the pipeline is unpickled. Raises
+    ArtifactError for a folder that is not exactly what `dump` wrote, or whose pipeline cannot be imported."""
+    folder = Path(directory)
+    if not (folder / MANIFEST).is_file():
+        raise ArtifactError(f"{folder} holds no {MANIFEST}; dump a model there or name another folder in ARTIFACTS.")
+    content = (folder / MANIFEST).read_bytes()
+    manifest = Manifest.from_bytes(content)
+    files = {name: _verified(folder, name, digest) for name, digest in _listed(folder, manifest).items()}
+    pipeline = _unpickled(files[PIPELINE], manifest)
+    return Artifact(manifest, Model(pipeline, manifest.task, manifest.signature), hashlib.sha256(content).hexdigest())
+
+
+def _final(pipeline: Any) -> Any:
+    steps = getattr(pipeline, "steps", None)
+    return steps[-1][1] if steps else pipeline
+
+
+def _refuse_foreign_files(target: Path) -> None:
+    if target.exists() and not target.is_dir():
+        raise DumpError(f"{target} is a file; name a folder for the artifact.")
+    held = {path.name for path in target.iterdir()} if target.is_dir() else set()
+    if held and MANIFEST not in held:
+        raise DumpError(f"{target} holds other files ({min(held)}); name an empty folder or one with an artifact.")
+
+
+def _targets(y_train: Any, rows: int) -> "np.ndarray[Any, Any]":
+    y = np.asarray(y_train)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1:
+        raise DumpError(f"y_train has shape {y.shape}; the service answers one target per observation.")
+    if len(y) != rows:
+        raise DumpError(f"y_train has {len(y)} targets for {rows} rows of X_train.")
+    nulls = int(pd.isna(y).sum())
+    if nulls:
+        raise DumpError(f"y_train has {nulls} nulls; drop those rows and fit again.")
+    return y
+
+
+def _manifest(
+    name: str, model: Model, X: Any, table: pd.DataFrame, y: Any, metrics: Mapping[str, Any] | None
+) -> Manifest:
+    modules = modules_of(model.pipeline)
+    rows = observations(table)
+    outputs = _first_answers(model, X)
+    prove_round_trip(model, X[:_PROVED_ROWS], rows[:_PROVED_ROWS])
+    return Manifest(
+        name=name,
+        task=model.task,
+        signature=model.signature,
+        profile={
+            "columns": profile_columns(model.signature, table),
+            "outputs": profile_outputs(model.task, outputs),
+        },
+        golden=choose(model, table, rows),
+        metrics=metrics if metrics is not None else in_sample(model, y, outputs),
+        importances=importances(model, table, y),
+        libraries=library_versions(modules),
+        modules=tuple(own_modules(modules)),
+    )
+
+
+def _first_answers(model: Model, X: Any) -> Any:
+    try:
+        outputs = model.outputs_of(X)
+    except Exception as error:
+        raise DumpError(
+            f"The pipeline cannot answer X_train ({type(error).__name__}: {error}); pass the very rows, in the form, "
+            "that it was fitted on."
+        ) from error
+    if not np.isfinite(outputs).all():
+        raise DumpError("The pipeline answers NaN or infinity for training rows; JSON cannot carry that.")
+    if model.task.kind == "regression" and len(outputs) != len(X):
+        raise DumpError("The regressor predicts several values for a row; fit one model for each.")
+    return outputs
+
+
+def _write(manifest: Manifest, pipeline: Any, target: Path) -> Artifact:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
+        folder = Path(scratch) / "new"
+        folder.mkdir()
+        content = pickled(pipeline)
+        (folder / PIPELINE).write_bytes(content)
+        listed = {PIPELINE: hashlib.sha256(content).hexdigest()}
+        (folder / MANIFEST).write_bytes(_with_files(manifest, listed).to_bytes())
+        _prove_in_fresh_process(folder)
+        if target.exists():
+            shutil.move(target, Path(scratch) / "old")
+        shutil.move(folder, target)
+    return load(target)
+
+
+def _with_files(manifest: Manifest, files: Mapping[str, str]) -> Manifest:
+    return replace(manifest, files=files)
+
+
+def _prove_in_fresh_process(folder: Path) -> None:
+    """What the service will do at its start, where nothing of this process can help it."""
+    command = [sys.executable, "-c", _FRESH_PROCESS, json.dumps(sys.path), str(folder)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        said = ended.stderr.strip().splitlines()
+        raise DumpError(f"A fresh process cannot read the model back: {said[-1] if said else 'it ended silently'}")
+
+
+def _listed(folder: Path, manifest: Manifest) -> dict[str, str]:
+    listed = dict(manifest.files)
+    odd = [name for name in listed if Path(name).name != name]
+    if odd:
+        raise ArtifactError(f"manifest.json lists {odd[0]!r}, which is not a file of its own folder; dump it again.")
+    if PIPELINE not in listed:
+        raise ArtifactError(f"manifest.json lists no {PIPELINE}; dump the model again.")
+    extra = sorted({path.name for path in folder.iterdir()} - {MANIFEST, *listed})
+    if extra:
+        raise ArtifactError(f"{folder} holds {extra[0]!r}, which its manifest does not list; remove it.")
+    return listed
+
+
+def _verified(folder: Path, name: str, digest: str) -> bytes:
+    path = folder / name
+    if not path.is_file():
+        raise ArtifactError(f"{path} is missing; restore the artifact or dump the model again.")
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ArtifactError(f"{path} is not the file that its manifest lists; restore it or dump the model again.")
+    return content
+
+
+def _unpickled(content: bytes, manifest: Manifest) -> Any:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Trying to unpickle estimator")
+        try:
+            return joblib.load(io.BytesIO(content))
+        except (ImportError, AttributeError) as error:
+            own = ", ".join(f"{module}.py" for module in manifest.modules) or "the libraries of the manifest"
+            raise ArtifactError(
+                f"The pipeline needs a module that cannot be imported here ({error}); put {own} beside app.py, on "
+                "PYTHONPATH or into requirements.txt."
+            ) from error

@@ -1,0 +1,175 @@
+"""How good a model is: scikit-learn's metrics by their scikit-learn names, in cross-validation and on given rows,
+and the permutation importance of each column."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn import metrics as skm
+from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.inspection import permutation_importance
+from sklearn.model_selection import KFold, StratifiedKFold
+
+from serialize.errors import DumpError
+from serialize.frame import observations
+from serialize.model import Model, Outputs
+from serialize.task import Label, Task, task_of
+
+Vector = np.ndarray[Any, Any]
+
+FOLDS = 5
+_IMPORTANCE_ROWS = 1000
+_IMPORTANCE_REPEATS = 5
+
+
+def score(task: Task, truth: Vector, outputs: Outputs) -> dict[str, float]:
+    """The metrics of n outputs, of shape (n, n_classes) or (n, 1), against the true labels or values, of shape
+    (n,): labels as indices into `task.classes`. A metric that these rows do not define (ROC AUC of a single class)
+    is left out."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        match task.kind:
+            case "binary":
+                found = _binary(task, truth == task.positive_index, outputs[:, task.positive_index])
+            case "multiclass":
+                found = _multiclass(task, truth, outputs)
+            case "regression":
+                found = _regression(truth, outputs[:, 0])
+    return {name: float(value) for name, value in found.items() if np.isfinite(value)}
+
+
+def cross_validate(
+    pipeline: Any,
+    X: Any,
+    y: Any,
+    *,
+    threshold: float | None = None,
+    positive_class: Label | None = None,
+    done: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
+    """Metrics of clones of the pipeline on five held-out folds (stratified for a classifier, shuffled): by name the
+    mean and the standard deviation over the folds. `done` is called after each."""
+    y = np.asarray(y)
+    splitter = (StratifiedKFold if is_classifier(pipeline) else KFold)(FOLDS, shuffle=True, random_state=0)
+    by_fold = []
+    for train, test in splitter.split(X, y):
+        fold = clone(pipeline).fit(_take(X, train), y[train])
+        task = task_of(fold, threshold=threshold, positive_class=positive_class)
+        answer = fold.predict if task.kind == "regression" else fold.predict_proba
+        outputs = np.asarray(answer(_take(X, test)), dtype=float).reshape(len(test), -1)
+        by_fold.append(score(task, encode(task, fold, y[test]), outputs))
+        done()
+    names = [name for name in by_fold[0] if all(name in fold_scores for fold_scores in by_fold)]
+    return {
+        "method": f"{FOLDS}-fold cross-validation",
+        "metrics": {name: _spread([fold_scores[name] for fold_scores in by_fold]) for name in names},
+    }
+
+
+def in_sample(model: Model, y: Any, outputs: Outputs) -> dict[str, Any]:
+    """Metrics on the training rows themselves, for a model that came without held-out ones: flattering, and said to
+    be so by its `method`."""
+    found = score(model.task, encode(model.task, model.pipeline, y), outputs)
+    return {"method": "in-sample", "metrics": {name: {"mean": value} for name, value in found.items()}}
+
+
+def importances(model: Model, table: pd.DataFrame, y: Any) -> dict[str, Any]:
+    """How much worse the model scores when one column is shuffled, by column name, as mean and standard deviation
+    over five shuffles of at most 1,000 rows (Breiman 2001; scikit-learn's permutation_importance). The score is ROC
+    AUC (binary), accuracy (multiclass) or R2 (regression)."""
+    metric = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "r2"}[model.task.kind]
+    truth = encode(model.task, model.pipeline, y)
+    sample = np.random.default_rng(0).permutation(len(table))[:_IMPORTANCE_ROWS]
+
+    def scorer(estimator: _FromTable, rows: pd.DataFrame, truth: Vector) -> float:
+        return score(model.task, truth, estimator.outputs(rows)).get(metric, 0.0)
+
+    result = permutation_importance(
+        _FromTable(model),
+        table.iloc[sample].reset_index(drop=True),
+        truth[sample],
+        scoring=scorer,
+        n_repeats=_IMPORTANCE_REPEATS,
+        random_state=0,
+    )
+    columns = zip(table.columns, result.importances_mean, result.importances_std, strict=True)
+    return {
+        "metric": metric,
+        "columns": {str(name): {"mean": float(mean), "std": float(std)} for name, mean, std in columns},
+    }
+
+
+def encode(task: Task, pipeline: Any, y: Any) -> Vector:
+    """The targets, of shape (n,), as `score` takes them: indices into the classes, or numbers."""
+    values = np.asarray(y).reshape(-1)
+    if task.kind == "regression":
+        return values.astype(float)
+    position = {label: i for i, label in enumerate(np.asarray(pipeline.classes_).tolist())}
+    unknown = [label for label in set(values.tolist()) if label not in position]
+    if unknown:
+        raise DumpError(f"y_train holds {unknown[0]!r}, a class that the model was not fitted on.")
+    return np.array([position[label] for label in values.tolist()])
+
+
+class _FromTable(BaseEstimator):  # type: ignore[misc]
+    """The model as an estimator that takes a DataFrame, whatever container its pipeline was fitted on."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def fit(self, X: pd.DataFrame, y: Vector) -> "_FromTable":
+        return self
+
+    def outputs(self, table: pd.DataFrame) -> Outputs:
+        return self.model.outputs(observations(table))
+
+
+def _binary(task: Task, truth: Vector, proba: Vector) -> dict[str, float]:
+    predicted = proba >= task.threshold
+    both = 0 < truth.sum() < len(truth)
+    found = {
+        "accuracy": skm.accuracy_score(truth, predicted),
+        "balanced_accuracy": skm.balanced_accuracy_score(truth, predicted) if both else np.nan,
+        "precision": skm.precision_score(truth, predicted, zero_division=np.nan),
+        "recall": skm.recall_score(truth, predicted, zero_division=np.nan),
+        "f1": skm.f1_score(truth, predicted, zero_division=np.nan),
+        "log_loss": skm.log_loss(truth, proba, labels=[False, True]),
+        "brier_score": skm.brier_score_loss(truth, proba, pos_label=True, labels=[False, True]),
+    }
+    if both:
+        found["roc_auc"] = skm.roc_auc_score(truth, proba)
+        found["average_precision"] = skm.average_precision_score(truth, proba)
+    return found
+
+
+def _multiclass(task: Task, truth: Vector, probas: Vector) -> dict[str, float]:
+    predicted = probas.argmax(axis=1)
+    known = list(range(len(task.classes)))
+    return {
+        "accuracy": skm.accuracy_score(truth, predicted),
+        "balanced_accuracy": skm.recall_score(truth, predicted, average="macro", zero_division=np.nan),
+        "precision_macro": skm.precision_score(truth, predicted, labels=known, average="macro", zero_division=0),
+        "recall_macro": skm.recall_score(truth, predicted, labels=known, average="macro", zero_division=0),
+        "f1_macro": skm.f1_score(truth, predicted, labels=known, average="macro", zero_division=0),
+        "log_loss": skm.log_loss(truth, probas, labels=known),
+    }
+
+
+def _regression(truth: Vector, predicted: Vector) -> dict[str, float]:
+    return {
+        "mean_absolute_error": skm.mean_absolute_error(truth, predicted),
+        "root_mean_squared_error": skm.root_mean_squared_error(truth, predicted),
+        "r2": skm.r2_score(truth, predicted) if len(truth) > 1 else np.nan,
+        "bias": float(np.mean(predicted - truth)),
+    }
+
+
+def _spread(values: list[float]) -> dict[str, float]:
+    return {"mean": float(np.mean(values)), "std": float(np.std(values))}
+
+
+def _take(X: Any, rows: Vector) -> Any:
+    return X.iloc[rows] if hasattr(X, "iloc") else np.asarray(X)[rows]

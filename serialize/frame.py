@@ -1,0 +1,129 @@
+"""Training data to JSON observations, and observations back to the very input that the pipeline was fitted on.
+
+Built by columns with the training dtypes, so that null, an unseen category and an integer mean to the pipeline
+what they meant in the notebook."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from serialize.errors import DumpError
+from serialize.signature import Column, Container, Levels, Scalar, Signature
+
+Row = Mapping[str, Scalar]
+
+
+def as_table(X: Any, columns: Sequence[str] | None = None) -> tuple[Container, pd.DataFrame]:
+    """The training data as a table with named columns, and what container it came in.
+
+    `X` is a DataFrame, a Series, an array of shape (n, k) or (n,), or a list of either; a column of an array is
+    called `columns[i]`, or x0, x1, ... Raises DumpError for a shape or names that no observation could have."""
+    if isinstance(X, pd.DataFrame):
+        return "frame", _checked(X.reset_index(drop=True))
+    if isinstance(X, pd.Series):
+        name = columns[0] if columns else X.name if isinstance(X.name, str) else "x0"
+        return "series", _checked(X.reset_index(drop=True).to_frame(name))
+    if hasattr(X, "tocsr"):
+        raise DumpError("X_train is a sparse matrix; pass the rows as a DataFrame or X_train.toarray().")
+    array = _as_array(X)
+    names = list(columns) if columns is not None else [f"x{i}" for i in range(_width(array))]
+    if len(names) != _width(array):
+        raise DumpError(f"columns names {len(names)} columns, but X_train has {_width(array)}.")
+    parts = [array] if array.ndim == 1 else [array[:, i] for i in range(array.shape[1])]
+    table = pd.concat([_array_column(part) for part in parts], axis=1) if parts else pd.DataFrame()
+    table.columns = pd.Index(names, dtype=object)
+    return "vector" if array.ndim == 1 else "array", _checked(table)
+
+
+def observations(table: pd.DataFrame) -> list[dict[str, Scalar]]:
+    """The rows of a table as JSON observations: Python scalars, every missing value None."""
+    columns = {str(name): scalars(table[name]) for name in table.columns}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def scalars(series: "pd.Series[Any]") -> list[Scalar]:
+    """The values of a column as Python scalars, every missing value None."""
+    missing = series.isna().to_numpy()
+    values = series.astype(object).to_numpy()
+    return [None if gone else _scalar(value) for value, gone in zip(values, missing, strict=True)]
+
+
+def build_input(signature: Signature, rows: Sequence[Row]) -> Any:
+    """What the pipeline's methods take for these n rows, in the container and the dtypes of its training data: a
+    DataFrame of n rows, a Series of n, an array of shape (n, k), or one of shape (n,)."""
+    arrays = [_typed(column, [row[column.name] for row in rows]) for column in signature]
+    match signature.container:
+        case "frame":
+            return pd.DataFrame(dict(zip(signature.names, arrays, strict=True)), copy=False)
+        case "series":
+            return pd.Series(arrays[0], name=signature.names[0])
+        case "vector":
+            return arrays[0]
+        case "array":
+            return np.column_stack(arrays)
+
+
+def _checked(table: pd.DataFrame) -> pd.DataFrame:
+    if not len(table) or not len(table.columns):
+        raise DumpError("X_train is empty; pass the rows that the pipeline was fitted on.")
+    odd = [name for name in table.columns if not isinstance(name, str)]
+    if odd:
+        raise DumpError(f"Column name {odd[0]!r} is not a string; rename it, for JSON keys are strings.")
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise DumpError(f"Two columns are called {twice[0]!r}; rename one of them and fit again.")
+    return table
+
+
+def _as_array(X: Any) -> "np.ndarray[Any, Any]":
+    if isinstance(X, list | tuple) and X and isinstance(X[0], str):
+        return np.array(X, dtype=object)
+    array = np.asarray(X)
+    if array.ndim not in (1, 2):
+        raise DumpError(f"X_train has {array.ndim} dimensions; an observation needs (rows, columns) or (rows,).")
+    return array
+
+
+def _width(array: "np.ndarray[Any, Any]") -> int:
+    return 1 if array.ndim == 1 else int(array.shape[1])
+
+
+def _array_column(values: "np.ndarray[Any, Any]") -> "pd.Series[Any]":
+    kept = object if values.dtype.kind in "OUS" else values.dtype
+    return pd.Series(values.tolist() if kept is object else values, dtype=kept)
+
+
+def _scalar(value: Any) -> Scalar:
+    plain = value.item() if isinstance(value, np.generic) else value
+    return str(plain) if isinstance(plain, str) else plain
+
+
+def _typed(column: Column, values: list[Scalar]) -> Any:
+    """The values of one column with the training dtype and the training null."""
+    dtype: Any = column.dtype
+    if column.levels is not None:
+        return _categorical(column.levels, values)
+    if dtype == "object":
+        return _objects(values, None if column.null == "none" else np.nan)
+    if dtype.startswith("<U"):
+        return np.array(values, dtype=np.str_)
+    if dtype == "str" or dtype not in np.sctypeDict:
+        return pd.array(values, dtype=dtype)
+    if None not in values or dtype.startswith("float"):
+        return np.array(values, dtype=dtype)
+    return _objects(values, np.nan) if dtype == "bool" else np.array(values, dtype=float)
+
+
+def _objects(values: list[Scalar], null: float | None) -> "np.ndarray[Any, Any]":
+    array = np.empty(len(values), dtype=object)
+    array[:] = values if null is None else [null if value is None else value for value in values]
+    return array
+
+
+def _categorical(levels: Levels, values: list[Scalar]) -> Any:
+    unseen = [value for value in dict.fromkeys(values) if value is not None and value not in levels.values]
+    dtype: Any = levels.dtype
+    index = pd.Index([*levels.values, *unseen], dtype=dtype)
+    return pd.Categorical(values, dtype=pd.CategoricalDtype(index, ordered=levels.ordered))

@@ -1,0 +1,144 @@
+"""Golden rows: observations whose answers are written down when a model is dumped and asked for again at every
+start. Every column's null, every category and every extreme is among them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from serialize.errors import ArtifactError, DumpError
+from serialize.frame import scalars
+from serialize.model import Model, Outputs
+from serialize.signature import Column, Scalar
+
+_TOLERANCE = 1e-9
+_SINGLE_PRECISION_TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenRows:
+    """n observations and their outputs, of shape (n, n_classes) or (n, 1). An answer is equal where it differs by
+    no more than `tolerance`, absolute for a probability and relative for a predicted value above 1."""
+
+    observations: tuple[Mapping[str, Scalar], ...]
+    outputs: tuple[tuple[float, ...], ...]
+    tolerance: float
+
+    def prove(self, answers: Outputs) -> None:
+        """Raises ArtifactError unless the answers, of the same shape, are the ones written down."""
+        apart = np.flatnonzero(~_equal(answers, np.array(self.outputs), self.tolerance))
+        if len(apart):
+            first = int(apart[0])
+            raise ArtifactError(
+                f"{len(apart)} of {len(self.outputs)} golden rows are answered otherwise than when the model was "
+                f"dumped (row {first}: {list(answers[first])} for {list(self.outputs[first])}); install the library "
+                "versions of the manifest, or dump the model again with those installed here."
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """The golden rows as JSON."""
+        rows = zip(self.observations, self.outputs, strict=True)
+        return {
+            "tolerance": self.tolerance,
+            "rows": [{"observation": row, "output": list(output)} for row, output in rows],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The golden rows back from `to_json`."""
+        rows = data["rows"]
+        return cls(
+            tuple(row["observation"] for row in rows), tuple(tuple(row["output"]) for row in rows), data["tolerance"]
+        )
+
+
+def choose(model: Model, table: pd.DataFrame, rows: list[dict[str, Scalar]]) -> GoldenRows:
+    """The golden rows of a model among its training rows, given as a table and as observations: one for every
+    fact about a column, and made-up ones where a declared null or category is in no training row. Raises DumpError
+    when the pipeline cannot answer one of those."""
+    chosen = [rows[index] for index in _indices(model, table)] + _made_up(model, table, rows[0])
+    outputs = model.outputs(chosen)
+    tolerance = _SINGLE_PRECISION_TOLERANCE if model.single_precision else _TOLERANCE
+    return GoldenRows(tuple(chosen), tuple(tuple(map(float, row)) for row in outputs), tolerance)
+
+
+def prove_round_trip(model: Model, X: Any, rows: list[dict[str, Scalar]]) -> None:
+    """Raises DumpError unless every training row, sent as a JSON observation, is answered as the pipeline answers
+    the row of `X` itself."""
+    direct, served = model.outputs_of(X), model.outputs(rows)
+    tolerance = _SINGLE_PRECISION_TOLERANCE if model.single_precision else _TOLERANCE
+    apart = np.flatnonzero(~_equal(served, direct, tolerance))
+    if len(apart):
+        raise DumpError(
+            f"{len(apart)} of {len(rows)} training rows are answered otherwise when they come as JSON (the first is "
+            f"row {int(apart[0])}). Either the pipeline answers at random or by the order of rows, or a column mixes "
+            "None and NaN for its nulls: use one of them throughout and fit again."
+        )
+
+
+def _equal(left: Outputs, right: Outputs, tolerance: float) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    if left.shape != right.shape:
+        return np.zeros(len(right), dtype=bool)
+    close: np.ndarray[Any, np.dtype[np.bool_]] = np.abs(left - right) <= tolerance * np.maximum(1.0, np.abs(right))
+    return np.asarray(close.all(axis=1))
+
+
+def _indices(model: Model, table: pd.DataFrame) -> list[int]:
+    """Row numbers that show every fact; a row already chosen serves for all that it shows."""
+    taken = np.zeros(len(table), dtype=bool)
+    taken[0] = True
+    for column in model.signature:
+        for positions in _facts(column, table[column.name]):
+            if len(positions) and not taken[positions].any():
+                taken[positions[0]] = True
+    return [int(index) for index in np.flatnonzero(taken)]
+
+
+def _facts(column: Column, series: "pd.Series[Any]") -> Iterator[np.ndarray[Any, np.dtype[np.intp]]]:
+    """For every fact about a column, the numbers of the rows that show it, in ascending order."""
+    missing = series.isna().to_numpy()
+    yield np.flatnonzero(missing)
+    if missing.all():
+        return
+    if column.kind == "text":
+        lengths = np.array([0 if value is None else len(str(value)) for value in scalars(series)])
+        yield np.flatnonzero(~missing & (lengths == lengths[~missing].min()))
+        yield np.flatnonzero(lengths == lengths.max())
+    elif column.kind in ("category", "boolean"):
+        codes = pd.factorize(series)[0]
+        order = np.argsort(codes, kind="stable")
+        yield from np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
+    else:
+        numbers = series.astype(object).where(~missing, np.nan).to_numpy(dtype=float)
+        yield np.flatnonzero(numbers == np.nanmin(numbers))
+        yield np.flatnonzero(numbers == np.nanmax(numbers))
+
+
+def _made_up(model: Model, table: pd.DataFrame, row: Mapping[str, Scalar]) -> list[dict[str, Scalar]]:
+    """Observations for what may be asked but was in no training row: each nullable column null by itself, all of
+    them null at once, and every category that is only declared."""
+    nullable = [column.name for column in model.signature if column.nullable]
+    made_up = [{**row, name: None} for name in nullable]
+    if len(nullable) > 1:
+        made_up.append({**row, **dict.fromkeys(nullable)})
+    for column in model.signature:
+        seen = set(scalars(table[column.name])) if column.categories else set()
+        made_up += [{**row, column.name: value} for value in column.categories or () if value not in seen]
+    for observation in made_up:
+        _refuse_unanswerable(model, observation, row)
+    return made_up
+
+
+def _refuse_unanswerable(model: Model, observation: Mapping[str, Scalar], row: Mapping[str, Scalar]) -> None:
+    changed = " and ".join(f"{name} {value!r}" for name, value in observation.items() if value != row[name])
+    try:
+        outputs = model.outputs([observation])
+    except Exception as error:
+        raise DumpError(
+            f"The pipeline cannot answer an observation with {changed} ({type(error).__name__}: {error}). Let it "
+            "impute nulls and handle unknown categories, or do not declare them."
+        ) from error
+    if not np.isfinite(outputs).all():
+        raise DumpError(f"The pipeline answers no finite number for an observation with {changed}.")

@@ -1,0 +1,77 @@
+"""The manifest of an artifact: everything about the model but the pipeline itself, as one JSON file.
+
+To change its form, raise FORMAT and dump the shipped artifacts again; an artifact of another format is refused, for
+a half-understood model is worse than none."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from serialize.errors import ArtifactError
+from serialize.golden import GoldenRows
+from serialize.signature import Signature
+from serialize.task import Task
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an artifact says of its model. `files` maps each other file of the artifact to its sha256, `modules`
+    lists the user's own modules that the pipeline needs."""
+
+    name: str
+    task: Task
+    signature: Signature
+    profile: Mapping[str, Any]
+    golden: GoldenRows
+    metrics: Mapping[str, Any]
+    importances: Mapping[str, Any]
+    libraries: Mapping[str, str]
+    modules: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """The content of manifest.json, UTF-8."""
+        data = {
+            "format": FORMAT,
+            "name": self.name,
+            **self.task.to_json(),
+            "signature": self.signature.to_json(),
+            "metrics": self.metrics,
+            "importances": self.importances,
+            "libraries": self.libraries,
+            "modules": list(self.modules),
+            "files": self.files,
+            "profile": self.profile,
+            "golden": self.golden.to_json(),
+        }
+        return (json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """The manifest back from `to_bytes`. Raises ArtifactError where it is not one, or one of another format."""
+        try:
+            data = json.loads(content)
+            if data["format"] != FORMAT:
+                raise ArtifactError(
+                    f"manifest.json has format {data['format']}, and this version reads format {FORMAT}; dump the "
+                    "model again with the version that serves it."
+                )
+            return cls(
+                name=data["name"],
+                task=Task.from_json(data),
+                signature=Signature.from_json(data["signature"]),
+                profile=data["profile"],
+                golden=GoldenRows.from_json(data["golden"]),
+                metrics=data["metrics"],
+                importances=data["importances"],
+                libraries=data["libraries"],
+                modules=tuple(data["modules"]),
+                files=data["files"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, ArtifactError):
+                raise
+            raise ArtifactError("manifest.json is damaged; restore the artifact or dump the model again.") from error

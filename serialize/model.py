@@ -1,0 +1,45 @@
+"""A fitted pipeline together with what is known about its input and output: JSON observations in, numbers out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import joblib
+import numpy as np
+
+from serialize.frame import build_input
+from serialize.signature import Scalar, Signature
+from serialize.task import Task
+
+Outputs = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The pipeline, its task and its signature."""
+
+    pipeline: Any
+    task: Task
+    signature: Signature
+
+    def outputs(self, rows: Sequence[Mapping[str, Scalar]]) -> Outputs:
+        """The pipeline's own answers for n observations: probabilities of shape (n, n_classes) in the order of
+        `task.classes`, or predicted values of shape (n, 1). One thread works on them, whatever `n_jobs` says.
+        Raises what the pipeline raises."""
+        return self.outputs_of(build_input(self.signature, rows))
+
+    def outputs_of(self, X: Any) -> Outputs:
+        """The same for input in the form that the pipeline was fitted on."""
+        with joblib.parallel_config(backend="sequential"):
+            if self.task.kind == "regression":
+                return _matrix(self.pipeline.predict(X)).reshape(-1, 1)
+            return _matrix(self.pipeline.predict_proba(X))
+
+    @property
+    def single_precision(self) -> bool:
+        """Whether the training data was all 32-bit (or narrower) floats, in which pipelines may calculate."""
+        return all(column.dtype in ("float32", "float16") for column in self.signature)
+
+
+def _matrix(answers: Any) -> Outputs:
+    return np.asarray(answers, dtype=np.float64)

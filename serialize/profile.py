@@ -1,0 +1,60 @@
+"""The reference profile: how each column and each output was distributed over the training rows, kept in the
+manifest so that a live log can be compared with it without the training data."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from serialize.frame import scalars
+from serialize.model import Outputs
+from serialize.signature import Column, Scalar, Signature
+from serialize.task import Task
+
+_BINS = 10
+_QUANTILES = np.linspace(0.0, 1.0, 101)
+
+
+def profile_columns(signature: Signature, table: pd.DataFrame) -> dict[str, Any]:
+    """By column name: the number of rows, the share of nulls, and for the rest the distribution of the values
+    (numbers), of the categories (categories and booleans), or of the lengths in characters (text)."""
+    return {column.name: _column(column, table[column.name]) for column in signature}
+
+
+def profile_outputs(task: Task, outputs: Outputs) -> dict[str, Any]:
+    """The distribution of the positive class's probability (binary), of each label's (multiclass, by label), or of
+    the predicted value, from outputs of shape (n, n_classes) or (n, 1)."""
+    if task.kind == "binary":
+        return {"proba": _numbers(outputs[:, task.positive_index])}
+    if task.kind == "multiclass":
+        return {"probas": {str(label): _numbers(outputs[:, i]) for i, label in enumerate(task.classes)}}
+    return {"predicted_value": _numbers(outputs[:, 0])}
+
+
+def _column(column: Column, series: "pd.Series[Any]") -> dict[str, Any]:
+    present = [value for value in scalars(series) if value is not None]
+    basis = {"count": len(series), "null_rate": 1.0 - len(present) / len(series)}
+    if column.kind in ("category", "boolean"):
+        counts: Counter[Scalar] = Counter(present)
+        known = column.categories or (False, True)
+        return {**basis, "counts": [{"value": value, "count": counts[value]} for value in known]}
+    if not present:
+        return basis
+    if column.kind == "text":
+        return {**basis, "lengths": _numbers(np.array([len(str(value)) for value in present], dtype=float))}
+    return {**basis, **_numbers(np.array(present, dtype=float))}
+
+
+def _numbers(values: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
+    """Percentiles, moments, and the counts within at most ten bins of about equal count: bin i holds the values
+    from edges[i] up to but without edges[i + 1], the last one with it."""
+    quantiles = np.quantile(values, _QUANTILES)
+    edges = np.unique(quantiles[:: len(_QUANTILES) // _BINS])
+    counts, _ = np.histogram(values, bins=edges) if len(edges) > 1 else ([len(values)], edges)
+    return {
+        "mean": float(values.mean()),
+        "std": float(values.std()),
+        "quantiles": [float(quantile) for quantile in quantiles],
+        "bins": {"edges": [float(edge) for edge in edges], "counts": [int(count) for count in counts]},
+    }

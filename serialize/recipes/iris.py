@@ -1,0 +1,20 @@
+"""Which of three irises: a multiclass model of Fisher's measurements (1936), which come with scikit-learn."""
+
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from serialize.recipe import Recipe
+
+
+def iris() -> Recipe:
+    """150 flowers, four lengths in centimetres, three species as string labels."""
+    data = load_iris(as_frame=True)
+    return Recipe(
+        name="iris",
+        pipeline=make_pipeline(StandardScaler(), LogisticRegression()),
+        X=data.data,
+        y=data.target.map(dict(enumerate(map(str, data.target_names)))),
+        declared={"bounds": dict.fromkeys(data.data.columns, (0, None))},
+    )

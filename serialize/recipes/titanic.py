@@ -1,0 +1,31 @@
+"""Who survived the Titanic: the model that ships. Binary, with nulls and text."""
+
+from pathlib import Path
+
+import pandas as pd
+from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from serialize.recipe import Recipe
+from serialize.transformers import null_blind_one_hot
+
+DATA = Path(__file__).parents[2] / "data" / "titanic.csv"
+
+
+def titanic() -> Recipe:
+    """1,309 passengers: one-hot sex, port and cabin with a null as no category, mean-imputed numbers, and a logistic
+    regression."""
+    passengers = pd.read_csv(DATA)
+    X, y = passengers.drop(columns="Survived"), passengers["Survived"].astype(bool)
+    strings = ["Sex", "Cabin", "Embarked"]
+    numbers = ["Pclass", "Age", "SibSp", "Parch", "Fare"]
+    columns = make_column_transformer((null_blind_one_hot(X[strings]), strings), (SimpleImputer(), numbers))
+    return Recipe(
+        name="titanic",
+        pipeline=make_pipeline(columns, LogisticRegression(solver="liblinear", random_state=42)),
+        X=X,
+        y=y,
+        declared={"bounds": {"Age": (0, 120), "SibSp": (0, None), "Parch": (0, None), "Fare": (0, None)}},
+    )

@@ -1,0 +1,156 @@
+"""What an observation of the model must look like: one `Column` per feature, learned from all training rows.
+
+The signature is the single source for validation, for the frame that the pipeline is given and for the
+documentation of the API. It holds plain JSON types only."""
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal, Self
+
+Scalar = str | int | float | bool | None
+Kind = Literal["integer", "number", "boolean", "category", "text"]
+Container = Literal["frame", "series", "array", "vector"]
+NullMarker = Literal["nan", "none"]
+
+_INT64 = (-(2**63), 2**63 - 1)
+_FLOAT_MAX = {"float16": 65504.0, "float32": 3.4028234663852886e38}
+_LISTED_CATEGORIES = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """The levels of a pandas `category` column: their values in order, the dtype of the values, and whether they
+    are ordered."""
+
+    values: tuple[Scalar, ...]
+    dtype: str
+    ordered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One feature.
+
+    `dtype` is the training dtype by its pandas or numpy name, `null` the object that stood for a missing value in
+    an object column, `categories` the closed set of a `category` column, `minimum` and `maximum` the declared
+    inclusive bounds, `longest` the length in characters of the longest training string.
+    """
+
+    name: str
+    kind: Kind
+    nullable: bool
+    dtype: str
+    null: NullMarker = "nan"
+    categories: tuple[Scalar, ...] | None = None
+    levels: Levels | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    longest: int | None = None
+
+    @property
+    def max_length(self) -> int:
+        """The most characters that a text value may have: ten times the longest seen, and at least 1,000."""
+        return max(1000, 10 * (self.longest or 0))
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The least and the greatest value that a numeric column takes: what the training dtype holds, and within
+        that the declared bounds."""
+        lowest, highest = _dtype_limits(self.kind, self.dtype)
+        least = lowest if self.minimum is None else max(lowest, self.minimum)
+        greatest = highest if self.maximum is None else min(highest, self.maximum)
+        return least, greatest
+
+    @property
+    def expected(self) -> str:
+        """What a value must be, as a phrase for an error message."""
+        return self._phrase() + (" or null" if self.nullable else "")
+
+    def _phrase(self) -> str:
+        match self.kind:
+            case "boolean":
+                return "true or false"
+            case "text":
+                return f"a string of at most {self.max_length} characters"
+            case "category":
+                return "one of " + _listed(self.categories or ())
+            case "integer":
+                return "an integer" + self._range()
+            case "number":
+                return "a number" + self._range()
+
+    def _range(self) -> str:
+        narrow = self.kind == "integer" and _dtype_limits(self.kind, self.dtype)[1] < _INT64[1]
+        least, greatest = self.limits
+        from_ = least if narrow or self.minimum is not None else None
+        to = greatest if narrow or self.maximum is not None else None
+        if from_ is not None and to is not None:
+            return f" from {from_} to {to}"
+        if from_ is not None:
+            return f" of at least {from_}"
+        return "" if to is None else f" of at most {to}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The column as JSON; what does not apply to its kind is left out."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The column back from `to_json`."""
+        fields = dict(data)
+        if "categories" in fields:
+            fields["categories"] = tuple(fields["categories"])
+        if "levels" in fields:
+            levels = fields["levels"]
+            fields["levels"] = Levels(tuple(levels["values"]), levels["dtype"], levels["ordered"])
+        return cls(**fields)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The columns in training order, and the container that the pipeline was fitted on: a DataFrame (`frame`), a
+    Series, a two-dimensional `array`, or a one-dimensional `vector`."""
+
+    container: Container
+    columns: tuple[Column, ...]
+
+    def __iter__(self) -> Iterator[Column]:
+        return iter(self.columns)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The column names in training order."""
+        return tuple(column.name for column in self.columns)
+
+    def to_json(self) -> dict[str, Any]:
+        """The signature as JSON."""
+        return {"container": self.container, "columns": [column.to_json() for column in self.columns]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The signature back from `to_json`."""
+        return cls(data["container"], tuple(Column.from_json(column) for column in data["columns"]))
+
+
+def _dtype_limits(kind: Kind, dtype: str) -> tuple[float, float]:
+    if kind == "integer":
+        sized = re.match(r"(u?)int(8|16|32)", dtype.lower())
+        if sized is None:
+            return (0, _INT64[1]) if dtype.lower().startswith("uint") else _INT64
+        bits = int(sized[2])
+        return (0, 2**bits - 1) if sized[1] else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    greatest = _FLOAT_MAX.get(dtype.lower().partition("[")[0], sys.float_info.max)
+    return -greatest, greatest
+
+
+def _listed(values: tuple[Scalar, ...]) -> str:
+    shown = ", ".join(_quoted(value) for value in values[:_LISTED_CATEGORIES])
+    more = len(values) - _LISTED_CATEGORIES
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _quoted(value: Scalar) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value)
