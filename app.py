@@ -1,0 +1,17 @@
+"""The application: `gunicorn app:app` serves it, `python app.py` runs the development server."""
+
+import sys
+
+from serialize import ArtifactError
+from service.database import DatabaseError
+from service.factory import create_app
+from service.settings import Settings, SettingsError
+
+try:
+    settings = Settings.from_env()
+    app = create_app(settings)
+except (SettingsError, ArtifactError, DatabaseError) as error:
+    sys.exit(f"The service cannot start. {error}")
+
+if __name__ == "__main__":
+    app.run(settings.host, settings.port, debug="--debug" in sys.argv[1:], threaded=True)

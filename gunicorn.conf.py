@@ -1,0 +1,33 @@
+"""How gunicorn runs the service. gevent's patches come before any other import: what is imported unpatched would
+block the loop."""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import sys  # noqa: E402
+
+from service import logs  # noqa: E402
+from service.settings import Settings, SettingsError, limit_native_threads  # noqa: E402
+
+limit_native_threads()
+try:
+    _settings = Settings.from_env()
+except SettingsError as error:
+    sys.exit(f"The service cannot start. {error}")
+logs.configure(_settings.log_level)
+
+bind = f"{_settings.host}:{_settings.port}"
+workers = _settings.web_concurrency
+worker_class = "gevent"
+worker_connections = 2000
+preload_app = True
+
+graceful_timeout = 25
+timeout = 60
+# Routers keep idle connections for about 90 s; the one who closes first must be they.
+keepalive = 95
+
+loglevel = _settings.log_level
+logger_class = "service.logs.GunicornLogger"
+control_socket_disable = True

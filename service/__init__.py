@@ -1,0 +1,1 @@
+"""The online service: request -> Observation -> Score -> Record -> response."""

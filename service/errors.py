@@ -1,0 +1,105 @@
+"""Everything that can be answered other than 200, as exceptions with a status. No Flask in here: one place at the
+edge turns them into problem+json."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_SHOWN_CHARACTERS = 200
+_NAMED_FAULTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a body: where (a JSON pointer, RFC 6901), what, the offending value, and what was
+    expected in its place."""
+
+    pointer: str
+    detail: str
+    value: Any
+    expected: str
+
+    def within(self, prefix: str) -> "Fault":
+        """The same fault with its pointer below `prefix`."""
+        return Fault(prefix + self.pointer, self.detail, self.value, self.expected)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fault as a member of `errors`."""
+        value = self.value if _is_short(self.value) else shown(self.value)
+        return {"pointer": self.pointer, "detail": self.detail, "value": value, "expected": self.expected}
+
+
+def shown(value: Any) -> str:
+    """A value as it is named in a message: as JSON, cut where it is long."""
+    text = json.dumps(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
+
+
+def pointer(*keys: str | int) -> str:
+    """The JSON pointer (RFC 6901) to a place in a body."""
+    return "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in keys)
+
+
+class ServiceError(Exception):
+    """A request that is answered with `status` and problem+json. `detail` says to the caller what to do, `reason`
+    to the log what happened."""
+
+    status = 500
+    slug = "internal-error"
+    title = "Internal error"
+
+    def __init__(self, detail: str, faults: Sequence[Fault] = ()) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.faults = tuple(faults)
+        self.retry_after: int | None = None
+        self.reason = self.slug
+
+
+class MalformedBody(ServiceError):
+    status, slug, title = 400, "malformed-body", "The body is not JSON"
+
+
+class UnknownObservation(ServiceError):
+    status, slug, title = 404, "unknown-observation", "No prediction has this id"
+
+
+class ObservationConflict(ServiceError):
+    status, slug, title = 409, "observation-conflict", "The id belongs to another observation"
+
+
+class BodyTooLarge(ServiceError):
+    status, slug, title = 413, "body-too-large", "The body is too large"
+
+
+class UnsupportedBody(ServiceError):
+    status, slug, title = 415, "unsupported-body", "The body is not of a type that is taken"
+
+
+class InvalidBody(ServiceError):
+    """A body that is JSON but not what the model's signature asks for; `faults` names every one of its faults."""
+
+    status, slug, title = 422, "invalid-body", "The body does not fit the model"
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        named = "; ".join(fault.detail for fault in faults[:_NAMED_FAULTS])
+        more = len(faults) - _NAMED_FAULTS
+        super().__init__(f"{named}; and {more} more" if more > 0 else named, faults)
+
+
+class Unavailable(ServiceError):
+    status, slug, title = 503, "unavailable", "Not now"
+
+    def __init__(self, detail: str, retry_after: int = 1, reason: str = slug) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+        self.reason = reason
+
+
+def _is_short(value: Any) -> bool:
+    if isinstance(value, float):
+        return value - value == 0.0
+    if isinstance(value, str):
+        return len(value) <= _SHOWN_CHARACTERS
+    return value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 2**64)

@@ -1,0 +1,100 @@
+"""The composition root: the only module that knows all parts, builds each once and hands it to those that use it."""
+
+import logging
+from typing import Any
+
+from flask import Flask
+from peewee import Database
+
+from serialize import Artifact, load
+from service import logs
+from service.api import Api
+from service.batching import Batcher, runner
+from service.database import connect, kind, prepare
+from service.flow import Flow
+from service.label import LabelParser
+from service.observation import ObservationParser
+from service.prediction_log import PredictionLog
+from service.resources import Live, ModelCard, Predict, Ready, Update
+from service.scoring import Scorer
+from service.session import Session
+from service.settings import Settings
+
+_log = logging.getLogger("service")
+
+
+def create_app(settings: Settings) -> Flask:
+    """The service as a WSGI application: the artifact verified and its golden rows proven, the database prepared,
+    and no connection open. Raises ArtifactError, DatabaseError or Peewee's errors where it must not start."""
+    logs.configure(settings.log_level)
+    artifact = load(settings.artifacts)
+    artifact.prove()
+    database = _database(settings)
+    prepare(database)
+    app = Flask("service", static_folder=None)
+    app.config.update(MAX_CONTENT_LENGTH=settings.max_array_bytes, PROVIDE_AUTOMATIC_OPTIONS=False)
+    app.url_map.strict_slashes = False
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    _add_resources(Api(app, artifact.version), settings, artifact, database)
+    logs.event(
+        _log,
+        logging.INFO,
+        "start",
+        name=artifact.manifest.name,
+        version=artifact.version,
+        task=artifact.manifest.task.kind,
+        database=kind(database),
+    )
+    return app
+
+
+def _database(settings: Settings) -> Database:
+    return connect(settings.database_url, require_tls=bool(settings.dyno))
+
+
+def _add_resources(api: Api, settings: Settings, artifact: Artifact, database: Database) -> None:
+    flow = _flow(settings, artifact, Session(database))
+    probe = Session(_database(settings))
+
+    def check_health(waiting: list[None]) -> list[None]:
+        probe.ping()
+        return waiting
+
+    health = _batcher(settings, check_health)
+    bodies = {"flow": flow, "max_body_bytes": settings.max_body_bytes}
+    api.add_resource(Predict, "/predict", resource_class_kwargs=bodies)
+    api.add_resource(Update, "/update", resource_class_kwargs=bodies)
+    api.add_resource(ModelCard, "/model", resource_class_args=(_card(artifact),))
+    api.add_resource(Live, "/livez")
+    api.add_resource(Ready, "/readyz", "/healthz", resource_class_args=(lambda: health.submit(None),))
+
+
+def _flow(settings: Settings, artifact: Artifact, session: Session) -> Flow:
+    task = artifact.manifest.task
+    log = PredictionLog(session, artifact.version, task.threshold, regression=task.kind == "regression")
+    return Flow(
+        ObservationParser(artifact.manifest.signature),
+        LabelParser(task),
+        Scorer(task, artifact.model.outputs),
+        log,
+        lambda process: _batcher(settings, process),
+        settings.max_items,
+    )
+
+
+def _batcher(settings: Settings, process: Any) -> Batcher[Any, Any]:
+    return Batcher(process, runner(), max_pending=settings.max_pending, timeout=settings.request_timeout)
+
+
+def _card(artifact: Artifact) -> dict[str, Any]:
+    """What GET /model answers."""
+    manifest = artifact.manifest
+    return {
+        "name": manifest.name,
+        "version": artifact.version,
+        **manifest.task.to_json(),
+        "signature": manifest.signature.to_json(),
+        "metrics": manifest.metrics,
+        "importances": manifest.importances,
+        "libraries": manifest.libraries,
+    }

@@ -1,0 +1,70 @@
+"""The tables of the log, as Peewee models that belong to no database until one is handed to a query. The tables
+themselves are made and changed by the migrations."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from peewee import BigAutoField, DoubleField, Field, ForeignKeyField, Model, TextField
+
+FIELD_TYPES_SQLITE = {"JSONTEXT": "TEXT", "TIMESTAMPTZ": "TEXT"}
+FIELD_TYPES_POSTGRESQL = {"JSONTEXT": "JSON", "TIMESTAMPTZ": "TIMESTAMPTZ"}
+
+
+class JsonTextField(Field):
+    """JSON kept to the letter: a json column in PostgreSQL, text in SQLite, both queryable as JSON. Its value in
+    Python is the text."""
+
+    field_type = "JSONTEXT"
+
+    def python_value(self, value: Any) -> str | None:
+        return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+class UtcField(Field):
+    """A moment in UTC: timestamptz in PostgreSQL, ISO 8601 text in SQLite."""
+
+    field_type = "TIMESTAMPTZ"
+
+    def db_value(self, value: datetime | None) -> str | None:
+        return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")
+
+    def python_value(self, value: Any) -> datetime | None:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return None if moment is None else moment.astimezone(UTC)
+
+
+class Prediction(Model):
+    """One answered prediction. `observation_id`, `predicted_class` and `true_class` are JSON, so that 0 and "0" are
+    two ids; `threshold` and `model_version` are those that it was made with."""
+
+    id = BigAutoField()
+    observation_id = TextField()
+    observation = JsonTextField()
+    proba = DoubleField(null=True)
+    probas = JsonTextField(null=True)
+    predicted_class = TextField(null=True)
+    predicted_value = DoubleField(null=True)
+    threshold = DoubleField(null=True)
+    true_class = TextField(null=True)
+    true_value = DoubleField(null=True)
+    model_version = TextField(null=True)
+    created_at = UtcField()
+    labelled_at = UtcField(null=True)
+
+    class Meta:
+        table_name = "prediction"
+
+
+class LabelCorrection(Model):
+    """A true class or value that was replaced by a later one."""
+
+    id = BigAutoField()
+    prediction = ForeignKeyField(Prediction, on_delete="CASCADE", backref="corrections")
+    replaced_class = TextField(null=True)
+    replaced_value = DoubleField(null=True)
+    labelled_at = UtcField()
+    replaced_at = UtcField()
+
+    class Meta:
+        table_name = "label_correction"

@@ -1,0 +1,272 @@
+"""The log of predictions: what is answered was committed here first, and one id has one row whoever asks."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from service.errors import Fault, ObservationConflict, ServiceError, Unavailable, UnknownObservation, pointer
+from service.label import TrueLabel
+from service.models import LabelCorrection, Prediction
+from service.observation import Observation, ObservationId, canonical
+from service.record import Record
+from service.scoring import Score
+from service.session import Session
+
+Value = TypeVar("Value")
+
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """An observation with its score, not stored yet."""
+
+    observation: Observation
+    score: Score
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A stored record, and whether it was there before."""
+
+    record: Record
+    replayed: bool
+
+
+class PredictionLog:
+    """Appends predictions and records true labels through one connection, so for one caller at a time.
+
+    A group is what one request brought; it is stored whole or not at all, whatever becomes of the others. The
+    pointers in a group's errors begin with the place in the group."""
+
+    def __init__(
+        self, session: Session, model_version: str, threshold: float | None, *, regression: bool = False
+    ) -> None:
+        self._session = session
+        self._database = session.database
+        self._model_version = model_version
+        self._threshold = threshold
+        self._true = "true_value" if regression else "true_class"
+
+    def commit(
+        self, predictions: Sequence[Sequence[Scored]], labels: Sequence[Sequence[TrueLabel]]
+    ) -> tuple[list[list[Entry] | ServiceError], list[list[Record] | ServiceError]]:
+        """Stores the groups in one transaction and returns after its commit: for each group its entries or records
+        in order, or the error that it is refused with. Raises Unavailable where the database cannot take it now; a
+        repetition with the same ids is always safe."""
+
+        def transaction() -> tuple[list[list[Entry] | ServiceError], list[list[Record] | ServiceError]]:
+            return self.append(predictions), self.record_true_labels(labels)
+
+        return self._session.run(transaction)
+
+    def append(self, groups: Sequence[Sequence[Scored]]) -> list[list[Entry] | ServiceError]:
+        """Within a transaction: inserts each group's predictions, or reads those that are there. An id that is there
+        with another observation is an ObservationConflict for its group."""
+        if not groups:
+            return []
+        now = datetime.now(UTC)
+        outcomes: list[list[Entry] | ServiceError] = [[]] * len(groups)
+        singles = [(i, group[0]) for i, group in enumerate(groups) if len(group) == 1]
+        for i, group in enumerate(groups):
+            if len(group) > 1:
+                outcomes[i] = self._append_whole(group, now)
+        for (i, one), entry in zip(singles, self._insert_or_read([one for _, one in singles], now), strict=True):
+            outcomes[i] = [entry] if entry is not None else _conflict({0: one.observation})
+        return outcomes
+
+    def record_true_labels(self, groups: Sequence[Sequence[TrueLabel]]) -> list[list[Record] | ServiceError]:
+        """Within a transaction: records each group's labels and gives the rows as they are then. A label that
+        replaces another is kept as a correction. An id without a prediction is UnknownObservation for its group."""
+        if not groups:
+            return []
+        rows = self._locked_rows({label.key for group in groups for label in group})
+        now = datetime.now(UTC)
+        changed: dict[int, Any] = {}
+        corrections: list[dict[str, Any]] = []
+        outcomes: list[list[Record] | ServiceError] = []
+        for group in groups:
+            unknown = {i: label for i, label in enumerate(group) if label.key not in rows}
+            if unknown:
+                outcomes.append(_unknown(unknown))
+                continue
+            for label in group:
+                row = rows[label.key]
+                corrections += self._relabel(row, label, now, changed)
+            outcomes.append([_record(rows[label.key]) for label in group])
+        self._write_labels(changed, now)
+        for chunk in _chunks(corrections):
+            LabelCorrection.insert_many(chunk).execute(self._database)
+        return outcomes
+
+    def _append_whole(self, group: Sequence[Scored], now: datetime) -> list[Entry] | ServiceError:
+        with self._database.atomic() as savepoint:
+            entries = self._insert_or_read(group, now)
+            conflicts = {i: group[i].observation for i, entry in enumerate(entries) if entry is None}
+            if conflicts:
+                savepoint.rollback()
+                return _conflict(conflicts)
+        return [entry for entry in entries if entry is not None]
+
+    def _insert_or_read(self, scored: Sequence[Scored], now: datetime) -> list[Entry | None]:
+        """One statement inserts what is new, and the database arbitrates what that is; what was there is read. None
+        stands for an id that belongs to another observation."""
+        new = {one.observation.key: one for one in reversed(scored)}
+        records = self._insert([new[key] for key in sorted(new)], now)
+        fresh = set(records)
+        records.update(self._read(set(new) - fresh))
+        entries: list[Entry | None] = []
+        for one in scored:
+            observation = one.observation
+            record = records[observation.key]
+            if not _is_same(record.text, observation):
+                entries.append(None)
+                continue
+            entries.append(Entry(record, observation.key not in fresh))
+            fresh.discard(observation.key)
+        return entries
+
+    def _insert(self, scored: Sequence[Scored], now: datetime) -> dict[str, Record]:
+        """Inserts rows of distinct ids in the order given, the same for all who insert, so that no two transactions
+        wait for each other; gives the records of those that were not there."""
+        records: dict[str, Record] = {}
+        by_key = {one.observation.key: one for one in scored}
+        for chunk in _chunks(scored):
+            query = (
+                Prediction.insert_many([self._row(one, now) for one in chunk])
+                .on_conflict(conflict_target=[Prediction.observation_id], action="nothing")
+                .returning(Prediction.id, Prediction.observation_id)
+                .tuples()
+            )
+            for id_, key in query.execute(self._database):
+                records[key] = self._fresh_record(id_, by_key[key], now)
+        return records
+
+    def _fresh_record(self, id_: int, one: Scored, now: datetime) -> Record:
+        observation = one.observation
+        return Record(id_, observation.key, observation.text, one.score, self._threshold, self._model_version, now)
+
+    def _row(self, one: Scored, now: datetime) -> dict[str, Any]:
+        score = one.score
+        return {
+            "observation_id": one.observation.key,
+            "observation": one.observation.text,
+            "proba": score.proba,
+            "probas": None if score.probas is None else canonical(score.probas),
+            "predicted_class": None if score.predicted_class is None else canonical(score.predicted_class),
+            "predicted_value": score.predicted_value,
+            "created_at": now,
+            "threshold": self._threshold,
+            "model_version": self._model_version,
+        }
+
+    def _read(self, keys: set[str]) -> dict[str, Record]:
+        records = {row["observation_id"]: _record(row) for row in self._rows(keys)}
+        if len(records) < len(keys):
+            raise Unavailable("A prediction was erased while it was asked for; try again.")
+        return records
+
+    def _rows(self, keys: set[str], *, lock: bool = False) -> Iterator[dict[str, Any]]:
+        for chunk in _chunks(sorted(keys)):
+            query = Prediction.select().where(Prediction.observation_id.in_(chunk)).order_by(Prediction.id)
+            if lock and self._database.for_update:
+                query = query.for_update()
+            yield from query.dicts().execute(self._database)
+
+    def _locked_rows(self, keys: set[str]) -> dict[str, dict[str, Any]]:
+        return {row["observation_id"]: row for row in self._rows(keys, lock=True)}
+
+    def _relabel(
+        self, row: dict[str, Any], label: TrueLabel, now: datetime, changed: dict[int, Any]
+    ) -> list[dict[str, Any]]:
+        """Sets the label in the row; gives the correction that this is, if it is one."""
+        value = label.label if self._true == "true_value" else canonical(label.label)
+        previous = row[self._true]
+        if previous == value:
+            return []
+        replaced = {
+            "prediction": row["id"],
+            "replaced_class": row["true_class"],
+            "replaced_value": row["true_value"],
+            "labelled_at": row["labelled_at"],
+            "replaced_at": now,
+        }
+        row[self._true], row["labelled_at"] = value, now
+        changed[row["id"]] = value
+        return [] if previous is None else [replaced]
+
+    def _write_labels(self, changed: Mapping[int, Any], now: datetime) -> None:
+        by_value: dict[Any, list[int]] = {}
+        for id_, value in changed.items():
+            by_value.setdefault(value, []).append(id_)
+        for value, ids in by_value.items():
+            for chunk in _chunks(ids):
+                Prediction.update({self._true: value, "labelled_at": now}).where(Prediction.id.in_(chunk)).execute(
+                    self._database
+                )
+
+
+def _record(row: Mapping[str, Any]) -> Record:
+    score = Score(
+        predicted_class=_loaded(row["predicted_class"]),
+        proba=row["proba"],
+        probas=_loaded(row["probas"]),
+        predicted_value=row["predicted_value"],
+    )
+    return Record(
+        id=row["id"],
+        key=row["observation_id"],
+        text=row["observation"],
+        score=score,
+        threshold=row["threshold"],
+        model_version=row["model_version"],
+        created_at=row["created_at"],
+        true_label=row["true_value"] if score.predicted_value is not None else _loaded(row["true_class"]),
+        labelled_at=row["labelled_at"],
+    )
+
+
+def _loaded(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
+
+
+def _is_same(text: str, observation: Observation) -> bool:
+    """Whether a stored observation is this one: to the letter, or (stored under another signature) with the same
+    values in another order or form, a missing value being null."""
+    if text == observation.text:
+        return True
+    stored = json.loads(text)
+    if not isinstance(stored, dict):
+        return False
+    present = {name: value for name, value in stored.items() if value is not None}
+    return present == {name: value for name, value in observation.values.items() if value is not None}
+
+
+def _conflict(observations: Mapping[int, Observation]) -> ObservationConflict:
+    """The error for observations whose ids are taken, by their place in the group."""
+    faults = [
+        _id_fault(place, observation.observation_id, "already exists", "an id that is not taken by another observation")
+        for place, observation in observations.items()
+    ]
+    return ObservationConflict("; ".join(fault.detail for fault in faults), faults)
+
+
+def _unknown(labels: Mapping[int, TrueLabel]) -> UnknownObservation:
+    """The error for labels whose ids have no prediction, by their place in the group."""
+    faults = [
+        _id_fault(place, json.loads(label.key), "does not exist", "the id of a prediction")
+        for place, label in labels.items()
+    ]
+    return UnknownObservation("; ".join(fault.detail for fault in faults), faults)
+
+
+def _id_fault(place: int, observation_id: ObservationId, what: str, expected: str) -> Fault:
+    return Fault(pointer(place, "id"), f"Observation ID: {observation_id} {what}", observation_id, expected)
+
+
+def _chunks(items: Iterable[Value]) -> Iterator[list[Value]]:
+    rows = list(items)
+    for start in range(0, len(rows), _CHUNK):
+        yield rows[start : start + _CHUNK]

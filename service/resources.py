@@ -1,0 +1,63 @@
+"""The REST resources: each method translates a request into a call and its result into a response, nothing more."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import Response, g
+from flask_restful import Resource
+
+from service.api import json_body, json_response
+from service.flow import Answer, Flow
+
+
+class Predict(Resource):  # type: ignore[misc]
+    """Scores and stores observations."""
+
+    def __init__(self, flow: Flow, max_body_bytes: int) -> None:
+        self._flow, self._max_body_bytes = flow, max_body_bytes
+
+    def post(self) -> Response:
+        return _respond(self._flow.predict(json_body(self._max_body_bytes)))
+
+
+class Update(Resource):  # type: ignore[misc]
+    """Records true classes."""
+
+    def __init__(self, flow: Flow, max_body_bytes: int) -> None:
+        self._flow, self._max_body_bytes = flow, max_body_bytes
+
+    def post(self) -> Response:
+        return _respond(self._flow.update(json_body(self._max_body_bytes)))
+
+
+class ModelCard(Resource):  # type: ignore[misc]
+    """What is served."""
+
+    def __init__(self, card: Mapping[str, Any]) -> None:
+        self._card = card
+
+    def get(self) -> Mapping[str, Any]:
+        return self._card
+
+
+class Live(Resource):  # type: ignore[misc]
+    """Whether the process is up."""
+
+    def get(self) -> dict[str, str]:
+        return {"status": "up"}
+
+
+class Ready(Resource):  # type: ignore[misc]
+    """Whether the model is verified, which it was before this process listened, and the database takes writes."""
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        self._check = check
+
+    def get(self) -> dict[str, str]:
+        self._check()
+        return {"status": "ready"}
+
+
+def _respond(answer: Answer) -> Response:
+    g.observation_ids = answer.observation_ids
+    return json_response(answer.body, 200, {"Idempotent-Replayed": "true"} if answer.replayed else None)

@@ -1,0 +1,76 @@
+"""One connection to the database: opened when it is needed, replaced when it broke, never shared by two at once."""
+
+import logging
+import sqlite3
+from collections.abc import Callable
+from typing import TypeVar
+
+import psycopg
+from peewee import Database, DatabaseError, InterfaceError, OperationalError, SqliteDatabase
+
+from service.errors import Unavailable
+
+Value = TypeVar("Value")
+
+_UNREACHABLE = (DatabaseError, InterfaceError, sqlite3.Error, psycopg.Error)
+_RETRY_AFTER_SECONDS = 2
+
+_log = logging.getLogger(__name__)
+
+
+class Session:
+    """Runs work in transactions on the one connection of a Peewee database."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def run(self, work: Callable[[], Value]) -> Value:
+        """Does the work in a transaction and returns after its commit.
+
+        A connection that was open before is replaced once if it turns out broken, as after a restart of the server,
+        or if the transaction lost to a deadlock; the work is then done again, so it must be safe to repeat. Raises
+        Unavailable where the database cannot do it now."""
+        reused = not self.database.is_closed()
+        try:
+            return self._attempt(work)
+        except _UNREACHABLE as error:
+            if not reused or isinstance(self.database, SqliteDatabase):
+                raise _unavailable(error) from error
+        try:
+            return self._attempt(work)
+        except _UNREACHABLE as error:
+            raise _unavailable(error) from error
+
+    def ping(self) -> None:
+        """Raises Unavailable unless the database takes writes now. Closes the connection again."""
+        try:
+            self.run(self._require_writable)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Closes the connection, broken or not; the next work opens another."""
+        try:
+            self.database.close()
+        except _UNREACHABLE as error:
+            _log.debug("closing a broken connection: %s", type(error).__name__)
+
+    def _attempt(self, work: Callable[[], Value]) -> Value:
+        try:
+            self.database.connect(reuse_if_open=True)
+            with self.database.atomic():
+                return work()
+        except _UNREACHABLE:
+            self.close()
+            raise
+
+    def _require_writable(self) -> None:
+        if isinstance(self.database, SqliteDatabase):
+            return
+        if self.database.execute_sql("SHOW transaction_read_only").fetchone()[0] == "on":
+            raise OperationalError("the server takes no writes")
+
+
+def _unavailable(error: BaseException) -> Unavailable:
+    reason = type(error.__context__ or error).__name__
+    return Unavailable("The log cannot be written to now; repeat with the same id.", _RETRY_AFTER_SECONDS, reason)
