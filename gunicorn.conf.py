@@ -19,7 +19,7 @@ logs.configure(_settings.log_level)
 
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.web_concurrency
-worker_class = "gevent"
+worker_class = "service.worker.Worker"
 worker_connections = 2000
 preload_app = True
 
@@ -31,3 +31,9 @@ keepalive = 95
 loglevel = _settings.log_level
 logger_class = "service.logs.GunicornLogger"
 control_socket_disable = True
+
+
+def on_starting(server: object) -> None:
+    from service.worker import hold_stop_while_forking  # noqa: PLC0415 - gunicorn loads the worker's module late too
+
+    hold_stop_while_forking()

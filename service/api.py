@@ -13,15 +13,13 @@ from flask_restful import Api as RestfulApi
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from service.errors import BodyTooLarge, ServiceError, UnsupportedBody
+from service.errors import PROBLEM_JSON, BodyTooLarge, ServiceError, UnsupportedBody, problem
 from service.logs import event, frames
 from service.payload import decode
 
 _log = logging.getLogger("service")
 
 _ECHOED_ID = re.compile(r"[\w.:/@+=\-]{1,128}", re.ASCII)
-_PROBLEM = "application/problem+json"
-_PROBLEM_TYPES = "urn:prediction-service:problem:"
 _LISTED_IDS = 5
 
 
@@ -87,20 +85,21 @@ def answer_error(error: Exception) -> Response:
     if isinstance(error, ServiceError):
         g.reason = error.reason
         headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else {}
-        body = _problem(error.status, error.title, error.detail, error.slug)
+        body = problem(error.status, error.title, error.detail, error.slug, g.request_id)
         body |= {"errors": [fault.to_json() for fault in error.faults]} if error.faults else {}
         return _problem_response(body, headers)
     if isinstance(error, HTTPException) and error.code is not None and error.code >= 400:
         title = HTTP_STATUS_CODES.get(error.code, "Error")
         detail = _DETAILS.get(error.code, title + ".")
+        slug = title.lower().replace(" ", "-")
         headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
-        return _problem_response(_problem(error.code, title, detail, title.lower().replace(" ", "-")), headers)
+        return _problem_response(problem(error.code, title, detail, slug, g.request_id), headers)
     event(
         _log, logging.ERROR, "error", exception=type(error).__name__, trace=frames(error.__traceback__),
         request_id=g.request_id,
     )  # fmt: skip
     detail = f"The service failed; its log says why under the request id {g.request_id}."
-    return _problem_response(_problem(500, ServiceError.title, detail, ServiceError.slug), {})
+    return _problem_response(problem(500, ServiceError.title, detail, ServiceError.slug, g.request_id), {})
 
 
 _DETAILS = {
@@ -110,19 +109,8 @@ _DETAILS = {
 }
 
 
-def _problem(status: int, title: str, detail: str, slug: str) -> dict[str, Any]:
-    return {
-        "type": _PROBLEM_TYPES + slug,
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "instance": f"urn:request:{g.request_id}",
-        "error": detail,
-    }
-
-
 def _problem_response(body: dict[str, Any], headers: dict[str, str]) -> Response:
-    response = Response(json.dumps(body, allow_nan=False) + "\n", body["status"], mimetype=_PROBLEM)
+    response = Response(json.dumps(body, allow_nan=False) + "\n", body["status"], mimetype=PROBLEM_JSON)
     response.headers.extend(headers)
     return response
 

@@ -10,6 +10,7 @@ from peewee import Database, PostgresqlDatabase, SqliteDatabase
 from playhouse.migrations import Runner
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import ProgrammingError
+from psycopg.types.string import TextLoader
 
 from service.models import FIELD_TYPES_POSTGRESQL, FIELD_TYPES_SQLITE, Prediction
 
@@ -85,9 +86,16 @@ def _postgresql(url: str, require_tls: bool) -> Database:
     defaults = {**_POSTGRESQL_DEFAULTS, **({"sslmode": "require"} if require_tls else {})}
     parameters = {**defaults, **given}
     name = parameters.pop("dbname", None) or parameters.get("user") or "postgres"
-    return PostgresqlDatabase(
-        name, **parameters, prefer_psycopg3=True, thread_safe=False, field_types=FIELD_TYPES_POSTGRESQL
-    )
+    return _Postgresql(name, **parameters, prefer_psycopg3=True, thread_safe=False, field_types=FIELD_TYPES_POSTGRESQL)
+
+
+class _Postgresql(PostgresqlDatabase):
+    """PostgreSQL whose json columns are read as the text that they hold."""
+
+    def _connect(self) -> Any:
+        connection = super()._connect()  # type: ignore[misc]
+        connection.adapters.register_loader("json", TextLoader)
+        return connection
 
 
 @contextmanager

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+PROBLEM_JSON = "application/problem+json"
+
+_PROBLEM_TYPES = "urn:prediction-service:problem:"
 _SHOWN_CHARACTERS = 200
 _NAMED_FAULTS = 20
 
@@ -97,9 +100,20 @@ class Unavailable(ServiceError):
         self.reason = reason
 
 
+def problem(status: int, title: str, detail: str, slug: str, request_id: str) -> dict[str, Any]:
+    """The members of a problem+json body (RFC 9457), with `error` for clients that read only that."""
+    return {
+        "type": _PROBLEM_TYPES + slug,
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": f"urn:request:{request_id}",
+        "error": detail,
+    }
+
+
 def _is_short(value: Any) -> bool:
-    if isinstance(value, float):
-        return value - value == 0.0
-    if isinstance(value, str):
-        return len(value) <= _SHOWN_CHARACTERS
-    return value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 2**64)
+    try:
+        return len(json.dumps(value, allow_nan=False)) <= _SHOWN_CHARACTERS
+    except ValueError:
+        return False

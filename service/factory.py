@@ -35,7 +35,8 @@ def create_app(settings: Settings) -> Flask:
     app.config.update(MAX_CONTENT_LENGTH=settings.max_array_bytes, PROVIDE_AUTOMATIC_OPTIONS=False)
     app.url_map.strict_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    _add_resources(Api(app, artifact.version), settings, artifact, database)
+    session = app.extensions["session"] = Session(database)
+    _add_resources(Api(app, artifact.version), settings, artifact, session)
     logs.event(
         _log,
         logging.INFO,
@@ -52,8 +53,8 @@ def _database(settings: Settings) -> Database:
     return connect(settings.database_url, require_tls=bool(settings.dyno))
 
 
-def _add_resources(api: Api, settings: Settings, artifact: Artifact, database: Database) -> None:
-    flow = _flow(settings, artifact, Session(database))
+def _add_resources(api: Api, settings: Settings, artifact: Artifact, session: Session) -> None:
+    flow = _flow(settings, artifact, session)
     probe = Session(_database(settings))
 
     def check_health(waiting: list[None]) -> list[None]:

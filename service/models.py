@@ -1,7 +1,6 @@
 """The tables of the log, as Peewee models that belong to no database until one is handed to a query. The tables
 themselves are made and changed by the migrations."""
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,9 +15,6 @@ class JsonTextField(Field):
     Python is the text."""
 
     field_type = "JSONTEXT"
-
-    def python_value(self, value: Any) -> str | None:
-        return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 class UtcField(Field):
