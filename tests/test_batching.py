@@ -1,0 +1,170 @@
+"""The batcher by itself, with plain functions: no answer crosses, no caller waits for ever, the lead is never lost."""
+
+import random
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from service.batching import Batcher, directly
+from service.errors import Unavailable
+
+
+def batcher(
+    process: Callable[[list[int]], list[int | Exception]], max_pending: int = 10_000, timeout: float = 30.0
+) -> Batcher[int, int]:
+    return Batcher(process, directly, max_pending=max_pending, timeout=timeout)
+
+
+def doubled(items: list[int]) -> list[int | Exception]:
+    return [2 * item for item in items]
+
+
+class Gate:
+    """A process function whose first batch waits until it is let through."""
+
+    def __init__(self) -> None:
+        self.entered, self.open = threading.Event(), threading.Event()
+        self.batches: list[list[int]] = []
+
+    def __call__(self, items: list[int]) -> list[int | Exception]:
+        self.batches.append(items)
+        self.entered.set()
+        assert self.open.wait(10)
+        return doubled(items)
+
+
+def test_a_single_caller_is_served_at_once() -> None:
+    assert batcher(doubled).submit(21) == 42
+
+
+def test_a_thousand_callers_each_get_their_own_answer() -> None:
+    serving = batcher(doubled)
+    items = [random.randrange(10**9) for _ in range(1000)]
+
+    with ThreadPoolExecutor(100) as pool:
+        answers = list(pool.map(serving.submit, items))
+
+    assert answers == [2 * item for item in items]
+
+
+def test_those_who_wait_together_are_processed_together() -> None:
+    gate = Gate()
+    serving = batcher(gate)
+
+    with ThreadPoolExecutor(10) as pool:
+        first = pool.submit(serving.submit, 0)
+        assert gate.entered.wait(10)
+        others = [pool.submit(serving.submit, item) for item in range(1, 10)]
+        while len(serving._waiting) < 9:
+            pass
+        gate.open.set()
+
+        assert first.result(10) == 0
+        assert sorted(other.result(10) for other in others) == [2 * item for item in range(1, 10)]
+    assert [len(batch) for batch in gate.batches] == [1, 9]
+
+
+def test_process_never_runs_twice_at_once() -> None:
+    running = threading.Lock()
+
+    def exclusive(items: list[int]) -> list[int | Exception]:
+        assert running.acquire(blocking=False)
+        try:
+            return doubled(items)
+        finally:
+            running.release()
+
+    serving = batcher(exclusive)
+    with ThreadPoolExecutor(50) as pool:
+        assert list(pool.map(serving.submit, range(2000))) == [2 * item for item in range(2000)]
+
+
+def test_an_outcome_that_is_an_exception_reaches_its_own_caller_only() -> None:
+    def picky(items: list[int]) -> list[int | Exception]:
+        return [ValueError(str(item)) if item % 3 == 0 else item for item in items]
+
+    serving = batcher(picky)
+
+    def ask(item: int) -> int | str:
+        try:
+            return serving.submit(item)
+        except ValueError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(ask, range(300)))
+
+    assert answers == [str(item) if item % 3 == 0 else item for item in range(300)]
+
+
+def test_a_process_that_raises_for_a_batch_fails_only_for_those_who_cause_it() -> None:
+    gate = Gate()
+
+    def fragile(items: list[int]) -> list[int | Exception]:
+        gate(items)
+        if 5 in items:
+            raise ValueError("five")
+        return doubled(items)
+
+    serving = batcher(fragile)
+    with ThreadPoolExecutor(10) as pool:
+        pool.submit(serving.submit, 0)
+        assert gate.entered.wait(10)
+        futures = {item: pool.submit(serving.submit, item) for item in range(1, 9)}
+        while len(serving._waiting) < 8:
+            pass
+        gate.open.set()
+
+        with pytest.raises(ValueError, match="five"):
+            futures.pop(5).result(10)
+        assert {item: future.result(10) for item, future in futures.items()} == {item: 2 * item for item in futures}
+
+
+def test_past_the_limit_callers_are_turned_away_at_once() -> None:
+    gate = Gate()
+    serving = batcher(gate, max_pending=2)
+
+    with ThreadPoolExecutor(3) as pool:
+        futures = [pool.submit(serving.submit, 0)]
+        assert gate.entered.wait(10)
+        futures += [pool.submit(serving.submit, item) for item in (1, 2)]
+        while len(serving._waiting) < 2:
+            pass
+        with pytest.raises(Unavailable) as refused:
+            serving.submit(3)
+        gate.open.set()
+        answers = [future.result(10) for future in futures]
+
+    assert refused.value.retry_after
+    assert answers == [0, 2, 4]
+
+
+def test_a_caller_who_waited_too_long_is_turned_away_and_its_item_taken_back() -> None:
+    gate = Gate()
+    serving = batcher(gate, timeout=0.05)
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(serving.submit, 0)
+        assert gate.entered.wait(10)
+        with pytest.raises(Unavailable):
+            serving.submit(1)
+        gate.open.set()
+        assert first.result(10) == 0
+
+    assert gate.batches == [[0]]
+    assert serving.submit(2) == 4
+
+
+def test_a_leader_that_is_interrupted_passes_the_lead_on() -> None:
+    def interrupted(items: list[int]) -> list[int | Exception]:
+        if 0 in items:
+            raise KeyboardInterrupt
+        return doubled(items)
+
+    serving = batcher(interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        serving.submit(0)
+
+    assert serving.submit(1) == 2

@@ -1,0 +1,92 @@
+"""A connection that breaks is replaced, and what could not be done is said to be so."""
+
+import sqlite3
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from service.database import connect, prepare
+from service.errors import Unavailable
+from service.session import Session
+
+
+def count(session: Session) -> int:
+    number: int = session.run(lambda: session.database.execute_sql("SELECT count(*) FROM prediction").fetchone()[0])
+    return number
+
+
+def test_a_connection_that_the_server_cut_is_replaced(postgresql_url: str) -> None:
+    prepare(connect(postgresql_url))
+    session = Session(connect(postgresql_url))
+    count(session)
+    with psycopg.connect(postgresql_url, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                      " AND datname = current_database()")  # fmt: skip
+
+    assert count(session) == 0
+    session.close()
+
+
+def test_a_server_that_is_not_there_is_unavailable() -> None:
+    session = Session(connect("postgres://localhost:1/nothing"))
+
+    with pytest.raises(Unavailable) as refused:
+        count(session)
+
+    assert refused.value.retry_after
+
+
+def test_a_file_that_another_process_holds_is_unavailable_until_it_is_let_go(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/predictions.db"
+    prepare(connect(url))
+    database = connect(url)
+    session = Session(database)
+    count(session)
+    database.pragma("busy_timeout", 10)
+    holder = sqlite3.connect(tmp_path / "predictions.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(Unavailable):
+        count(session)
+    holder.execute("ROLLBACK")
+
+    assert count(session) == 0
+    holder.close()
+    session.close()
+
+
+def test_a_read_only_server_is_not_ready(postgresql_url: str) -> None:
+    prepare(connect(postgresql_url))
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        name = connection.info.dbname
+        connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
+
+    with pytest.raises(Unavailable):
+        Session(connect(postgresql_url)).ping()
+
+
+def test_a_ping_leaves_no_connection_open(database_url: str) -> None:
+    prepare(connect(database_url))
+    session = Session(connect(database_url))
+
+    session.ping()
+
+    assert session.database.is_closed()
+
+
+def test_work_that_fails_leaves_no_trace(database_url: str) -> None:
+    prepare(connect(database_url))
+    session = Session(connect(database_url))
+
+    def half() -> None:
+        session.database.execute_sql(
+            "INSERT INTO prediction (observation_id, observation, created_at) VALUES ('1', '{}', '2026-01-01')"
+        )
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        session.run(half)
+
+    assert count(session) == 0
+    session.close()
