@@ -14,4 +14,4 @@ except (SettingsError, ArtifactError, DatabaseError) as error:
     sys.exit(f"The service cannot start. {error}")
 
 if __name__ == "__main__":
-    app.run(settings.host, settings.port, debug="--debug" in sys.argv[1:], threaded=True)
+    app.run(settings.host, settings.port, use_reloader="--debug" in sys.argv[1:], use_debugger=False, threaded=True)

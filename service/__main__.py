@@ -1,7 +1,6 @@
 """The command line of the service: `python -m service migrate`."""
 
 import click
-import peewee
 
 from service.database import DatabaseError, connect, kind, prepare
 from service.settings import Settings, SettingsError
@@ -19,7 +18,7 @@ def migrate() -> None:
         settings = Settings.from_env()
         database = connect(settings.database_url, require_tls=bool(settings.dyno))
         applied = prepare(database)
-    except (SettingsError, DatabaseError, peewee.PeeweeException) as error:
+    except (SettingsError, DatabaseError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"The {kind(database)} database is up to date; {len(applied)} migrations ran now.")
 

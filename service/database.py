@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from peewee import Database, PostgresqlDatabase, SqliteDatabase
+from peewee import Database, PeeweeException, PostgresqlDatabase, SqliteDatabase
 from playhouse.migrations import Runner
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import ProgrammingError
@@ -52,13 +52,16 @@ def kind(database: Database) -> str:
 def prepare(database: Database) -> list[str]:
     """Create what is missing and migrate what is old, once however many processes ask at the same time; returns the
     names of the migrations that ran. Nothing is ever dropped. The connection is closed again: none may cross a
-    fork. Raises DatabaseError where the log would not be safe, and Peewee's errors."""
-    with _alone(database), database.connection_context():
-        if isinstance(database, SqliteDatabase):
-            database.pragma("journal_mode", "wal")
-        with _only_session(database):
-            applied: list[str] = Runner(database, str(MIGRATIONS)).up()
-        _require_unique_ids(database)
+    fork. Raises DatabaseError where the database cannot be reached or the log would not be safe in it."""
+    try:
+        with _alone(database), database.connection_context():
+            if isinstance(database, SqliteDatabase):
+                database.pragma("journal_mode", "wal")
+            with _only_session(database):
+                applied: list[str] = Runner(database, str(MIGRATIONS)).up()
+            _require_unique_ids(database)
+    except (PeeweeException, OSError) as error:
+        raise DatabaseError(f"The database of DATABASE_URL cannot be prepared: {error}") from error
     return applied
 
 

@@ -25,7 +25,7 @@ _log = logging.getLogger("service")
 
 def create_app(settings: Settings) -> Flask:
     """The service as a WSGI application: the artifact verified and its golden rows proven, the database prepared,
-    and no connection open. Raises ArtifactError, DatabaseError or Peewee's errors where it must not start."""
+    and no connection open. Raises ArtifactError or DatabaseError where it must not start."""
     logs.configure(settings.log_level)
     artifact = load(settings.artifacts)
     artifact.prove()

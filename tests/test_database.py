@@ -98,6 +98,23 @@ def test_both_forms_of_a_postgresql_url_connect(postgresql_url: str, scheme: str
     assert prepare(database)
 
 
+def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "predictions.db"
+    file.write_bytes(b"not a database at all, " * 100)
+
+    with pytest.raises(DatabaseError, match="not a database"):
+        prepare(connect(f"sqlite:///{file}"))
+
+    assert file.read_bytes() == b"not a database at all, " * 100
+
+
+def test_a_server_that_is_not_there_is_said_to_be_so_without_the_password() -> None:
+    with pytest.raises(DatabaseError, match="cannot be prepared") as refused:
+        prepare(connect("postgres://user:SECRET@127.0.0.1:1/name"))
+
+    assert "SECRET" not in str(refused.value)
+
+
 def test_quoted_passwords_and_options_of_the_url_are_kept() -> None:
     database = connect("postgres://us%40er:p%2Fa%20s@example.org:6000/name?sslmode=verify-full", require_tls=True)
 
