@@ -13,6 +13,7 @@ from service.observation import Observation, ObservationId, canonical
 from service.record import Record
 from service.scoring import Score
 from service.session import Session
+from service.statements import InsertPredictions, moment, row
 
 Value = TypeVar("Value")
 
@@ -46,6 +47,7 @@ class PredictionLog:
     ) -> None:
         self._session = session
         self._database = session.database
+        self._insert_rows = InsertPredictions(session.database)
         self._model_version = model_version
         self._threshold = threshold
         self._true = "true_value" if regression else "true_class"
@@ -93,8 +95,7 @@ class PredictionLog:
                 outcomes.append(_unknown(unknown))
                 continue
             for label in group:
-                row = rows[label.key]
-                corrections += self._relabel(row, label, now, changed)
+                corrections += self._relabel(rows[label.key], label, now, changed)
             outcomes.append([_record(rows[label.key]) for label in group])
         self._write_labels(changed, now)
         for chunk in _chunks(corrections):
@@ -131,39 +132,20 @@ class PredictionLog:
     def _insert(self, scored: Sequence[Scored], now: datetime) -> dict[str, Record]:
         """Inserts rows of distinct ids in the order given, the same for all who insert, so that no two transactions
         wait for each other; gives the records of those that were not there."""
-        records: dict[str, Record] = {}
+        created_at = moment(now)
+        rows = [
+            row(one.observation.key, one.observation.text, one.score, self._threshold, self._model_version, created_at)
+            for one in scored
+        ]
         by_key = {one.observation.key: one for one in scored}
-        for chunk in _chunks(scored):
-            query = (
-                Prediction.insert_many([self._row(one, now) for one in chunk])
-                .on_conflict(conflict_target=[Prediction.observation_id], action="nothing")
-                .returning(Prediction.id, Prediction.observation_id)
-                .tuples()
-            )
-            for id_, key in query.execute(self._database):
-                records[key] = self._fresh_record(id_, by_key[key], now)
-        return records
+        return {key: self._fresh_record(id_, by_key[key], now) for id_, key in self._insert_rows(rows)}
 
     def _fresh_record(self, id_: int, one: Scored, now: datetime) -> Record:
         observation = one.observation
         return Record(id_, observation.key, observation.text, one.score, self._threshold, self._model_version, now)
 
-    def _row(self, one: Scored, now: datetime) -> dict[str, Any]:
-        score = one.score
-        return {
-            "observation_id": one.observation.key,
-            "observation": one.observation.text,
-            "proba": score.proba,
-            "probas": None if score.probas is None else canonical(score.probas),
-            "predicted_class": None if score.predicted_class is None else canonical(score.predicted_class),
-            "predicted_value": score.predicted_value,
-            "created_at": now,
-            "threshold": self._threshold,
-            "model_version": self._model_version,
-        }
-
     def _read(self, keys: set[str]) -> dict[str, Record]:
-        records = {row["observation_id"]: _record(row) for row in self._rows(keys)}
+        records = {found["observation_id"]: _record(found) for found in self._rows(keys)}
         if len(records) < len(keys):
             raise Unavailable("A prediction was erased while it was asked for; try again.")
         return records
@@ -176,7 +158,7 @@ class PredictionLog:
             yield from query.dicts().execute(self._database)
 
     def _locked_rows(self, keys: set[str]) -> dict[str, dict[str, Any]]:
-        return {row["observation_id"]: row for row in self._rows(keys, lock=True)}
+        return {found["observation_id"]: found for found in self._rows(keys, lock=True)}
 
     def _relabel(
         self, row: dict[str, Any], label: TrueLabel, now: datetime, changed: dict[int, Any]
