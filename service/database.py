@@ -1,6 +1,5 @@
 """The database by its URL: how it is connected to, and how its schema is brought up to date."""
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from psycopg.errors import ProgrammingError
 from psycopg.types.string import TextLoader
 
 from service.models import FIELD_TYPES_POSTGRESQL, FIELD_TYPES_SQLITE, Prediction
+from service.turn import Turn
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -107,11 +107,12 @@ def _alone(database: Database) -> Iterator[None]:
     if not isinstance(database, SqliteDatabase):
         yield
         return
-    path = Path(database.database)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(f"{path}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    turn = Turn(database.database)
+    try:
+        with turn:
+            yield
+    finally:
+        turn.close()
 
 
 @contextmanager

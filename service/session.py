@@ -3,12 +3,14 @@
 import logging
 import sqlite3
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TypeVar
 
 import psycopg
 from peewee import Database, DatabaseError, InterfaceError, OperationalError, SqliteDatabase
 
 from service.errors import Unavailable
+from service.turn import Turn
 
 Value = TypeVar("Value")
 
@@ -23,6 +25,7 @@ class Session:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._turn = Turn(database.database) if isinstance(database, SqliteDatabase) else None
 
     def run(self, work: Callable[[], Value]) -> Value:
         """Does the work in a transaction and returns after its commit.
@@ -54,11 +57,13 @@ class Session:
             self.database.close()
         except _UNREACHABLE as error:
             _log.debug("closing a broken connection: %s", type(error).__name__)
+        if self._turn is not None:
+            self._turn.close()
 
     def _attempt(self, work: Callable[[], Value]) -> Value:
         try:
             self.database.connect(reuse_if_open=True)
-            with self.database.atomic():
+            with self._turn or nullcontext(), self.database.atomic():
                 return work()
         except _UNREACHABLE:
             self.close()
