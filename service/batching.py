@@ -76,12 +76,12 @@ class Batcher(Generic[Item, Result]):
     def _lead(self) -> None:
         with self._lock:
             batch, self._waiting = list(self._waiting), deque()
+        outcomes: list[Result | Exception] = []
         try:
-            outcomes = self._run(lambda: self._outcomes([call.item for call in batch]))
-        except BaseException as error:
-            outcomes = [error if isinstance(error, Exception) else _interrupted()] * len(batch)
-            raise
+            self._run(lambda: outcomes.extend(self._outcomes([call.item for call in batch])))
         finally:
+            # A leader that is killed meanwhile still hands over what the batch came to.
+            outcomes.extend([_interrupted()] * (len(batch) - len(outcomes)))
             for call, outcome in zip(batch, outcomes, strict=True):
                 call.finish(outcome)
             with self._lock:

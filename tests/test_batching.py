@@ -1,20 +1,27 @@
-"""The batcher by itself, with plain functions: no answer crosses, no caller waits for ever, the lead is never lost."""
+"""The batcher by itself, with plain functions: no answer crosses, no caller waits for ever, the lead is never lost.
+
+The tests here hold for threads; the last one runs all of them again, and some more, with greenlets."""
 
 import random
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from gevent import monkey
 
-from service.batching import Batcher, directly
+from service.batching import Batcher, runner
 from service.errors import Unavailable
+from tests.passengers import PROJECT
 
 
 def batcher(
     process: Callable[[list[int]], list[int | Exception]], max_pending: int = 10_000, timeout: float = 30.0
 ) -> Batcher[int, int]:
-    return Batcher(process, directly, max_pending=max_pending, timeout=timeout)
+    return Batcher(process, runner(), max_pending=max_pending, timeout=timeout)
 
 
 def doubled(items: list[int]) -> list[int | Exception]:
@@ -22,17 +29,24 @@ def doubled(items: list[int]) -> list[int | Exception]:
 
 
 class Gate:
-    """A process function whose first batch waits until it is let through."""
+    """A process function whose batches wait until it is opened."""
 
     def __init__(self) -> None:
-        self.entered, self.open = threading.Event(), threading.Event()
+        self.is_open = False
         self.batches: list[list[int]] = []
 
     def __call__(self, items: list[int]) -> list[int | Exception]:
         self.batches.append(items)
-        self.entered.set()
-        assert self.open.wait(10)
+        until(lambda: self.is_open)
         return doubled(items)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Waits, for ten seconds at most, until a condition holds; other threads and greenlets go on meanwhile."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 def test_a_single_caller_is_served_at_once() -> None:
@@ -55,11 +69,10 @@ def test_those_who_wait_together_are_processed_together() -> None:
 
     with ThreadPoolExecutor(10) as pool:
         first = pool.submit(serving.submit, 0)
-        assert gate.entered.wait(10)
+        until(lambda: bool(gate.batches))
         others = [pool.submit(serving.submit, item) for item in range(1, 10)]
-        while len(serving._waiting) < 9:
-            pass
-        gate.open.set()
+        until(lambda: len(serving._waiting) == 9)
+        gate.is_open = True
 
         assert first.result(10) == 0
         assert sorted(other.result(10) for other in others) == [2 * item for item in range(1, 10)]
@@ -111,11 +124,10 @@ def test_a_process_that_raises_for_a_batch_fails_only_for_those_who_cause_it() -
     serving = batcher(fragile)
     with ThreadPoolExecutor(10) as pool:
         pool.submit(serving.submit, 0)
-        assert gate.entered.wait(10)
+        until(lambda: bool(gate.batches))
         futures = {item: pool.submit(serving.submit, item) for item in range(1, 9)}
-        while len(serving._waiting) < 8:
-            pass
-        gate.open.set()
+        until(lambda: len(serving._waiting) == 8)
+        gate.is_open = True
 
         with pytest.raises(ValueError, match="five"):
             futures.pop(5).result(10)
@@ -128,13 +140,12 @@ def test_past_the_limit_callers_are_turned_away_at_once() -> None:
 
     with ThreadPoolExecutor(3) as pool:
         futures = [pool.submit(serving.submit, 0)]
-        assert gate.entered.wait(10)
+        until(lambda: bool(gate.batches))
         futures += [pool.submit(serving.submit, item) for item in (1, 2)]
-        while len(serving._waiting) < 2:
-            pass
+        until(lambda: len(serving._waiting) == 2)
         with pytest.raises(Unavailable) as refused:
             serving.submit(3)
-        gate.open.set()
+        gate.is_open = True
         answers = [future.result(10) for future in futures]
 
     assert refused.value.retry_after
@@ -147,14 +158,30 @@ def test_a_caller_who_waited_too_long_is_turned_away_and_its_item_taken_back() -
 
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(serving.submit, 0)
-        assert gate.entered.wait(10)
+        until(lambda: bool(gate.batches))
         with pytest.raises(Unavailable):
             serving.submit(1)
-        gate.open.set()
+        gate.is_open = True
         assert first.result(10) == 0
 
     assert gate.batches == [[0]]
     assert serving.submit(2) == 4
+
+
+def test_a_slow_process_serves_all_who_came_meanwhile_in_few_batches() -> None:
+    batches: list[int] = []
+
+    def slow(items: list[int]) -> list[int | Exception]:
+        batches.append(len(items))
+        time.sleep(0.05)
+        return doubled(items)
+
+    serving = batcher(slow)
+    with ThreadPoolExecutor(100) as pool:
+        answers = list(pool.map(serving.submit, range(100)))
+
+    assert answers == [2 * item for item in range(100)]
+    assert len(batches) < 20
 
 
 def test_a_leader_that_is_interrupted_passes_the_lead_on() -> None:
@@ -168,3 +195,20 @@ def test_a_leader_that_is_interrupted_passes_the_lead_on() -> None:
         serving.submit(0)
 
     assert serving.submit(1) == 2
+
+
+def test_all_of_this_holds_for_greenlets_too() -> None:
+    if monkey.is_module_patched("threading"):
+        return
+    patched = "from gevent import monkey; monkey.patch_all(); import pytest, sys; sys.exit(pytest.main(sys.argv[1:]))"
+    tests = ["tests/test_batching.py", "tests/greenlets.py"]
+
+    ended = subprocess.run(
+        [sys.executable, "-c", patched, "-p", "no:cacheprovider", *tests],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 0, ended.stdout

@@ -64,7 +64,7 @@ scaled = make_pipeline(SimpleImputer(), StandardScaler())
 pipeline = make_pipeline(scaled, CalibratedClassifierCV(SVC(), ensemble=False)).fit(X, y)
 """,
     "a custom transformer from the user's own module": """
-from own_steps import FamilySize
+from family import FamilySize
 X, options = table[numbers], {"nullable": ["Pclass"]}
 pipeline = make_pipeline(FamilySize(), SimpleImputer(), LogisticRegression(max_iter=1000)).fit(X, y)
 """,
@@ -83,7 +83,7 @@ pipeline = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression()
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_pipeline_answers_over_http_as_in_the_users_script(name: str, tmp_path: Path) -> None:
-    (tmp_path / "own_steps.py").write_text((PROJECT / "tests" / "own_steps.py").read_text())
+    (tmp_path / "family.py").write_text((PROJECT / "tests" / "family.py").read_text())
     (tmp_path / "passengers.csv").write_text((PROJECT / "data" / "titanic.csv").read_text())
     (tmp_path / "script.py").write_text(HEAD + MODELS[name] + TAIL)
     path = environment(PYTHONPATH=str(PROJECT))

@@ -1,0 +1,95 @@
+"""What the batcher promises to greenlets beyond what it promises to threads. Run by test_batching in a process that
+gevent has patched."""
+
+import time
+
+import gevent
+import pytest
+from gevent import monkey
+
+from service.batching import Batcher, in_hub_threadpool
+from service.errors import Unavailable
+from tests.test_batching import Gate, doubled, until
+
+
+def batcher(gate: Gate) -> Batcher[int, int]:
+    return Batcher(gate, in_hub_threadpool, max_pending=100, timeout=30.0)
+
+
+def test_the_loop_goes_on_while_a_batch_is_processed() -> None:
+    def blocking(items: list[int]) -> list[int | Exception]:
+        monkey.get_original("time", "sleep")(0.2)
+        return doubled(items)
+
+    serving: Batcher[int, int] = Batcher(blocking, in_hub_threadpool, max_pending=100, timeout=30.0)
+    caller = gevent.spawn(serving.submit, 1)
+    ticks = 0
+    while not caller.ready():
+        time.sleep(0.01)
+        ticks += 1
+
+    assert caller.get() == 2
+    assert ticks > 5
+
+
+def test_a_leader_that_is_killed_waits_for_its_batch_and_serves_its_followers() -> None:
+    gate = Gate()
+    serving = batcher(gate)
+    leader = gevent.spawn(serving.submit, 0)
+    until(lambda: bool(gate.batches))
+    follower = gevent.spawn(serving.submit, 1)
+    until(lambda: len(serving._waiting) == 1)
+
+    leader.kill(block=False)
+    gevent.sleep(0.05)
+    assert len(gate.batches) == 1
+    gate.is_open = True
+
+    assert follower.get(timeout=10) == 2
+    assert isinstance(leader.get(timeout=10), gevent.GreenletExit)
+    assert serving.submit(2) == 4
+
+
+def test_a_follower_that_is_killed_takes_its_item_back() -> None:
+    gate = Gate()
+    serving = batcher(gate)
+    leader = gevent.spawn(serving.submit, 0)
+    until(lambda: bool(gate.batches))
+    follower = gevent.spawn(serving.submit, 1)
+    until(lambda: len(serving._waiting) == 1)
+
+    follower.kill()
+    gate.is_open = True
+
+    assert leader.get(timeout=10) == 0
+    assert gate.batches == [[0]]
+    assert serving.submit(2) == 4
+
+
+def test_an_heir_that_is_killed_before_it_leads_passes_the_lead_on() -> None:
+    gate = Gate()
+    serving = batcher(gate)
+    leader = gevent.spawn(serving.submit, 0)
+    until(lambda: bool(gate.batches))
+    heir, last = gevent.spawn(serving.submit, 1), gevent.spawn(serving.submit, 2)
+    until(lambda: len(serving._waiting) == 2)
+    gate.is_open = True
+    leader.rawlink(lambda _: heir.kill(block=False))
+
+    assert leader.get(timeout=10) == 0
+    assert last.get(timeout=10) == 4
+    assert serving.submit(3) == 6
+
+
+def test_a_caller_that_waits_too_long_does_not_hold_up_the_others() -> None:
+    gate = Gate()
+    serving: Batcher[int, int] = Batcher(gate, in_hub_threadpool, max_pending=100, timeout=0.05)
+    leader = gevent.spawn(serving.submit, 0)
+    until(lambda: bool(gate.batches))
+
+    with pytest.raises(Unavailable):
+        serving.submit(1)
+    gate.is_open = True
+
+    assert leader.get(timeout=10) == 0
+    assert serving.submit(2) == 4
