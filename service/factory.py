@@ -15,6 +15,7 @@ from service.flow import Flow
 from service.label import LabelParser
 from service.observation import ObservationParser
 from service.prediction_log import PredictionLog
+from service.request_line import RequestLine
 from service.resources import Live, ModelCard, Predict, Ready, Update
 from service.scoring import Scorer
 from service.session import Session
@@ -36,7 +37,8 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.strict_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
     session = app.extensions["session"] = Session(database)
-    _add_resources(Api(app, artifact.version), settings, artifact, session)
+    _add_resources(Api(app), settings, artifact, session)
+    app.wsgi_app = RequestLine(app.wsgi_app, artifact.version)  # type: ignore[method-assign]
     logs.event(
         _log,
         logging.INFO,

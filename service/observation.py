@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NotRequired, Required
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import to_json
 from typing_extensions import TypedDict
 
 from serialize.signature import Column, Scalar, Signature
@@ -95,7 +96,7 @@ def parse_id(value: Any) -> str:
         value = int(value)
     if isinstance(value, bool) or not (_is_id_integer(value) or _is_id_string(value)):
         raise InvalidBody([Fault("/id", f"id: expected {_ID_EXPECTED}; got {shown(value)}", value, _ID_EXPECTED)])
-    return canonical(value)
+    return str(value) if isinstance(value, int) else canonical(value)
 
 
 def members_of(payload: Any, names: tuple[str, ...]) -> tuple[dict[str, Any], list[Fault]]:
@@ -128,10 +129,7 @@ def collect(faults: list[Fault], parse: Any, value: Any) -> Any:
 
 def canonical(value: Any) -> str:
     """A value as canonical JSON: no spaces, characters as they are."""
-    return _encoder.encode(value)
-
-
-_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return to_json(value).decode()
 
 
 def _is_id_integer(value: Any) -> bool:

@@ -142,7 +142,8 @@ class PredictionLog:
 
     def _fresh_record(self, id_: int, one: Scored, now: datetime) -> Record:
         observation = one.observation
-        return Record(id_, observation.key, observation.text, one.score, self._threshold, self._model_version, now)
+        stamp = (self._threshold, self._model_version, now)
+        return Record(id_, observation.observation_id, observation.text, one.score, *stamp)
 
     def _read(self, keys: set[str]) -> dict[str, Record]:
         records = {found["observation_id"]: _record(found) for found in self._rows(keys)}
@@ -199,7 +200,7 @@ def _record(row: Mapping[str, Any]) -> Record:
     )
     return Record(
         id=row["id"],
-        key=row["observation_id"],
+        observation_id=json.loads(row["observation_id"]),
         text=row["observation"],
         score=score,
         threshold=row["threshold"],

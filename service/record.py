@@ -11,11 +11,11 @@ from service.scoring import Score
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row of the log: its own `id`, the caller's id as canonical JSON (`key`), the observation as JSON `text`,
-    the score, the true label or value once it is known, and when both came (UTC)."""
+    """One row of the log: its own `id`, the caller's `observation_id`, the observation as canonical JSON `text`, the
+    score, the true label or value once it is known, and when both came (UTC)."""
 
     id: int
-    key: str
+    observation_id: int | str
     text: str
     score: Score
     threshold: float | None
@@ -27,7 +27,7 @@ class Record:
     def answer(self) -> dict[str, Any]:
         """The record as /predict answers it."""
         score = self.score
-        head = {"id": self.id, "observation_id": json.loads(self.key)}
+        head = {"id": self.id, "observation_id": self.observation_id}
         if score.predicted_value is not None:
             return {**head, "predicted_value": score.predicted_value, "true_value": self.true_label}
         body = {**head, "predicted_class": score.predicted_class, "proba": score.proba, "true_class": self.true_label}

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flask import Response, g
+from flask import Response, request
 from flask_restful import Resource
 
 from service.api import json_body, json_response
 from service.flow import Answer, Flow
+from service.request_line import Note
 
 
 class Predict(Resource):  # type: ignore[misc]
@@ -59,5 +60,5 @@ class Ready(Resource):  # type: ignore[misc]
 
 
 def _respond(answer: Answer) -> Response:
-    g.observation_ids = answer.observation_ids
+    Note.of(request.environ).observation_ids = answer.observation_ids
     return json_response(answer.body, 200, {"Idempotent-Replayed": "true"} if answer.replayed else None)
