@@ -8,7 +8,9 @@ import logging
 import re
 import sys
 import traceback
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
@@ -45,16 +47,16 @@ class KeyValueFormatter(logging.Formatter):
     """`time=... level=... event=... key=value ...`; for a record that is no event, `logger=... message=...`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        pairs: dict[str, Any] = {"time": moment.replace("+00:00", "Z"), "level": record.levelname.lower()}
-        fields = getattr(record, "fields", None)
+        fields: Mapping[str, Any] | None = getattr(record, "fields", None)
         if fields is None:
-            pairs |= {"event": "log", "logger": record.name, "message": record.getMessage()}
+            name, fields = "log", {"logger": record.name, "message": record.getMessage()}
         else:
-            pairs |= {"event": record.getMessage(), **fields}
+            name = record.msg
+        pairs = [f"time={_moment(record)} level={record.levelname.lower()} event={name}"]
+        pairs += [f"{key}={_value(value)}" for key, value in fields.items() if value is not None]
         if record.exc_info and record.exc_info[0] is not None:
-            pairs |= {"exception": record.exc_info[0].__name__, "trace": frames(record.exc_info[2])}
-        return " ".join(f"{key}={_value(value)}" for key, value in pairs.items() if value is not None)
+            pairs.append(f"exception={record.exc_info[0].__name__} trace={_value(frames(record.exc_info[2]))}")
+        return " ".join(pairs)
 
 
 class GunicornLogger(Logger):  # type: ignore[misc]
@@ -73,8 +75,18 @@ class GunicornLogger(Logger):  # type: ignore[misc]
         """Nothing: the service writes the request line."""
 
 
+@lru_cache(maxsize=2)
+def _second(moment: int) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _moment(record: logging.LogRecord) -> str:
+    return f"{_second(int(record.created))}.{int(record.msecs):03d}Z"
+
+
 def _value(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.2f}"
-    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-    return text if _PLAIN.fullmatch(text) else json.dumps(text)
+    if isinstance(value, str):
+        return value if _PLAIN.fullmatch(value) else json.dumps(value)
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:.2f}" if isinstance(value, float) else _value(json.dumps(value, separators=(",", ":")))
