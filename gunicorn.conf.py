@@ -8,9 +8,9 @@ monkey.patch_all()
 import sys  # noqa: E402
 
 from service import logs  # noqa: E402
-from service.settings import Settings, SettingsError, limit_native_threads  # noqa: E402
+from service.settings import Settings, SettingsError, set_native_defaults  # noqa: E402
 
-limit_native_threads()
+set_native_defaults()
 try:
     _settings = Settings.from_env()
 except SettingsError as error:

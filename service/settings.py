@@ -60,12 +60,16 @@ class Settings:
             )
 
 
-def limit_native_threads() -> None:
-    """Gives OpenMP and BLAS one thread a process, unless the environment says otherwise: the workers share the cores
-    among themselves, and a parallel region run before a fork would hang the children. To be called before numpy is
-    imported."""
+def set_native_defaults() -> None:
+    """Sets, unless the environment does, how native libraries behave in a worker. To be called before numpy and
+    psycopg are imported.
+
+    OpenMP and BLAS get one thread a process: the workers share the cores among themselves, and a parallel region run
+    before a fork would hang the children. psycopg waits in C, for it waits in a thread of its own; under gevent's
+    patches it would by default start an event loop there."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    os.environ.setdefault("PSYCOPG_WAIT_FUNC", "wait_c")
 
 
 class _Reader:
