@@ -6,7 +6,7 @@ from typing import Any
 
 from serialize.task import Label, Task
 from service.errors import Fault, InvalidBody, pointer, shown
-from service.observation import collect, members_of, parse_id
+from service.observation import collect, key_of, members_of, parse_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,13 @@ class LabelParser:
         """`{"id": ..., "true_class": ...}`, or with `true_value` for a regression, as a TrueLabel. Raises
         InvalidBody with every fault there is."""
         members, faults = members_of(payload, ("id", self.name))
-        key = collect(faults, parse_id, members["id"]) if "id" in members else None
+        id_ = collect(faults, parse_id, members["id"]) if "id" in members else None
         label = self._label(members.get(self.name))
         if label is None and self.name in members:
             faults.append(self._fault(members[self.name]))
-        if key is None or label is None or faults:
+        if id_ is None or label is None or faults:
             raise InvalidBody(faults)
-        return TrueLabel(key, label)
+        return TrueLabel(key_of(id_), label)
 
     def _label(self, value: Any) -> Label | None:
         if self._task.kind == "regression":

@@ -1,6 +1,5 @@
 """An observation, parsed once at the edge: a JSON payload in, a typed `Observation` out, or all of its faults."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,11 +40,11 @@ class ObservationParser:
     def parse(self, payload: Any) -> Observation:
         """`{"id": ..., "observation": {...}}` as an Observation. Raises InvalidBody with every fault there is."""
         members, faults = members_of(payload, ("id", "observation"))
-        key = collect(faults, parse_id, members["id"]) if "id" in members else None
+        id_ = collect(faults, parse_id, members["id"]) if "id" in members else None
         values = collect(faults, self._values, members["observation"]) if "observation" in members else None
-        if key is None or values is None or faults:
+        if id_ is None or values is None or faults:
             raise InvalidBody(faults)
-        return Observation(json.loads(key), key, values, canonical(values))
+        return Observation(id_, key_of(id_), values, canonical(values))
 
     def _values(self, payload: Any) -> dict[str, Scalar]:
         if not isinstance(payload, dict):
@@ -90,13 +89,19 @@ def observation_model(signature: Signature) -> TypeAdapter[dict[str, Any]]:
     return TypeAdapter(model)
 
 
-def parse_id(value: Any) -> str:
-    """The canonical JSON of a caller's id: `1.0` is `1`, `1` is not `"1"`. Raises InvalidBody."""
+def parse_id(value: Any) -> ObservationId:
+    """A caller's id: `1.0` is `1`, `1` is not `"1"`. Raises InvalidBody."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not (_is_id_integer(value) or _is_id_string(value)):
         raise InvalidBody([Fault("/id", f"id: expected {_ID_EXPECTED}; got {shown(value)}", value, _ID_EXPECTED)])
-    return str(value) if isinstance(value, int) else canonical(value)
+    id_: ObservationId = value
+    return id_
+
+
+def key_of(observation_id: ObservationId) -> str:
+    """The id as canonical JSON, under which the log holds it unique."""
+    return str(observation_id) if isinstance(observation_id, int) else canonical(observation_id)
 
 
 def members_of(payload: Any, names: tuple[str, ...]) -> tuple[dict[str, Any], list[Fault]]:

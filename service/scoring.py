@@ -31,6 +31,7 @@ class Scorer:
 
     def __init__(self, task: Task, outputs: Outputs_of) -> None:
         self._task = task
+        self._positive = task.positive_index if task.kind == "binary" else 0
         self._outputs = outputs
         self._to_score = {"binary": self._binary, "multiclass": self._multiclass, "regression": _regression}[task.kind]
 
@@ -62,7 +63,7 @@ class Scorer:
 
     def _binary(self, row: list[float]) -> Score:
         task = self._task
-        proba = row[task.positive_index]
+        proba = row[self._positive]
         assert task.threshold is not None
         return Score(task.positive_class if proba >= task.threshold else task.negative_class, proba)
 

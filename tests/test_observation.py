@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from serialize import load
 from serialize.signature import Column, Signature
 from service.errors import InvalidBody
-from service.observation import ObservationParser, parse_id
+from service.observation import ObservationParser, key_of, parse_id
 from tests.passengers import ARTIFACTS, PASSENGER, prediction
 from tests.test_payload import values
 
@@ -45,11 +45,12 @@ def test_any_json_value_in_any_column_is_parsed_or_named(column: str, value: Any
 @given(values)
 def test_any_json_value_as_an_id_is_its_own_canonical_form_or_named(value: Any) -> None:
     try:
-        key = parse_id(value)
+        id_ = parse_id(value)
     except InvalidBody as error:
         assert [fault.pointer for fault in error.faults] == ["/id"]
     else:
-        assert json.loads(key) == value
+        assert id_ == value
+        assert json.loads(key_of(id_)) == value
 
 
 def test_the_canonical_text_keeps_the_order_of_the_signature_and_names_every_null() -> None:
