@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -20,13 +21,16 @@ _console = Console()
 
 
 class _Cli(click.Group):
-    """Says what was refused in one line on standard error, and exits with 1."""
+    """Says what was refused in one line on standard error, and does not exit with 0."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            error.ctx = None  # with it, click would print the usage too
+            raise
         except (DumpError, ArtifactError) as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(" ".join(str(error).split())) from error
 
 
 @click.group(cls=_Cli)
@@ -52,7 +56,7 @@ def _train(csv: Path, target: str, output: Path, positive: str | None, bounds: t
     """Train a model on a CSV file and write its artifact."""
     declared = {name: options.pop(name) for name in ("categories", "text", "nullable")}
     declared["bounds"] = dict(_bound(text) for text in bounds)
-    recipe = from_csv(csv, target, positive_class=_label(positive), declared=declared, **options)
+    recipe = from_csv(csv, target, positive_class=positive, declared=declared, **options)
     for remark in remarks(recipe.X):
         click.echo(f"Note: {remark}", err=True)
     _make(recipe, output)
@@ -87,7 +91,7 @@ def _verify(directory: Path) -> None:
 
 def _make(recipe: Recipe, output: Path) -> None:
     with Progress(console=_console, transient=True) as progress:
-        folds = progress.add_task(f"Cross-validating {recipe.name}", total=FOLDS + 1)
+        folds = progress.add_task(f"Cross-validating {escape(recipe.name)}", total=FOLDS + 1)
         artifact = train(recipe, output, fold_done=lambda: progress.advance(folds))
     _print_metrics(artifact)
     click.echo(f"Wrote {output}: {artifact.manifest.name}, version {artifact.version}, proven in a fresh process.")
@@ -104,7 +108,8 @@ def _print(artifact: Artifact) -> None:
     table = Table("column", "kind", "dtype", "expected", "importance", title="An observation")
     shares = manifest.importances["columns"]
     for column in manifest.signature:
-        table.add_row(column.name, column.kind, column.dtype, column.expected, f"{shares[column.name]['mean']:.4f}")
+        share = f"{shares[column.name]['mean']:.4f}"
+        table.add_row(escape(column.name), column.kind, escape(column.dtype), escape(column.expected), share)
     _console.print(table)
     _print_metrics(artifact)
     click.echo("libraries: " + ", ".join(f"{name} {version}" for name, version in manifest.libraries.items()))
@@ -137,16 +142,6 @@ def _number(text: str) -> float | None:
         return None
     number = float(text)
     return int(number) if number.is_integer() else number
-
-
-def _label(text: str | None) -> bool | int | float | str | None:
-    """A label as the target holds it: a number where the text is one."""
-    if text is None or text.lower() in ("true", "false"):
-        return None if text is None else text.lower() == "true"
-    try:
-        return _number(text)
-    except ValueError:
-        return text
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ and reads it; a file is digest-checked before it is unpickled."""
 import hashlib
 import io
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,11 +17,13 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from serialize.errors import ArtifactError, DumpError
+from serialize.declarations import Bounds, Declarations
+from serialize.errors import ArtifactError, DumpError, said
 from serialize.evaluate import importances, in_sample
-from serialize.frame import as_table, observations
+from serialize.folder import MANIFEST, PIPELINE, put_in_place, read_manifest, read_verified, refuse_foreign_files
+from serialize.frame import as_array, as_table, observations
 from serialize.golden import choose, prove_round_trip
-from serialize.learning import Bounds, Declarations, learn
+from serialize.learning import learn
 from serialize.manifest import Manifest
 from serialize.model import Model
 from serialize.pickles import library_versions, modules_of, own_modules, pickled
@@ -30,10 +31,8 @@ from serialize.profile import profile_columns, profile_outputs
 from serialize.signature import Scalar
 from serialize.task import Label, task_of
 
-MANIFEST = "manifest.json"
-PIPELINE = "pipeline.joblib"
-
 _PROVED_ROWS = 100_000
+_ROUNDING = 1e-6
 _FRESH_PROCESS = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from serialize.artifact import load; load(sys.argv[2]).prove()"
@@ -87,12 +86,12 @@ def dump(
     The artifact is written beside `directory`, read back in a fresh process, its golden rows proven there, and only
     then put in the place of what `directory` held. Raises DumpError, in a sentence that says what to do, for a
     model or data that cannot be served; `directory` is then as it was."""
-    target = Path(directory)
-    _refuse_foreign_files(target)
+    target = Path(directory).resolve()
+    refuse_foreign_files(target)
     task = task_of(pipeline, threshold=threshold, positive_class=positive_class)
     container, table = as_table(X_train, columns)
     y = _targets(y_train, len(table))
-    dtype = str(np.asarray(X_train).dtype) if container == "array" else None
+    dtype = str(as_array(X_train).dtype) if container == "array" else None
     signature = learn(container, table, dtype, Declarations.of(bounds, categories, text, nullable))
     model = Model(pipeline, task, signature)
     manifest = _manifest(name or type(_final(pipeline)).__name__, model, X_train, table, y, metrics)
@@ -103,11 +102,9 @@ def load(directory: str | Path) -> Artifact:
     """Read an artifact. Every file is checked against the manifest before the pipeline is unpickled. Raises
     ArtifactError for a folder that is not exactly what `dump` wrote, or whose pipeline cannot be imported."""
     folder = Path(directory)
-    if not (folder / MANIFEST).is_file():
-        raise ArtifactError(f"{folder} holds no {MANIFEST}; dump a model there or name another folder in ARTIFACTS.")
-    content = (folder / MANIFEST).read_bytes()
+    content = read_manifest(folder)
     manifest = Manifest.from_bytes(content)
-    files = {name: _verified(folder, name, digest) for name, digest in _listed(folder, manifest).items()}
+    files = read_verified(folder, manifest.files)
     pipeline = _unpickled(files[PIPELINE], manifest)
     return Artifact(manifest, Model(pipeline, manifest.task, manifest.signature), hashlib.sha256(content).hexdigest())
 
@@ -115,14 +112,6 @@ def load(directory: str | Path) -> Artifact:
 def _final(pipeline: Any) -> Any:
     steps = getattr(pipeline, "steps", None)
     return steps[-1][1] if steps else pipeline
-
-
-def _refuse_foreign_files(target: Path) -> None:
-    if target.exists() and not target.is_dir():
-        raise DumpError(f"{target} is a file; name a folder for the artifact.")
-    held = {path.name for path in target.iterdir()} if target.is_dir() else set()
-    if held and MANIFEST not in held:
-        raise DumpError(f"{target} holds other files ({min(held)}); name an empty folder or one with an artifact.")
 
 
 def _targets(y_train: Any, rows: int) -> "np.ndarray[Any, Any]":
@@ -136,6 +125,8 @@ def _targets(y_train: Any, rows: int) -> "np.ndarray[Any, Any]":
     nulls = int(pd.isna(y).sum())
     if nulls:
         raise DumpError(f"y_train has {nulls} nulls; drop those rows and fit again.")
+    if y.dtype.kind == "f" and np.isinf(y).any():
+        raise DumpError("y_train holds infinity; drop those rows and fit again.")
     return y
 
 
@@ -145,7 +136,8 @@ def _manifest(
     modules = modules_of(model.pipeline)
     rows = observations(table)
     outputs = _first_answers(model, X)
-    prove_round_trip(model, X[:_PROVED_ROWS], rows[:_PROVED_ROWS])
+    first = X.iloc[:_PROVED_ROWS] if hasattr(X, "iloc") else X[:_PROVED_ROWS]
+    prove_round_trip(model, first, rows[:_PROVED_ROWS])
     return Manifest(
         name=name,
         task=model.task,
@@ -167,34 +159,38 @@ def _first_answers(model: Model, X: Any) -> Any:
         outputs = model.outputs_of(X)
     except Exception as error:
         raise DumpError(
-            f"The pipeline cannot answer X_train ({type(error).__name__}: {error}); pass the very rows, in the form, "
+            f"The pipeline cannot answer X_train ({said(error)}); pass the very rows, in the form, "
             "that it was fitted on."
         ) from error
     if not np.isfinite(outputs).all():
         raise DumpError("The pipeline answers NaN or infinity for training rows; JSON cannot carry that.")
-    if model.task.kind == "regression" and len(outputs) != len(X):
-        raise DumpError("The regressor predicts several values for a row; fit one model for each.")
+    if model.task.kind == "regression":
+        if len(outputs) != len(X):
+            raise DumpError("The regressor predicts several values for a row; fit one model for each.")
+        return outputs
+    if outputs.shape != (len(X), len(model.task.classes)) or abs(outputs - 0.5).max() > 0.5 + _ROUNDING:
+        raise DumpError(
+            f"predict_proba must give {len(model.task.classes)} probabilities from 0 to 1 for each row; it gives "
+            f"shape {outputs.shape}, from {outputs.min()} to {outputs.max()}."
+        )
     return outputs
 
 
 def _write(manifest: Manifest, pipeline: Any, target: Path) -> Artifact:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
-        folder = Path(scratch) / "new"
-        folder.mkdir()
-        content = pickled(pipeline)
-        (folder / PIPELINE).write_bytes(content)
-        listed = {PIPELINE: hashlib.sha256(content).hexdigest()}
-        (folder / MANIFEST).write_bytes(_with_files(manifest, listed).to_bytes())
-        _prove_in_fresh_process(folder)
-        if target.exists():
-            shutil.move(target, Path(scratch) / "old")
-        shutil.move(folder, target)
+    content = pickled(pipeline)
+    listed = {PIPELINE: hashlib.sha256(content).hexdigest()}
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
+            folder = Path(scratch) / "new"
+            folder.mkdir()
+            (folder / PIPELINE).write_bytes(content)
+            (folder / MANIFEST).write_bytes(replace(manifest, files=listed).to_bytes())
+            _prove_in_fresh_process(folder)
+            put_in_place(folder, target, Path(scratch) / "old")
+    except OSError as error:
+        raise DumpError(f"{target} cannot be written ({error.strerror}); name a folder that can.") from error
     return load(target)
-
-
-def _with_files(manifest: Manifest, files: Mapping[str, str]) -> Manifest:
-    return replace(manifest, files=files)
 
 
 def _prove_in_fresh_process(folder: Path) -> None:
@@ -203,30 +199,8 @@ def _prove_in_fresh_process(folder: Path) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     if ended.returncode:
         said = ended.stderr.strip().splitlines()
-        raise DumpError(f"A fresh process cannot read the model back: {said[-1] if said else 'it ended silently'}")
-
-
-def _listed(folder: Path, manifest: Manifest) -> dict[str, str]:
-    listed = dict(manifest.files)
-    odd = [name for name in listed if Path(name).name != name]
-    if odd:
-        raise ArtifactError(f"manifest.json lists {odd[0]!r}, which is not a file of its own folder; dump it again.")
-    if PIPELINE not in listed:
-        raise ArtifactError(f"manifest.json lists no {PIPELINE}; dump the model again.")
-    extra = sorted({path.name for path in folder.iterdir()} - {MANIFEST, *listed})
-    if extra:
-        raise ArtifactError(f"{folder} holds {extra[0]!r}, which its manifest does not list; remove it.")
-    return listed
-
-
-def _verified(folder: Path, name: str, digest: str) -> bytes:
-    path = folder / name
-    if not path.is_file():
-        raise ArtifactError(f"{path} is missing; restore the artifact or dump the model again.")
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise ArtifactError(f"{path} is not the file that its manifest lists; restore it or dump the model again.")
-    return content
+        reason = said[-1].removeprefix("serialize.errors.ArtifactError: ") if said else "it ended silently"
+        raise DumpError(f"A fresh process cannot read the model back: {reason}")
 
 
 def _unpickled(content: bytes, manifest: Manifest) -> Any:
@@ -239,4 +213,9 @@ def _unpickled(content: bytes, manifest: Manifest) -> Any:
             raise ArtifactError(
                 f"The pipeline needs a module that cannot be imported here ({error}); put {own} beside app.py, on "
                 "PYTHONPATH or into requirements.txt."
+            ) from error
+        except Exception as error:
+            raise ArtifactError(
+                f"The pipeline cannot be unpickled ({said(error)}); install the library versions of "
+                "the manifest, or dump the model again with those installed here."
             ) from error

@@ -8,3 +8,9 @@ class DumpError(ValueError):
 
 class ArtifactError(ValueError):
     """The folder is not an artifact that may be loaded, or it does not answer as it did when it was dumped."""
+
+
+def said(error: Exception) -> str:
+    """What an error of another library says, in one line: its type and the first line of its message."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

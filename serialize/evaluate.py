@@ -14,7 +14,7 @@ from sklearn.inspection import permutation_importance
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from serialize.errors import DumpError
-from serialize.frame import observations
+from serialize.frame import build_input, observations
 from serialize.model import Model, Outputs
 from serialize.task import Label, Task, task_of
 
@@ -23,19 +23,21 @@ Vector = np.ndarray[Any, Any]
 FOLDS = 5
 _IMPORTANCE_ROWS = 1000
 _IMPORTANCE_REPEATS = 5
+_MANY_COLUMNS = 100
 
 
 def score(task: Task, truth: Vector, outputs: Outputs) -> dict[str, float]:
     """The metrics of n outputs, of shape (n, n_classes) or (n, 1), against the true labels or values, of shape
     (n,): labels as indices into `task.classes`. A metric that these rows do not define (ROC AUC of a single class)
     is left out."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
         warnings.simplefilter("ignore", UndefinedMetricWarning)
+        warnings.filterwarnings("ignore", message="The y_prob values do not sum to one")
         match task.kind:
             case "binary":
-                found = _binary(task, truth == task.positive_index, outputs[:, task.positive_index])
+                found = _binary(task, truth == task.positive_index, outputs[:, task.positive_index].clip(0.0, 1.0))
             case "multiclass":
-                found = _multiclass(task, truth, outputs)
+                found = _multiclass(task, truth, outputs.clip(0.0, 1.0))
             case "regression":
                 found = _regression(truth, outputs[:, 0])
     return {name: float(value) for name, value in found.items() if np.isfinite(value)}
@@ -51,8 +53,10 @@ def cross_validate(
     done: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Metrics of clones of the pipeline on five held-out folds (stratified for a classifier, shuffled): by name the
-    mean and the standard deviation over the folds. `done` is called after each."""
+    mean and the standard deviation over the folds. `done` is called after each. Raises DumpError for too few rows,
+    in all or of a class."""
     y = np.asarray(y)
+    _refuse_few(y, is_classifier(pipeline))
     splitter = (StratifiedKFold if is_classifier(pipeline) else KFold)(FOLDS, shuffle=True, random_state=0)
     by_fold = []
     for train, test in splitter.split(X, y):
@@ -78,21 +82,21 @@ def in_sample(model: Model, y: Any, outputs: Outputs) -> dict[str, Any]:
 
 def importances(model: Model, table: pd.DataFrame, y: Any) -> dict[str, Any]:
     """How much worse the model scores when one column is shuffled, by column name, as mean and standard deviation
-    over five shuffles of at most 1,000 rows (Breiman 2001; scikit-learn's permutation_importance). The score is ROC
-    AUC (binary), accuracy (multiclass) or R2 (regression)."""
+    over five shuffles (one where there are more than 100 columns) of at most 1,000 rows (Breiman 2001;
+    scikit-learn's permutation_importance). The score is ROC AUC (binary), accuracy (multiclass) or R2 (regression)."""
     metric = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "r2"}[model.task.kind]
     truth = encode(model.task, model.pipeline, y)
     sample = np.random.default_rng(0).permutation(len(table))[:_IMPORTANCE_ROWS]
 
-    def scorer(estimator: _FromTable, rows: pd.DataFrame, truth: Vector) -> float:
-        return score(model.task, truth, estimator.outputs(rows)).get(metric, 0.0)
+    def scorer(estimator: _InColumns, X: Any, truth: Vector) -> float:
+        return score(model.task, truth, estimator.outputs(X)).get(metric, 0.0)
 
     result = permutation_importance(
-        _FromTable(model),
-        table.iloc[sample].reset_index(drop=True),
+        _InColumns(model),
+        _in_columns(build_input(model.signature, observations(table.iloc[sample]))),
         truth[sample],
         scoring=scorer,
-        n_repeats=_IMPORTANCE_REPEATS,
+        n_repeats=_IMPORTANCE_REPEATS if len(table.columns) <= _MANY_COLUMNS else 1,
         random_state=0,
     )
     columns = zip(table.columns, result.importances_mean, result.importances_std, strict=True)
@@ -106,7 +110,7 @@ def encode(task: Task, pipeline: Any, y: Any) -> Vector:
     """The targets, of shape (n,), as `score` takes them: indices into the classes, or numbers."""
     values = np.asarray(y).reshape(-1)
     if task.kind == "regression":
-        return values.astype(float)
+        return _values(values)
     position = {label: i for i, label in enumerate(np.asarray(pipeline.classes_).tolist())}
     unknown = [label for label in set(values.tolist()) if label not in position]
     if unknown:
@@ -114,17 +118,50 @@ def encode(task: Task, pipeline: Any, y: Any) -> Vector:
     return np.array([position[label] for label in values.tolist()])
 
 
-class _FromTable(BaseEstimator):  # type: ignore[misc]
-    """The model as an estimator that takes a DataFrame, whatever container its pipeline was fitted on."""
+def _refuse_few(y: Vector, classes: bool) -> None:
+    if len(y) < FOLDS:
+        raise DumpError(f"{FOLDS}-fold cross-validation needs {FOLDS} rows or more, and there are {len(y)}; add rows.")
+    if not classes:
+        return
+    labels, counts = np.unique(y, return_counts=True)
+    if len(labels) < 2:
+        raise DumpError(f"The target is {labels[0]!s} in every row; add rows of another class.")
+    if counts.min() < FOLDS:
+        raise DumpError(
+            f"{FOLDS}-fold cross-validation needs {FOLDS} rows of each class, and {labels[counts.argmin()]!s} has "
+            f"{counts.min()}; add rows of that class or leave it out, or choose a regression if the target is a number."
+        )
+
+
+def _values(y: Vector) -> Vector:
+    try:
+        return y.astype(float)
+    except (TypeError, ValueError):
+        raise DumpError("y_train holds values that are no numbers, and the model is a regressor.") from None
+
+
+def _in_columns(X: Any) -> Any:
+    """Input of any container with two dimensions, as shuffling column by column takes it."""
+    return X.to_frame() if isinstance(X, pd.Series) else X.reshape(-1, 1) if X.ndim == 1 else X
+
+
+class _InColumns(BaseEstimator):  # type: ignore[misc]
+    """The model as an estimator that takes what `_in_columns` gives."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
 
-    def fit(self, X: pd.DataFrame, y: Vector) -> "_FromTable":
+    def fit(self, X: Any, y: Vector) -> "_InColumns":
         return self
 
-    def outputs(self, table: pd.DataFrame) -> Outputs:
-        return self.model.outputs(observations(table))
+    def outputs(self, X: Any) -> Outputs:
+        match self.model.signature.container:
+            case "series":
+                return self.model.outputs_of(X.iloc[:, 0])
+            case "vector":
+                return self.model.outputs_of(X[:, 0])
+            case _:
+                return self.model.outputs_of(X)
 
 
 def _binary(task: Task, truth: Vector, proba: Vector) -> dict[str, float]:

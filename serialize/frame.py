@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 
 from serialize.errors import DumpError
-from serialize.signature import Column, Container, Levels, Scalar, Signature
+from serialize.signature import Column, Container, Levels, NullMarker, Scalar, Signature
 
 Row = Mapping[str, Scalar]
+
+_NULLS: Mapping[NullMarker, Any] = {"nan": np.nan, "none": None, "na": pd.NA}
 
 
 def as_table(X: Any, columns: Sequence[str] | None = None) -> tuple[Container, pd.DataFrame]:
@@ -20,21 +22,38 @@ def as_table(X: Any, columns: Sequence[str] | None = None) -> tuple[Container, p
 
     `X` is a DataFrame, a Series, an array of shape (n, k) or (n,), or a list of either; a column of an array is
     called `columns[i]`, or x0, x1, ... Raises DumpError for a shape or names that no observation could have."""
+    given = [columns] if isinstance(columns, str) else columns
     if isinstance(X, pd.DataFrame):
+        if given is not None and list(given) != list(X.columns):
+            raise DumpError("X_train is a DataFrame with column names of its own; leave out columns=.")
         return "frame", _checked(X.reset_index(drop=True))
     if isinstance(X, pd.Series):
-        name = columns[0] if columns else X.name if isinstance(X.name, str) else "x0"
+        name = given[0] if given else X.name if isinstance(X.name, str) else "x0"
         return "series", _checked(X.reset_index(drop=True).to_frame(name))
-    if hasattr(X, "tocsr"):
-        raise DumpError("X_train is a sparse matrix; pass the rows as a DataFrame or X_train.toarray().")
-    array = _as_array(X)
-    names = list(columns) if columns is not None else [f"x{i}" for i in range(_width(array))]
+    array = as_array(X)
+    names = list(given) if given is not None else [f"x{i}" for i in range(_width(array))]
     if len(names) != _width(array):
         raise DumpError(f"columns names {len(names)} columns, but X_train has {_width(array)}.")
     parts = [array] if array.ndim == 1 else [array[:, i] for i in range(array.shape[1])]
     table = pd.concat([_array_column(part) for part in parts], axis=1) if parts else pd.DataFrame()
     table.columns = pd.Index(names, dtype=object)
     return "vector" if array.ndim == 1 else "array", _checked(table)
+
+
+def as_array(X: Any) -> "np.ndarray[Any, Any]":
+    """An array, or a list of n values or rows, as the array of shape (n,) or (n, k) that scikit-learn makes of it.
+    Raises DumpError for a sparse matrix, for rows of unequal length and for any other number of dimensions."""
+    if hasattr(X, "tocsr"):
+        raise DumpError("X_train is a sparse matrix; pass the rows as a DataFrame or X_train.toarray().")
+    try:
+        array = np.asarray(X)
+    except ValueError as error:
+        raise DumpError(f"X_train is no table ({error}); give every row the same columns.") from error
+    if array.dtype.kind in "US" and not hasattr(X, "dtype"):
+        array = np.array(X, dtype=object)
+    if array.ndim not in (1, 2):
+        raise DumpError(f"X_train has {array.ndim} dimensions; an observation needs (rows, columns) or (rows,).")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def observations(table: pd.DataFrame) -> list[dict[str, Scalar]]:
@@ -56,9 +75,9 @@ def build_input(signature: Signature, rows: Sequence[Row]) -> Any:
     arrays = [_typed(column, [row[column.name] for row in rows]) for column in signature]
     match signature.container:
         case "frame":
-            return pd.DataFrame(dict(zip(signature.names, arrays, strict=True)), copy=False)
+            return pd.DataFrame(dict(zip(signature.names, map(_kept, arrays), strict=True)), copy=False)
         case "series":
-            return pd.Series(arrays[0], name=signature.names[0])
+            return pd.Series(arrays[0], name=signature.names[0], dtype=arrays[0].dtype)
         case "vector":
             return arrays[0]
         case "array":
@@ -77,15 +96,6 @@ def _checked(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _as_array(X: Any) -> "np.ndarray[Any, Any]":
-    if isinstance(X, list | tuple) and X and isinstance(X[0], str):
-        return np.array(X, dtype=object)
-    array = np.asarray(X)
-    if array.ndim not in (1, 2):
-        raise DumpError(f"X_train has {array.ndim} dimensions; an observation needs (rows, columns) or (rows,).")
-    return array
-
-
 def _width(array: "np.ndarray[Any, Any]") -> int:
     return 1 if array.ndim == 1 else int(array.shape[1])
 
@@ -97,7 +107,14 @@ def _array_column(values: "np.ndarray[Any, Any]") -> "pd.Series[Any]":
 
 def _scalar(value: Any) -> Scalar:
     plain = value.item() if isinstance(value, np.generic) else value
-    return str(plain) if isinstance(plain, str) else plain
+    if isinstance(plain, np.longdouble):
+        return float(plain)
+    return str.__str__(plain) if isinstance(plain, str) else plain
+
+
+def _kept(values: Any) -> Any:
+    """The values such that a frame keeps their dtype: left to itself, pandas makes an object array of strings `str`."""
+    return pd.Series(values, dtype=object) if values.dtype == object else values
 
 
 def _typed(column: Column, values: list[Scalar]) -> Any:
@@ -106,9 +123,9 @@ def _typed(column: Column, values: list[Scalar]) -> Any:
     if column.levels is not None:
         return _categorical(column.levels, values)
     if dtype == "object":
-        return _objects(values, None if column.null == "none" else np.nan)
+        return _objects(values, _NULLS[column.null])
     if dtype.startswith("<U"):
-        return np.array(values, dtype=np.str_)
+        return np.array(values, dtype=np.str_) if None not in values else _objects(values, np.nan)
     if dtype == "str" or dtype not in np.sctypeDict:
         return pd.array(values, dtype=dtype)
     if None not in values or dtype.startswith("float"):
@@ -116,9 +133,9 @@ def _typed(column: Column, values: list[Scalar]) -> Any:
     return _objects(values, np.nan) if dtype == "bool" else np.array(values, dtype=float)
 
 
-def _objects(values: list[Scalar], null: float | None) -> "np.ndarray[Any, Any]":
+def _objects(values: list[Scalar], null: Any) -> "np.ndarray[Any, Any]":
     array = np.empty(len(values), dtype=object)
-    array[:] = values if null is None else [null if value is None else value for value in values]
+    array[:] = [null if value is None else value for value in values]
     return array
 
 

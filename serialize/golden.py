@@ -8,13 +8,14 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from serialize.errors import ArtifactError, DumpError
+from serialize.errors import ArtifactError, DumpError, said
 from serialize.frame import scalars
 from serialize.model import Model, Outputs
 from serialize.signature import Column, Scalar
 
 _TOLERANCE = 1e-9
 _SINGLE_PRECISION_TOLERANCE = 1e-5
+_ALONE_ROWS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +67,29 @@ def choose(model: Model, table: pd.DataFrame, rows: list[dict[str, Scalar]]) -> 
 
 def prove_round_trip(model: Model, X: Any, rows: list[dict[str, Scalar]]) -> None:
     """Raises DumpError unless every training row, sent as a JSON observation, is answered as the pipeline answers
-    the row of `X` itself."""
-    direct, served = model.outputs_of(X), model.outputs(rows)
+    the row of `X` itself, and some of them, sent alone, as they are in company."""
     tolerance = _SINGLE_PRECISION_TOLERANCE if model.single_precision else _TOLERANCE
+    sample = np.unique(np.linspace(0, len(rows) - 1, _ALONE_ROWS).astype(int))
+    try:
+        direct, served = model.outputs_of(X), model.outputs(rows)
+        alone = np.vstack([model.outputs([rows[index]]) for index in sample])
+    except Exception as error:
+        raise DumpError(
+            f"The pipeline cannot answer training rows that come as JSON ({said(error)}); let it "
+            "take any number of rows, in the form that it was fitted on."
+        ) from error
     apart = np.flatnonzero(~_equal(served, direct, tolerance))
     if len(apart):
         raise DumpError(
             f"{len(apart)} of {len(rows)} training rows are answered otherwise when they come as JSON (the first is "
             f"row {int(apart[0])}). Either the pipeline answers at random or by the order of rows, or a column mixes "
             "None and NaN for its nulls: use one of them throughout and fit again."
+        )
+    apart = sample[~_equal(alone, direct[sample], _SINGLE_PRECISION_TOLERANCE)]
+    if len(apart):
+        raise DumpError(
+            f"Training row {int(apart[0])} is answered otherwise alone than among the others. The pipeline calculates "
+            "across the rows that it is asked (a mean, a rank, dummies): let it learn in fit what it needs of them."
         )
 
 
@@ -137,7 +152,7 @@ def _refuse_unanswerable(model: Model, observation: Mapping[str, Scalar], row: M
         outputs = model.outputs([observation])
     except Exception as error:
         raise DumpError(
-            f"The pipeline cannot answer an observation with {changed} ({type(error).__name__}: {error}). Let it "
+            f"The pipeline cannot answer an observation with {changed} ({said(error)}). Let it "
             "impute nulls and handle unknown categories, or do not declare them."
         ) from error
     if not np.isfinite(outputs).all():

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from serialize.errors import ArtifactError
+from serialize.errors import ArtifactError, DumpError
 from serialize.golden import GoldenRows
 from serialize.signature import Signature
 from serialize.task import Task
@@ -33,7 +33,7 @@ class Manifest:
     files: Mapping[str, str] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
-        """The content of manifest.json, UTF-8."""
+        """The content of manifest.json, UTF-8. Raises DumpError for what JSON cannot carry, as metrics may hold."""
         data = {
             "format": FORMAT,
             "name": self.name,
@@ -47,7 +47,12 @@ class Manifest:
             "profile": self.profile,
             "golden": self.golden.to_json(),
         }
-        return (json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        try:
+            return (json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        except (TypeError, ValueError) as error:
+            raise DumpError(
+                f"The manifest cannot be JSON ({error}); give name as text and metrics as numbers."
+            ) from error
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
@@ -69,9 +74,9 @@ class Manifest:
                 importances=data["importances"],
                 libraries=data["libraries"],
                 modules=tuple(data["modules"]),
-                files=data["files"],
+                files=dict(data["files"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, ArtifactError):
-                raise
+        except ArtifactError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise ArtifactError("manifest.json is damaged; restore the artifact or dump the model again.") from error

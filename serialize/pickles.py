@@ -29,7 +29,9 @@ def modules_of(pipeline: Any) -> set[str]:
     collector = _Collector(io.BytesIO(), protocol=5)
     try:
         collector.dump(pipeline)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
+    except DumpError:
+        raise
+    except Exception as error:
         raise DumpError(
             f"The pipeline cannot be pickled ({error}); define its functions and classes with def and class at the "
             "top of a module, not as lambdas or inside functions."
@@ -68,8 +70,9 @@ class _Collector(pickle.Pickler):
 
 
 def _in_main(obj: Any) -> DumpError:
+    named = "A lambda" if obj.__name__ == "<lambda>" else obj.__qualname__
     return DumpError(
-        f"{obj.__qualname__} is defined in __main__, the script or notebook that runs now, where the service cannot "
-        "import it; move it to a module of its own, such as features.py beside app.py, import it from there and "
-        "fit again."
+        f"{named} is defined in __main__, the script or notebook that runs now, where the service cannot import it; "
+        "define it with def or class in a module of its own, such as features.py beside app.py, import it from there "
+        "and fit again."
     )

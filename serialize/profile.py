@@ -13,6 +13,7 @@ from serialize.signature import Column, Scalar, Signature
 from serialize.task import Task
 
 _BINS = 10
+_SAFE = 1e100
 _QUANTILES = np.linspace(0.0, 1.0, 101)
 
 
@@ -49,12 +50,19 @@ def _column(column: Column, series: "pd.Series[Any]") -> dict[str, Any]:
 def _numbers(values: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
     """Percentiles, moments, and the counts within at most ten bins of about equal count: bin i holds the values
     from edges[i] up to but without edges[i + 1], the last one with it."""
-    quantiles = np.quantile(values, _QUANTILES)
+    scale = _scale(values)
+    quantiles = np.quantile(values / scale, _QUANTILES) * scale
     edges = np.unique(quantiles[:: len(_QUANTILES) // _BINS])
     counts, _ = np.histogram(values, bins=edges) if len(edges) > 1 else ([len(values)], edges)
     return {
-        "mean": float(values.mean()),
-        "std": float(values.std()),
+        "mean": float((values / scale).mean() * scale),
+        "std": float((values / scale).std() * scale),
         "quantiles": [float(quantile) for quantile in quantiles],
         "bins": {"edges": [float(edge) for edge in edges], "counts": [int(count) for count in counts]},
     }
+
+
+def _scale(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
+    """1, or for values whose squares or sums would overflow a power of two to divide them by, which loses nothing."""
+    greatest = float(np.abs(values).max())
+    return 1.0 if greatest < _SAFE else float(2.0 ** int(np.log2(greatest)))

@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from serialize.artifact import Artifact, dump
+from serialize.errors import DumpError, said
 from serialize.evaluate import cross_validate
 from serialize.task import Label
 
@@ -29,8 +30,15 @@ class Recipe:
 
 def train(recipe: Recipe, directory: str | Path, fold_done: Callable[[], None] = lambda: None) -> Artifact:
     """Cross-validate the recipe, fit it on all its rows and dump it. `fold_done` is called after each fold. Raises
-    DumpError where the result cannot be served."""
+    DumpError where the pipeline cannot be fitted or the result cannot be served."""
     cut = {"threshold": recipe.threshold, "positive_class": recipe.positive_class}
-    metrics = cross_validate(recipe.pipeline, recipe.X, recipe.y, **cut, done=fold_done)  # type: ignore[arg-type]
-    fitted = clone(recipe.pipeline).fit(recipe.X, recipe.y)
+    try:
+        metrics = cross_validate(recipe.pipeline, recipe.X, recipe.y, **cut, done=fold_done)  # type: ignore[arg-type]
+        fitted = clone(recipe.pipeline).fit(recipe.X, recipe.y)
+    except DumpError:
+        raise
+    except Exception as error:
+        raise DumpError(
+            f"{recipe.name} cannot be fitted ({said(error)}); mend or drop the column or the target that it names."
+        ) from error
     return dump(fitted, recipe.X, recipe.y, directory, name=recipe.name, metrics=metrics, **cut, **recipe.declared)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 The signature is the single source for validation, for the frame that the pipeline is given and for the
 documentation of the API. It holds plain JSON types only."""
 
+import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from typing import Any, Literal, Self
 Scalar = str | int | float | bool | None
 Kind = Literal["integer", "number", "boolean", "category", "text"]
 Container = Literal["frame", "series", "array", "vector"]
-NullMarker = Literal["nan", "none"]
+NullMarker = Literal["nan", "none", "na"]
 
 _INT64 = (-(2**63), 2**63 - 1)
 _FLOAT_MAX = {"float16": 65504.0, "float32": 3.4028234663852886e38}
@@ -34,9 +35,9 @@ class Levels:
 class Column:
     """One feature.
 
-    `dtype` is the training dtype by its pandas or numpy name, `null` the object that stood for a missing value in
-    an object column, `categories` the closed set of a `category` column, `minimum` and `maximum` the declared
-    inclusive bounds, `longest` the length in characters of the longest training string.
+    `dtype` is the training dtype by its pandas or numpy name, `null` what stood for a missing value in an object
+    column (NaN, None or pandas.NA), `categories` the closed set of a `category` column, `minimum` and `maximum` the
+    declared inclusive bounds, `longest` the length in characters of the longest training string.
     """
 
     name: str
@@ -153,4 +154,4 @@ def _listed(values: tuple[Scalar, ...]) -> str:
 
 
 def _quoted(value: Scalar) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    return f'"{value}"' if isinstance(value, str) else json.dumps(value)

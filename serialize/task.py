@@ -79,8 +79,9 @@ def task_of(pipeline: Any, *, threshold: float | None = None, positive_class: La
 def labels(classes: Any) -> tuple[Label, ...]:
     """The labels of a classifier's `classes_`, an array of shape (n_classes,), in JSON form. Raises DumpError for
     labels of another type than boolean, integer, number or string, or of more than one output."""
-    array = np.asarray(classes)
-    if isinstance(classes, list) or array.ndim != 1:
+    several = isinstance(classes, list) and any(np.ndim(item) for item in classes)
+    array = np.asarray(classes if not several else [])
+    if several or array.ndim != 1:
         raise DumpError("The model has several outputs; the service answers one per observation: fit one model each.")
     plain = [item.item() if isinstance(item, np.generic) else item for item in array]
     odd = [item for item in plain if not isinstance(item, bool | int | float | str)]
@@ -98,10 +99,10 @@ def _binary(classes: tuple[Label, ...], threshold: float | None, positive_class:
     matching = [label for label in classes if label == positive]
     if not matching:
         raise DumpError(f"positive_class {positive!r} is not a class of the model; the classes are {classes}.")
-    cut = 0.5 if threshold is None else float(threshold)
-    if not 0.0 <= cut <= 1.0:
-        raise DumpError(f"threshold {cut} is not a probability; give a number from 0 to 1.")
-    return Task("binary", classes, matching[0], cut)
+    cut = 0.5 if threshold is None else threshold
+    if isinstance(cut, str | bool) or not 0.0 <= cut <= 1.0:
+        raise DumpError(f"threshold {cut!r} is not a probability; give a number from 0 to 1.")
+    return Task("binary", classes, matching[0], float(cut))
 
 
 def _regression(pipeline: Any, threshold: float | None, positive_class: Label | None) -> Task:
@@ -117,9 +118,10 @@ def _refuse_unfitted(pipeline: Any) -> None:
         check_is_fitted(pipeline)
     except NotFittedError:
         raise DumpError(f"{type(pipeline).__name__} is not fitted; call its fit(X_train, y_train) first.") from None
-    except TypeError:
+    except (TypeError, AttributeError):
         raise DumpError(
-            f"{type(pipeline).__name__} is not a scikit-learn estimator; dump a fitted estimator or Pipeline."
+            f"{type(pipeline).__name__} is not a scikit-learn estimator; dump a fitted estimator or Pipeline, one of "
+            "your own derived from sklearn.base.BaseEstimator."
         ) from None
 
 

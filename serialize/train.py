@@ -1,6 +1,7 @@
 """A recipe for any table with a target column: which pipeline suits its columns, and which columns look as if they
 did not belong in a model."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -46,26 +47,29 @@ def from_csv(
     declared: Mapping[str, Any] | None = None,
 ) -> Recipe:
     """A recipe for the rows of a CSV file with a header. `model` is a logistic regression (ridge where the target
-    is a number), a random forest, or histogram gradient boosting. Raises DumpError for a column that is not there
-    or a target that cannot be learned."""
-    try:
-        rows = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise DumpError(f"{path} cannot be read as CSV: {error}.") from error
+    is a number), a random forest, or histogram gradient boosting; `positive_class` may be a label's text. Raises
+    DumpError for a file that is no table, a column that is not there or a target that cannot be learned."""
+    rows = _rows(path)
     for column in (target, *drop):
         if column not in rows.columns:
             raise DumpError(f"{path} has no column {column!r}; its columns are {', '.join(map(str, rows.columns))}.")
     X, y = rows.drop(columns=[target, *drop]), rows[target]
     if y.isna().any():
         raise DumpError(f"{target!r} is null in {int(y.isna().sum())} rows of {path}; take them out.")
+    if not len(X.columns):
+        raise DumpError(f"{path} has no column but {target!r} to learn from; drop fewer.")
     kind = task or _task(y)
+    if kind == "regression" and not types.is_numeric_dtype(y):
+        raise DumpError(f"{target!r} holds no numbers; choose the task classification, or another target.")
+    if kind == "classification":
+        y = _labels(y)
     return Recipe(
         name=name or Path(path).stem,
         pipeline=_pipeline(X, model, kind),
         X=X,
-        y=_labels(y) if kind == "classification" else y,
+        y=y,
         threshold=threshold,
-        positive_class=positive_class,
+        positive_class=_label(positive_class, y),
         declared=dict(declared or {}),
     )
 
@@ -80,6 +84,35 @@ def remarks(X: pd.DataFrame) -> list[str]:
         elif distinct == len(X) and not types.is_float_dtype(X[name]) and not _is_prose(X[name]):
             found.append(f"{name} differs in every row, as an identifier does; --drop {name}?")
     return found
+
+
+def _rows(path: str | Path) -> pd.DataFrame:
+    try:
+        header = pd.read_csv(path, header=None, nrows=1, dtype=str, skip_blank_lines=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            rows = pd.read_csv(path, low_memory=False, index_col=False)
+    except pd.errors.ParserWarning:
+        raise DumpError(f"{path} has rows with more values than its header has names; mend one or the other.") from None
+    except (OSError, ValueError) as error:
+        raise DumpError(f"{path} cannot be read as CSV: {' '.join(str(error).split())}.") from error
+    names = header.iloc[0].dropna()
+    twice = names[names.duplicated()]
+    if len(twice):
+        raise DumpError(f"{path} has two columns called {twice.iloc[0]!r}; rename one of them.")
+    if not len(rows):
+        raise DumpError(f"{path} has a header but no rows.")
+    return rows
+
+
+def _label(text: Label | None, y: "pd.Series[Any]") -> Label | None:
+    """The label that a text stands for: `yes`, `1` or `true` as the target holds them."""
+    if not isinstance(text, str):
+        return text
+    if types.is_bool_dtype(y):
+        return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
+    said: dict[str, Label] = {str(label): label for label in y.unique().tolist()}
+    return said.get(text, text)
 
 
 def _task(y: "pd.Series[Any]") -> TaskName:
@@ -102,11 +135,11 @@ def _pipeline(X: pd.DataFrame, model: ModelName, task: TaskName) -> Pipeline:
     strings = [name for name in X.columns if not types.is_numeric_dtype(X[name]) and not _is_flag(X[name])]
     prose = [name for name in strings if _is_prose(X[name])]
     short = [name for name in strings if name not in prose]
-    numbers = [name for name in X.columns if name not in strings]
+    numbers = [name for name in X.columns if name not in strings and X[name].notna().any()]
     steps: list[tuple[str, Any, Any]] = [("numbers", _numbers(model), numbers)] if numbers else []
     if short:
         steps.append(("categories", _categories(X[short], model), short))
-    steps += [(f"prose {name}", _prose(), [name]) for name in prose]
+    steps += [(f"prose {number}", _prose(), [name]) for number, name in enumerate(prose)]
     columns = ColumnTransformer(steps, sparse_threshold=0.0 if model == "boosting" else 0.3)
     return make_pipeline(columns, _estimator(model, task))
 

@@ -1,0 +1,125 @@
+"""What the user declares about columns beyond what the training rows show, and the columns that come of it: a
+declaration that contradicts the rows is refused."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from serialize.errors import DumpError
+from serialize.frame import scalars
+from serialize.signature import Column, Kind, Scalar
+
+Bounds = Mapping[str, tuple[float | None, float | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Declarations:
+    """What the user says about columns beyond what the rows show, each by column name: inclusive numeric `bounds`,
+    string columns to close (`categories`, with their values or those seen) or to open (`text`), and columns that
+    may be null though no training row is."""
+
+    bounds: Bounds = field(default_factory=dict)
+    categories: Mapping[str, Sequence[Scalar] | None] = field(default_factory=dict)
+    text: frozenset[str] = frozenset()
+    nullable: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(
+        cls,
+        bounds: Bounds | None = None,
+        categories: Mapping[str, Sequence[Scalar]] | Iterable[str] | None = None,
+        text: Iterable[str] | None = None,
+        nullable: Iterable[str] | None = None,
+    ) -> "Declarations":
+        """The declarations from the forms in which `dump` takes them."""
+        closed = dict(categories) if isinstance(categories, Mapping) else dict.fromkeys(_names(categories))
+        return cls(dict(bounds or {}), closed, frozenset(_names(text)), frozenset(_names(nullable)))
+
+    @property
+    def names(self) -> set[str]:
+        """Every column that is spoken of."""
+        return {*self.bounds, *self.categories, *self.text, *self.nullable}
+
+
+def _names(names: Iterable[str] | None) -> list[str]:
+    return [names] if isinstance(names, str) else list(names or ())
+
+
+def bounded(column: Column, present: Sequence[Any], bounds: Any) -> Column:
+    """The column with its inclusive `bounds`, (low, high). Raises DumpError for what are no bounds, and where one of
+    the training values `present` lies outside."""
+    try:
+        low, high = bounds
+        minimum, maximum = _limit(low), _limit(high)
+    except (TypeError, ValueError):
+        raise DumpError(
+            f"The bounds of {column.name!r} are {bounds!r}; give (low, high), each a number or None for no limit."
+        ) from None
+    if minimum is not None and maximum is not None and minimum > maximum:
+        raise DumpError(f"The bounds of {column.name!r} are the wrong way round: {minimum} is more than {maximum}.")
+    column = replace(column, minimum=minimum, maximum=maximum)
+    least, greatest = column.limits
+    outside = sum(not least <= value <= greatest for value in present)
+    if outside:
+        raise DumpError(f"Column {column.name!r} has {outside} training rows outside its bounds; widen them.")
+    return column
+
+
+def closed(column: Column, seen: Sequence[Any], given: Sequence[Scalar] | None) -> Column:
+    """The column closed to the categories `given`, or where none are to the distinct training values `seen`. Raises
+    DumpError where a training value is left out or a category could not be held."""
+    values = _sorted(column, seen) if given is None else _given(column, given)
+    known = set(values)
+    left_out = [value for value in seen if value not in known]
+    if left_out:
+        raise DumpError(f"The categories of {column.name!r} leave out {left_out[0]!r}, which is in the training rows.")
+    if not values:
+        raise DumpError(f"Column {column.name!r} holds no value to close it to; say which with categories=.")
+    return replace(column, kind="category", categories=values)
+
+
+def is_json_value(value: Any) -> bool:
+    """Whether a value has a form in JSON."""
+    return isinstance(value, str | bool | int) or (isinstance(value, float) and bool(np.isfinite(value)))
+
+
+def _limit(bound: Any) -> int | float | None:
+    """A bound as a plain number; infinity is no limit. Raises ValueError or TypeError for what is no number."""
+    if bound is None:
+        return None
+    number = float(bound)
+    if isinstance(bound, str | bool) or np.isnan(number):
+        raise ValueError(bound)
+    return None if np.isinf(number) else int(bound) if number.is_integer() else number
+
+
+def _given(column: Column, given: Sequence[Scalar]) -> tuple[Scalar, ...]:
+    """The categories that were declared, as JSON values. Raises DumpError for one that the column cannot hold."""
+    values = tuple(dict.fromkeys(scalars(pd.Series(list(given), dtype=object))))
+    if column.nullable:
+        values = tuple(value for value in values if value is not None)
+    families = set(map(_family, column.levels.values)) if column.levels else {_FAMILIES[column.kind]}
+    for value in values:
+        if value is None:
+            raise DumpError(f"The categories of {column.name!r} include null; say nullable=[{column.name!r}] instead.")
+        held = _family(value) in families and is_json_value(value)
+        if not held or (column.kind == "integer" and not float(value).is_integer()):
+            raise DumpError(f"The categories of {column.name!r} include {value!r}, which the column cannot hold.")
+    return tuple(map(int, values)) if column.kind == "integer" else values  # type: ignore[arg-type]
+
+
+_FAMILIES: Mapping[Kind, str] = {"text": "string", "boolean": "boolean", "integer": "number", "number": "number"}
+
+
+def _family(value: Scalar) -> str:
+    return "string" if isinstance(value, str) else "boolean" if isinstance(value, bool) else "number"
+
+
+def _sorted(column: Column, seen: Sequence[Any]) -> tuple[Scalar, ...]:
+    if column.levels is None:
+        return tuple(sorted(seen))
+    held = set(seen)
+    return tuple(value for value in column.levels.values if value in held)

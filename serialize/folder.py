@@ -1,0 +1,85 @@
+"""The folder of an artifact on disk: read only as its manifest lists it, replaced as a whole, and never in the place
+of files that are no artifact."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from serialize.errors import ArtifactError, DumpError
+
+MANIFEST = "manifest.json"
+PIPELINE = "pipeline.joblib"
+
+
+def read_manifest(folder: Path) -> bytes:
+    """The content of the manifest. Raises ArtifactError where there is none."""
+    if not (folder / MANIFEST).is_file():
+        raise ArtifactError(f"{folder} holds no {MANIFEST}; dump a model there or name another folder in ARTIFACTS.")
+    return _content(folder / MANIFEST)
+
+
+def read_verified(folder: Path, listed: Mapping[str, str]) -> dict[str, bytes]:
+    """The contents of the files that a manifest lists with their sha256. Raises ArtifactError for a file that is
+    missing, too many, outside of the folder, or not the one that was listed."""
+    _refuse_other_files(folder, listed)
+    return {name: _verified(folder / name, digest) for name, digest in listed.items()}
+
+
+def refuse_foreign_files(target: Path) -> None:
+    """Raises DumpError where `target` is a file, or a folder that holds anything but an artifact."""
+    if target.exists() and not target.is_dir():
+        raise DumpError(f"{target} is a file; name a folder for the artifact.")
+    held = {path.name for path in target.iterdir()} if target.is_dir() else set()
+    foreign = held - _files_of_artifact(target) if {MANIFEST, PIPELINE} <= held else held
+    if foreign:
+        raise DumpError(f"{target} holds other files ({min(foreign)}); name an empty folder or one with an artifact.")
+
+
+def put_in_place(folder: Path, target: Path, old: Path) -> None:
+    """Rename the new folder to the target. What the target held is kept as `old`, and comes back if that fails."""
+    if not target.exists():
+        folder.rename(target)
+        return
+    target.rename(old)
+    try:
+        folder.rename(target)
+    except BaseException:
+        old.rename(target)
+        raise
+
+
+def _files_of_artifact(folder: Path) -> set[str]:
+    """The names of the files of a former artifact, which may be damaged or of another format."""
+    try:
+        listed = set(json.loads((folder / MANIFEST).read_bytes())["files"])
+    except (KeyError, TypeError, ValueError):
+        listed = set()
+    return {MANIFEST, PIPELINE, *listed}
+
+
+def _refuse_other_files(folder: Path, listed: Mapping[str, str]) -> None:
+    odd = [name for name in listed if Path(name).name != name or name in ("", "..", MANIFEST)]
+    if odd:
+        raise ArtifactError(f"manifest.json lists {odd[0]!r}, which is not a file of its own folder; dump it again.")
+    if PIPELINE not in listed:
+        raise ArtifactError(f"manifest.json lists no {PIPELINE}; dump the model again.")
+    extra = sorted({path.name for path in folder.iterdir()} - {MANIFEST, *listed})
+    if extra:
+        raise ArtifactError(f"{folder} holds {extra[0]!r}, which its manifest does not list; remove it.")
+
+
+def _verified(path: Path, digest: str) -> bytes:
+    if not path.is_file():
+        raise ArtifactError(f"{path} is missing; restore the artifact or dump the model again.")
+    content = _content(path)
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ArtifactError(f"{path} is not the file that its manifest lists; restore it or dump the model again.")
+    return content
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read ({error.strerror}); let this user read it.") from error
