@@ -1,0 +1,80 @@
+"""A manifest comes back from its bytes as it was, and what is none is refused in one sentence."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from serialize import ArtifactError, DumpError
+from serialize.golden import GoldenRows
+from serialize.manifest import FORMAT, Manifest
+from serialize.signature import Column, Signature
+from serialize.task import Task
+
+MANIFEST = Manifest(
+    name="où",
+    task=Task("binary", ("no", "yes"), "yes", 0.5),
+    signature=Signature("frame", (Column("a", "number", nullable=True, dtype="float64"),)),
+    profile={"columns": {}, "outputs": {}},
+    golden=GoldenRows(({"a": None},), ((0.25, 0.75),), 1e-9),
+    metrics={"method": "in-sample", "metrics": {}},
+    importances={"metric": "roc_auc", "columns": {}},
+    libraries={"python": "3.11"},
+    modules=("features",),
+    files={"pipeline.joblib": "00"},
+)
+
+
+def test_a_manifest_comes_back_from_its_bytes_as_it_was() -> None:
+    assert Manifest.from_bytes(MANIFEST.to_bytes()) == MANIFEST
+
+
+def test_the_same_manifest_has_the_same_bytes() -> None:
+    assert Manifest.from_bytes(MANIFEST.to_bytes()).to_bytes() == MANIFEST.to_bytes()
+    assert "où".encode() in MANIFEST.to_bytes()
+
+
+def changed(**members: Any) -> bytes:
+    return json.dumps({**json.loads(MANIFEST.to_bytes()), **members}).encode()
+
+
+@pytest.mark.parametrize("number", [FORMAT + 1, 0, "1", None])
+def test_another_format_is_refused_with_both_numbers(number: Any) -> None:
+    with pytest.raises(ArtifactError, match=f"format {number}, and this version reads format {FORMAT}"):
+        Manifest.from_bytes(changed(format=number))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"format": 1}',
+        b"\xff\xfe",
+        b"[" * 100_000,
+        changed(signature="frame"),
+        changed(signature={"container": "frame", "columns": [{"named": "a"}]}),
+        changed(signature=None),
+        changed(golden={"rows": 5}),
+        changed(golden={"rows": ["ab"], "tolerance": 1e-9}),
+        changed(classes=None),
+        changed(files=None),
+        changed(files=["pipeline.joblib"]),
+        changed(modules=5),
+    ],
+)
+def test_damaged_bytes_are_refused_in_one_sentence(content: bytes) -> None:
+    with pytest.raises(
+        ArtifactError, match=r"^manifest.json is damaged; restore the artifact or dump the model again.$"
+    ):
+        Manifest.from_bytes(content)
+
+
+@pytest.mark.parametrize("figure", [float("nan"), float("inf"), object()])
+def test_what_json_cannot_carry_is_refused(figure: Any) -> None:
+    with pytest.raises(DumpError, match="metrics as numbers"):
+        replace(MANIFEST, metrics={"accuracy": figure}).to_bytes()
