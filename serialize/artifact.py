@@ -48,6 +48,11 @@ class Artifact:
     digest: str
 
     @property
+    def pipeline(self) -> Any:
+        """The fitted pipeline."""
+        return self.model.pipeline
+
+    @property
     def version(self) -> str:
         """The model version: the first 12 hex digits of the digest."""
         return self.digest[:12]

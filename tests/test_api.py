@@ -5,18 +5,17 @@ import logging
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
 
 from service.flow import Flow
 from service.session import Session
-from tests.conftest import MakeClient
+from tests.conftest import Client, MakeClient
 from tests.passengers import prediction
 
 PROBLEM_KEYS = {"type", "title", "status", "detail", "instance", "error"}
 
 
 @pytest.fixture
-def client(make_client: MakeClient) -> FlaskClient:
+def client(make_client: MakeClient) -> Client:
     return make_client()
 
 
@@ -29,7 +28,7 @@ def assert_problem(response: Any, status: int) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/nothing", "/predict/1", "/static/x", "/favicon.ico", "/%00"])
-def test_an_unknown_url_is_a_problem(client: FlaskClient, path: str) -> None:
+def test_an_unknown_url_is_a_problem(client: Client, path: str) -> None:
     assert_problem(client.get(path), 404)
 
 
@@ -46,7 +45,7 @@ def test_an_unknown_url_is_a_problem(client: FlaskClient, path: str) -> None:
     ],
 )
 def test_a_wrong_method_is_a_problem_that_says_what_is_allowed(
-    client: FlaskClient, method: str, path: str, allow: set[str]
+    client: Client, method: str, path: str, allow: set[str]
 ) -> None:
     response = client.open(path, method=method)
 
@@ -65,7 +64,7 @@ def test_a_wrong_method_is_a_problem_that_says_what_is_allowed(
         {"Content-Type": "application/json", "Content-Encoding": "identity"},
     ],
 )
-def test_a_body_that_is_not_plain_json_is_a_problem(client: FlaskClient, headers: dict[str, str]) -> None:
+def test_a_body_that_is_not_plain_json_is_a_problem(client: Client, headers: dict[str, str]) -> None:
     assert_problem(client.post("/predict", data=json.dumps(prediction(0)), headers=headers), 415)
 
 
@@ -89,17 +88,17 @@ def test_a_body_that_is_not_plain_json_is_a_problem(client: FlaskClient, headers
         b'{"id": 01}',
     ],
 )
-def test_malformed_json_is_a_problem(client: FlaskClient, body: bytes) -> None:
+def test_malformed_json_is_a_problem(client: Client, body: bytes) -> None:
     assert_problem(client.post("/predict", data=body, content_type="application/json"), 400)
 
 
-def test_the_content_type_may_name_utf_8(client: FlaskClient) -> None:
+def test_the_content_type_may_name_utf_8(client: Client) -> None:
     response = client.post("/predict", data=json.dumps(prediction(0)), content_type="Application/JSON; charset=UTF-8")
 
     assert response.status_code == 200
 
 
-def test_a_trailing_slash_is_served(client: FlaskClient) -> None:
+def test_a_trailing_slash_is_served(client: Client) -> None:
     assert client.post("/predict/", json=prediction(0)).status_code == 200
     assert client.post("/update/", json={"id": 0, "true_class": 1}).status_code == 200
     for path in ("/model/", "/livez/", "/readyz/", "/healthz/"):
@@ -114,13 +113,13 @@ def test_a_body_over_the_limit_is_a_problem(make_client: MakeClient) -> None:
     assert client.post("/predict", json=[prediction(i) for i in range(10)]).status_code == 200
 
 
-def test_json_is_answered_whatever_is_accepted(client: FlaskClient) -> None:
+def test_json_is_answered_whatever_is_accepted(client: Client) -> None:
     assert client.get("/model", headers={"Accept": "text/html"}).content_type == "application/json"
     assert client.get("/nothing", headers={"Accept": "text/html"}).content_type == "application/problem+json"
 
 
 def test_a_failure_that_nobody_foresaw_is_opaque_and_its_place_is_logged(
-    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: Any) -> None:
         raise RuntimeError("secret value")
@@ -137,15 +136,13 @@ def test_a_failure_that_nobody_foresaw_is_opaque_and_its_place_is_logged(
     assert response.headers["X-Request-ID"] in logged
 
 
-def test_health_tells_up_and_ready(client: FlaskClient) -> None:
+def test_health_tells_up_and_ready(client: Client) -> None:
     assert client.get("/livez").json == {"status": "up"}
     assert client.get("/readyz").json == {"status": "ready"}
     assert client.get("/healthz").json == {"status": "ready"}
 
 
-def test_readiness_fails_while_the_database_takes_no_writes(
-    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_readiness_fails_while_the_database_takes_no_writes(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     def locked(self: Session) -> None:
         raise __import__("peewee").OperationalError("database is locked")
 
@@ -158,7 +155,7 @@ def test_readiness_fails_while_the_database_takes_no_writes(
     assert client.get("/livez").status_code == 200
 
 
-def test_the_model_card_says_what_is_served(client: FlaskClient) -> None:
+def test_the_model_card_says_what_is_served(client: Client) -> None:
     card = client.get("/model").json
 
     assert (card["name"], card["task"], card["classes"], card["threshold"]) == ("titanic", "binary", [False, True], 0.5)

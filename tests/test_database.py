@@ -74,8 +74,9 @@ def test_sqlite_flushes_every_commit_and_waits_for_its_turn(tmp_path: Path) -> N
     database = connect(f"sqlite:///{tmp_path}/predictions.db")
     prepare(database)
 
+    names = ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
     with database.connection_context():
-        pragmas = [database.pragma(name) for name in ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")]
+        pragmas = [database.execute_sql(f"PRAGMA {name}").fetchone()[0] for name in names]
 
     assert pragmas == ["wal", 2, 5000, 1]
 

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
 
 from serialize import load
-from tests.conftest import MakeClient
+from tests.conftest import Client, MakeClient
 from tests.passengers import ARTIFACTS, PASSENGER, PROBA, all_passengers, prediction
 
 
@@ -17,7 +16,7 @@ def faults(body: Any) -> dict[str, Any]:
     return {fault["pointer"]: fault for fault in body["errors"]}
 
 
-def test_one_observation_is_answered_with_five_keys(client: FlaskClient) -> None:
+def test_one_observation_is_answered_with_five_keys(client: Client) -> None:
     response = client.post("/predict", json=prediction(0))
 
     assert response.status_code == 200
@@ -32,7 +31,7 @@ def test_one_observation_is_answered_with_five_keys(client: FlaskClient) -> None
     }
 
 
-def test_the_answer_names_the_model_version_and_the_request(client: FlaskClient) -> None:
+def test_the_answer_names_the_model_version_and_the_request(client: Client) -> None:
     response = client.post("/predict", json=prediction(0), headers={"X-Request-ID": "abc-1"})
 
     assert response.headers["X-Model-Version"] == load(ARTIFACTS).version
@@ -40,13 +39,13 @@ def test_the_answer_names_the_model_version_and_the_request(client: FlaskClient)
     assert response.content_type == "application/json"
 
 
-def test_a_request_id_that_could_forge_a_log_line_is_replaced(client: FlaskClient) -> None:
+def test_a_request_id_that_could_forge_a_log_line_is_replaced(client: Client) -> None:
     response = client.post("/predict", json=prediction(0), headers={"X-Request-ID": "a status=200 b"})
 
     assert " " not in response.headers["X-Request-ID"]
 
 
-def test_every_passenger_is_answered_as_the_pipeline_answers_the_row(client: FlaskClient) -> None:
+def test_every_passenger_is_answered_as_the_pipeline_answers_the_row(client: Client) -> None:
     model = load(ARTIFACTS).model
     passengers = all_passengers()
     expected = model.outputs(passengers)[:, 1]
@@ -57,7 +56,7 @@ def test_every_passenger_is_answered_as_the_pipeline_answers_the_row(client: Fla
     assert [answer["proba"] for answer in answers] == pytest.approx(expected, abs=1e-9)
 
 
-def test_an_absent_nullable_column_is_null(client: FlaskClient) -> None:
+def test_an_absent_nullable_column_is_null(client: Client) -> None:
     bare = {name: value for name, value in PASSENGER.items() if name not in ("Cabin", "Age")}
 
     absent = client.post("/predict", json={"id": "absent", "observation": bare}).json
@@ -66,13 +65,13 @@ def test_an_absent_nullable_column_is_null(client: FlaskClient) -> None:
     assert absent["proba"] == null["proba"]
 
 
-def test_all_nullable_columns_null_at_once_are_scored(client: FlaskClient) -> None:
+def test_all_nullable_columns_null_at_once_are_scored(client: Client) -> None:
     response = client.post("/predict", json=prediction(0, Age=None, Fare=None, Cabin=None, Embarked=None))
 
     assert response.status_code == 200
 
 
-def test_the_same_id_and_observation_is_answered_from_its_row(client: FlaskClient) -> None:
+def test_the_same_id_and_observation_is_answered_from_its_row(client: Client) -> None:
     first = client.post("/predict", json=prediction("a"))
     again = client.post("/predict", json=prediction("a"))
 
@@ -81,7 +80,7 @@ def test_the_same_id_and_observation_is_answered_from_its_row(client: FlaskClien
     assert again.headers["Idempotent-Replayed"] == "true"
 
 
-def test_the_order_of_keys_and_the_form_of_numbers_make_no_other_observation(client: FlaskClient) -> None:
+def test_the_order_of_keys_and_the_form_of_numbers_make_no_other_observation(client: Client) -> None:
     client.post("/predict", json=prediction("a"))
 
     turned = dict(reversed(PASSENGER.items())) | {"Age": 22, "Pclass": 3.0}
@@ -90,7 +89,7 @@ def test_the_order_of_keys_and_the_form_of_numbers_make_no_other_observation(cli
     assert again.headers["Idempotent-Replayed"] == "true"
 
 
-def test_the_same_id_with_another_observation_is_a_conflict_and_changes_nothing(client: FlaskClient) -> None:
+def test_the_same_id_with_another_observation_is_a_conflict_and_changes_nothing(client: Client) -> None:
     first = client.post("/predict", json=prediction(0))
 
     other = client.post("/predict", json=prediction(0, Age=40))
@@ -100,7 +99,7 @@ def test_the_same_id_with_another_observation_is_a_conflict_and_changes_nothing(
     assert client.post("/predict", json=prediction(0)).json == first.json
 
 
-def test_zero_and_the_string_zero_are_two_ids_and_one_point_zero_is_one(client: FlaskClient) -> None:
+def test_zero_and_the_string_zero_are_two_ids_and_one_point_zero_is_one(client: Client) -> None:
     rows = [client.post("/predict", json=prediction(id_)).json for id_ in (0, "0", 1, 1.0)]
 
     assert [row["observation_id"] for row in rows] == [0, "0", 1, 1]
@@ -108,21 +107,21 @@ def test_zero_and_the_string_zero_are_two_ids_and_one_point_zero_is_one(client: 
 
 
 @pytest.mark.parametrize("id_", [2**63 - 1, -(2**63), "x" * 255, "é", "\U0001f6a2", "a\nb", " "])
-def test_an_id_keeps_its_type_and_value(client: FlaskClient, id_: Any) -> None:
+def test_an_id_keeps_its_type_and_value(client: Client, id_: Any) -> None:
     assert client.post("/predict", json=prediction(id_)).json["observation_id"] == id_
 
 
 @pytest.mark.parametrize(
     "id_", [True, None, 1.5, 2**63, -(2**63) - 1, "", "x" * 256, "a\0b", "\ud800", [], {}, [1], 1e300]
 )
-def test_anything_else_is_no_id(client: FlaskClient, id_: Any) -> None:
+def test_anything_else_is_no_id(client: Client, id_: Any) -> None:
     response = client.post("/predict", data=json.dumps(prediction(id_)), content_type="application/json")
 
     assert response.status_code == 422
     assert list(faults(response.json)) == ["/id"]
 
 
-def test_every_fault_is_named_at_once_with_its_value(client: FlaskClient) -> None:
+def test_every_fault_is_named_at_once_with_its_value(client: Client) -> None:
     bad = {**PASSENGER, "Age": "twenty", "Sex": "potato", "Fare": -1, "Pclass": 3.5, "Deck": "C"}
     del bad["Parch"]
 
@@ -165,7 +164,7 @@ def test_every_fault_is_named_at_once_with_its_value(client: FlaskClient) -> Non
         ("Embarked", "X"),
     ],
 )
-def test_a_value_that_the_signature_refuses_is_named(client: FlaskClient, column: str, value: Any) -> None:
+def test_a_value_that_the_signature_refuses_is_named(client: Client, column: str, value: Any) -> None:
     body = json.dumps(prediction(0, **{column: value}))
 
     response = client.post("/predict", data=body, content_type="application/json")
@@ -176,7 +175,7 @@ def test_a_value_that_the_signature_refuses_is_named(client: FlaskClient, column
 
 
 @pytest.mark.parametrize("payload", ["null", "1", '"text"', "{}", '{"id": 1}', '{"observation": {}}', "[1]", "[[]]"])
-def test_a_body_of_another_shape_is_refused(client: FlaskClient, payload: str) -> None:
+def test_a_body_of_another_shape_is_refused(client: Client, payload: str) -> None:
     response = client.post("/predict", data=payload, content_type="application/json")
 
     assert response.status_code == 422
@@ -184,13 +183,13 @@ def test_a_body_of_another_shape_is_refused(client: FlaskClient, payload: str) -
 
 
 @pytest.mark.parametrize("observation", [None, 1, "text", [], [1]])
-def test_an_observation_must_be_an_object(client: FlaskClient, observation: Any) -> None:
+def test_an_observation_must_be_an_object(client: Client, observation: Any) -> None:
     response = client.post("/predict", json={"id": 1, "observation": observation})
 
     assert list(faults(response.json)) == ["/observation"]
 
 
-def test_an_array_is_answered_in_its_order(client: FlaskClient) -> None:
+def test_an_array_is_answered_in_its_order(client: Client) -> None:
     bodies = [prediction(id_, Age=age) for id_, age in (("b", 30), ("a", 20), (7, 25))]
 
     answers = client.post("/predict", json=bodies).json
@@ -199,18 +198,18 @@ def test_an_array_is_answered_in_its_order(client: FlaskClient) -> None:
     assert answers == alone
 
 
-def test_an_empty_array_is_answered_by_an_empty_array(client: FlaskClient) -> None:
+def test_an_empty_array_is_answered_by_an_empty_array(client: Client) -> None:
     assert client.post("/predict", json=[]).json == []
 
 
-def test_one_bad_item_keeps_a_whole_array_from_being_stored(client: FlaskClient) -> None:
+def test_one_bad_item_keeps_a_whole_array_from_being_stored(client: Client) -> None:
     response = client.post("/predict", json=[prediction(1), prediction(2, Age="old"), prediction(True)])
 
     assert list(faults(response.json)) == ["/1/observation/Age", "/2/id"]
     assert client.post("/update", json={"id": 1, "true_class": 0}).status_code == 404
 
 
-def test_one_conflict_keeps_a_whole_array_from_being_stored(client: FlaskClient) -> None:
+def test_one_conflict_keeps_a_whole_array_from_being_stored(client: Client) -> None:
     client.post("/predict", json=prediction(2))
 
     response = client.post("/predict", json=[prediction(1), prediction(2, Age=60), prediction(3)])
@@ -220,7 +219,7 @@ def test_one_conflict_keeps_a_whole_array_from_being_stored(client: FlaskClient)
     assert client.post("/update", json={"id": 1, "true_class": 0}).status_code == 404
 
 
-def test_the_same_id_twice_in_an_array_is_one_row_where_the_observations_are_equal(client: FlaskClient) -> None:
+def test_the_same_id_twice_in_an_array_is_one_row_where_the_observations_are_equal(client: Client) -> None:
     same = client.post("/predict", json=[prediction(1), prediction(1)])
     other = client.post("/predict", json=[prediction(2), prediction(2, Age=60)])
 
@@ -229,7 +228,7 @@ def test_the_same_id_twice_in_an_array_is_one_row_where_the_observations_are_equ
     assert list(faults(other.json)) == ["/1/id"]
 
 
-def test_an_array_of_one_points_into_the_array(client: FlaskClient) -> None:
+def test_an_array_of_one_points_into_the_array(client: Client) -> None:
     client.post("/predict", json=prediction(1))
 
     assert list(faults(client.post("/predict", json=[prediction(1, Age=60)]).json)) == ["/0/id"]

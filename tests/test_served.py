@@ -154,9 +154,11 @@ def test_what_is_no_http_is_a_problem_too(tmp_path: Path) -> None:
     assert long_url.json()["status"] == 414
 
 
-def test_a_request_line_names_the_request_and_no_value_of_the_observation(served: Served) -> None:
-    served.post("/predict", prediction("a-1", Cabin="SECRET-CABIN", Age=33.125), headers={"X-Request-ID": "req-1"})
-    served.post("/predict", prediction("a-2", Cabin="SECRET-CABIN", Age="SECRET-AGE"))
+def test_a_request_line_names_the_request_and_no_value_of_the_observation(tmp_path: Path, database_url: str) -> None:
+    with serve(tmp_path, database_url, variables={"LOG_LEVEL": "debug"}) as served:
+        served.post("/predict", prediction("a-1", Cabin="SECRET-CABIN", Age=33.125), headers={"X-Request-ID": "req-1"})
+        served.post("/predict", prediction("a-2", Cabin="SECRET-CABIN", Age="SECRET-AGE"))
+        served.post("/update", {"id": "a-1", "true_class": 1})
 
     log = served.log.read_text()
 

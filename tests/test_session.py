@@ -43,7 +43,7 @@ def test_a_file_that_another_process_holds_is_unavailable_until_it_is_let_go(tmp
     database = connect(url)
     session = Session(database)
     count(session)
-    database.pragma("busy_timeout", 10)
+    database.execute_sql("PRAGMA busy_timeout = 10")
     holder = sqlite3.connect(tmp_path / "predictions.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
 

@@ -4,15 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
 
 from service.database import connect
 from service.models import LabelCorrection, Prediction
-from tests.conftest import MakeClient
+from tests.conftest import Client, MakeClient
 from tests.passengers import PASSENGER, prediction
 
 
-def test_a_true_class_is_recorded_and_the_row_answered_with_its_observation(client: FlaskClient) -> None:
+def test_a_true_class_is_recorded_and_the_row_answered_with_its_observation(client: Client) -> None:
     predicted = client.post("/predict", json=prediction(0)).json
 
     updated = client.post("/update", json={"id": 0, "true_class": 1})
@@ -22,7 +21,7 @@ def test_a_true_class_is_recorded_and_the_row_answered_with_its_observation(clie
     assert updated.json["true_class"] is True
 
 
-def test_a_prediction_asked_again_shows_its_true_class(client: FlaskClient) -> None:
+def test_a_prediction_asked_again_shows_its_true_class(client: Client) -> None:
     client.post("/predict", json=prediction(0))
     client.post("/update", json={"id": 0, "true_class": False})
 
@@ -30,14 +29,14 @@ def test_a_prediction_asked_again_shows_its_true_class(client: FlaskClient) -> N
 
 
 @pytest.mark.parametrize("true_class", [0, 1, 0.0, 1.0, True, False])
-def test_the_obvious_forms_of_a_boolean_are_taken(client: FlaskClient, true_class: Any) -> None:
+def test_the_obvious_forms_of_a_boolean_are_taken(client: Client, true_class: Any) -> None:
     client.post("/predict", json=prediction(0))
 
     assert client.post("/update", json={"id": 0, "true_class": true_class}).json["true_class"] is bool(true_class)
 
 
 @pytest.mark.parametrize("true_class", [2, -1, 0.5, "1", "true", "yes", None, [], {}, [1]])
-def test_any_other_value_is_refused_with_the_classes(client: FlaskClient, true_class: Any) -> None:
+def test_any_other_value_is_refused_with_the_classes(client: Client, true_class: Any) -> None:
     client.post("/predict", json=prediction(0))
 
     response = client.post("/update", json={"id": 0, "true_class": true_class})
@@ -47,7 +46,7 @@ def test_any_other_value_is_refused_with_the_classes(client: FlaskClient, true_c
     assert response.json["errors"][0]["expected"] == "one of false, true"
 
 
-def test_an_unknown_id_is_not_found(client: FlaskClient) -> None:
+def test_an_unknown_id_is_not_found(client: Client) -> None:
     client.post("/predict", json=prediction("0"))
 
     response = client.post("/update", json={"id": 0, "true_class": 1})
@@ -57,7 +56,7 @@ def test_an_unknown_id_is_not_found(client: FlaskClient) -> None:
     assert response.json["errors"][0]["pointer"] == "/id"
 
 
-def test_the_same_true_class_again_changes_nothing(client: FlaskClient, database_url: str) -> None:
+def test_the_same_true_class_again_changes_nothing(client: Client, database_url: str) -> None:
     client.post("/predict", json=prediction(0))
     first = client.post("/update", json={"id": 0, "true_class": 1})
     again = client.post("/update", json={"id": 0, "true_class": True})
@@ -67,7 +66,7 @@ def test_the_same_true_class_again_changes_nothing(client: FlaskClient, database
         assert LabelCorrection.select().count(database) == 0
 
 
-def test_another_true_class_wins_and_both_stay_on_record(client: FlaskClient, database_url: str) -> None:
+def test_another_true_class_wins_and_both_stay_on_record(client: Client, database_url: str) -> None:
     client.post("/predict", json=prediction(0))
     for true_class in (1, 0, 1):
         answer = client.post("/update", json={"id": 0, "true_class": true_class})
@@ -83,7 +82,7 @@ def test_another_true_class_wins_and_both_stay_on_record(client: FlaskClient, da
     assert labelled.labelled_at >= labelled.created_at
 
 
-def test_an_update_never_touches_the_prediction(client: FlaskClient) -> None:
+def test_an_update_never_touches_the_prediction(client: Client) -> None:
     predicted = client.post("/predict", json=prediction(0)).json
 
     updated = client.post("/update", json={"id": 0, "true_class": 1}).json
@@ -92,7 +91,7 @@ def test_an_update_never_touches_the_prediction(client: FlaskClient) -> None:
     assert updated["predicted_class"] == predicted["predicted_class"]
 
 
-def test_an_array_of_updates_is_all_or_nothing(client: FlaskClient) -> None:
+def test_an_array_of_updates_is_all_or_nothing(client: Client) -> None:
     client.post("/predict", json=[prediction(1), prediction(2)])
 
     unknown = client.post(
@@ -106,7 +105,7 @@ def test_an_array_of_updates_is_all_or_nothing(client: FlaskClient) -> None:
     assert client.post("/predict", json=prediction(1)).json["true_class"] is None
 
 
-def test_an_array_of_updates_is_answered_in_its_order(client: FlaskClient) -> None:
+def test_an_array_of_updates_is_answered_in_its_order(client: Client) -> None:
     client.post("/predict", json=[prediction(i) for i in range(3)])
 
     answers = client.post("/update", json=[{"id": i, "true_class": i % 2} for i in (2, 0, 1)]).json
@@ -118,7 +117,7 @@ def test_an_array_of_updates_is_answered_in_its_order(client: FlaskClient) -> No
 @pytest.mark.parametrize(
     "payload", [{}, {"id": 0}, {"true_class": 1}, {"id": 0, "true_class": 1, "proba": 0.9}, 3, "x"]
 )
-def test_a_body_of_another_shape_is_refused(client: FlaskClient, payload: Any) -> None:
+def test_a_body_of_another_shape_is_refused(client: Client, payload: Any) -> None:
     client.post("/predict", json=prediction(0))
 
     assert client.post("/update", json=payload).status_code == 422
