@@ -1,23 +1,19 @@
 """The log of predictions: what is answered was committed here first, and one id has one row whoever asks."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from service.errors import Fault, ObservationConflict, ServiceError, Unavailable, UnknownObservation, pointer
 from service.label import TrueLabel
-from service.models import LabelCorrection, Prediction
+from service.models import LabelCorrection
 from service.observation import Observation, ObservationId, canonical
 from service.record import Record
 from service.scoring import Score
 from service.session import Session
-from service.statements import InsertPredictions, moment, row
-
-Value = TypeVar("Value")
-
-_CHUNK = 500
+from service.statements import Statements, inserted_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +43,7 @@ class PredictionLog:
     ) -> None:
         self._session = session
         self._database = session.database
-        self._insert_rows = InsertPredictions(session.database)
+        self._statements = Statements(session.database)
         self._model_version = model_version
         self._threshold = threshold
         self._true = "true_value" if regression else "true_class"
@@ -98,8 +94,8 @@ class PredictionLog:
                 corrections += self._relabel(rows[label.key], label, now, changed)
             outcomes.append([_record(rows[label.key]) for label in group])
         self._write_labels(changed, now)
-        for chunk in _chunks(corrections):
-            LabelCorrection.insert_many(chunk).execute(self._database)
+        for correction in corrections:
+            LabelCorrection.insert(correction).execute(self._database)
         return outcomes
 
     def _append_whole(self, group: Sequence[Scored], now: datetime) -> list[Entry] | ServiceError:
@@ -132,13 +128,10 @@ class PredictionLog:
     def _insert(self, scored: Sequence[Scored], now: datetime) -> dict[str, Record]:
         """Inserts rows of distinct ids in the order given, the same for all who insert, so that no two transactions
         wait for each other; gives the records of those that were not there."""
-        created_at = moment(now)
-        rows = [
-            row(one.observation.key, one.observation.text, one.score, self._threshold, self._model_version, created_at)
-            for one in scored
-        ]
+        stamp = (self._threshold, self._model_version, now)
+        rows = [inserted_row(one.observation.key, one.observation.text, one.score, *stamp) for one in scored]
         by_key = {one.observation.key: one for one in scored}
-        return {key: self._fresh_record(id_, by_key[key], now) for id_, key in self._insert_rows(rows)}
+        return {key: self._fresh_record(id_, by_key[key], now) for id_, key in self._statements.insert(rows)}
 
     def _fresh_record(self, id_: int, one: Scored, now: datetime) -> Record:
         observation = one.observation
@@ -146,20 +139,13 @@ class PredictionLog:
         return Record(id_, observation.observation_id, observation.text, one.score, *stamp)
 
     def _read(self, keys: set[str]) -> dict[str, Record]:
-        records = {found["observation_id"]: _record(found) for found in self._rows(keys)}
+        records = {row["observation_id"]: _record(row) for row in self._statements.read(sorted(keys))}
         if len(records) < len(keys):
             raise Unavailable("A prediction was erased while it was asked for; try again.")
         return records
 
-    def _rows(self, keys: set[str], *, lock: bool = False) -> Iterator[dict[str, Any]]:
-        for chunk in _chunks(sorted(keys)):
-            query = Prediction.select().where(Prediction.observation_id.in_(chunk)).order_by(Prediction.id)
-            if lock and self._database.for_update:
-                query = query.for_update()
-            yield from query.dicts().execute(self._database)
-
     def _locked_rows(self, keys: set[str]) -> dict[str, dict[str, Any]]:
-        return {found["observation_id"]: found for found in self._rows(keys, lock=True)}
+        return {row["observation_id"]: row for row in self._statements.read(sorted(keys), lock=True)}
 
     def _relabel(
         self, row: dict[str, Any], label: TrueLabel, now: datetime, changed: dict[int, Any]
@@ -185,10 +171,7 @@ class PredictionLog:
         for id_, value in changed.items():
             by_value.setdefault(value, []).append(id_)
         for value, ids in by_value.items():
-            for chunk in _chunks(ids):
-                Prediction.update({self._true: value, "labelled_at": now}).where(Prediction.id.in_(chunk)).execute(
-                    self._database
-                )
+            self._statements.label(self._true, value, now, ids)
 
 
 def _record(row: Mapping[str, Any]) -> Record:
@@ -247,9 +230,3 @@ def _unknown(labels: Mapping[int, TrueLabel]) -> UnknownObservation:
 
 def _id_fault(place: int, observation_id: ObservationId, what: str, expected: str) -> Fault:
     return Fault(pointer(place, "id"), f"Observation ID: {observation_id} {what}", observation_id, expected)
-
-
-def _chunks(items: Iterable[Value]) -> Iterator[list[Value]]:
-    rows = list(items)
-    for start in range(0, len(rows), _CHUNK):
-        yield rows[start : start + _CHUNK]
