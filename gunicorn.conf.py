@@ -6,6 +6,7 @@ from gevent import monkey
 monkey.patch_all()
 
 import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
 
 from service import logs  # noqa: E402
 from service.settings import Settings, SettingsError, set_native_defaults  # noqa: E402
@@ -22,6 +23,8 @@ workers = _settings.web_concurrency
 worker_class = "service.worker.Worker"
 worker_connections = 2000
 preload_app = True
+# A heartbeat on a disk can wait for that disk, and a waiting worker looks like a dead one.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 graceful_timeout = 25
 timeout = 60

@@ -102,7 +102,7 @@ def test_a_worker_that_is_killed_while_it_answers_loses_nothing(served: Served, 
     def send(i: int) -> tuple[int, float] | None:
         try:
             response = requests.post(served.url + "/predict", json=prediction(i, Age=i % 100), timeout=20)
-        except requests.ConnectionError:
+        except requests.RequestException:
             return None
         return (i, response.json()["proba"]) if response.ok else None
 
