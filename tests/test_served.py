@@ -17,6 +17,7 @@ from service.database import connect
 from service.models import Prediction
 from tests.passengers import ARTIFACTS, PASSENGER, PROBA, PROJECT, all_passengers, prediction
 from tests.served import Served, environment, free_port, serve
+from tests.test_batching import until
 
 SENDERS = 50
 
@@ -119,15 +120,23 @@ def test_a_worker_that_is_killed_while_it_answers_loses_nothing(served: Served, 
 
 
 def test_a_request_in_hand_is_answered_when_the_service_is_asked_to_stop(tmp_path: Path, database_url: str) -> None:
+    senders = [requests.Session() for _ in range(8)]
+
+    def send(i: int) -> int:
+        return senders[i].post(served.url + "/predict", json=prediction(i), timeout=20).status_code
+
     with serve(tmp_path, database_url) as served, ThreadPoolExecutor(8) as pool:
-        sending = [pool.submit(served.post, "/predict", prediction(i)) for i in range(8)]
-        while not any(future.done() for future in sending):
-            pass
+        for sender in senders:
+            sender.get(served.url + "/livez", timeout=5)
+        sending = [pool.submit(send, i) for i in range(8)]
+        until(lambda: any(future.done() for future in sending))
         served.process.terminate()
-        answers = [future.result() for future in sending]
+        statuses = [future.result() for future in sending]
         served.process.wait(20)
 
-    assert [answer.status_code for answer in answers] == [200] * 8
+    assert statuses == [200] * 8
+    for sender in senders:
+        sender.close()
 
 
 def test_idle_connections_do_not_hold_up_a_stop(tmp_path: Path) -> None:
