@@ -2,7 +2,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: serve test check artifacts requirements
+.PHONY: serve test check bench artifacts requirements
 
 serve: .venv/installed
 	python -m service migrate
@@ -15,6 +15,9 @@ check: .venv/installed-dev
 	ruff format --check .
 	ruff check .
 	mypy
+
+bench: .venv/installed-dev
+	python -m benchmarks $(BENCH)
 
 artifacts: .venv/installed
 	python -m serialize recipe titanic -o artifacts
