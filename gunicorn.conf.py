@@ -5,6 +5,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import gc  # noqa: E402
 import sys  # noqa: E402
 from pathlib import Path  # noqa: E402
 
@@ -40,3 +41,6 @@ def on_starting(server: object) -> None:
     from service.worker import hold_stop_while_forking  # noqa: PLC0415 - gunicorn loads the worker's module late too
 
     hold_stop_while_forking()
+    # What was loaded stays for good: to go through it at every collection would stop a worker for tens of milliseconds.
+    gc.collect()
+    gc.freeze()

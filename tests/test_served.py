@@ -123,11 +123,12 @@ def test_a_request_in_hand_is_answered_when_the_service_is_asked_to_stop(tmp_pat
     senders = [requests.Session() for _ in range(8)]
 
     def send(i: int) -> int:
-        return senders[i].post(served.url + "/predict", json=prediction(i), timeout=20).status_code
+        return senders[i].post(f"{url}/predict", json=prediction(i), timeout=20).status_code
 
     with serve(tmp_path, database_url) as served, ThreadPoolExecutor(8) as pool:
+        url = served.url
         for sender in senders:
-            sender.get(served.url + "/livez", timeout=5)
+            sender.get(f"{url}/livez", timeout=5)
         sending = [pool.submit(send, i) for i in range(8)]
         until(lambda: any(future.done() for future in sending))
         served.process.terminate()
