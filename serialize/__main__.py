@@ -82,7 +82,7 @@ def _show(directory: Path) -> None:
 def _verify(directory: Path) -> None:
     """Check the digests and the golden rows of an artifact."""
     artifact = load(directory)
-    artifact.prove()
+    artifact.prove_all()
     rows = len(artifact.manifest.golden.outputs)
     click.echo(
         f"{artifact.manifest.name} {artifact.version}: digests match, {rows} golden rows are answered as dumped."
@@ -112,6 +112,7 @@ def _print(artifact: Artifact) -> None:
         table.add_row(escape(column.name), column.kind, escape(column.dtype), escape(column.expected), share)
     _console.print(table)
     _print_metrics(artifact)
+    click.echo(f"compiled: {'yes' if artifact.compiled else f'no. {manifest.not_compiled}'}")
     click.echo("libraries: " + ", ".join(f"{name} {version}" for name, version in manifest.libraries.items()))
     for name, digest in manifest.files.items():
         click.echo(f"{name}: sha256 {digest}")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,34 +17,48 @@ import joblib
 import numpy as np
 import pandas as pd
 
+from serialize.compile import compile_model
+from serialize.compiled import CompiledModel
 from serialize.declarations import Bounds, Declarations
 from serialize.errors import ArtifactError, DumpError, said
 from serialize.evaluate import importances, in_sample
-from serialize.folder import MANIFEST, PIPELINE, put_in_place, read_manifest, read_verified, refuse_foreign_files
-from serialize.frame import as_array, as_table, observations
+from serialize.folder import (
+    COMPILED,
+    MANIFEST,
+    PIPELINE,
+    put_in_place,
+    read_manifest,
+    read_verified,
+    refuse_foreign_files,
+)
+from serialize.frame import Row, as_array, as_table, observations
 from serialize.golden import choose, prove_round_trip
 from serialize.learning import learn
 from serialize.manifest import Manifest
-from serialize.model import Model
+from serialize.model import Model, Outputs
 from serialize.pickles import library_versions, modules_of, own_modules, pickled
 from serialize.profile import profile_columns, profile_outputs
 from serialize.signature import Scalar
 from serialize.task import Label, task_of
 
+Answers = Callable[[Sequence[Row]], Outputs]
+
 _PROVED_ROWS = 100_000
 _ROUNDING = 1e-6
 _FRESH_PROCESS = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from serialize.artifact import load; load(sys.argv[2]).prove()"
+    "from serialize.artifact import load; load(sys.argv[2]).prove_all()"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A verified artifact in memory. `digest` is the sha256 of its manifest, in hex."""
+    """A verified artifact in memory: the model, its compiled form where it has one, and the sha256 of its manifest, in
+    hex, as `digest`."""
 
     manifest: Manifest
     model: Model
+    compiled: CompiledModel | None
     digest: str
 
     @property
@@ -57,9 +71,16 @@ class Artifact:
         """The model version: the first 12 hex digits of the digest."""
         return self.digest[:12]
 
-    def prove(self) -> None:
-        """Raises ArtifactError unless the model answers its golden rows as when it was dumped."""
-        self.manifest.golden.prove(self.model.outputs(self.manifest.golden.observations))
+    def prove(self, answers: Answers) -> None:
+        """Raises ArtifactError unless the answers, those of the model or of its compiled form, are to the golden rows
+        what they were when it was dumped."""
+        self.manifest.golden.prove(answers(self.manifest.golden.observations))
+
+    def prove_all(self) -> None:
+        """Raises ArtifactError unless the model and its compiled form both answer the golden rows so."""
+        self.prove(self.model.outputs)
+        if self.compiled is not None:
+            self.prove(self.compiled.outputs)
 
 
 def dump(
@@ -100,7 +121,11 @@ def dump(
     signature = learn(container, table, dtype, Declarations.of(bounds, categories, text, nullable))
     model = Model(pipeline, task, signature)
     manifest = _manifest(name or type(_final(pipeline)).__name__, model, X_train, table, y, metrics)
-    return _write(manifest, pipeline, target)
+    compilation = compile_model(model, observations(table[:_PROVED_ROWS]))
+    files = {PIPELINE: pickled(pipeline)}
+    if compilation.content is not None:
+        files[COMPILED] = compilation.content
+    return _write(replace(manifest, not_compiled=compilation.reason), files, target)
 
 
 def load(directory: str | Path) -> Artifact:
@@ -110,8 +135,9 @@ def load(directory: str | Path) -> Artifact:
     content = read_manifest(folder)
     manifest = Manifest.from_bytes(content)
     files = read_verified(folder, manifest.files)
-    pipeline = _unpickled(files[PIPELINE], manifest)
-    return Artifact(manifest, Model(pipeline, manifest.task, manifest.signature), hashlib.sha256(content).hexdigest())
+    model = Model(_unpickled(files[PIPELINE], manifest), manifest.task, manifest.signature)
+    compiled = CompiledModel(files[COMPILED], manifest.task, manifest.signature) if COMPILED in files else None
+    return Artifact(manifest, model, compiled, hashlib.sha256(content).hexdigest())
 
 
 def _final(pipeline: Any) -> Any:
@@ -181,15 +207,15 @@ def _first_answers(model: Model, X: Any) -> Any:
     return outputs
 
 
-def _write(manifest: Manifest, pipeline: Any, target: Path) -> Artifact:
-    content = pickled(pipeline)
-    listed = {PIPELINE: hashlib.sha256(content).hexdigest()}
+def _write(manifest: Manifest, files: Mapping[str, bytes], target: Path) -> Artifact:
+    listed = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
             folder = Path(scratch) / "new"
             folder.mkdir()
-            (folder / PIPELINE).write_bytes(content)
+            for name, content in files.items():
+                (folder / name).write_bytes(content)
             (folder / MANIFEST).write_bytes(replace(manifest, files=listed).to_bytes())
             _prove_in_fresh_process(folder)
             put_in_place(folder, target, Path(scratch) / "old")

@@ -10,6 +10,7 @@ from serialize.errors import ArtifactError, DumpError
 
 MANIFEST = "manifest.json"
 PIPELINE = "pipeline.joblib"
+COMPILED = "pipeline.onnx"
 
 
 def read_manifest(folder: Path) -> bytes:
@@ -55,7 +56,7 @@ def _files_of_artifact(folder: Path) -> set[str]:
         listed = set(json.loads((folder / MANIFEST).read_bytes())["files"])
     except (KeyError, TypeError, ValueError):
         listed = set()
-    return {MANIFEST, PIPELINE, *listed}
+    return {MANIFEST, PIPELINE, COMPILED, *listed}
 
 
 def _refuse_other_files(folder: Path, listed: Mapping[str, str]) -> None:

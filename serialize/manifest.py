@@ -19,7 +19,8 @@ FORMAT = 1
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """What an artifact says of its model. `files` maps each other file of the artifact to its sha256, `modules`
-    lists the user's own modules that the pipeline needs."""
+    lists the user's own modules that the pipeline needs, `not_compiled` says why it has no compiled form, if it has
+    none."""
 
     name: str
     task: Task
@@ -30,6 +31,7 @@ class Manifest:
     importances: Mapping[str, Any]
     libraries: Mapping[str, str]
     modules: tuple[str, ...] = ()
+    not_compiled: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
@@ -43,6 +45,7 @@ class Manifest:
             "importances": self.importances,
             "libraries": self.libraries,
             "modules": list(self.modules),
+            "not_compiled": self.not_compiled,
             "files": self.files,
             "profile": self.profile,
             "golden": self.golden.to_json(),
@@ -74,6 +77,7 @@ class Manifest:
                 importances=data["importances"],
                 libraries=data["libraries"],
                 modules=tuple(data["modules"]),
+                not_compiled=data["not_compiled"],
                 files=dict(data["files"]),
             )
         except ArtifactError:

@@ -7,6 +7,7 @@ from flask import Flask
 from peewee import Database
 
 from serialize import Artifact, load
+from serialize.artifact import Answers
 from service import logs
 from service.api import Api
 from service.batching import Batcher, runner
@@ -29,7 +30,7 @@ def create_app(settings: Settings) -> Flask:
     and no connection open. Raises ArtifactError or DatabaseError where it must not start."""
     logs.configure(settings.log_level)
     artifact = load(settings.artifacts)
-    artifact.prove()
+    artifact.prove(_answers(settings, artifact))
     database = _database(settings)
     prepare(database)
     app = Flask("service", static_folder=None)
@@ -47,6 +48,7 @@ def create_app(settings: Settings) -> Flask:
         version=artifact.version,
         task=artifact.manifest.task.kind,
         database=kind(database),
+        scorer="compiled" if artifact.compiled and settings.scorer == "compiled" else "pipeline",
     )
     return app
 
@@ -78,11 +80,18 @@ def _flow(settings: Settings, artifact: Artifact, session: Session) -> Flow:
     return Flow(
         ObservationParser(artifact.manifest.signature),
         LabelParser(task),
-        Scorer(task, artifact.model.outputs),
+        Scorer(task, _answers(settings, artifact)),
         log,
         lambda process: _batcher(settings, process),
         settings.max_items,
     )
+
+
+def _answers(settings: Settings, artifact: Artifact) -> Answers:
+    """The path that serves: the compiled model where there is one and it is wanted, else the pipeline."""
+    if artifact.compiled is not None and settings.scorer == "compiled":
+        return artifact.compiled.outputs
+    return artifact.model.outputs
 
 
 def _batcher(settings: Settings, process: Any) -> Batcher[Any, Any]:
@@ -100,4 +109,6 @@ def _card(artifact: Artifact) -> dict[str, Any]:
         "metrics": manifest.metrics,
         "importances": manifest.importances,
         "libraries": manifest.libraries,
+        "compiled": artifact.compiled is not None,
+        "not_compiled": manifest.not_compiled,
     }

@@ -19,6 +19,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 5000
     web_concurrency: int = 2
+    scorer: str = "compiled"
     log_level: str = "info"
     max_pending: int = 1000
     request_timeout: float = 20.0
@@ -40,6 +41,7 @@ class Settings:
             host=read.text("HOST", defaults.host),
             port=read.integer("PORT", defaults.port, least=0, most=65535),
             web_concurrency=read.integer("WEB_CONCURRENCY", defaults.web_concurrency),
+            scorer=read.choice("SCORER", defaults.scorer, ("compiled", "pipeline")),
             log_level=read.choice("LOG_LEVEL", defaults.log_level, ("debug", "info", "warning", "error")),
             max_pending=read.integer("MAX_PENDING", defaults.max_pending),
             request_timeout=read.seconds("REQUEST_TIMEOUT", defaults.request_timeout),

@@ -30,6 +30,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, LinearSVC
@@ -81,7 +82,7 @@ def apart(artifact: Artifact, X: Any, expected: Any) -> float:
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Proves what is dumped here, which saves two seconds, for tests whose promise is not the fresh process."""
-    monkeypatch.setattr("serialize.artifact._prove_in_fresh_process", lambda folder: load(folder).prove())
+    monkeypatch.setattr("serialize.artifact._prove_in_fresh_process", lambda folder: load(folder).prove_all())
 
 
 @pytest.fixture(scope="module")
@@ -450,7 +451,7 @@ def test_the_version_is_the_digest_of_the_manifest(dumped: Path) -> None:
 def test_a_loaded_artifact_answers_as_the_dumped_one(dumped: Path) -> None:
     artifact = load(dumped)
 
-    artifact.prove()
+    artifact.prove_all()
     pipeline = make_pipeline(columns(), LOGISTIC()).fit(FRAME, SURVIVED)
     assert apart(artifact, FRAME, pipeline.predict_proba(FRAME)) <= 1e-9
 
@@ -461,8 +462,8 @@ def with_files(folder: Path, files: Any) -> None:
 
 
 def vouch(folder: Path) -> None:
-    content = (folder / "pipeline.joblib").read_bytes()
-    with_files(folder, {"pipeline.joblib": hashlib.sha256(content).hexdigest()})
+    names = ("pipeline.joblib", "pipeline.onnx")
+    with_files(folder, {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names})
 
 
 class Malice:
@@ -487,10 +488,11 @@ def test_a_pickle_that_was_not_vouched_for_is_never_run(artifact: Path, tmp_path
     assert (tmp_path / "harm").exists()
 
 
-def test_a_flipped_bit_is_refused(artifact: Path) -> None:
-    content = bytearray((artifact / "pipeline.joblib").read_bytes())
+@pytest.mark.parametrize("name", ["pipeline.joblib", "pipeline.onnx"])
+def test_a_flipped_bit_is_refused(artifact: Path, name: str) -> None:
+    content = bytearray((artifact / name).read_bytes())
     content[len(content) // 2] ^= 1
-    (artifact / "pipeline.joblib").write_bytes(content)
+    (artifact / name).write_bytes(content)
 
     with pytest.raises(ArtifactError, match="is not the file that its manifest lists"):
         load(artifact)
@@ -510,7 +512,24 @@ def test_a_golden_answer_that_differs_is_refused(artifact: Path) -> None:
     (artifact / "manifest.json").write_text(json.dumps(manifest))
 
     with pytest.raises(ArtifactError, match=r"1 of .* golden rows are answered otherwise"):
-        load(artifact).prove()
+        load(artifact).prove_all()
+
+
+def test_a_compiled_form_of_another_model_is_refused(artifact: Path, artifacts: dict[str, Path]) -> None:
+    shutil.copy(artifacts["iris"] / "pipeline.onnx", artifact / "pipeline.onnx")
+    vouch(artifact)
+
+    with pytest.raises(ArtifactError, match="The compiled model is of another model than the pipeline"):
+        load(artifact)
+
+
+def test_why_a_model_is_not_compiled_is_in_the_manifest(tmp_path: Path) -> None:
+    neighbours = KNeighborsClassifier().fit([[0.0], [1.0]] * 10, [False, True] * 10)
+
+    artifact = dump(neighbours, [[0.0], [1.0]] * 10, [False, True] * 10, tmp_path / "artifact")
+
+    assert artifact.compiled is None
+    assert "KNeighborsClassifier" in str(artifact.manifest.not_compiled)
 
 
 @pytest.mark.parametrize(

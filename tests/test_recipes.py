@@ -24,7 +24,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def test_a_recipe_gives_an_artifact_with_held_out_metrics(made: Artifact) -> None:
     figures = made.manifest.metrics
 
-    made.prove()
+    made.prove_all()
     least, metric = {"titanic": (0.75, "accuracy"), "iris": (0.9, "accuracy"), "diabetes": (0.4, "r2")}[
         made.manifest.name
     ]
@@ -41,7 +41,7 @@ def test_the_titanic_model_gives_this_passenger_one_chance_in_ten() -> None:
 def test_the_model_that_ships_is_proven_and_is_what_its_recipe_makes_now() -> None:
     shipped, recipe = load(SHIPPED), RECIPES["titanic"]()
 
-    shipped.prove()
+    shipped.prove_all()
     fitted = recipe.pipeline.fit(recipe.X, recipe.y)
     np.testing.assert_allclose(shipped.model.outputs_of(recipe.X), fitted.predict_proba(recipe.X), rtol=0, atol=1e-9)
     assert shipped.manifest.task.classes == (False, True)

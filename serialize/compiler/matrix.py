@@ -1,0 +1,147 @@
+"""The matrix that an estimator is given, as an ONNX graph makes it: numbers calculated in double precision, and what
+the pipeline's own steps say of every coded value, looked up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from serialize.compiled import CODES, NUMBERS
+from serialize.compiler.demands import Demands
+from serialize.compiler.features import Feature, NoCompiledForm
+from serialize.compiler.graph import Array, Graph
+from serialize.compiler.tables import Run, Site, Table, tables_of
+
+_MOST_CELLS = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """n rows of `width` features: `numbers` of shape (k, n), which are the features at `places`, and tables of shape
+    (codes, w), each with its row of codes and the features that it holds. `refusal`, of shape (n, 1), is NaN for a
+    row that the estimator refuses and 0 for any other."""
+
+    graph: Graph
+    width: int
+    numbers: str | None
+    places: list[int]
+    tables: list[Table]
+    refusal: str | None
+    single: bool
+
+    def times(self, weights: Array, intercept: Array) -> str:
+        """The product with weights of shape (width, c) plus the intercept of shape (c,): shape (n, c), infinite where
+        a matrix of single precision would make it so."""
+        product = self._times(weights, intercept)
+        return self.graph.single(product) if self.single else product
+
+    def _times(self, weights: Array, intercept: Array) -> str:
+        graph, terms = self.graph, []
+        if self.tables:
+            products = [table.features @ weights[table.places] for table in self.tables]
+            starts = np.cumsum([0, *map(len, products[:-1])])[:, None]
+            rows = graph.add("Gather", CODES, graph.constant([table.codes for table in self.tables], np.int64))
+            found = graph.add(
+                "Gather", graph.constant(np.vstack(products)), graph.add("Add", rows, graph.constant(starts, np.int64))
+            )
+            terms.append(graph.add("ReduceSum", found, graph.constant([0], np.int64), keepdims=0))
+        if self.numbers:
+            used = graph.constant(weights[self.places])
+            terms.append(graph.add("Gemm", self.numbers, used, graph.constant(intercept), transA=1))
+        else:
+            terms.append(graph.constant(intercept))
+        return terms[0] if len(terms) == 1 else graph.add("Add", *terms)
+
+    def joined(self) -> tuple[str, Array]:
+        """The matrix of shape (n, width), and for every feature the column that holds it. Raises NoCompiledForm where
+        the tables take more than 16 MB."""
+        graph = self.graph
+        if sum(table.features.size for table in self.tables) > _MOST_CELLS:
+            raise NoCompiledForm("The categories are too many to be tabulated for trees.")
+        parts = [graph.add("Transpose", self.numbers, perm=[1, 0])] if self.numbers else []
+        for table in self.tables:
+            codes = graph.add("Gather", CODES, graph.constant(table.codes, np.int64))
+            parts.append(graph.add("Gather", graph.constant(table.features), codes))
+        order = np.concatenate([self.places, *(table.places for table in self.tables)]).astype(int)
+        return parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1), np.argsort(order)
+
+    def refusing(self, outputs: str) -> str:
+        """The outputs, of shape (n, c), NaN where the estimator refuses the row."""
+        return self.graph.add("Add", outputs, self.refusal) if self.refusal else outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What an estimator is given: features, which the pipeline's own steps make of observations by `run`."""
+
+    features: list[Feature]
+    run: Run
+    site: Site
+
+    def matrix(self, demands: Demands) -> Matrix:
+        """The features as a matrix in the graph. Raises NoCompiledForm for text that no step encodes."""
+        return _matrix(self.features, self.run, demands, self.site)
+
+
+def _matrix(features: Sequence[Feature], run: Run, demands: Demands, site: Site) -> Matrix:
+    raw = [feature for feature in features if feature.column.kind == "text" and not feature.coded]
+    if raw:
+        raise NoCompiledForm(f"Column {raw[0].column.name!r} is text that no step encodes.")
+    numbers, places = _numbers(features, demands, site)
+    refusal = _refusal(numbers, features, demands, site.graph) if numbers else None
+    tables = tables_of(features, run, demands, site)
+    single = all(feature.single for feature in features)
+    return Matrix(site.graph, len(features), numbers, places, tables, refusal, single)
+
+
+def _numbers(features: Sequence[Feature], demands: Demands, site: Site) -> tuple[str | None, list[int]]:
+    """The numeric features, those with the same operations side by side."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for place, feature in enumerate(features):
+        if not feature.coded:
+            groups.setdefault(tuple(name for name, _ in feature.operations), []).append(place)
+    if not groups:
+        return None, []
+    blocks = [_block([features[place] for place in places], site) for places in groups.values()]
+    joined = blocks[0] if len(blocks) == 1 else site.graph.add("Concat", *blocks, axis=0)
+    rounded = site.graph.single(joined) if demands.single else joined
+    return rounded, [place for places in groups.values() for place in places]
+
+
+def _block(features: Sequence[Feature], site: Site) -> str:
+    graph = site.graph
+    rows = [site.inputs.number(feature.column.name) for feature in features]
+    block = graph.add("Gather", NUMBERS, graph.constant(rows, np.int64))
+    for number, (name, _) in enumerate(features[0].operations):
+        operands = np.array([[feature.operations[number][1]] for feature in features])
+        block = _calculated(graph, name, block, operands)
+    return block
+
+
+def _calculated(graph: Graph, name: str, block: str, operands: Array) -> str:
+    match name:
+        case "fill":
+            return graph.add("Where", graph.add("IsNaN", block), graph.constant(operands), block)
+        case "is_null":
+            return graph.double(graph.add("IsNaN", block))
+        case "single":
+            return graph.single(block)
+        case "Log" | "Exp" | "Sqrt" | "Abs":
+            return graph.add(name, block)
+    return graph.add(name, block, graph.constant(operands))
+
+
+def _refusal(numbers: str, features: Sequence[Feature], demands: Demands, graph: Graph) -> str | None:
+    """Zero times every number of a row: NaN where one is NaN or infinite."""
+    done = [{name for name, _ in feature.operations} for feature in features if not feature.coded]
+    calculated = any(names - {"fill", "is_null"} for names in done)
+    empty = any("fill" not in names and "is_null" not in names for names in done)
+    infinite = demands.refuses_infinity and (demands.single or calculated)
+    null = demands.refuses_null and (calculated or empty)
+    if not infinite and not null:
+        return None
+    if not demands.refuses_null:
+        numbers = graph.add("Where", graph.add("IsNaN", numbers), graph.constant(0.0), numbers)
+    nothing = graph.add("Mul", numbers, graph.constant(0.0))
+    total = graph.add("ReduceSum", nothing, graph.constant([0], np.int64), keepdims=1)
+    return graph.add("Transpose", total, perm=[1, 0])

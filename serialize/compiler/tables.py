@@ -1,0 +1,115 @@
+"""What the pipeline's own steps make of every value of a column that they tell apart, as a table: a null and a value
+never seen are among them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from serialize.compiled import Codes, Inputs
+from serialize.compiler.demands import Demands
+from serialize.compiler.features import Feature, NoCompiledForm
+from serialize.compiler.graph import Array, Graph
+from serialize.frame import Row
+from serialize.signature import Column, Scalar
+from serialize.task import Task
+
+Run = Callable[[Sequence[Row]], Any]
+
+_MOST_CELLS = 20_000_000
+_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a model is built: the graph, its inputs, the task, and an observation that the pipeline answers."""
+
+    graph: Graph
+    inputs: Inputs
+    task: Task
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """For each code of the row `codes` of the inputs, the features at `places`: shape (codes, w)."""
+
+    codes: int
+    features: Array
+    places: list[int]
+
+
+def tables_of(features: Sequence[Feature], run: Run, demands: Demands, site: Site) -> list[Table]:
+    """The tables of the coded features, which `run` makes of observations. Raises NoCompiledForm for one beyond
+    160 MB, or a column that the steps refuse whatever it holds."""
+    places: dict[Column, list[int]] = {}
+    for place, feature in enumerate(features):
+        if feature.coded:
+            places.setdefault(feature.column, []).append(place)
+    tables = []
+    for column, own in places.items():
+        apart = frozenset[Scalar]().union(*(features[place].apart for place in own))
+        values = sorted(apart, key=lambda value: (type(value).__name__, value))
+        if len(values) * len(own) > _MOST_CELLS:
+            raise NoCompiledForm(f"Column {column.name!r} has {len(values)} categories, too many to tabulate.")
+        codes, table = _table(column, values, own, run, demands, site.row)
+        tables.append(Table(site.inputs.coded(column.name, codes), table, own))
+    return tables
+
+
+def _table(
+    column: Column, values: list[Scalar], places: list[int], run: Run, demands: Demands, row: Row
+) -> tuple[Codes, Array]:
+    """What the steps make of each value of a column, of a null and of a value never seen."""
+    unseen = _unseen(column, values)
+    asked = [*values, *([None] if column.nullable else []), *unseen]
+    rows = [{**row, column.name: value} for value in asked]
+    made = [
+        None if answer is None else _accepted(answer[places], demands)
+        for start in range(0, len(rows), _AT_ONCE)
+        for answer in _answers(run, rows[start : start + _AT_ONCE])
+    ]
+    table = [answer for answer in made if answer is not None]
+    if not table:
+        raise NoCompiledForm(f"The pipeline answers no value of column {column.name!r}.")
+    known = [value for value, answer in zip(asked, made, strict=True) if answer is not None]
+    codes = {value: code for code, value in enumerate(known)}
+    refused = [value for value in asked if value not in codes and value not in unseen]
+    return Codes(codes, refused, codes.pop(unseen[0], None) if unseen else None), np.array(table)
+
+
+def _unseen(column: Column, values: Sequence[Scalar]) -> list[Scalar]:
+    """A value that is none of these, for a column that is not closed."""
+    if column.kind in ("boolean", "category"):
+        return []
+    if column.kind == "text":
+        return [next(word for word in (f"unseen {number}" for number in range(len(values) + 1)) if word not in values)]
+    least, greatest = column.limits
+    candidates = (low + number for low in (max(least, 0), least) for number in range(len(values) + 1))
+    return [next(value for value in candidates if value not in values and value <= greatest)]
+
+
+def _accepted(answer: Array, demands: Demands) -> Array | None:
+    with np.errstate(over="ignore"):
+        taken = answer.astype(np.float32).astype(np.float64) if demands.single else answer
+    refused = (demands.refuses_null and np.isnan(taken).any()) or (demands.refuses_infinity and np.isinf(taken).any())
+    return None if refused else taken
+
+
+def _answers(run: Run, rows: list[dict[str, Scalar]]) -> list[Array | None]:
+    """The features of every row, None for one that the steps refuse."""
+    try:
+        return list(_dense(run(rows)))
+    except Exception:  # noqa: BLE001 - a step may raise anything at a value that it refuses
+        middle = len(rows) // 2
+        return _answers(run, rows[:middle]) + _answers(run, rows[middle:]) if middle else [None]
+
+
+def _dense(X: Any) -> Array:
+    """What a step gives, as a matrix of doubles."""
+    if hasattr(X, "toarray"):
+        return np.asarray(X.toarray(), dtype=np.float64)
+    if hasattr(X, "to_numpy"):
+        return np.asarray(X.to_numpy(dtype=np.float64, na_value=np.nan))
+    return np.asarray(X, dtype=np.float64)
