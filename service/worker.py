@@ -13,14 +13,17 @@ from typing import Any
 
 import gevent
 from gevent import monkey
+from gevent.server import StreamServer
 from gunicorn.http import errors
-from gunicorn.workers.ggevent import GeventWorker
+from gunicorn.workers import ggevent
 
 from service.errors import PROBLEM_JSON, problem
 from service.logs import event, frames
 
 _NativeSocket = monkey.get_original("socket", "socket")
 _STOP = {signal.SIGTERM}
+_PAUSE_SECONDS = 0.0001
+_LONGEST_PAUSE_SECONDS = 0.001
 
 _log = logging.getLogger("service")
 
@@ -32,12 +35,17 @@ _STATUSES = {
 }
 
 
-class Worker(GeventWorker):  # type: ignore[misc]
+class Worker(ggevent.GeventWorker):  # type: ignore[misc]
     """Serves each connection in a greenlet."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._idle: set[socket.socket] = set()
+
+    def run(self) -> None:
+        """Serves until the worker is asked to stop, and then what it has in hand."""
+        ggevent.StreamServer = FairServer
+        super().run()
 
     def init_signals(self) -> None:
         """Listens to signals, and hears a stop that came while it was being forked."""
@@ -87,6 +95,23 @@ def hold_stop_while_forking() -> None:
         before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, _STOP),
         after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP),
     )
+
+
+class FairServer(StreamServer):
+    """A server that, after each connection it accepts, lets the other workers go first: for the longer the more
+    connections it has. Left alone, the first worker to wake takes nearly all that come at once."""
+
+    def do_handle(self, *args: Any) -> None:
+        super().do_handle(*args)
+        pool: Any = self.pool
+        connections = pool.size - pool.free_count()
+        if connections > 1:
+            self.stop_accepting()
+            gevent.spawn_later(min(connections * _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS), self._accept_again)
+
+    def _accept_again(self) -> None:
+        if self.started:
+            self.start_accepting()
 
 
 class _Waiting:

@@ -29,6 +29,11 @@ class Served:
     log: Path
     session: requests.Session = field(default_factory=requests.Session)
 
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return int(self.url.rpartition(":")[2])
+
     def post(self, path: str, body: Any, **options: Any) -> requests.Response:
         """POSTs JSON, on a kept connection."""
         return self.session.post(self.url + path, json=body, timeout=20, **options)

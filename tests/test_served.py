@@ -1,6 +1,7 @@
 """The promises, held to the service as it is deployed: gunicorn, two workers, SQLite and PostgreSQL."""
 
 import re
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import requests
 from peewee import Database
@@ -244,3 +246,19 @@ def test_every_line_of_the_procfile_runs_with_what_heroku_gives(tmp_path: Path, 
 def test_the_development_server_serves(tmp_path: Path) -> None:
     with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", command=("python", "app.py")) as served:
         assert served.post("/predict", prediction(0)).json()["predicted_class"] is False
+
+
+def test_connections_that_come_at_once_are_shared_among_the_workers(tmp_path: Path) -> None:
+    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db") as served:
+        connections = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(20)]
+        until(lambda: sum(map(accepted, served.workers())) == len(connections))
+        shares = [accepted(worker) for worker in served.workers()]
+        for connection in connections:
+            connection.close()
+
+    assert min(shares) >= 4
+
+
+def accepted(worker: psutil.Process) -> int:
+    """The connections that a worker holds."""
+    return sum(connection.status == psutil.CONN_ESTABLISHED for connection in worker.net_connections("tcp"))
