@@ -7,14 +7,15 @@ from contextlib import nullcontext
 from typing import TypeVar
 
 import psycopg
-from peewee import Database, DatabaseError, InterfaceError, OperationalError, SqliteDatabase
+from peewee import Database, DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, SqliteDatabase
 
 from service.errors import Unavailable
 from service.turn import Turn
 
 Value = TypeVar("Value")
 
-_UNREACHABLE = (DatabaseError, InterfaceError, sqlite3.Error, psycopg.Error)
+_UNREACHABLE = (DatabaseError, InterfaceError, sqlite3.Error, psycopg.Error, OSError)
+_OF_A_ROW = (DataError, IntegrityError)
 _RETRY_AFTER_SECONDS = 2
 
 _log = logging.getLogger(__name__)
@@ -32,10 +33,13 @@ class Session:
 
         A connection that was open before is replaced once if it turns out broken, as after a restart of the server,
         or if the transaction lost to a deadlock; the work is then done again, so it must be safe to repeat. Raises
-        Unavailable where the database cannot do it now."""
+        Unavailable where the database cannot do it now, and Peewee's DataError or IntegrityError where it refuses a
+        value, which another try would not change."""
         reused = not self.database.is_closed()
         try:
             return self._attempt(work)
+        except _OF_A_ROW:
+            raise
         except _UNREACHABLE as error:
             if not reused or isinstance(self.database, SqliteDatabase):
                 raise _unavailable(error) from error
@@ -65,6 +69,8 @@ class Session:
             self.database.connect(reuse_if_open=True)
             with self._turn or nullcontext(), self.database.atomic():
                 return work()
+        except _OF_A_ROW:
+            raise
         except _UNREACHABLE:
             self.close()
             raise

@@ -1,5 +1,6 @@
-"""gunicorn's gevent worker with two things added: it does not wait for idle connections when it is asked to stop, and
-what it refuses itself, before the application sees it, is answered as problem+json like everything else."""
+"""gunicorn's gevent worker, and what it needs to share and to stop as the service promises: new connections are shared
+among the workers, idle ones do not hold up a stop, a stop is heard even while a worker is being forked, and what is
+refused before the application sees it is answered as problem+json like everything else."""
 
 import json
 import logging

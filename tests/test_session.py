@@ -5,6 +5,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from peewee import DataError
 
 from service.database import connect, prepare
 from service.errors import Unavailable
@@ -90,3 +91,24 @@ def test_work_that_fails_leaves_no_trace(database_url: str) -> None:
 
     assert count(session) == 0
     session.close()
+
+
+def test_a_value_that_the_database_refuses_is_not_taken_for_an_unreachable_database(postgresql_url: str) -> None:
+    prepare(connect(postgresql_url))
+    session = Session(connect(postgresql_url))
+
+    with pytest.raises(DataError):
+        session.run(lambda: session.database.execute_sql("SELECT CAST('x' AS integer)"))
+
+    assert count(session) == 0
+    session.close()
+
+
+def test_a_folder_in_which_no_lock_can_be_made_is_unavailable(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/predictions.db"
+    prepare(connect(url))
+    (tmp_path / "predictions.db.lock").unlink()
+    (tmp_path / "predictions.db.lock").mkdir()
+
+    with pytest.raises(Unavailable):
+        count(Session(connect(url)))
