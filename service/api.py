@@ -11,7 +11,7 @@ from flask_restful import Api as RestfulApi
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from service.errors import PROBLEM_JSON, BodyTooLarge, ServiceError, UnsupportedBody, problem
+from service.errors import LISTED_FAULTS, PROBLEM_JSON, BodyTooLarge, ServiceError, UnsupportedBody, problem
 from service.logs import event, frames
 from service.payload import decode
 from service.request_line import Note
@@ -59,7 +59,8 @@ def answer_error(error: Exception) -> Response:
         note.reason = error.reason
         headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else {}
         body = problem(error.status, error.title, error.detail, error.slug, note.request_id)
-        body |= {"errors": [fault.to_json() for fault in error.faults]} if error.faults else {}
+        # A refusal must not be many times as long as what it refuses.
+        body |= {"errors": [fault.to_json() for fault in error.faults[:LISTED_FAULTS]]} if error.faults else {}
         return _problem_response(body, headers)
     if isinstance(error, HTTPException) and error.code is not None and error.code >= 400:
         return _answer_http_error(error, error.code, note)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 PROBLEM_JSON = "application/problem+json"
+LISTED_FAULTS = 1000
 
 _PROBLEM_TYPES = "urn:prediction-service:problem:"
 _SHOWN_CHARACTERS = 200
@@ -34,8 +35,8 @@ class Fault:
 
 
 def shown(value: Any) -> str:
-    """A value as it is named in a message: as JSON, cut where it is long."""
-    text = json.dumps(value)
+    """A value as it is named in a message: as JSON, cut where it is long. What is cut off costs nothing."""
+    text = _head(value, json.JSONEncoder())
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
 
 
@@ -113,7 +114,20 @@ def problem(status: int, title: str, detail: str, slug: str, request_id: str) ->
 
 
 def _is_short(value: Any) -> bool:
+    """Whether a value is short enough, and JSON enough, to be repeated as it is."""
     try:
-        return len(json.dumps(value, allow_nan=False)) <= _SHOWN_CHARACTERS
+        return len(_head(value, json.JSONEncoder(allow_nan=False))) <= _SHOWN_CHARACTERS
     except ValueError:
         return False
+
+
+def _head(value: Any, encoder: json.JSONEncoder) -> str:
+    """The beginning of a value's JSON: all of it where that is short, else somewhat more than is shown."""
+    if isinstance(value, str):
+        return encoder.encode(value[: _SHOWN_CHARACTERS + 1])
+    text = ""
+    for part in encoder.iterencode(value):
+        text += part
+        if len(text) > _SHOWN_CHARACTERS:
+            break
+    return text

@@ -113,6 +113,14 @@ def test_a_body_over_the_limit_is_a_problem(make_client: MakeClient) -> None:
     assert client.post("/predict", json=[prediction(i) for i in range(10)]).status_code == 200
 
 
+def test_of_many_faults_the_first_thousand_are_listed_and_the_others_counted(client: Client) -> None:
+    response = client.post("/predict", json=prediction(0, **{f"c{i}": "x" * 100 for i in range(5000)}))
+
+    assert_problem(response, 422)
+    assert len(response.json["errors"]) == 1000
+    assert response.json["detail"].endswith("and 4980 more")
+
+
 def test_json_is_answered_whatever_is_accepted(client: Client) -> None:
     assert client.get("/model", headers={"Accept": "text/html"}).content_type == "application/json"
     assert client.get("/nothing", headers={"Accept": "text/html"}).content_type == "application/problem+json"

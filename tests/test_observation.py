@@ -99,3 +99,12 @@ def test_each_kind_takes_its_own_values_only(column: Column, taken: list[Any], r
     for value in refused:
         with pytest.raises(InvalidBody):
             parse_one(column, value)
+
+
+@pytest.mark.parametrize("value", ["x" * 10**6, ["x"] * 10**6, {"k": "x" * 300}, [[[1] * 500]]])
+def test_a_long_value_is_named_by_its_beginning(value: Any) -> None:
+    with pytest.raises(InvalidBody) as refused:
+        parser.parse(prediction(0, Age=value))
+
+    (fault,) = refused.value.faults
+    assert fault.to_json()["value"] == json.dumps(value)[:200] + "..."
