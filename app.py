@@ -4,6 +4,7 @@ import sys
 
 from serialize import ArtifactError
 from service.database import DatabaseError
+from service.development import RequestHandler
 from service.factory import create_app
 from service.settings import Settings, SettingsError
 
@@ -14,4 +15,12 @@ except (SettingsError, ArtifactError, DatabaseError) as error:
     sys.exit(f"The service cannot start. {error}")
 
 if __name__ == "__main__":
-    app.run(settings.host, settings.port, use_reloader="--debug" in sys.argv[1:], use_debugger=False, threaded=True)
+    app.run(
+        settings.host,
+        settings.port,
+        debug=False,
+        use_reloader="--debug" in sys.argv[1:],
+        use_debugger=False,
+        threaded=True,
+        request_handler=RequestHandler,
+    )

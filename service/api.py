@@ -56,12 +56,7 @@ def answer_error(error: Exception) -> Response:
     """Any exception as problem+json. One that nobody foresaw is 500, opaque to the caller; the log says where."""
     note = Note.of(request.environ)
     if isinstance(error, ServiceError):
-        note.reason = error.reason
-        headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else {}
-        body = problem(error.status, error.title, error.detail, error.slug, note.request_id)
-        # A refusal must not be many times as long as what it refuses.
-        body |= {"errors": [fault.to_json() for fault in error.faults[:LISTED_FAULTS]]} if error.faults else {}
-        return _problem_response(body, headers)
+        return refusal(error, note)
     if isinstance(error, HTTPException) and error.code is not None and error.code >= 400:
         return _answer_http_error(error, error.code, note)
     event(
@@ -70,6 +65,15 @@ def answer_error(error: Exception) -> Response:
     )  # fmt: skip
     detail = f"The service failed; its log says why under the request id {note.request_id}."
     return _problem_response(problem(500, ServiceError.title, detail, ServiceError.slug, note.request_id), {})
+
+
+def refusal(error: ServiceError, note: Note) -> Response:
+    """The answer to a request that is refused."""
+    note.reason = error.reason
+    body = problem(error.status, error.title, error.detail, error.slug, note.request_id)
+    # A refusal must not be many times as long as what it refuses.
+    body |= {"errors": [fault.to_json() for fault in error.faults[:LISTED_FAULTS]]} if error.faults else {}
+    return _problem_response(body, error.headers)
 
 
 _DETAILS = {

@@ -4,6 +4,7 @@ edge turns them into problem+json."""
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 PROBLEM_JSON = "application/problem+json"
@@ -60,9 +61,28 @@ class ServiceError(Exception):
         self.retry_after: int | None = None
         self.reason = self.slug
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the answer says in its headers."""
+        return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+
 
 class MalformedBody(ServiceError):
     status, slug, title = 400, "malformed-body", "The body is not JSON"
+
+
+class Unauthorized(ServiceError):
+    """A request without a key, or with one that nobody knows."""
+
+    status, slug, title = 401, "unauthorized", "A key is needed"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"WWW-Authenticate": 'Bearer realm="prediction-service"'}
+
+
+class Forbidden(ServiceError):
+    status, slug, title = 403, "forbidden", "This is closed"
 
 
 class UnknownObservation(ServiceError):
@@ -111,6 +131,12 @@ def problem(status: int, title: str, detail: str, slug: str, request_id: str) ->
         "instance": f"urn:request:{request_id}",
         "error": detail,
     }
+
+
+def bare_problem(status: HTTPStatus, request_id: str) -> bytes:
+    """The problem+json body for a request that is refused before it is understood."""
+    slug = status.phrase.lower().replace(" ", "-")
+    return json.dumps(problem(status, status.phrase, f"{status.phrase}.", slug, request_id)).encode() + b"\n"
 
 
 def _is_short(value: Any) -> bool:

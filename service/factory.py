@@ -9,14 +9,15 @@ from peewee import Database
 from serialize import Artifact, load
 from serialize.artifact import Answers
 from service import logs
-from service.api import Api
+from service.api import Api, refusal
+from service.auth import Gate
 from service.batching import Batcher, runner
 from service.database import connect, kind, prepare
 from service.flow import Flow
 from service.label import LabelParser
 from service.observation import ObservationParser
 from service.prediction_log import PredictionLog
-from service.request_line import RequestLine
+from service.request_line import Note, RequestLine
 from service.resources import Live, ModelCard, Predict, Ready, Update
 from service.scoring import Scorer
 from service.session import Session
@@ -34,12 +35,18 @@ def create_app(settings: Settings) -> Flask:
     database = _database(settings)
     prepare(database)
     app = Flask("service", static_folder=None)
+    app.debug = False  # whatever FLASK_DEBUG says: it would change how failures are answered
     app.config.update(MAX_CONTENT_LENGTH=settings.max_array_bytes, PROVIDE_AUTOMATIC_OPTIONS=False)
     app.url_map.strict_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
     session = app.extensions["session"] = Session(database)
     _add_resources(Api(app), settings, artifact, session)
-    app.wsgi_app = RequestLine(app.wsgi_app, artifact.version)  # type: ignore[method-assign]
+    gate = Gate(
+        app.wsgi_app, settings.api_key, settings.admin_key, lambda error, environ: refusal(error, Note.of(environ))
+    )
+    app.wsgi_app = RequestLine(gate, artifact.version)  # type: ignore[method-assign]
+    if not settings.api_key:
+        logs.event(_log, logging.WARNING, "unprotected", reason="API_KEY is not set, so no key is asked for.")
     logs.event(
         _log,
         logging.INFO,

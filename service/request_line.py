@@ -54,6 +54,7 @@ class RequestLine:
                 ("X-Request-ID", note.request_id),
                 ("X-Model-Version", self._model_version),
                 ("X-Content-Type-Options", "nosniff"),
+                ("Cache-Control", "no-store"),
             )
             self._log(environ, status, (time.perf_counter() - began) * 1000, note)
             return start_response(status, headers, exc_info)

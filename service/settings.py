@@ -1,9 +1,14 @@
 """What can be set from outside, and the only reader of the environment."""
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
+
+LEAST_KEY_CHARACTERS = 16
+
+_KEY = re.compile(r"[!-+\--~]+")  # what is visible in ASCII, but for the comma that separates keys
 
 
 class SettingsError(ValueError):
@@ -12,13 +17,16 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Every setting with a default that works on a laptop; the variable is the field's name in capitals."""
+    """Every setting with a default that works on a laptop; the variable is the field's name in capitals. What is
+    secret, or may hold a secret, is not in the repr."""
 
-    database_url: str = "sqlite:///predictions.db"
+    database_url: str = field(default="sqlite:///predictions.db", repr=False)
     artifacts: str = "artifacts"
     host: str = "127.0.0.1"
     port: int = 5000
     web_concurrency: int = 2
+    api_key: tuple[str, ...] = field(default=(), repr=False)
+    admin_key: tuple[str, ...] = field(default=(), repr=False)
     scorer: str = "compiled"
     log_level: str = "info"
     max_pending: int = 1000
@@ -41,6 +49,8 @@ class Settings:
             host=read.text("HOST", defaults.host),
             port=read.integer("PORT", defaults.port, least=0, most=65535),
             web_concurrency=read.integer("WEB_CONCURRENCY", defaults.web_concurrency),
+            api_key=read.keys("API_KEY"),
+            admin_key=read.keys("ADMIN_KEY"),
             scorer=read.choice("SCORER", defaults.scorer, ("compiled", "pipeline")),
             log_level=read.choice("LOG_LEVEL", defaults.log_level, ("debug", "info", "warning", "error")),
             max_pending=read.integer("MAX_PENDING", defaults.max_pending),
@@ -52,6 +62,7 @@ class Settings:
             dyno=read.text("DYNO", defaults.dyno),
         )
         settings._refuse_ephemeral_log()
+        settings._refuse_shared_key()
         return settings
 
     def _refuse_ephemeral_log(self) -> None:
@@ -59,6 +70,12 @@ class Settings:
             raise SettingsError(
                 "DATABASE_URL is a SQLite file, and the disk of a dyno is lost at every restart, so the log would be "
                 "too: add Heroku Postgres, or set ALLOW_EPHEMERAL_DB=1 to accept the loss."
+            )
+
+    def _refuse_shared_key(self) -> None:
+        if set(self.api_key) & set(self.admin_key):
+            raise SettingsError(
+                "API_KEY and ADMIN_KEY share a key, so every client would be an administrator; part them."
             )
 
 
@@ -109,3 +126,20 @@ class _Reader:
         if text not in ("0", "1", "true", "false"):
             raise SettingsError(f"{name} is {text!r}; it must be 0 or 1.")
         return text in ("1", "true")
+
+    def keys(self, name: str) -> tuple[str, ...]:
+        """Comma separated keys. The messages tell them by their place: a key is shown nowhere."""
+        text = self.text(name, "")
+        keys = tuple(key.strip(" ") for key in text.split(",")) if text else ()
+        for place, key in enumerate(keys, start=1):
+            if len(key) < LEAST_KEY_CHARACTERS:
+                raise SettingsError(
+                    f"{name}: key {place} of {len(keys)} has {len(key)} characters; give {LEAST_KEY_CHARACTERS} or "
+                    "more, such as `openssl rand -hex 32` prints."
+                )
+            if not _KEY.fullmatch(key):
+                raise SettingsError(
+                    f"{name}: key {place} of {len(keys)} holds a character that cannot be in a header; use visible "
+                    "ASCII without spaces and commas."
+                )
+        return keys

@@ -2,7 +2,6 @@
 among the workers, idle ones do not hold up a stop, a stop is heard even while a worker is being forked, and what is
 refused before the application sees it is answered as problem+json like everything else."""
 
-import json
 import logging
 import os
 import signal
@@ -15,10 +14,10 @@ from typing import Any
 import gevent
 from gevent import monkey
 from gevent.server import StreamServer
-from gunicorn.http import errors
+from gunicorn.http import errors, wsgi
 from gunicorn.workers import ggevent
 
-from service.errors import PROBLEM_JSON, problem
+from service.errors import PROBLEM_JSON, bare_problem
 from service.logs import event, frames
 
 _NativeSocket = monkey.get_original("socket", "socket")
@@ -46,6 +45,7 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
     def run(self) -> None:
         """Serves until the worker is asked to stop, and then what it has in hand."""
         ggevent.StreamServer = FairServer
+        wsgi.Response = NamelessResponse
         super().run()
 
     def init_signals(self) -> None:
@@ -115,6 +115,16 @@ class FairServer(StreamServer):
             self.start_accepting()
 
 
+class NamelessResponse(wsgi.Response):  # type: ignore[misc]
+    """An answer that does not say what serves it."""
+
+    def default_headers(self) -> list[str]:
+        """The status line and the headers of every answer, but for Server, the first of them."""
+        lines: list[str] = super().default_headers()
+        del lines[1]
+        return lines
+
+
 class _Waiting:
     """gunicorn's timeout for a kept connection, and the set of those that wait meanwhile."""
 
@@ -135,11 +145,11 @@ class _Waiting:
 
 
 def _problem_response(status: HTTPStatus, request_id: str) -> bytes:
-    slug = status.phrase.lower().replace(" ", "-")
-    body = json.dumps(problem(status, status.phrase, f"{status.phrase}.", slug, request_id)).encode() + b"\n"
+    body = bare_problem(status, request_id)
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {PROBLEM_JSON}\r\n"
-        f"Content-Length: {len(body)}\r\nX-Request-ID: {request_id}\r\nConnection: close\r\n\r\n"
+        f"Content-Length: {len(body)}\r\nX-Request-ID: {request_id}\r\nConnection: close\r\n"
+        "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n\r\n"
     )
     return head.encode() + body
 

@@ -8,6 +8,8 @@ import pytest
 from service.settings import Settings, SettingsError
 from tests.passengers import PROJECT
 
+KEY, OTHER_KEY, ADMIN_KEY = "a-key-of-a-client", "another-key:~!#+/=", "the-key-of-an-admin"
+
 
 def test_an_empty_environment_gives_the_defaults() -> None:
     assert Settings.from_env({}) == Settings()
@@ -29,6 +31,8 @@ def test_every_field_is_read_from_the_variable_of_its_name() -> None:
         "MAX_ARRAY_BYTES": "10",
         "ALLOW_EPHEMERAL_DB": "1",
         "DYNO": "web.1",
+        "API_KEY": f"{KEY}, {OTHER_KEY}",
+        "ADMIN_KEY": ADMIN_KEY,
     }
 
     settings = Settings.from_env(environment)
@@ -49,6 +53,8 @@ def test_every_field_is_read_from_the_variable_of_its_name() -> None:
         max_array_bytes=10,
         allow_ephemeral_db=True,
         dyno="web.1",
+        api_key=(KEY, OTHER_KEY),
+        admin_key=(ADMIN_KEY,),
     )
 
 
@@ -71,6 +77,40 @@ def test_a_setting_that_cannot_be_is_named(name: str, value: str) -> None:
         Settings.from_env({name: value})
 
 
+@pytest.mark.parametrize("name", ["API_KEY", "ADMIN_KEY"])
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("short-SECRET", "has 12 characters; give 16 or more"),
+        (f"{KEY},", "key 2 of 2 has 0 characters"),
+        (f"{KEY},,{OTHER_KEY}", "key 2 of 3 has 0 characters"),
+        (" ", "key 1 of 1 has 0 characters"),
+        ("a key-with-a-SECRET", "cannot be in a header"),
+        ("a-key-with\n-a-SECRET", "cannot be in a header"),
+        ("a-key-with-a-SECRET-é", "cannot be in a header"),
+        ("a-key-with-a-SECRET\x7f", "cannot be in a header"),
+    ],
+)
+def test_a_key_that_cannot_be_is_refused_and_not_shown(name: str, value: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name}: .*{says}") as refused:
+        Settings.from_env({name: value})
+
+    assert "SECRET" not in str(refused.value)
+
+
+def test_no_key_is_both_a_client_s_and_an_administrator_s() -> None:
+    with pytest.raises(SettingsError, match="share a key") as refused:
+        Settings.from_env({"API_KEY": f"{KEY},{OTHER_KEY}", "ADMIN_KEY": OTHER_KEY})
+
+    assert OTHER_KEY not in str(refused.value)
+
+
+def test_no_secret_is_in_the_repr() -> None:
+    settings = Settings.from_env({"API_KEY": KEY, "ADMIN_KEY": ADMIN_KEY, "DATABASE_URL": "postgres://u:SECRET@h/d"})
+
+    assert not any(secret in repr(settings) + str(settings) for secret in (KEY, ADMIN_KEY, "SECRET"))
+
+
 def test_a_dyno_refuses_a_log_that_would_be_lost() -> None:
     with pytest.raises(SettingsError, match="ALLOW_EPHEMERAL_DB=1"):
         Settings.from_env({"DYNO": "web.1"})
@@ -82,6 +122,6 @@ def test_a_dyno_refuses_a_log_that_would_be_lost() -> None:
 def test_the_readme_lists_every_setting_with_its_default() -> None:
     rows = re.findall(r"^\| `([A-Z_]+)` \| `?([^|`]*)`? \|", (PROJECT / "README.md").read_text(), re.MULTILINE)
     defaults = {field.name.upper(): str(field.default) for field in fields(Settings)}
-    defaults |= {"ALLOW_EPHEMERAL_DB": "0", "DYNO": "", "REQUEST_TIMEOUT": "20"}
+    defaults |= {"ALLOW_EPHEMERAL_DB": "0", "DYNO": "", "REQUEST_TIMEOUT": "20", "API_KEY": "", "ADMIN_KEY": ""}
 
     assert dict(rows) == defaults
