@@ -5,13 +5,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from peewee import Database, PeeweeException, PostgresqlDatabase, SqliteDatabase
+from peewee import Database, PeeweeException, SqliteDatabase
 from playhouse.migrations import Runner
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import ProgrammingError
-from psycopg.types.string import TextLoader
 
 from service.models import FIELD_TYPES_POSTGRESQL, FIELD_TYPES_SQLITE, Prediction
+from service.postgresql import Postgresql
 from service.turn import Turn
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -24,23 +24,26 @@ _POSTGRESQL_DEFAULTS = {
     "keepalives_idle": 30,
     "keepalives_interval": 5,
     "keepalives_count": 3,
+    "tcp_user_timeout": 5000,
 }
+_CONNECT_SECONDS = 2  # the least that libpq keeps to
 
 
 class DatabaseError(ValueError):
     """The database cannot be used as it is configured; the message says what to change."""
 
 
-def connect(url: str, *, require_tls: bool = False) -> Database:
+def connect(url: str, *, require_tls: bool = False, patience: float | None = None) -> Database:
     """A database for `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgres://...` or `postgresql://...`.
 
-    It opens no connection yet, and has a single one: whoever uses it does so one at a time. Raises DatabaseError
-    for a URL of another kind."""
+    It opens no connection yet, and has a single one: whoever uses it does so one at a time. With `patience`, in
+    seconds, a server that does not answer a statement in time is given up, and one that cannot be connected to sooner
+    still. Raises DatabaseError for a URL of another kind."""
     scheme = url.partition("://")[0].partition("+")[0]
     if scheme == "sqlite":
         return _sqlite(url)
     if scheme in ("postgres", "postgresql"):
-        return _postgresql(url, require_tls)
+        return _postgresql(url, require_tls, patience)
     raise DatabaseError("DATABASE_URL must begin with sqlite:///, postgres:// or postgresql://.")
 
 
@@ -81,24 +84,17 @@ def _sqlite(url: str) -> Database:
     )
 
 
-def _postgresql(url: str, require_tls: bool) -> Database:
+def _postgresql(url: str, require_tls: bool, patience: float | None) -> Database:
     try:
         given: dict[str, Any] = conninfo_to_dict("postgresql://" + url.partition("://")[2])
     except ProgrammingError:
         raise DatabaseError("DATABASE_URL is not a PostgreSQL URL; quote special characters as %40 for @.") from None
     defaults = {**_POSTGRESQL_DEFAULTS, **({"sslmode": "require"} if require_tls else {})}
+    if patience is not None:
+        defaults["connect_timeout"] = _CONNECT_SECONDS
     parameters = {**defaults, **given}
     name = parameters.pop("dbname", None) or parameters.get("user") or "postgres"
-    return _Postgresql(name, **parameters, prefer_psycopg3=True, thread_safe=False, field_types=FIELD_TYPES_POSTGRESQL)
-
-
-class _Postgresql(PostgresqlDatabase):
-    """PostgreSQL whose json columns are read as the text that they hold."""
-
-    def _connect(self) -> Any:
-        connection = super()._connect()  # type: ignore[misc]
-        connection.adapters.register_loader("json", TextLoader)
-        return connection
+    return Postgresql(name, patience=patience, **parameters, thread_safe=False, field_types=FIELD_TYPES_POSTGRESQL)
 
 
 @contextmanager

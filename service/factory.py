@@ -23,6 +23,8 @@ from service.scoring import Scorer
 from service.session import Session
 from service.settings import Settings
 
+_PATIENCE_SECONDS = 5.0
+
 _log = logging.getLogger("service")
 
 
@@ -32,14 +34,13 @@ def create_app(settings: Settings) -> Flask:
     logs.configure(settings.log_level)
     artifact = load(settings.artifacts)
     artifact.prove(_answers(settings, artifact))
-    database = _database(settings)
-    prepare(database)
+    prepare(_database(settings))
     app = Flask("service", static_folder=None)
     app.debug = False  # whatever FLASK_DEBUG says: it would change how failures are answered
     app.config.update(MAX_CONTENT_LENGTH=settings.max_array_bytes, PROVIDE_AUTOMATIC_OPTIONS=False)
     app.url_map.strict_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    session = app.extensions["session"] = Session(database)
+    session = app.extensions["session"] = Session(_database(settings, _PATIENCE_SECONDS))
     _add_resources(Api(app), settings, artifact, session)
     gate = Gate(
         app.wsgi_app, settings.api_key, settings.admin_key, lambda error, environ: refusal(error, Note.of(environ))
@@ -54,19 +55,19 @@ def create_app(settings: Settings) -> Flask:
         name=artifact.manifest.name,
         version=artifact.version,
         task=artifact.manifest.task.kind,
-        database=kind(database),
+        database=kind(session.database),
         scorer="compiled" if artifact.compiled and settings.scorer == "compiled" else "pipeline",
     )
     return app
 
 
-def _database(settings: Settings) -> Database:
-    return connect(settings.database_url, require_tls=bool(settings.dyno))
+def _database(settings: Settings, patience: float | None = None) -> Database:
+    return connect(settings.database_url, require_tls=bool(settings.dyno), patience=patience)
 
 
 def _add_resources(api: Api, settings: Settings, artifact: Artifact, session: Session) -> None:
     flow = _flow(settings, artifact, session)
-    probe = Session(_database(settings))
+    probe = Session(_database(settings, _PATIENCE_SECONDS))
 
     def check_health(waiting: list[None]) -> list[None]:
         probe.ping()
