@@ -12,6 +12,7 @@ from psycopg.errors import ProgrammingError
 
 from service.models import FIELD_TYPES_POSTGRESQL, FIELD_TYPES_SQLITE, Prediction
 from service.postgresql import Postgresql
+from service.sqlite_file import damage
 from service.turn import Turn
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -57,7 +58,7 @@ def prepare(database: Database) -> list[str]:
     names of the migrations that ran. Nothing is ever dropped. The connection is closed again: none may cross a
     fork. Raises DatabaseError where the database cannot be reached or the log would not be safe in it."""
     try:
-        with _alone(database), database.connection_context():
+        with _alone(database), _sound(database).connection_context():
             if isinstance(database, SqliteDatabase):
                 database.pragma("journal_mode", "wal")
             with _only_session(database):
@@ -109,6 +110,16 @@ def _alone(database: Database) -> Iterator[None]:
             yield
     finally:
         turn.close()
+
+
+def _sound(database: Database) -> Database:
+    found = damage(database.database) if isinstance(database, SqliteDatabase) else None
+    if found is not None:
+        raise DatabaseError(
+            f"The file {database.database} of DATABASE_URL is damaged and was left as it is ({found}); restore it from "
+            "a copy, or save what can be read: sqlite3 FILE .recover."
+        )
+    return database
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import psycopg
 from peewee import Database, DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, SqliteDatabase
 
 from service.errors import Unavailable
+from service.sqlite_file import KeptFile
 from service.turn import Turn
 
 Value = TypeVar("Value")
@@ -17,6 +18,7 @@ Value = TypeVar("Value")
 _UNREACHABLE = (DatabaseError, InterfaceError, sqlite3.Error, psycopg.Error, OSError)
 _OF_A_ROW = (DataError, IntegrityError)
 _RETRY_AFTER_SECONDS = 2
+_PATIENCE_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +28,9 @@ class Session:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self._turn = Turn(database.database) if isinstance(database, SqliteDatabase) else None
+        is_file = isinstance(database, SqliteDatabase)
+        self._turn = Turn(database.database, _PATIENCE_SECONDS) if is_file else None
+        self._file = KeptFile(database.database) if is_file else None
 
     def run(self, work: Callable[[], Value]) -> Value:
         """Does the work in a transaction and returns after its commit.
@@ -66,17 +70,28 @@ class Session:
 
     def _attempt(self, work: Callable[[], Value]) -> Value:
         try:
-            self.database.connect(reuse_if_open=True)
+            if self.database.is_closed():
+                self._open()
             with self._turn or nullcontext(), self.database.atomic():
-                return work()
+                done = work()
+            if self._file is not None:
+                self._file.require()  # after the commit: what went to a file that is gone is not answered
+            return done
         except _OF_A_ROW:
             raise
         except _UNREACHABLE:
             self.close()
             raise
 
+    def _open(self) -> None:
+        if self._file is not None:
+            self._file.require()  # else an empty file would take its place
+        self.database.connect()
+
     def _require_writable(self) -> None:
         if isinstance(self.database, SqliteDatabase):
+            # Only a commit of something finds a full disk: the number that is there is written again.
+            self.database.pragma("user_version", self.database.pragma("user_version"))
             return
         if self.database.execute_sql("SHOW transaction_read_only").fetchone()[0] == "on":
             raise OperationalError("the server takes no writes")

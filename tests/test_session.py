@@ -10,6 +10,7 @@ from peewee import DataError
 from service.database import connect, prepare
 from service.errors import Unavailable
 from service.session import Session
+from service.turn import Turn
 
 
 def count(session: Session) -> int:
@@ -112,3 +113,60 @@ def test_a_folder_in_which_no_lock_can_be_made_is_unavailable(tmp_path: Path) ->
 
     with pytest.raises(Unavailable):
         count(Session(connect(url)))
+
+
+def test_what_is_written_to_a_deleted_file_is_not_said_to_be_stored(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/predictions.db"
+    prepare(connect(url))
+    session = Session(connect(url))
+    count(session)
+    (tmp_path / "predictions.db").unlink()
+
+    for _ in range(2):  # with the connection that was open, and with none
+        with pytest.raises(Unavailable):
+            count(session)
+
+    assert not (tmp_path / "predictions.db").exists()
+
+
+def test_a_file_that_took_the_place_of_the_log_is_not_written_to(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/predictions.db"
+    prepare(connect(url))
+    session = Session(connect(url))
+    count(session)
+    (tmp_path / "predictions.db").rename(tmp_path / "aside.db")
+    prepare(connect(url))
+
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            count(session)
+    (tmp_path / "aside.db").rename(tmp_path / "predictions.db")
+
+    assert count(session) == 0
+    session.close()
+
+
+def test_a_turn_that_does_not_come_is_given_up(tmp_path: Path) -> None:
+    holder, waiting = Turn(str(tmp_path / "log.db")), Turn(str(tmp_path / "log.db"), patience=0.05)
+
+    with holder, pytest.raises(TimeoutError), waiting:
+        pass
+    with waiting:
+        assert True
+
+    holder.close()
+    waiting.close()
+
+
+def test_a_ping_writes_so_that_it_finds_a_full_disk(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/predictions.db"
+    prepare(connect(url))
+    held = Session(connect(url))
+    count(held)
+    log = tmp_path / "predictions.db-wal"
+    before = log.stat().st_size
+
+    Session(connect(url)).ping()
+
+    assert log.stat().st_size > before
+    held.close()
