@@ -44,8 +44,8 @@ class Served:
         return [parent, *parent.children(recursive=True)]
 
     def workers(self) -> list[psutil.Process]:
-        """The worker processes: those that have no children themselves."""
-        return [process for process in self.processes() if not process.children()]
+        """The worker processes: those that have no children themselves. One that has ended is none."""
+        return [process for process in self.processes() if _works(process)]
 
     def kill(self) -> None:
         """kill -9 for every process of the service."""
@@ -54,6 +54,13 @@ class Served:
             process.send_signal(signal.SIGKILL)
         self.process.wait()
         psutil.wait_procs(processes)
+
+
+def _works(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and not process.children()
+    except psutil.NoSuchProcess:
+        return False
 
 
 def free_port() -> int:
