@@ -13,13 +13,17 @@ from service.api import Api, refusal
 from service.auth import Gate
 from service.batching import Batcher, runner
 from service.database import connect, kind, prepare
+from service.errors import InvalidBody
+from service.example import Values, example_observation
 from service.flow import Flow
 from service.label import LabelParser
 from service.observation import ObservationParser
+from service.openapi import document
+from service.operations import Key, operations
 from service.prediction_log import PredictionLog
 from service.request_line import Note, RequestLine
-from service.resources import Live, ModelCard, Predict, Ready, Update
-from service.scoring import Scorer
+from service.resources import Document, Live, ModelCard, Predict, Ready, Update
+from service.scoring import Score, Scorer
 from service.session import Session
 from service.settings import Settings
 
@@ -78,6 +82,7 @@ def _add_resources(api: Api, settings: Settings, artifact: Artifact, session: Se
     api.add_resource(Predict, "/predict", resource_class_kwargs=bodies)
     api.add_resource(Update, "/update", resource_class_kwargs=bodies)
     api.add_resource(ModelCard, "/model", resource_class_args=(_card(artifact),))
+    api.add_resource(Document, "/openapi.json", resource_class_args=(_document(settings, artifact),))
     api.add_resource(Live, "/livez")
     api.add_resource(Ready, "/readyz", "/healthz", resource_class_args=(lambda: health.submit(None),))
 
@@ -93,6 +98,24 @@ def _flow(settings: Settings, artifact: Artifact, session: Session) -> Flow:
         lambda process: _batcher(settings, process),
         settings.max_items,
     )
+
+
+def _document(settings: Settings, artifact: Artifact) -> dict[str, Any]:
+    """What GET /openapi.json answers."""
+    manifest = artifact.manifest
+    parser = ObservationParser(manifest.signature)
+    scorer = Scorer(manifest.task, _answers(settings, artifact))
+
+    def is_answered(values: Values) -> bool:
+        try:
+            (score,) = scorer.score_apart([parser.parse({"id": 0, "observation": values})])
+        except InvalidBody:
+            return False
+        return isinstance(score, Score)
+
+    listed = operations(manifest.task, example_observation(manifest, is_answered), f"example-{artifact.version}")
+    needed: tuple[Key, ...] = ("admin", "api") if settings.api_key else ("admin",)
+    return document(manifest, artifact.version, listed, settings.max_items, needed)
 
 
 def _answers(settings: Settings, artifact: Artifact) -> Answers:

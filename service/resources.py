@@ -41,6 +41,16 @@ class ModelCard(Resource):  # type: ignore[misc]
         return self._card
 
 
+class Document(Resource):  # type: ignore[misc]
+    """The description of the API."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._document = document
+
+    def get(self) -> Mapping[str, Any]:
+        return self._document
+
+
 class Live(Resource):  # type: ignore[misc]
     """Whether the process is up."""
 

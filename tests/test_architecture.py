@@ -15,7 +15,10 @@ FORBIDDEN = {
     "service/prediction_log.py": {"flask", "flask_restful", "pandas", "sklearn", "joblib"},
     **{
         f"service/{name}.py": HTTP_AND_DATABASE
-        for name in ("observation", "label", "payload", "scoring", "batching", "errors", "flow", "record")
+        for name in (
+            *("observation", "label", "payload", "scoring", "batching", "errors", "flow", "record"),
+            *("openapi", "operations", "schemas", "example"),
+        )
     },
 }
 

@@ -73,24 +73,27 @@ def test_a_column_may_have_any_name(name: str) -> None:
     assert refused.value.faults[0].pointer == "/observation/" + name.replace("~", "~0").replace("/", "~1")
 
 
+COLUMNS: list[tuple[Column, list[Any], list[Any]]] = [
+    (Column("c", "integer", False, "int64"), [3, 3.0, -(2**63), 1e3], [3.5, "3", True, None, 2**63, 1e300, [3]]),
+    (Column("c", "integer", False, "uint8"), [0, 255], [-1, 256]),
+    (Column("c", "integer", False, "Int16"), [-32768, 32767], [32768]),
+    (Column("c", "number", False, "float64"), [1, 1.5, -0.0, 2**70, 1e308], ["1", True, None, 10**400]),
+    (Column("c", "number", False, "float32"), [3.4e38], [3.5e38]),
+    (Column("c", "number", False, "float64", minimum=0, maximum=1), [0, 1, 0.5], [-0.1, 1.1]),
+    (Column("c", "boolean", False, "bool"), [True, False], [0, 1, "true", None]),
+    (Column("c", "category", False, "object", categories=("a", "b")), ["a"], ["c", "A", "", 1, None, ["a"]]),
+    (Column("c", "category", True, "object", categories=("a", "b")), ["a", None], ["c"]),
+    (Column("c", "category", False, "category", categories=(1, 2)), [1, 2.0], [3, 1.5, True, "1", None]),
+    (Column("c", "category", False, "category", categories=(0.5, 2.0)), [0.5, 2], [1, True, "0.5", None]),
+    (Column("c", "category", False, "category", categories=(True, False)), [True], [1, 0, None]),
+    (Column("c", "text", False, "object", longest=3), ["", "x" * 1000, "é\n"], ["x" * 1001, 1, None, "\0"]),
+    (Column("c", "text", True, "object", longest=200), ["x" * 2000, None], ["x" * 2001]),
+]
+
+
 @pytest.mark.parametrize(
     ("column", "taken", "refused"),
-    [
-        (Column("c", "integer", False, "int64"), [3, 3.0, -(2**63), 1e3], [3.5, "3", True, None, 2**63, 1e300, [3]]),
-        (Column("c", "integer", False, "uint8"), [0, 255], [-1, 256]),
-        (Column("c", "integer", False, "Int16"), [-32768, 32767], [32768]),
-        (Column("c", "number", False, "float64"), [1, 1.5, -0.0, 2**70, 1e308], ["1", True, None, 10**400]),
-        (Column("c", "number", False, "float32"), [3.4e38], [3.5e38]),
-        (Column("c", "number", False, "float64", minimum=0, maximum=1), [0, 1, 0.5], [-0.1, 1.1]),
-        (Column("c", "boolean", False, "bool"), [True, False], [0, 1, "true", None]),
-        (Column("c", "category", False, "object", categories=("a", "b")), ["a"], ["c", "A", "", 1, None, ["a"]]),
-        (Column("c", "category", True, "object", categories=("a", "b")), ["a", None], ["c"]),
-        (Column("c", "category", False, "category", categories=(1, 2)), [1, 2.0], [3, 1.5, True, "1", None]),
-        (Column("c", "category", False, "category", categories=(0.5, 2.0)), [0.5, 2], [1, True, "0.5", None]),
-        (Column("c", "category", False, "category", categories=(True, False)), [True], [1, 0, None]),
-        (Column("c", "text", False, "object", longest=3), ["", "x" * 1000, "é\n"], ["x" * 1001, 1, None, "\0"]),
-        (Column("c", "text", True, "object", longest=200), ["x" * 2000, None], ["x" * 2001]),
-    ],
+    COLUMNS,
     ids=lambda case: f"{case.kind}-{case.dtype}" if isinstance(case, Column) else "",
 )
 def test_each_kind_takes_its_own_values_only(column: Column, taken: list[Any], refused: list[Any]) -> None:

@@ -1,0 +1,40 @@
+"""An observation to try the API with: typical of what the model was trained on, and no row of it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from serialize.manifest import Manifest
+from serialize.signature import Column, Scalar
+
+Values = Mapping[str, Scalar]
+
+
+def example_observation(manifest: Manifest, is_answered: Callable[[Values], bool]) -> Values:
+    """The first observation that is answered, of one made up from the reference profile and, where the model cannot
+    answer that, the golden rows; `is_answered` says whether the service gives one a score."""
+    return next(filter(is_answered, _candidates(manifest)))
+
+
+def _candidates(manifest: Manifest) -> Iterator[Values]:
+    columns = manifest.profile["columns"]
+    yield {column.name: _typical(column, columns[column.name]) for column in manifest.signature}
+    yield from manifest.golden.observations
+
+
+def _typical(column: Column, profile: Mapping[str, Any]) -> Scalar:
+    match column.kind:
+        case "boolean":
+            return False
+        case "category":
+            return (column.categories or (None,))[0]
+        case "text":
+            return None if column.nullable else "text"
+    quantiles = profile.get("quantiles")
+    return None if quantiles is None else _rounded(column, quantiles[len(quantiles) // 2])
+
+
+def _rounded(column: Column, median: float) -> int | float:
+    """The median as a person would write it, within the column's limits."""
+    least, greatest = column.limits
+    number = min(max(float(f"{median:.3g}"), least), greatest)
+    return round(number) if column.kind == "integer" else number

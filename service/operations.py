@@ -1,0 +1,90 @@
+"""The routes of the API, one entry each: what a request brings, what a 200 answers, what else may be answered.
+
+The document of the API is made from these; a route of the application that has no entry fails a test."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from serialize.task import Task
+from service.schemas import label
+
+Key = Literal["api", "admin"]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path. `answer` and `body` are names of schemas, `refusals` the statuses that it may answer
+    beside those that any request may get, `examples` bodies that are answered 200, `key` the kind of key that it
+    takes, `headers` those that a 200 may have beside those of every answer, `next` what can be posted
+    to other operations by their ids, as the literals and runtime expressions of an OpenAPI link."""
+
+    method: Literal["get", "post", "put", "delete"]
+    path: str
+    id: str
+    summary: str
+    answer: str
+    refusals: tuple[int, ...] = ()
+    body: str | None = None
+    examples: Mapping[str, Any] = field(default_factory=dict)
+    key: Key | None = None
+    headers: tuple[str, ...] = ()
+    next: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
+
+
+_BODY = (400, 408, 413, 415, 422)
+
+
+def operations(task: Task, example: Mapping[str, Any], example_id: str) -> tuple[Operation, ...]:
+    """Every operation, for a model of this task; `example` is an observation that is answered, `example_id` the id
+    under which it is asked for."""
+    true = "true_value" if task.kind == "regression" else "true_class"
+    truth = 1.5 if task.kind == "regression" else label(task)["enum"][0]
+    return (
+        Operation(
+            "post",
+            "/predict",
+            "predict",
+            "Score and store one observation or an array of them; a known id is answered from its row.",
+            answer="PredictedOnes",
+            refusals=(*_BODY, 409, 503),
+            body="Predictions",
+            examples={
+                "one": {"id": example_id, "observation": example},
+                "many": [{"id": f"{example_id}-{i}", "observation": example} for i in (1, 2)],
+            },
+            key="api",
+            headers=("Idempotent-Replayed",),
+            next={
+                "update": ("update", {"id": "$response.body#/observation_id", true: truth}),
+                "updateFirst": ("update", {"id": "$response.body#/0/observation_id", true: truth}),
+                "replay": ("predict", "$request.body"),
+            },
+        ),
+        Operation(
+            "post",
+            "/update",
+            "update",
+            f"Record the {true.replace('_', ' ')} of one prediction or of an array of them; a correction wins.",
+            answer="UpdatedOnes",
+            refusals=(*_BODY, 404, 503),
+            body="TrueLabels",
+            examples={
+                "one": {"id": example_id, true: truth},
+                "many": [{"id": f"{example_id}-{i}", true: truth} for i in (1, 2)],
+            },
+            key="api",
+        ),
+        Operation("get", "/model", "model", "What is served.", answer="Model", key="api"),
+        Operation("get", "/livez", "livez", "Whether the process is up.", answer="Up"),
+        Operation(
+            "get",
+            "/readyz",
+            "readyz",
+            "Whether the model is verified and the database takes writes.",
+            answer="Ready",
+            refusals=(503,),
+        ),
+        Operation("get", "/healthz", "healthz", "The same as /readyz.", answer="Ready", refusals=(503,)),
+        Operation("get", "/openapi.json", "openapi", "This document.", answer="OpenAPI"),
+    )
