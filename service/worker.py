@@ -3,20 +3,23 @@ among the workers, idle ones do not hold up a stop, a stop is heard even while a
 refused before the application sees it is answered as problem+json like everything else."""
 
 import logging
+import math
 import os
 import signal
 import socket
+import time
 import uuid
 from http import HTTPStatus
-from types import TracebackType
 from typing import Any
 
 import gevent
 from gevent import monkey
 from gevent.server import StreamServer
-from gunicorn.http import errors, wsgi
+from gunicorn.http import errors
+from gunicorn.util import close
 from gunicorn.workers import ggevent
 
+from service.connection import Answer, Heads, Request, Requests
 from service.errors import PROBLEM_JSON, bare_problem
 from service.logs import event, frames
 
@@ -40,12 +43,12 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._idle: set[socket.socket] = set()
+        self._idle: dict[socket.socket, float] = {}
+        self._heads = Heads()
 
     def run(self) -> None:
         """Serves until the worker is asked to stop, and then what it has in hand."""
         ggevent.StreamServer = FairServer
-        wsgi.Response = NamelessResponse
         super().run()
 
     def init_signals(self) -> None:
@@ -55,22 +58,58 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
 
     def handle(self, listener: Any, client: socket.socket, addr: Any) -> None:
         """Serves one connection until it is closed."""
-        current: Any = gevent.getcurrent()
-        current.client = client
-        super().handle(listener, client, addr)
+        try:
+            self._serve(Requests(self.cfg, client, addr, listener.getsockname(), self._heads), client)
+        except errors.NoMoreData as error:
+            _log.debug("a connection was closed within a request: %s", error)
+        except OSError as error:
+            _log.debug("a connection broke: %s", error.strerror)
+        except Exception as error:  # noqa: BLE001 - whatever the parser or the application raised, it is answered
+            self.handle_error(None, client, addr, error)
+        finally:
+            close(client)
 
-    def timeout_ctx(self) -> "_Waiting":
-        """The context in which a connection waits for its next request."""
-        current: Any = gevent.getcurrent()
-        return _Waiting(super().timeout_ctx(), self._idle, current.client)
+    def _serve(self, requests: Requests, client: socket.socket) -> None:
+        while True:
+            self._idle[client] = time.monotonic()
+            try:
+                request = requests.read()
+            finally:
+                del self._idle[client]
+            if request is None:
+                return
+            self.nr += 1
+            if self.nr >= self.max_requests:
+                self.alive = False
+            answer = Answer(client, request, closes=not self.alive)
+            if not self._answer(request, answer) or answer.closes:
+                return
+
+    def _answer(self, request: Request, answer: Answer) -> bool:
+        """Has the application answer; False where it failed when the answer had begun, which cannot be mended."""
+        parts: Any = self.wsgi(request.environ, answer.start)
+        try:
+            answer.send(parts)
+        except OSError:
+            raise
+        except Exception as error:
+            if not answer.is_begun:
+                raise
+            event(_log, logging.ERROR, "error", exception=type(error).__name__, trace=frames(error.__traceback__))
+            return False
+        finally:
+            if hasattr(parts, "close"):
+                parts.close()
+        return True
 
     def notify(self) -> None:
-        """Tells the master that the loop runs, once a second. While the worker stops, connections that wait for a
-        request get the end of their input instead; what has arrived on them by then is still read and answered."""
+        """Tells the master that the loop runs, once a second. A connection that has waited too long for a request, or
+        any that waits while the worker stops, gets the end of its input; what has arrived on it by then is still read
+        and answered."""
         super().notify()
-        if not self.alive:
-            for client in list(self._idle):
-                _end_input(client)
+        latest = time.monotonic() - self.cfg.keepalive if self.alive else math.inf
+        for client in [client for client, since in self._idle.items() if since <= latest]:
+            _end_input(client)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answers a request that is no HTTP, or not of the size and form that are taken."""
@@ -113,35 +152,6 @@ class FairServer(StreamServer):
     def _accept_again(self) -> None:
         if self.started:
             self.start_accepting()
-
-
-class NamelessResponse(wsgi.Response):  # type: ignore[misc]
-    """An answer that does not say what serves it."""
-
-    def default_headers(self) -> list[str]:
-        """The status line and the headers of every answer, but for Server, the first of them."""
-        lines: list[str] = super().default_headers()
-        del lines[1]
-        return lines
-
-
-class _Waiting:
-    """gunicorn's timeout for a kept connection, and the set of those that wait meanwhile."""
-
-    __slots__ = ("_client", "_idle", "_timeout")
-
-    def __init__(self, timeout: gevent.Timeout, idle: set[socket.socket], client: socket.socket) -> None:
-        self._timeout, self._idle, self._client = timeout, idle, client
-
-    def __enter__(self) -> None:
-        self._idle.add(self._client)
-        self._timeout.__enter__()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        self._idle.discard(self._client)
-        return self._timeout.__exit__(kind, error, trace)
 
 
 def _problem_response(status: HTTPStatus, request_id: str) -> bytes:

@@ -1,0 +1,184 @@
+"""One connection, from the bytes of its requests to those of its answers, by gunicorn's own parser and WSGI.
+
+Clients send the same head again and again, so what gunicorn's parser made of a head is kept, and the next one of the
+very same bytes from the same peer costs a lookup. An answer leaves in one send, head and body together."""
+
+import io
+import re
+import time
+from collections.abc import Callable, Iterable
+from email.utils import formatdate
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from gunicorn.http import wsgi
+from gunicorn.http.parser import RequestParser
+
+Environ = dict[str, Any]
+
+_END_OF_HEAD = b"\r\n\r\n"
+_LONGEST_KNOWN_HEAD = 2048
+_MOST_KNOWN_HEADS = 1024
+_WITHOUT_BODY = ("204", "304")
+_LINE_BREAKS = re.compile(r"[\r\n\0]")
+
+
+class Request(NamedTuple):
+    """A request that has arrived: its WSGI environment, and what decides how its answer is framed."""
+
+    environ: Environ
+    is_head: bool
+    speaks_1_1: bool
+    closes: bool
+
+
+class _Head(NamedTuple):
+    """What gunicorn made of a head, to be used again."""
+
+    environ: Environ
+    length: int
+    closes: bool
+
+
+class Heads(dict[Any, _Head]):
+    """The heads that a worker has seen; all are forgotten when there are too many."""
+
+    def learn(self, key: Any, head: _Head) -> None:
+        """Keeps a head."""
+        if len(self) >= _MOST_KNOWN_HEADS:
+            self.clear()
+        self[key] = head
+
+
+class Requests:
+    """The requests of one connection, in order."""
+
+    def __init__(self, config: Any, client: Any, peer: Any, listener: Any, heads: Heads) -> None:
+        self._parser = RequestParser(config, client, peer)
+        self._config = config
+        self._client = client
+        self._peer = peer
+        self._listener = listener
+        self._heads = heads
+        self._origin = (peer[0] if isinstance(peer, tuple) else "", listener)
+        self._port = str(peer[1]) if isinstance(peer, tuple) else ""
+
+    def read(self) -> Request | None:
+        """The next request, or None at the end of the input. What a request has left unread of its body is skipped.
+        Raises what gunicorn's parser raises."""
+        if not self._parser.finish_body():
+            return None
+        unreader = self._parser.unreader
+        data = unreader.read()
+        if not data:
+            return None
+        end = data.find(_END_OF_HEAD, 0, _LONGEST_KNOWN_HEAD) + len(_END_OF_HEAD)
+        known = self._heads.get((self._origin, data[:end])) if end >= len(_END_OF_HEAD) else None
+        if known is None or len(data) - end < known.length:
+            unreader.unread(data)
+            return self._parsed(data[:end])
+        self._parser.mesg = None
+        stop = end + known.length
+        if stop < len(data):
+            unreader.unread(data[stop:])
+        return self._request(known.environ.copy(), io.BytesIO(data[end:stop]), known.closes)
+
+    def _parsed(self, head: bytes) -> Request | None:
+        """The next request by gunicorn's parser; its head is kept where another of the same bytes means the same."""
+        self._parser.mesg = None
+        try:
+            message = next(self._parser)
+        except StopIteration:
+            return None
+        message.proxy_protocol_info = {}
+        _, environ = wsgi.create(message, self._client, self._peer, self._listener, self._config)
+        environ.pop("wsgi.early_hints", None)
+        environ["wsgi.multithread"] = True
+        length = environ.get("CONTENT_LENGTH", "0")
+        closes = message.should_close()
+        is_plain = "HTTP_TRANSFER_ENCODING" not in environ and "HTTP_EXPECT" not in environ
+        if head and is_plain and length.isdecimal():
+            self._heads.learn((self._origin, head), _Head(environ.copy(), int(length), closes))
+        return self._request(environ, message.body, closes)
+
+    def _request(self, environ: Environ, body: Any, closes: bool) -> Request:
+        environ["wsgi.input"] = body
+        environ["gunicorn.socket"] = self._client
+        environ["REMOTE_PORT"] = self._port
+        is_head = environ["REQUEST_METHOD"] == "HEAD"
+        return Request(environ, is_head, environ["SERVER_PROTOCOL"] == "HTTP/1.1", closes)
+
+
+class Answer:
+    """The answer to one request on its way out."""
+
+    __slots__ = ("_chunked", "_client", "_head", "_is_bare", "_left", "_request", "closes", "is_begun")
+
+    def __init__(self, client: Any, request: Request, closes: bool) -> None:
+        self._client = client
+        self._request = request
+        self._head = b""
+        self._left: int | None = None
+        self._chunked = self._is_bare = False
+        self.closes = closes or request.closes
+        self.is_begun = False
+
+    def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
+        """WSGI's start_response. Raises ValueError for a header with a line break in it."""
+        if exc_info is not None and self.is_begun:
+            raise exc_info[1]
+        lines = [f"HTTP/1.1 {status}"]
+        lines += [f"{name}: {value}" for name, value in headers]
+        if _LINE_BREAKS.search("".join(lines)):
+            raise ValueError("A header of the answer holds a line break.")
+        self._frame(status, headers, lines)
+        lines += [
+            f"Date: {_date(int(time.time()))}",
+            "Connection: close" if self.closes else "Connection: keep-alive",
+            "\r\n",
+        ]
+        self._head = "\r\n".join(lines).encode("latin-1")
+        return self.write
+
+    def _frame(self, status: str, headers: list[tuple[str, str]], lines: list[str]) -> None:
+        """How the end of the body is told: by its length, by chunks, or by closing."""
+        self._left = next((int(value) for name, value in headers if name.lower() == "content-length"), None)
+        self._is_bare = self._request.is_head or status.startswith(_WITHOUT_BODY)
+        self._chunked = False
+        if self._left is None and not self._is_bare:
+            self._chunked = self._request.speaks_1_1
+            if self._chunked:
+                lines.append("Transfer-Encoding: chunked")
+            else:
+                self.closes = True
+
+    def send(self, parts: Iterable[bytes]) -> None:
+        """Sends the whole answer from the parts of its body."""
+        for part in parts:
+            self.write(part)
+        self._put(b"0\r\n\r\n" if self._chunked else b"")
+        if self._left and not self._is_bare:
+            self.closes = True
+
+    def write(self, part: bytes) -> None:
+        """Sends a part of the body, and before the first one the head."""
+        if self._is_bare or not part:
+            return
+        if self._chunked:
+            part = b"%X\r\n%b\r\n" % (len(part), part)
+        elif self._left is not None:
+            part = part[: self._left]
+            self._left -= len(part)
+        self._put(part)
+
+    def _put(self, data: bytes) -> None:
+        data = self._head + data
+        self._head = b""
+        if data:
+            self.is_begun = True
+            self._client.sendall(data)
+
+
+@lru_cache(maxsize=2)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
