@@ -10,8 +10,10 @@ from serialize import Artifact, load
 from serialize.artifact import Answers
 from service import logs
 from service.api import Api, refusal
+from service.application import Application
 from service.auth import Gate
 from service.batching import Batcher, runner
+from service.body import JsonBody
 from service.database import connect, kind, prepare
 from service.errors import InvalidBody
 from service.example import Values, example_observation
@@ -39,10 +41,9 @@ def create_app(settings: Settings) -> Flask:
     artifact = load(settings.artifacts)
     artifact.prove(_answers(settings, artifact))
     prepare(_database(settings))
-    app = Flask("service", static_folder=None)
+    app = Application("service")
     app.debug = False  # whatever FLASK_DEBUG says: it would change how failures are answered
-    app.config.update(MAX_CONTENT_LENGTH=settings.max_array_bytes, PROVIDE_AUTOMATIC_OPTIONS=False)
-    app.url_map.strict_slashes = False
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
     session = app.extensions["session"] = Session(_database(settings, _PATIENCE_SECONDS))
     _add_resources(Api(app), settings, artifact, session)
@@ -78,9 +79,9 @@ def _add_resources(api: Api, settings: Settings, artifact: Artifact, session: Se
         return waiting
 
     health = _batcher(settings, check_health)
-    bodies = {"flow": flow, "max_body_bytes": settings.max_body_bytes}
-    api.add_resource(Predict, "/predict", resource_class_kwargs=bodies)
-    api.add_resource(Update, "/update", resource_class_kwargs=bodies)
+    given = {"flow": flow, "body": JsonBody(settings.max_body_bytes, settings.max_array_bytes)}
+    api.add_resource(Predict, "/predict", resource_class_kwargs=given)
+    api.add_resource(Update, "/update", resource_class_kwargs=given)
     api.add_resource(ModelCard, "/model", resource_class_args=(_card(artifact),))
     api.add_resource(Document, "/openapi.json", resource_class_args=(_document(settings, artifact),))
     api.add_resource(Live, "/livez")

@@ -6,29 +6,36 @@ from typing import Any
 from flask import Response, request
 from flask_restful import Resource
 
-from service.api import json_body, json_response
+from service.api import Finished
+from service.body import JsonBody
 from service.flow import Answer, Flow
 from service.request_line import Note
+
+_REPLAYED = (("Idempotent-Replayed", "true"),)
 
 
 class Predict(Resource):  # type: ignore[misc]
     """Scores and stores observations."""
 
-    def __init__(self, flow: Flow, max_body_bytes: int) -> None:
-        self._flow, self._max_body_bytes = flow, max_body_bytes
+    init_every_request = False
+
+    def __init__(self, flow: Flow, body: JsonBody) -> None:
+        self._flow, self._body = flow, body
 
     def post(self) -> Response:
-        return _respond(self._flow.predict(json_body(self._max_body_bytes)))
+        return _respond(self._flow.predict(self._body.of(request)))
 
 
 class Update(Resource):  # type: ignore[misc]
     """Records true classes."""
 
-    def __init__(self, flow: Flow, max_body_bytes: int) -> None:
-        self._flow, self._max_body_bytes = flow, max_body_bytes
+    init_every_request = False
+
+    def __init__(self, flow: Flow, body: JsonBody) -> None:
+        self._flow, self._body = flow, body
 
     def post(self) -> Response:
-        return _respond(self._flow.update(json_body(self._max_body_bytes)))
+        return _respond(self._flow.update(self._body.of(request)))
 
 
 class ModelCard(Resource):  # type: ignore[misc]
@@ -71,4 +78,4 @@ class Ready(Resource):  # type: ignore[misc]
 
 def _respond(answer: Answer) -> Response:
     Note.of(request.environ).observation_ids = answer.observation_ids
-    return json_response(answer.body, 200, {"Idempotent-Replayed": "true"} if answer.replayed else None)
+    return Finished(answer.body, *_REPLAYED) if answer.replayed else Finished(answer.body)

@@ -1,0 +1,50 @@
+"""The body of a request: JSON, as it is, and read no further than it is taken."""
+
+from typing import Any
+
+from flask import Request
+
+from service.errors import BodyTooLarge, MalformedBody, UnsupportedBody
+from service.payload import decode
+
+
+class JsonBody:
+    """Reads bodies: an object of at most `max_object_bytes`, anything of at most `max_bytes`."""
+
+    def __init__(self, max_object_bytes: int, max_bytes: int) -> None:
+        self._max_object_bytes = max_object_bytes
+        self._max_bytes = max_bytes
+
+    def of(self, request: Request) -> Any:
+        """The JSON value of a request's body. Raises UnsupportedBody, BodyTooLarge and MalformedBody."""
+        environ = request.environ
+        if environ.get("CONTENT_TYPE") != "application/json":
+            _require_json(request)
+        if "HTTP_CONTENT_ENCODING" in environ:
+            raise UnsupportedBody("Send the body without a Content-Encoding.")
+        body = self._bytes(environ)
+        payload = decode(body)
+        if len(body) > self._max_object_bytes and not isinstance(payload, list):
+            raise BodyTooLarge(f"The body has {len(body)} bytes; an object may have {self._max_object_bytes}.")
+        return payload
+
+    def _bytes(self, environ: dict[str, Any]) -> bytes:
+        given = environ.get("CONTENT_LENGTH", "")
+        # Without a length the body ends where the server says so, if it does.
+        longest = self._max_bytes + 1 if environ.get("wsgi.input_terminated") else 0
+        length = int(given) if given.isdecimal() else longest
+        if given and length > self._max_bytes:
+            raise BodyTooLarge(f"The body has {length} bytes; it may have {self._max_bytes}.")
+        body: bytes = environ["wsgi.input"].read(length)
+        if len(body) > self._max_bytes:
+            raise BodyTooLarge(f"The body has more than {self._max_bytes} bytes.")
+        if len(body) < length <= self._max_bytes:
+            raise MalformedBody(f"The body ended after {len(body)} of {length} bytes.")
+        return body
+
+
+def _require_json(request: Request) -> None:
+    if request.mimetype != "application/json":
+        raise UnsupportedBody("Send the header Content-Type: application/json.")
+    if request.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+        raise UnsupportedBody("Send JSON in UTF-8.")
