@@ -7,29 +7,36 @@ import json
 import logging
 import re
 import sys
+import time
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from gunicorn.glogging import Logger
 
 _PLAIN = re.compile(r"[\w.:/@+\-]+", re.ASCII)
 
+_UNKNOWN: dict[str, Any] = {
+    **dict.fromkeys(("pathname", "filename", "module"), ""),
+    **dict.fromkeys(("funcName", "thread", "threadName", "process", "processName", "taskName")),
+    **dict.fromkeys(("exc_info", "exc_text", "stack_info")),
+    "args": (),
+    "lineno": 0,
+    "relativeCreated": 0.0,
+}
+
 
 def configure(level: str) -> None:
     """Sends every logger of this process to standard output as key=value lines, from `level` on."""
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _Lines(sys.stdout)
     handler.setFormatter(KeyValueFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     _silence_those_who_speak_of_values()
-    # No line says which thread, process or source line it came from: not to find out makes each cheaper.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging._srcfile = None
 
 
 def _silence_those_who_speak_of_values() -> None:
@@ -42,7 +49,22 @@ def _silence_those_who_speak_of_values() -> None:
 def event(logger: logging.Logger, level: int, name: str, /, **fields: Any) -> None:
     """Logs an event by its name with fields in the order given; those that are None are left out."""
     if logger.isEnabledFor(level):
-        logger.log(level, name, extra={"fields": fields})
+        logger.handle(Event(logger.name, level, name, fields))
+
+
+class Event(logging.LogRecord):
+    """A record of an event. It knows nothing of the thread, the process and the source line that it came from, for no
+    line says them, and not to find out makes it cheap."""
+
+    def __init__(self, logger: str, level: int, name: str, fields: Mapping[str, Any]) -> None:
+        self.__dict__.update(_UNKNOWN)
+        self.name = logger
+        self.levelno = level
+        self.levelname = logging.getLevelName(level)
+        self.msg = name
+        self.fields = fields
+        self.created = time.time()
+        self.msecs = self.created % 1 * 1000
 
 
 def frames(trace: TracebackType | None) -> str:
@@ -54,11 +76,10 @@ class KeyValueFormatter(logging.Formatter):
     """`time=... level=... event=... key=value ...`; for a record that is no event, `logger=... message=...`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields: Mapping[str, Any] | None = getattr(record, "fields", None)
-        if fields is None:
-            name, fields = "log", {"logger": record.name, "message": record.getMessage()}
+        if isinstance(record, Event):
+            name, fields = record.msg, record.fields
         else:
-            name = record.msg
+            name, fields = "log", {"logger": record.name, "message": record.getMessage()}
         pairs = [f"time={_moment(record)} level={record.levelname.lower()} event={name}"]
         pairs += [f"{key}={_value(value)}" for key, value in fields.items() if value is not None]
         if record.exc_info and record.exc_info[0] is not None:
@@ -82,6 +103,17 @@ class GunicornLogger(Logger):  # type: ignore[misc]
         """Nothing: the service writes the request line."""
 
 
+class _Lines(logging.StreamHandler[TextIO]):
+    """Writes each record in one go, which no other thread can come between; so it needs no lock."""
+
+    def createLock(self) -> None:  # noqa: N802 - the name in logging
+        self.lock = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream.write(self.format(record) + "\n")
+        self.stream.flush()
+
+
 @lru_cache(maxsize=2)
 def _second(moment: int) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S")
@@ -93,7 +125,7 @@ def _moment(record: logging.LogRecord) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, str):
-        return value if _PLAIN.fullmatch(value) else json.dumps(value)
+        return value if (value.isalnum() and value.isascii()) or _PLAIN.fullmatch(value) else json.dumps(value)
     if isinstance(value, int):
         return str(value)
     return f"{value:.2f}" if isinstance(value, float) else _value(json.dumps(value, separators=(",", ":")))

@@ -6,13 +6,11 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.logs import KeyValueFormatter
+from service.logs import Event, KeyValueFormatter
 
 
 def line(name: str, **fields: object) -> str:
-    record = logging.LogRecord("service", logging.INFO, "", 0, name, None, None)
-    record.fields = fields
-    return KeyValueFormatter().format(record).partition(" event=")[2]
+    return KeyValueFormatter().format(Event("service", logging.INFO, name, fields)).partition(" event=")[2]
 
 
 def test_fields_are_written_in_order_and_missing_ones_left_out() -> None:
