@@ -1,23 +1,38 @@
-"""The command line of serialization: `python -m serialize train|recipe|show|verify`."""
+"""The command line of serialization: `python -m serialize train|recipe|show|sign|verify`."""
 
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from serialize.artifact import Artifact, load
+from serialize.artifact import load
+from serialize.content import Content, read_content, sign
 from serialize.errors import ArtifactError, DumpError
 from serialize.evaluate import FOLDS
+from serialize.folder import COMPILED, MANIFEST
+from serialize.manifest import Manifest
 from serialize.recipe import Recipe, train
 from serialize.recipes import RECIPES
 from serialize.train import from_csv, remarks
+from serialize.trust import Trust
 
 _console = Console()
+
+
+def _from_environment(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuses a secret on the command line, where other users of the machine and the shell's history can read it."""
+    if parameter.name and ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
+        raise click.UsageError("Put the key into the environment as MODEL_SIGNING_KEY, not on the command line.")
+    return value or None
+
+
+_key = click.option("--key", envvar="MODEL_SIGNING_KEY", hidden=True, callback=_from_environment)
 
 
 class _Cli(click.Group):
@@ -73,15 +88,31 @@ def _recipe(name: str, output: Path) -> None:
 @main.command("show")
 @click.argument("directory", type=click.Path(path_type=Path))
 def _show(directory: Path) -> None:
-    """Print what an artifact says of its model."""
-    _print(load(directory))
+    """Print what an artifact says of its model, without loading the model."""
+    _print(read_content(directory))
+
+
+@main.command("sign")
+@click.argument("directory", type=click.Path(path_type=Path))
+@_key
+def _sign(directory: Path, key: str | None) -> None:
+    """Sign an artifact that you trust with MODEL_SIGNING_KEY."""
+    if key is None:
+        raise click.UsageError("Set MODEL_SIGNING_KEY to the key to sign with, such as openssl rand -hex 32 prints.")
+    content = sign(directory, key)
+    click.echo(f"Signed {directory}: {content.manifest.name}, manifest.json sha256 {content.digest}.")
 
 
 @main.command("verify")
 @click.argument("directory", type=click.Path(path_type=Path))
-def _verify(directory: Path) -> None:
-    """Check the digests and the golden rows of an artifact."""
-    artifact = load(directory)
+@click.option("--digest", envvar="MODEL_DIGEST", help="The sha256 that manifest.json must have.  [env: MODEL_DIGEST]")
+@click.option("--signed", envvar="REQUIRE_SIGNED", is_flag=True, help="Ask for a signature.  [env: REQUIRE_SIGNED]")
+@_key
+def _verify(directory: Path, digest: str | None, signed: bool, key: str | None) -> None:
+    """Check the digests, the signature and the golden rows of an artifact, as the service does at its start."""
+    artifact = load(directory, Trust(digest or None, key, signed))
+    for name, version, installed in artifact.other_versions:
+        click.echo(f"Note: {name} was {version} when the model was dumped, and is {installed} here.", err=True)
     artifact.prove_all()
     rows = len(artifact.manifest.golden.outputs)
     click.echo(
@@ -93,14 +124,14 @@ def _make(recipe: Recipe, output: Path) -> None:
     with Progress(console=_console, transient=True) as progress:
         folds = progress.add_task(f"Cross-validating {escape(recipe.name)}", total=FOLDS + 1)
         artifact = train(recipe, output, fold_done=lambda: progress.advance(folds))
-    _print_metrics(artifact)
+    _print_metrics(artifact.manifest)
     click.echo(f"Wrote {output}: {artifact.manifest.name}, version {artifact.version}, proven in a fresh process.")
 
 
-def _print(artifact: Artifact) -> None:
-    manifest = artifact.manifest
+def _print(content: Content) -> None:
+    manifest = content.manifest
     task = manifest.task
-    click.echo(f"{manifest.name}, version {artifact.version}: {task.kind}")
+    click.echo(f"{manifest.name}, version {content.version}: {task.kind}")
     if task.classes:
         click.echo(f"classes: {', '.join(map(str, task.classes))}")
     if task.kind == "binary":
@@ -111,15 +142,16 @@ def _print(artifact: Artifact) -> None:
         share = f"{shares[column.name]['mean']:.4f}"
         table.add_row(escape(column.name), column.kind, escape(column.dtype), escape(column.expected), share)
     _console.print(table)
-    _print_metrics(artifact)
-    click.echo(f"compiled: {'yes' if artifact.compiled else f'no. {manifest.not_compiled}'}")
+    _print_metrics(manifest)
+    click.echo(f"compiled: {'yes' if COMPILED in content.files else f'no. {manifest.not_compiled}'}")
     click.echo("libraries: " + ", ".join(f"{name} {version}" for name, version in manifest.libraries.items()))
-    for name, digest in manifest.files.items():
+    click.echo(f"signed: {'yes' if content.has_signature else 'no'}")
+    for name, digest in {MANIFEST: content.digest, **manifest.files}.items():
         click.echo(f"{name}: sha256 {digest}")
 
 
-def _print_metrics(artifact: Artifact) -> None:
-    metrics = artifact.manifest.metrics
+def _print_metrics(manifest: Manifest) -> None:
+    metrics = manifest.metrics
     table = Table("metric", "value", "spread", title=f"Metrics, {metrics['method']}")
     for name, figure in metrics["metrics"].items():
         spread = f"± {figure['std']:.4f}" if "std" in figure else ""

@@ -19,6 +19,7 @@ import pandas as pd
 
 from serialize.compile import compile_model
 from serialize.compiled import CompiledModel
+from serialize.content import read_content
 from serialize.declarations import Bounds, Declarations
 from serialize.errors import ArtifactError, DumpError, said
 from serialize.evaluate import importances, in_sample
@@ -27,8 +28,6 @@ from serialize.folder import (
     MANIFEST,
     PIPELINE,
     put_in_place,
-    read_manifest,
-    read_verified,
     refuse_foreign_files,
 )
 from serialize.frame import Row, as_array, as_table, observations
@@ -36,10 +35,11 @@ from serialize.golden import choose, prove_round_trip
 from serialize.learning import learn
 from serialize.manifest import Manifest
 from serialize.model import Model, Outputs
-from serialize.pickles import library_versions, modules_of, own_modules, pickled
+from serialize.pickles import library_versions, modules_of, other_versions, own_modules, pickled
 from serialize.profile import profile_columns, profile_outputs
 from serialize.signature import Scalar
 from serialize.task import Label, task_of
+from serialize.trust import Trust
 
 Answers = Callable[[Sequence[Row]], Outputs]
 
@@ -70,6 +70,12 @@ class Artifact:
     def version(self) -> str:
         """The model version: the first 12 hex digits of the digest."""
         return self.digest[:12]
+
+    @property
+    def other_versions(self) -> list[tuple[str, str, str]]:
+        """The libraries that are installed in another minor version than when the model was dumped: the name, that
+        version, and the one installed."""
+        return other_versions(self.manifest.libraries)
 
     def prove(self, answers: Answers) -> None:
         """Raises ArtifactError unless the answers, those of the model or of its compiled form, are to the golden rows
@@ -128,16 +134,15 @@ def dump(
     return _write(replace(manifest, not_compiled=compilation.reason), files, target)
 
 
-def load(directory: str | Path) -> Artifact:
-    """Read an artifact. Every file is checked against the manifest before the pipeline is unpickled. Raises
-    ArtifactError for a folder that is not exactly what `dump` wrote, or whose pipeline cannot be imported."""
-    folder = Path(directory)
-    content = read_manifest(folder)
-    manifest = Manifest.from_bytes(content)
-    files = read_verified(folder, manifest.files)
+def load(directory: str | Path, trust: Trust | None = None) -> Artifact:
+    """Read an artifact. Every file is checked against the manifest, and the manifest against what is trusted, before
+    the pipeline is unpickled. Raises ArtifactError for a folder that is not exactly what `dump` wrote or not what is
+    trusted, and for a pipeline that cannot be imported."""
+    content = read_content(directory, trust)
+    manifest, files = content.manifest, content.files
     model = Model(_unpickled(files[PIPELINE], manifest), manifest.task, manifest.signature)
     compiled = CompiledModel(files[COMPILED], manifest.task, manifest.signature) if COMPILED in files else None
-    return Artifact(manifest, model, compiled, hashlib.sha256(content).hexdigest())
+    return Artifact(manifest, model, compiled, content.digest)
 
 
 def _final(pipeline: Any) -> Any:

@@ -9,15 +9,32 @@ from pathlib import Path
 from serialize.errors import ArtifactError, DumpError
 
 MANIFEST = "manifest.json"
+SIGNATURE = "manifest.json.hmac"
 PIPELINE = "pipeline.joblib"
 COMPILED = "pipeline.onnx"
 
 
 def read_manifest(folder: Path) -> bytes:
     """The content of the manifest. Raises ArtifactError where there is none."""
-    if not (folder / MANIFEST).is_file():
+    content = _content(folder / MANIFEST)
+    if content is None:
         raise ArtifactError(f"{folder} holds no {MANIFEST}; dump a model there or name another folder in ARTIFACTS.")
-    return _content(folder / MANIFEST)
+    return content
+
+
+def read_signature(folder: Path) -> str | None:
+    """What the signature of the manifest says, or None where there is none."""
+    content = _content(folder / SIGNATURE)
+    return None if content is None else content.decode("ascii", "replace").strip()
+
+
+def write_signature(folder: Path, signature: str) -> None:
+    """Puts a signature beside the manifest, in the place of a former one. Raises ArtifactError where it cannot."""
+    try:
+        (folder / SIGNATURE).unlink(missing_ok=True)
+        (folder / SIGNATURE).write_text(signature + "\n")
+    except OSError as error:
+        raise ArtifactError(f"{folder} cannot be written ({error.strerror}); let this user write there.") from error
 
 
 def read_verified(folder: Path, listed: Mapping[str, str]) -> dict[str, bytes]:
@@ -56,31 +73,45 @@ def _files_of_artifact(folder: Path) -> set[str]:
         listed = set(json.loads((folder / MANIFEST).read_bytes())["files"])
     except (KeyError, TypeError, ValueError):
         listed = set()
-    return {MANIFEST, PIPELINE, COMPILED, *listed}
+    return {MANIFEST, SIGNATURE, PIPELINE, COMPILED, *listed}
 
 
 def _refuse_other_files(folder: Path, listed: Mapping[str, str]) -> None:
-    odd = [name for name in listed if Path(name).name != name or name in ("", "..", MANIFEST)]
+    odd = [name for name in listed if Path(name).name != name or name in ("", "..", MANIFEST, SIGNATURE)]
     if odd:
         raise ArtifactError(f"manifest.json lists {odd[0]!r}, which is not a file of its own folder; dump it again.")
     if PIPELINE not in listed:
         raise ArtifactError(f"manifest.json lists no {PIPELINE}; dump the model again.")
-    extra = sorted({path.name for path in folder.iterdir()} - {MANIFEST, *listed})
+    extra = sorted(_names(folder) - {MANIFEST, SIGNATURE, *listed})
     if extra:
         raise ArtifactError(f"{folder} holds {extra[0]!r}, which its manifest does not list; remove it.")
 
 
+def _names(folder: Path) -> set[str]:
+    try:
+        return {path.name for path in folder.iterdir()}
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+
+
 def _verified(path: Path, digest: str) -> bytes:
-    if not path.is_file():
-        raise ArtifactError(f"{path} is missing; restore the artifact or dump the model again.")
     content = _content(path)
+    if content is None:
+        raise ArtifactError(f"{path} is missing; restore the artifact or dump the model again.")
     if hashlib.sha256(content).hexdigest() != digest:
         raise ArtifactError(f"{path} is not the file that its manifest lists; restore it or dump the model again.")
     return content
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path) -> bytes | None:
+    """The content of a file of the folder itself, not of one elsewhere that it leads to; None where there is none."""
     try:
-        return path.read_bytes()
+        if path.is_symlink():
+            raise ArtifactError(f"{path} is a symbolic link, which may lead anywhere; put the file itself there.")
+        return path.read_bytes() if path.is_file() else None
     except OSError as error:
-        raise ArtifactError(f"{path} cannot be read ({error.strerror}); let this user read it.") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> ArtifactError:
+    return ArtifactError(f"{path} cannot be read ({error.strerror}); let this user read it.")

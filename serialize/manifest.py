@@ -3,6 +3,7 @@
 To change its form, raise FORMAT and dump the shipped artifacts again; an artifact of another format is refused, for
 a half-understood model is worse than none."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,14 +14,18 @@ from serialize.golden import GoldenRows
 from serialize.signature import Signature
 from serialize.task import Task
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """What an artifact says of its model. `files` maps each other file of the artifact to its sha256, `modules`
     lists the user's own modules that the pipeline needs, `not_compiled` says why it has no compiled form, if it has
-    none."""
+    none.
+
+    The file ends with the sha256 of its own members, so that damage to it shows as damage to the others does. That
+    is no proof of where it comes from: see `trust`. The libraries are left out of it: they are compared, not
+    relied on."""
 
     name: str
     task: Task
@@ -51,6 +56,7 @@ class Manifest:
             "golden": self.golden.to_json(),
         }
         try:
+            data["sha256"] = _seal(json.loads(json.dumps(data, allow_nan=False)))
             return (json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
         except (TypeError, ValueError) as error:
             raise DumpError(
@@ -59,7 +65,8 @@ class Manifest:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """The manifest back from `to_bytes`. Raises ArtifactError where it is not one, or one of another format."""
+        """The manifest back from `to_bytes`. Raises ArtifactError where it is not one, was changed, or is one of
+        another format."""
         try:
             data = json.loads(content)
             if data["format"] != FORMAT:
@@ -67,6 +74,8 @@ class Manifest:
                     f"manifest.json has format {data['format']}, and this version reads format {FORMAT}; dump the "
                     "model again with the version that serves it."
                 )
+            if data["sha256"] != _seal(data):
+                raise ValueError("changed")
             return cls(
                 name=data["name"],
                 task=Task.from_json(data),
@@ -84,3 +93,9 @@ class Manifest:
             raise
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise ArtifactError("manifest.json is damaged; restore the artifact or dump the model again.") from error
+
+
+def _seal(data: Mapping[str, Any]) -> str:
+    """The sha256, in hex, of the members of a manifest in whatever order and spacing."""
+    sealed = {name: value for name, value in data.items() if name not in ("sha256", "libraries")}
+    return hashlib.sha256(json.dumps(sealed, sort_keys=True).encode()).hexdigest()

@@ -7,6 +7,7 @@ import pickle
 import platform
 import sys
 import types
+from collections.abc import Mapping
 from typing import Any
 
 import joblib
@@ -47,10 +48,32 @@ def library_versions(modules: set[str]) -> dict[str, str]:
     return {"python": platform.python_version(), **versions}
 
 
+def other_versions(libraries: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """Of the libraries by version those that are installed in another minor version, or not at all: name, version and
+    the installed version."""
+    found = []
+    for name, version in libraries.items():
+        installed = platform.python_version() if name == "python" else _installed(name)
+        if _minor(installed) != _minor(version):
+            found.append((name, version, installed))
+    return found
+
+
 def own_modules(modules: set[str]) -> list[str]:
     """Those modules that no installed distribution and not Python itself brings: the user's own."""
     brought = set(importlib.metadata.packages_distributions()) | sys.stdlib_module_names | {"serialize"}
     return sorted(modules - brought)
+
+
+def _installed(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
+
+
+def _minor(version: str) -> list[str]:
+    return str(version).split(".")[:2]
 
 
 class _Collector(pickle.Pickler):

@@ -8,6 +8,7 @@ from peewee import Database
 
 from serialize import Artifact, load
 from serialize.artifact import Answers
+from serialize.trust import Trust
 from service import logs
 from service.api import Api, refusal
 from service.application import Application
@@ -38,8 +39,7 @@ def create_app(settings: Settings) -> Flask:
     """The service as a WSGI application: the artifact verified and its golden rows proven, the database prepared,
     and no connection open. Raises ArtifactError or DatabaseError where it must not start."""
     logs.configure(settings.log_level)
-    artifact = load(settings.artifacts)
-    artifact.prove(_answers(settings, artifact))
+    artifact = _artifact(settings)
     prepare(_database(settings))
     app = Application("service")
     app.debug = False  # whatever FLASK_DEBUG says: it would change how failures are answered
@@ -64,6 +64,16 @@ def create_app(settings: Settings) -> Flask:
         scorer="compiled" if artifact.compiled and settings.scorer == "compiled" else "pipeline",
     )
     return app
+
+
+def _artifact(settings: Settings) -> Artifact:
+    """The artifact, loaded if it is trusted, and proven to answer as it did when it was dumped."""
+    key = settings.model_signing_key or None
+    artifact = load(settings.artifacts, Trust(settings.model_digest or None, key, settings.require_signed))
+    for name, version, installed in artifact.other_versions:
+        logs.event(_log, logging.WARNING, "other-version", library=name, dumped_with=version, installed=installed)
+    artifact.prove(_answers(settings, artifact))
+    return artifact
 
 
 def _database(settings: Settings, patience: float | None = None) -> Database:

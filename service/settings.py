@@ -22,6 +22,9 @@ class Settings:
 
     database_url: str = field(default="sqlite:///predictions.db", repr=False)
     artifacts: str = "artifacts"
+    model_digest: str = ""
+    model_signing_key: str = field(default="", repr=False)
+    require_signed: bool = False
     host: str = "127.0.0.1"
     port: int = 5000
     web_concurrency: int = 2
@@ -46,6 +49,9 @@ class Settings:
         settings = cls(
             database_url=read.text("DATABASE_URL", defaults.database_url),
             artifacts=read.text("ARTIFACTS", defaults.artifacts),
+            model_digest=read.digest("MODEL_DIGEST"),
+            model_signing_key=read.text("MODEL_SIGNING_KEY", defaults.model_signing_key),
+            require_signed=read.flag("REQUIRE_SIGNED", defaults.require_signed),
             host=read.text("HOST", defaults.host),
             port=read.integer("PORT", defaults.port, least=0, most=65535),
             web_concurrency=read.integer("WEB_CONCURRENCY", defaults.web_concurrency),
@@ -126,6 +132,14 @@ class _Reader:
         if text not in ("0", "1", "true", "false"):
             raise SettingsError(f"{name} is {text!r}; it must be 0 or 1.")
         return text in ("1", "true")
+
+    def digest(self, name: str) -> str:
+        text = self.text(name, "").lower()
+        if text and not re.fullmatch("[0-9a-f]{64}", text):
+            raise SettingsError(
+                f"{name} is {text!r}; it must be the 64 hex digits of a sha256, as serialize show says."
+            )
+        return text
 
     def keys(self, name: str) -> tuple[str, ...]:
         """Comma separated keys. The messages tell them by their place: a key is shown nowhere."""

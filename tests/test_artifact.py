@@ -38,6 +38,7 @@ from sklearn.svm import SVC, LinearSVC
 from serialize import Artifact, ArtifactError, DumpError, dump, load
 from serialize.frame import as_table, observations
 from serialize.transformers import null_blind_one_hot
+from tests.manifests import Malice, rewrite
 from tests.own_steps import Claims, FareShare, centred, nulls_named, shaken
 
 RNG = np.random.default_rng(0)
@@ -457,23 +458,12 @@ def test_a_loaded_artifact_answers_as_the_dumped_one(dumped: Path) -> None:
 
 
 def with_files(folder: Path, files: Any) -> None:
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps({**manifest, "files": files}))
+    rewrite(folder, lambda manifest: manifest.update(files=files))
 
 
 def vouch(folder: Path) -> None:
     names = ("pipeline.joblib", "pipeline.onnx")
     with_files(folder, {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names})
-
-
-class Malice:
-    """Pickles to a call that makes a file."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-
-    def __reduce__(self) -> Any:
-        return os.mkdir, (str(self.file),)
 
 
 def test_a_pickle_that_was_not_vouched_for_is_never_run(artifact: Path, tmp_path: Path) -> None:
@@ -488,13 +478,13 @@ def test_a_pickle_that_was_not_vouched_for_is_never_run(artifact: Path, tmp_path
     assert (tmp_path / "harm").exists()
 
 
-@pytest.mark.parametrize("name", ["pipeline.joblib", "pipeline.onnx"])
+@pytest.mark.parametrize("name", ["pipeline.joblib", "pipeline.onnx", "manifest.json"])
 def test_a_flipped_bit_is_refused(artifact: Path, name: str) -> None:
     content = bytearray((artifact / name).read_bytes())
     content[len(content) // 2] ^= 1
     (artifact / name).write_bytes(content)
 
-    with pytest.raises(ArtifactError, match="is not the file that its manifest lists"):
+    with pytest.raises(ArtifactError, match=r"is not the file that its manifest lists|manifest.json is damaged"):
         load(artifact)
 
 
@@ -507,9 +497,10 @@ def test_a_pickle_that_cannot_be_read_is_refused(artifact: Path) -> None:
 
 
 def test_a_golden_answer_that_differs_is_refused(artifact: Path) -> None:
-    manifest = json.loads((artifact / "manifest.json").read_text())
-    manifest["golden"]["rows"][0]["output"][0] += 1e-6
-    (artifact / "manifest.json").write_text(json.dumps(manifest))
+    def alter(manifest: dict[str, Any]) -> None:
+        manifest["golden"]["rows"][0]["output"][0] += 1e-6
+
+    rewrite(artifact, alter)
 
     with pytest.raises(ArtifactError, match=r"1 of .* golden rows are answered otherwise"):
         load(artifact).prove_all()
@@ -532,6 +523,17 @@ def test_why_a_model_is_not_compiled_is_in_the_manifest(tmp_path: Path) -> None:
     assert "KNeighborsClassifier" in str(artifact.manifest.not_compiled)
 
 
+def remove(path: Path) -> Path:
+    path.unlink()
+    return path
+
+
+def link(folder: Path, name: str) -> None:
+    """Moves a file of an artifact out and leaves a link to it."""
+    outside = shutil.move(folder / name, folder.parent / name)
+    (folder / name).symlink_to(outside)
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -540,12 +542,20 @@ def test_why_a_model_is_not_compiled_is_in_the_manifest(tmp_path: Path) -> None:
         (lambda folder: (folder / "pipeline.joblib").unlink(), "pipeline.joblib is missing; restore the artifact"),
         (lambda folder: (folder / "manifest.json").unlink(), "holds no manifest.json; dump a model there"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json is damaged"),
+        (lambda folder: link(folder, "pipeline.onnx"), "pipeline.onnx is a symbolic link, which may lead anywhere"),
+        (lambda folder: link(folder, "manifest.json"), "manifest.json is a symbolic link"),
+        (lambda folder: os.mkfifo(remove(folder / "pipeline.onnx")), "pipeline.onnx is missing"),
         (shutil.rmtree, "holds no manifest.json"),
         (lambda folder: with_files(folder, {}), "lists no pipeline.joblib"),
         (lambda folder: with_files(folder, {"../x": "0"}), "'../x', which is not a file of its own folder"),
         (lambda folder: with_files(folder, {"/etc/passwd": "0"}), "'/etc/passwd', which is not a file of its own"),
         (lambda folder: with_files(folder, {"..": "0"}), "'..', which is not a file of its own folder"),
         (lambda folder: with_files(folder, {"": "0"}), "'', which is not a file of its own folder"),
+        (
+            lambda folder: with_files(folder, {"manifest.json.hmac": "0"}),
+            "'manifest.json.hmac', which is not a file of",
+        ),
+        (lambda folder: with_files(folder, {"pipeline.joblib": 5, "pipeline.onnx": []}), "is not the file that its"),
         (lambda folder: with_files(folder, None), "manifest.json is damaged"),
     ],
 )

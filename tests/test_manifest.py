@@ -11,6 +11,7 @@ from serialize.golden import GoldenRows
 from serialize.manifest import FORMAT, Manifest
 from serialize.signature import Column, Signature
 from serialize.task import Task
+from tests.manifests import sealed
 
 MANIFEST = Manifest(
     name="où",
@@ -36,7 +37,29 @@ def test_the_same_manifest_has_the_same_bytes() -> None:
 
 
 def changed(**members: Any) -> bytes:
-    return json.dumps({**json.loads(MANIFEST.to_bytes()), **members}).encode()
+    """The manifest with other members, as one who knows how would change it."""
+    return sealed({**json.loads(MANIFEST.to_bytes()), **members})
+
+
+def test_no_byte_of_it_changes_unnoticed() -> None:
+    content = MANIFEST.to_bytes()
+    unnoticed = []
+    for place in range(len(content)):
+        flipped = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+        try:
+            read = Manifest.from_bytes(flipped)
+        except ArtifactError:
+            continue
+        if replace(read, libraries=MANIFEST.libraries) != MANIFEST:
+            unnoticed.append(place)
+
+    assert unnoticed == []
+
+
+def test_the_libraries_may_differ_for_they_are_compared_and_not_relied_on() -> None:
+    data = {**json.loads(MANIFEST.to_bytes()), "libraries": {"scikit-learn": "1.0.0"}}
+
+    assert Manifest.from_bytes(json.dumps(data).encode()).libraries == {"scikit-learn": "1.0.0"}
 
 
 @pytest.mark.parametrize("number", [FORMAT + 1, 0, "1", None])
@@ -53,7 +76,7 @@ def test_another_format_is_refused_with_both_numbers(number: Any) -> None:
         b"[]",
         b"null",
         b"{}",
-        b'{"format": 1}',
+        f'{{"format": {FORMAT}}}'.encode(),
         b"\xff\xfe",
         b"[" * 100_000,
         changed(signature="frame"),
@@ -65,6 +88,8 @@ def test_another_format_is_refused_with_both_numbers(number: Any) -> None:
         changed(files=None),
         changed(files=["pipeline.joblib"]),
         changed(modules=5),
+        MANIFEST.to_bytes().replace(b"0.25", b"0.26"),
+        MANIFEST.to_bytes().replace(b"sha256", b"sha257"),
     ],
 )
 def test_damaged_bytes_are_refused_in_one_sentence(content: bytes) -> None:

@@ -33,6 +33,9 @@ def test_every_field_is_read_from_the_variable_of_its_name() -> None:
         "DYNO": "web.1",
         "API_KEY": f"{KEY}, {OTHER_KEY}",
         "ADMIN_KEY": ADMIN_KEY,
+        "MODEL_DIGEST": "AB" * 32,
+        "MODEL_SIGNING_KEY": "k" * 32,
+        "REQUIRE_SIGNED": "1",
     }
 
     settings = Settings.from_env(environment)
@@ -55,6 +58,9 @@ def test_every_field_is_read_from_the_variable_of_its_name() -> None:
         dyno="web.1",
         api_key=(KEY, OTHER_KEY),
         admin_key=(ADMIN_KEY,),
+        model_digest="ab" * 32,
+        model_signing_key="k" * 32,
+        require_signed=True,
     )
 
 
@@ -70,6 +76,9 @@ def test_every_field_is_read_from_the_variable_of_its_name() -> None:
         ("LOG_LEVEL", "loud"),
         ("ALLOW_EPHEMERAL_DB", "perhaps"),
         ("MAX_ITEMS", "1e3"),
+        ("MODEL_DIGEST", "ba49f809a0ef"),
+        ("MODEL_DIGEST", "g" * 64),
+        ("REQUIRE_SIGNED", "yes"),
     ],
 )
 def test_a_setting_that_cannot_be_is_named(name: str, value: str) -> None:
@@ -106,7 +115,8 @@ def test_no_key_is_both_a_client_s_and_an_administrator_s() -> None:
 
 
 def test_no_secret_is_in_the_repr() -> None:
-    settings = Settings.from_env({"API_KEY": KEY, "ADMIN_KEY": ADMIN_KEY, "DATABASE_URL": "postgres://u:SECRET@h/d"})
+    secrets = {"API_KEY": KEY, "ADMIN_KEY": ADMIN_KEY, "DATABASE_URL": "postgres://u:SECRET@h/d"}
+    settings = Settings.from_env({**secrets, "MODEL_SIGNING_KEY": "SECRET" * 6})
 
     assert not any(secret in repr(settings) + str(settings) for secret in (KEY, ADMIN_KEY, "SECRET"))
 
@@ -122,6 +132,13 @@ def test_a_dyno_refuses_a_log_that_would_be_lost() -> None:
 def test_the_readme_lists_every_setting_with_its_default() -> None:
     rows = re.findall(r"^\| `([A-Z_]+)` \| `?([^|`]*)`? \|", (PROJECT / "README.md").read_text(), re.MULTILINE)
     defaults = {field.name.upper(): str(field.default) for field in fields(Settings)}
-    defaults |= {"ALLOW_EPHEMERAL_DB": "0", "DYNO": "", "REQUEST_TIMEOUT": "20", "API_KEY": "", "ADMIN_KEY": ""}
+    defaults |= {
+        "REQUIRE_SIGNED": "0",
+        "ALLOW_EPHEMERAL_DB": "0",
+        "DYNO": "",
+        "REQUEST_TIMEOUT": "20",
+        "API_KEY": "",
+        "ADMIN_KEY": "",
+    }
 
     assert dict(rows) == defaults

@@ -1,0 +1,68 @@
+"""Why an artifact may be loaded, beyond its own word. What lies in its folder proves no more than that nothing was
+damaged: whoever can change a file there can change the manifest too. The root of trust is outside: the digest of the
+manifest as it was noted elsewhere, or a key that made its signature and that is not in the folder."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from serialize.errors import ArtifactError
+from serialize.folder import SIGNATURE, read_signature
+
+LEAST_KEY_CHARACTERS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What a manifest must be: the one with this sha256, in hex, where `digest` is given; signed with the `key` where
+    `must_be_signed`, and not signed with another one in any case where there is a key to tell by. Raises ArtifactError
+    for a key that is too short, or missing although one is needed."""
+
+    digest: str | None = None
+    key: str | None = field(default=None, repr=False)
+    must_be_signed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.key is not None:
+            _refuse_short(self.key)
+        elif self.must_be_signed:
+            raise ArtifactError("REQUIRE_SIGNED needs MODEL_SIGNING_KEY, the key that the model was signed with.")
+
+    def require(self, folder: Path, manifest: bytes) -> None:
+        """Raises ArtifactError unless the content of the folder's manifest is what is trusted."""
+        found = hashlib.sha256(manifest).hexdigest()
+        if self.digest is not None and found != self.digest.lower():
+            raise ArtifactError(
+                f"The manifest of {folder} has the sha256 {found}, not the one in MODEL_DIGEST; restore the artifact, "
+                "or set MODEL_DIGEST to what serialize show says of the one that you trust."
+            )
+        if self.key is not None:
+            self._require_signature(folder, manifest, self.key)
+
+    def _require_signature(self, folder: Path, manifest: bytes, key: str) -> None:
+        given = read_signature(folder)
+        if given is None:
+            if self.must_be_signed:
+                raise ArtifactError(
+                    f"{folder} is not signed: it holds no {SIGNATURE}; sign it with python -m serialize sign {folder}."
+                )
+        elif not hmac.compare_digest(signature(manifest, key).encode(), given.encode()):
+            raise ArtifactError(
+                f"{folder / SIGNATURE} is not the signature of its manifest by MODEL_SIGNING_KEY; restore the artifact "
+                "or, if you trust it, sign it again."
+            )
+
+
+def signature(manifest: bytes, key: str) -> str:
+    """The HMAC-SHA256 (RFC 2104) of a manifest's content, in hex. Raises ArtifactError for a key that is too short."""
+    _refuse_short(key)
+    return hmac.new(key.encode("utf-8", "surrogateescape"), manifest, hashlib.sha256).hexdigest()
+
+
+def _refuse_short(key: str) -> None:
+    if len(key) < LEAST_KEY_CHARACTERS:
+        raise ArtifactError(
+            f"MODEL_SIGNING_KEY has {len(key)} characters; give {LEAST_KEY_CHARACTERS} or more, such as "
+            "`openssl rand -hex 32` prints."
+        )
