@@ -12,9 +12,10 @@ from pandas.api import types
 from serialize.declarations import Declarations, bounded, closed, is_json_value
 from serialize.errors import DumpError
 from serialize.frame import scalars
-from serialize.signature import Column, Container, Kind, Levels, NullMarker, Scalar, Signature
+from serialize.signature import ORDINARY, Column, Container, Kind, Levels, NullMarker, Scalar, Signature
 
 MAX_CATEGORIES = 20
+_HEADROOM = 1000
 
 
 def learn(container: Container, table: pd.DataFrame, dtype: str | None, declared: Declarations) -> Signature:
@@ -142,6 +143,9 @@ def _numeric_column(column: Column, series: "pd.Series[Any]", declared: Declarat
     present: list[Any] = [value for value in scalars(series) if value is not None]
     if column.kind == "number" and not np.isfinite(np.array(present, dtype=float)).all():
         raise DumpError(f"Column {name!r} holds infinity, which JSON cannot carry; replace it and fit again.")
+    if column.kind == "number":
+        largest = max(map(abs, present), default=0.0)
+        column = replace(column, largest=float(largest) if largest > ORDINARY / _HEADROOM else None)
     least, greatest = column.limits
     if column.kind == "integer" and any(not least <= value <= greatest for value in present):
         raise DumpError(f"Column {name!r} holds an integer beyond 64 bits; make it a string or a float and fit again.")

@@ -4,6 +4,7 @@ The signature is the single source for validation, for the frame that the pipeli
 documentation of the API. It holds plain JSON types only."""
 
 import json
+import math
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ Container = Literal["frame", "series", "array", "vector"]
 NullMarker = Literal["nan", "none", "na"]
 
 _INT64 = (-(2**63), 2**63 - 1)
+ORDINARY = 1e15
 _FLOAT_MAX = {"float16": 65504.0, "float32": 3.4028234663852886e38}
 _LISTED_CATEGORIES = 30
 
@@ -37,7 +39,8 @@ class Column:
 
     `dtype` is the training dtype by its pandas or numpy name, `null` what stood for a missing value in an object
     column (NaN, None or pandas.NA), `categories` the closed set of a `category` column, `minimum` and `maximum` the
-    declared inclusive bounds, `longest` the length in characters of the longest training string.
+    declared inclusive bounds, `longest` the length in characters of the longest training string, `largest` the largest
+    magnitude of the training numbers where that is so large that what is beyond ORDINARY must be expected too.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Column:
     minimum: int | float | None = None
     maximum: int | float | None = None
     longest: int | None = None
+    largest: float | None = None
 
     @property
     def max_length(self) -> int:
@@ -59,10 +63,11 @@ class Column:
     @property
     def limits(self) -> tuple[float, float]:
         """The least and the greatest value that a numeric column takes: what the training dtype holds, and within
-        that the declared bounds."""
+        that the declared bounds. A number without bounds keeps to ORDINARY, on which arithmetic does not overflow."""
         lowest, highest = _dtype_limits(self.kind, self.dtype)
-        least = lowest if self.minimum is None else max(lowest, self.minimum)
-        greatest = highest if self.maximum is None else min(highest, self.maximum)
+        ordinary = ORDINARY if self.kind == "number" and self.largest is None else math.inf
+        least = max(lowest, -ordinary if self.minimum is None else self.minimum)
+        greatest = min(highest, ordinary if self.maximum is None else self.maximum)
         return least, greatest
 
     @property
@@ -84,15 +89,15 @@ class Column:
                 return "a number" + self._range()
 
     def _range(self) -> str:
-        narrow = self.kind == "integer" and _dtype_limits(self.kind, self.dtype)[1] < _INT64[1]
+        narrow = self.kind == "number" or _dtype_limits(self.kind, self.dtype)[1] < _INT64[1]
         least, greatest = self.limits
         from_ = least if narrow or self.minimum is not None else None
         to = greatest if narrow or self.maximum is not None else None
         if from_ is not None and to is not None:
-            return f" from {from_} to {to}"
+            return f" from {_plain(from_)} to {_plain(to)}"
         if from_ is not None:
-            return f" of at least {from_}"
-        return "" if to is None else f" of at most {to}"
+            return f" of at least {_plain(from_)}"
+        return "" if to is None else f" of at most {_plain(to)}"
 
     def to_json(self) -> dict[str, Any]:
         """The column as JSON; what does not apply to its kind is left out."""
@@ -145,6 +150,10 @@ def _dtype_limits(kind: Kind, dtype: str) -> tuple[float, float]:
         return (0, 2**bits - 1) if sized[1] else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
     greatest = _FLOAT_MAX.get(dtype.lower().partition("[")[0], sys.float_info.max)
     return -greatest, greatest
+
+
+def _plain(number: float) -> str:
+    return f"{number:g}" if isinstance(number, float) and abs(number) >= ORDINARY else str(number)
 
 
 def _listed(values: tuple[Scalar, ...]) -> str:

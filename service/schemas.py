@@ -1,6 +1,7 @@
 """The JSON Schemas (draft 2020-12) of every body that is taken and answered, made from the artifact's manifest: what a
 schema admits is taken, and what it does not is refused."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
@@ -65,12 +66,9 @@ def observation(signature: Signature, *, is_whole: bool = False) -> Schema:
 def label(task: Task) -> Schema:
     """A true label in every form in which it is taken, or a true value."""
     if task.kind == "regression":
-        return {"type": "number", **_limits(-_GREATEST, _GREATEST)}
+        return {"type": "number", "description": "What a double holds."}
     forms = [int(one) for one in task.classes if isinstance(one, bool)]
     return {"enum": [*task.classes, *forms]}
-
-
-_GREATEST = 1.7976931348623157e308
 
 
 def _column(column: Column) -> Schema:
@@ -84,7 +82,9 @@ def _column(column: Column) -> Schema:
 
 
 def _limits(least: float, greatest: float) -> Schema:
-    return {"minimum": least, "maximum": greatest}
+    """The limits of a number; what a double holds needs no limit, and has none that can be written exactly."""
+    low: Schema = {} if least <= -sys.float_info.max else {"minimum": least}
+    return low if greatest >= sys.float_info.max else {**low, "maximum": greatest}
 
 
 def _true_label(task: Task) -> Schema:
@@ -146,6 +146,7 @@ def _card() -> Schema:
             "minimum": {"type": "number"},
             "maximum": {"type": "number"},
             "longest": {"type": "integer", "minimum": 0},
+            "largest": {"type": "number"},
         },
         required=["name", "kind", "nullable", "dtype", "null"],
     )
@@ -184,7 +185,10 @@ def _problem() -> Schema:
 
 
 def _one_or_many(name: str, max_items: int) -> Schema:
-    return {"oneOf": [reference(name), {"type": "array", "items": reference(name), "maxItems": max_items}]}
+    """One object or an array of them. The limit is said in words, for what is over it is 413 as a longer body is, and
+    who reads maxItems expects another status."""
+    many = {"type": "array", "items": reference(name), "description": f"At most {max_items} items; more are 413."}
+    return {"oneOf": [reference(name), many]}
 
 
 def _object(properties: Mapping[str, Schema], required: Sequence[str] | None = None) -> Schema:

@@ -1,5 +1,7 @@
-"""The signature is learned from all rows, and a declaration that contradicts them is refused."""
+"""The signature is learned import sys
+from all rows, and a declaration that contradicts them is refused."""
 
+import sys
 from decimal import Decimal
 from typing import Any
 
@@ -96,6 +98,12 @@ def test_a_category_column_is_closed_to_the_levels_that_were_seen() -> None:
     assert learned.levels is not None
     assert (learned.levels.values, learned.levels.ordered) == (("never", "b", "a"), True)
     assert column(["a", "b"], levels, categories={"c": ["a", "b", "never"]}).categories == ("a", "b", "never")
+
+
+def test_of_large_numbers_larger_ones_are_expected() -> None:
+    assert column([1.0, 1e12]).limits == (-1e15, 1e15)
+    assert column([1.0, -1e13]).limits == (-sys.float_info.max, sys.float_info.max)
+    assert column([1.0, 1e200], bounds={"c": (0, None)}).limits == (0, sys.float_info.max)
 
 
 def test_bounds_are_kept_as_plain_numbers_and_infinity_is_none() -> None:

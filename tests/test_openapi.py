@@ -187,7 +187,7 @@ def test_an_id_is_taken_exactly_where_its_schema_admits_it(value: Any) -> None:
 )
 def test_a_true_label_is_taken_exactly_where_its_schema_admits_it(task: Task) -> None:
     parser = LabelParser(task)
-    near = [0, 1, 2, 3, 0.0, 1.0, 0.5, 1.5, True, False, "no", "yes", "x", "1", "", None, [], {}, 2**70, 10**400]
+    near = [0, 1, 2, 3, 0.0, 1.0, 0.5, 1.5, True, False, "no", "yes", "x", "1", "", None, [], {}, 2**70]
 
     for value in near:
         try:

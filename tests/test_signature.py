@@ -1,6 +1,7 @@
 """A column says what it takes, in JSON types only, and comes back from JSON as it was."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -56,8 +57,8 @@ def test_what_does_not_apply_to_a_column_is_not_written() -> None:
         ({"kind": "integer", "dtype": "UInt16"}, "an integer from 0 to 65535"),
         ({"kind": "integer", "dtype": "int64", "minimum": 1}, "an integer of at least 1"),
         ({"kind": "number", "minimum": 0, "maximum": 120}, "a number from 0 to 120"),
-        ({"kind": "number", "maximum": 0.5}, "a number of at most 0.5"),
-        ({"kind": "number", "nullable": True}, "a number or null"),
+        ({"kind": "number", "maximum": 0.5}, "a number from -1e+15 to 0.5"),
+        ({"kind": "number", "nullable": True}, "a number from -1e+15 to 1e+15 or null"),
     ],
 )
 def test_a_column_says_what_it_expects(column: dict[str, Any], expected: str) -> None:
@@ -84,7 +85,15 @@ def test_of_many_categories_the_first_thirty_are_listed() -> None:
     ],
 )
 def test_a_column_takes_no_more_than_its_dtype_holds(kind: Any, dtype: str, limits: tuple[float, float]) -> None:
-    assert Column("c", kind, nullable=False, dtype=dtype).limits == limits
+    assert Column("c", kind, nullable=False, dtype=dtype, largest=1e20).limits == limits
+
+
+def test_a_number_without_bounds_keeps_to_what_arithmetic_does_not_overflow_on() -> None:
+    column = Column("c", "number", nullable=False, dtype="float64")
+
+    assert column.limits == (-1e15, 1e15)
+    assert replace(column, minimum=-1e20).limits == (-1e20, 1e15)
+    assert replace(column, maximum=5).limits == (-1e15, 5)
 
 
 def test_declared_bounds_narrow_what_the_dtype_holds_and_never_widen_it() -> None:
