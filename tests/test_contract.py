@@ -1,0 +1,42 @@
+"""Whatever a client makes of /openapi.json, the service keeps to it: generated requests, good and bad, to every route,
+alone and following the links, against the service as it is deployed."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.served import Served, environment, serve
+
+KEY = "a-key-of-sixteen-characters"
+EXAMPLES = "60"
+
+
+def fuzz(served: Served, folder: Path, *options: str) -> str:
+    """What the fuzzer reports; it fails on any 5xx, and on any status, header or body that is not described."""
+    document = folder / "openapi.json"  # from a file, or the fuzzer would leave this one route out
+    document.write_bytes(served.session.get(served.url + "/openapi.json", timeout=5).content)
+    command = ["schemathesis", "run", document.name, "--url", served.url, "--checks", "all", "--mode", "all"]
+    command += ["--max-examples", EXAMPLES, "--continue-on-failure", *options]
+    ran = subprocess.run(
+        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=110, check=False
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+@pytest.mark.parametrize("name", ["titanic", "iris", "diabetes"])
+def test_every_route_answers_as_described(name: str, artifacts: dict[str, Path], tmp_path: Path) -> None:
+    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", artifacts=artifacts[name]) as served:
+        report = fuzz(served, tmp_path)
+
+    assert "3 covered / 3 selected / 3 total" in report
+    assert "event=error" not in served.log.read_text()
+
+
+def test_every_route_answers_as_described_where_keys_are_set(tmp_path: Path) -> None:
+    keys = {"API_KEY": KEY, "ADMIN_KEY": KEY[::-1]}
+    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", variables=keys) as served:
+        fuzz(served, tmp_path, "--header", f"Authorization: Bearer {KEY}", "--phases", "examples,coverage,fuzzing")
+
+    assert "event=error" not in served.log.read_text()
