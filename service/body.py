@@ -28,6 +28,12 @@ class JsonBody:
             raise BodyTooLarge(f"The body has {len(body)} bytes; an object may have {self._max_object_bytes}.")
         return payload
 
+    def of_optional(self, request: Request, default: Any) -> Any:
+        """The same, or the default for a request without a body."""
+        environ = request.environ
+        is_empty = environ.get("CONTENT_LENGTH", "") in ("", "0") and "HTTP_TRANSFER_ENCODING" not in environ
+        return default if is_empty else self.of(request)
+
     def _bytes(self, environ: dict[str, Any]) -> bytes:
         given = environ.get("CONTENT_LENGTH", "")
         # Without a length the body ends where the server says so, if it does.

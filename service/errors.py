@@ -102,9 +102,9 @@ class UnsupportedBody(ServiceError):
 
 
 class InvalidBody(ServiceError):
-    """A body that is JSON but not what the model's signature asks for; `faults` names every one of its faults."""
+    """A body that is JSON but not what is asked for; `faults` names every one of its faults."""
 
-    status, slug, title = 422, "invalid-body", "The body does not fit the model"
+    status, slug, title = 422, "invalid-body", "The body is not what is asked for"
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         named = "; ".join(fault.detail for fault in faults[:_NAMED_FAULTS])

@@ -1,6 +1,7 @@
 """The composition root: the only module that knows all parts, builds each once and hands it to those that use it."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -8,6 +9,7 @@ from peewee import Database
 
 from serialize import Artifact, load
 from serialize.artifact import Answers
+from serialize.recipes import RECIPES
 from serialize.trust import Trust
 from service import logs
 from service.api import Api, refusal
@@ -16,6 +18,7 @@ from service.auth import Gate
 from service.batching import Batcher, runner
 from service.body import JsonBody
 from service.database import connect, kind, prepare
+from service.demo import Demo
 from service.errors import InvalidBody
 from service.example import Values, example_observation
 from service.flow import Flow
@@ -25,7 +28,8 @@ from service.openapi import document
 from service.operations import Key, operations
 from service.prediction_log import PredictionLog
 from service.request_line import Note, RequestLine
-from service.resources import Document, Live, ModelCard, Predict, Ready, Update
+from service.reset import Reset
+from service.resources import Document, EmptyLog, Live, ModelCard, Predict, Ready, SeedLog, Update
 from service.scoring import Score, Scorer
 from service.session import Session
 from service.settings import Settings
@@ -89,13 +93,23 @@ def _add_resources(api: Api, settings: Settings, artifact: Artifact, session: Se
         return waiting
 
     health = _batcher(settings, check_health)
-    given = {"flow": flow, "body": JsonBody(settings.max_body_bytes, settings.max_array_bytes)}
+    given: dict[str, Any] = {"flow": flow, "body": JsonBody(settings.max_body_bytes, settings.max_array_bytes)}
     api.add_resource(Predict, "/predict", resource_class_kwargs=given)
     api.add_resource(Update, "/update", resource_class_kwargs=given)
     api.add_resource(ModelCard, "/model", resource_class_args=(_card(artifact),))
     api.add_resource(Document, "/openapi.json", resource_class_args=(_document(settings, artifact),))
     api.add_resource(Live, "/livez")
     api.add_resource(Ready, "/readyz", "/healthz", resource_class_args=(lambda: health.submit(None),))
+    _add_administration(api, settings, artifact, **given)
+
+
+def _add_administration(api: Api, settings: Settings, artifact: Artifact, flow: Flow, body: JsonBody) -> None:
+    reset = Reset(Session(_database(settings)), Path(settings.exports))
+    emptying = _batcher(settings, reset.empty_for_each)
+    parser = ObservationParser(artifact.manifest.signature)
+    demo = Demo(artifact.manifest, parser, flow, RECIPES, settings.max_items)
+    api.add_resource(EmptyLog, "/admin/reset", resource_class_args=(reset, lambda: emptying.submit(None), body))
+    api.add_resource(SeedLog, "/admin/seed", resource_class_args=(demo, body))
 
 
 def _flow(settings: Settings, artifact: Artifact, session: Session) -> Flow:

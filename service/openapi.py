@@ -24,12 +24,12 @@ _MEANINGS = {
     404: "No prediction has this id, or there is nothing at this URL.",
     405: "The URL does not take this method.",
     408: "The body did not arrive in time.",
-    409: "The id belongs to another observation.",
+    409: "The id belongs to another observation, or no built-in data set fits the model.",
     413: "The body is larger, or the array longer, than is taken.",
     414: "The URL is longer than is taken.",
     415: "The body is not sent as application/json in UTF-8, or has a Content-Encoding.",
     417: "An Expect header that is not 100-continue.",
-    422: "The body is JSON, but not what the model asks for; every fault is named.",
+    422: "The body is JSON, but not what is asked for; every fault is named.",
     431: "The headers are larger, or more, than is taken.",
     500: "The service failed; its log says why under the request id.",
     501: "A Transfer-Encoding other than chunked.",
@@ -113,7 +113,8 @@ def _security(operation: Operation, needed: Collection[Key]) -> list[dict[str, l
 
 def _body(operation: Operation) -> openapi.RequestBody:
     examples = {name: openapi.Example(value=value) for name, value in operation.examples.items()}
-    return openapi.RequestBody(required=True, content={"application/json": _media(operation.body or "", examples)})
+    needed = not operation.may_be_empty
+    return openapi.RequestBody(required=needed, content={"application/json": _media(operation.body or "", examples)})
 
 
 def _answer(operation: Operation) -> openapi.Response:

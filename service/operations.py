@@ -15,9 +15,10 @@ Key = Literal["api", "admin"]
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One method of one path. `answer` and `body` are names of schemas, `refusals` the statuses that it may answer
-    beside those that any request may get, `examples` bodies that are answered 200, `key` the kind of key that it
-    takes, `headers` those that a 200 may have beside those of every answer, `next` what can be posted
-    to other operations by their ids, as the literals and runtime expressions of an OpenAPI link."""
+    beside those that any request may get, `may_be_empty` whether the body may be left out, `examples` bodies that are
+    answered 200, `key` the kind of key that it takes, `headers` those that a 200 may have beside those of every
+    answer, `next` what can be posted to other operations by their ids, as the literals and runtime expressions of an
+    OpenAPI link."""
 
     method: Literal["get", "post", "put", "delete"]
     path: str
@@ -26,6 +27,7 @@ class Operation:
     answer: str
     refusals: tuple[int, ...] = ()
     body: str | None = None
+    may_be_empty: bool = False
     examples: Mapping[str, Any] = field(default_factory=dict)
     key: Key | None = None
     headers: tuple[str, ...] = ()
@@ -86,5 +88,27 @@ def operations(task: Task, example: Mapping[str, Any], example_id: str) -> tuple
             refusals=(503,),
         ),
         Operation("get", "/healthz", "healthz", "The same as /readyz.", answer="Ready", refusals=(503,)),
+        Operation(
+            "post",
+            "/admin/reset",
+            "reset",
+            "Export the log to a file, and then empty it; the body repeats the database's name.",
+            answer="Emptied",
+            refusals=(*_BODY, 503),
+            body="Emptying",
+            key="admin",
+        ),
+        Operation(
+            "post",
+            "/admin/seed",
+            "seed",
+            "Fill the log with rows of a built-in data set that fits the model, under the ids demo-0, demo-1, ...",
+            answer="Seeded",
+            refusals=(*_BODY, 409, 503),
+            body="Seeding",
+            may_be_empty=True,
+            key="admin",
+            headers=("Idempotent-Replayed",),
+        ),
         Operation("get", "/openapi.json", "openapi", "This document.", answer="OpenAPI"),
     )

@@ -8,8 +8,11 @@ from flask_restful import Resource
 
 from service.api import Finished
 from service.body import JsonBody
+from service.demo import Demo
+from service.export import Export
 from service.flow import Answer, Flow
 from service.request_line import Note
+from service.reset import Reset
 
 _REPLAYED = (("Idempotent-Replayed", "true"),)
 
@@ -76,6 +79,33 @@ class Ready(Resource):  # type: ignore[misc]
         return {"status": "ready"}
 
 
+class EmptyLog(Resource):  # type: ignore[misc]
+    """Exports and empties the log."""
+
+    def __init__(self, reset: Reset, empty: Callable[[], Export], body: JsonBody) -> None:
+        self._reset, self._empty, self._body = reset, empty, body
+
+    def post(self) -> dict[str, Any]:
+        self._reset.require_name(self._body.of(request))
+        done = self._empty()
+        return {"export": done.path.name, "rows": done.rows}
+
+
+class SeedLog(Resource):  # type: ignore[misc]
+    """Fills the log with a demo."""
+
+    def __init__(self, demo: Demo, body: JsonBody) -> None:
+        self._demo, self._body = demo, body
+
+    def post(self) -> Response:
+        seeded = self._demo.seed(self._body.of_optional(request, {}))
+        return _with_replay({"recipe": seeded.recipe, "rows": seeded.rows}, seeded.replayed)
+
+
 def _respond(answer: Answer) -> Response:
     Note.of(request.environ).observation_ids = answer.observation_ids
-    return Finished(answer.body, *_REPLAYED) if answer.replayed else Finished(answer.body)
+    return _with_replay(answer.body, answer.replayed)
+
+
+def _with_replay(body: Any, replayed: bool) -> Response:
+    return Finished(body, *_REPLAYED) if replayed else Finished(body)

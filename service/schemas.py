@@ -8,6 +8,7 @@ from typing import Any, get_args
 from serialize.manifest import Manifest
 from serialize.signature import Column, Container, Kind, NullMarker, Scalar, Signature
 from serialize.task import Task, TaskKind
+from service.demo import MOST_ROWS
 from service.errors import LISTED_FAULTS
 
 Schema = dict[str, Any]
@@ -36,6 +37,10 @@ def schemas(manifest: Manifest, max_items: int) -> dict[str, Schema]:
         ),
         "UpdatedOnes": _one_or_many("Updated", max_items),
         "Model": _model(),
+        "Emptying": _object({"database": {"type": "string", "description": "The name that DATABASE_URL ends with."}}),
+        "Emptied": _object({"export": {"type": "string"}, "rows": {"type": "integer", "minimum": 0}}),
+        "Seeding": _object({"rows": {"type": "integer", "minimum": 1, "maximum": MOST_ROWS}}, ()),
+        "Seeded": _object({"recipe": {"type": "string"}, "rows": {"type": "integer", "minimum": 1}}),
         "Up": _object({"status": {"const": "up"}}),
         "Ready": _object({"status": {"const": "ready"}}),
         "OpenAPI": {"type": "object", "required": ["openapi", "info", "paths", "components"]},

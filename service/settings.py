@@ -22,6 +22,7 @@ class Settings:
 
     database_url: str = field(default="sqlite:///predictions.db", repr=False)
     artifacts: str = "artifacts"
+    exports: str = "exports"
     model_digest: str = ""
     model_signing_key: str = field(default="", repr=False)
     require_signed: bool = False
@@ -49,6 +50,7 @@ class Settings:
         settings = cls(
             database_url=read.text("DATABASE_URL", defaults.database_url),
             artifacts=read.text("ARTIFACTS", defaults.artifacts),
+            exports=read.text("EXPORTS", defaults.exports),
             model_digest=read.digest("MODEL_DIGEST"),
             model_signing_key=read.text("MODEL_SIGNING_KEY", defaults.model_signing_key),
             require_signed=read.flag("REQUIRE_SIGNED", defaults.require_signed),
