@@ -113,8 +113,11 @@ class Flow:
 
     def _score(self, groups: Sequence[Sequence[Observation]]) -> list[list[Scored] | Exception]:
         together = [observation for group in groups for observation in group]
-        scores = iter(self._scorer.score_apart(together) if together else ())
-        return [_scored(group, [next(scores) for _ in group]) for group in groups]
+        scores = self._scorer.score_apart(together) if together else []
+        each = iter(scores)
+        if any(isinstance(score, Exception) for score in scores):
+            return [_scored(group, [next(each) for _ in group]) for group in groups]
+        return [list(map(Scored, group, each)) for group in groups]  # type: ignore[arg-type]
 
 
 def _scored(group: Sequence[Observation], scores: Sequence[Score | Exception]) -> list[Scored] | Exception:

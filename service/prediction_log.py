@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from service.errors import Fault, ObservationConflict, ServiceError, Unavailable, UnknownObservation, pointer
 from service.label import TrueLabel
@@ -13,19 +12,17 @@ from service.observation import Observation, ObservationId, canonical
 from service.record import Record
 from service.scoring import Score
 from service.session import Session
-from service.statements import Statements, inserted_row
+from service.statements import MOST_ALONE, Row, Statements, inserted_row, moment
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
+class Scored(NamedTuple):
     """An observation with its score, not stored yet."""
 
     observation: Observation
     score: Score
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A stored record, and whether it was there before."""
 
     record: Record
@@ -54,11 +51,17 @@ class PredictionLog:
         """Stores the groups in one transaction and returns after its commit: for each group its entries or records
         in order, or the error that it is refused with. Raises Unavailable where the database cannot take it now; a
         repetition with the same ids is always safe."""
+        fresh = self._append_new(predictions) if not labels else {}
+        rest = [group for i, group in enumerate(predictions) if i not in fresh] if fresh else predictions
+        if not rest and not labels:
+            return list(fresh.values()), []
 
         def transaction() -> tuple[list[list[Entry] | ServiceError], list[list[Record] | ServiceError]]:
-            return self.append(predictions), self.record_true_labels(labels)
+            return self.append(rest), self.record_true_labels(labels)
 
-        return self._session.run(transaction)
+        entries, records = self._session.run(transaction)
+        others = iter(entries)
+        return [fresh[i] if i in fresh else next(others) for i in range(len(predictions))], records
 
     def append(self, groups: Sequence[Sequence[Scored]]) -> list[list[Entry] | ServiceError]:
         """Within a transaction: inserts each group's predictions, or reads those that are there. An id that is there
@@ -98,6 +101,23 @@ class PredictionLog:
             LabelCorrection.insert(correction).execute(self._database)
         return outcomes
 
+    def _append_new(self, groups: Sequence[Sequence[Scored]]) -> dict[int, list[Entry] | ServiceError]:
+        """What most batches are, single predictions under new ids, stored by one statement: the entries of the groups
+        that it stored, by their place and in order. Those that it left are to be appended as others are."""
+        singles = [group[0] for group in groups if len(group) == 1]
+        keys = {one.observation.key for one in singles}
+        if not 0 < len(keys) == len(singles) == len(groups) <= MOST_ALONE:
+            return {}
+        now = datetime.now(UTC)
+        # In the same order for all who insert, so that no two statements wait for each other.
+        rows = [self._row(one, moment(now)) for one in sorted(singles, key=_key)]
+        ids = self._session.run_alone(lambda: self._statements.insert_alone(rows))
+        return {
+            i: [Entry(self._fresh_record(ids[one.observation.key], one, now), False)]
+            for i, one in enumerate(singles)
+            if one.observation.key in ids
+        }
+
     def _append_whole(self, group: Sequence[Scored], now: datetime) -> list[Entry] | ServiceError:
         with self._database.atomic() as savepoint:
             entries = self._insert_or_read(group, now)
@@ -128,10 +148,14 @@ class PredictionLog:
     def _insert(self, scored: Sequence[Scored], now: datetime) -> dict[str, Record]:
         """Inserts rows of distinct ids in the order given, the same for all who insert, so that no two transactions
         wait for each other; gives the records of those that were not there."""
-        stamp = (self._threshold, self._model_version, now)
-        rows = [inserted_row(one.observation.key, one.observation.text, one.score, *stamp) for one in scored]
+        rows = [self._row(one, moment(now)) for one in scored]
         by_key = {one.observation.key: one for one in scored}
         return {key: self._fresh_record(id_, by_key[key], now) for id_, key in self._statements.insert(rows)}
+
+    def _row(self, one: Scored, created_at: Any) -> Row:
+        observation = one.observation
+        stamp = (self._threshold, self._model_version, created_at)
+        return inserted_row(observation.key, observation.text, one.score, *stamp)
 
     def _fresh_record(self, id_: int, one: Scored, now: datetime) -> Record:
         observation = one.observation
@@ -172,6 +196,10 @@ class PredictionLog:
             by_value.setdefault(value, []).append(id_)
         for value, ids in by_value.items():
             self._statements.label(self._true, value, now, ids)
+
+
+def _key(one: Scored) -> str:
+    return one.observation.key
 
 
 def _record(row: Mapping[str, Any]) -> Record:

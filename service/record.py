@@ -1,16 +1,14 @@
 """A stored prediction, and how it is answered."""
 
 import json
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from serialize.task import Label
 from service.scoring import Score
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One row of the log: its own `id`, the caller's `observation_id`, the observation as canonical JSON `text`, the
     score, the true label or value once it is known, and when both came (UTC)."""
 

@@ -1,9 +1,8 @@
 """Observations to scores, as the pipeline gave them in the notebook."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from typing import NamedTuple
 
 from serialize.model import Outputs
 from serialize.signature import Scalar
@@ -14,8 +13,7 @@ from service.observation import Observation
 Outputs_of = Callable[[Sequence[Mapping[str, Scalar]]], Outputs]
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(NamedTuple):
     """The model's answer for one observation: for classes `predicted_class` and the probability `proba` (of the
     positive class where there are two, else of the predicted one, with all of them by label in `probas`); for a
     regression the `predicted_value`."""
@@ -31,17 +29,19 @@ class Scorer:
 
     def __init__(self, task: Task, outputs: Outputs_of) -> None:
         self._task = task
-        self._positive = task.positive_index if task.kind == "binary" else 0
+        if task.kind == "binary":
+            self._positive, self._threshold = task.positive_index, task.threshold
+            self._sides = task.negative_class, task.positive_class
         self._outputs = outputs
         self._to_score = {"binary": self._binary, "multiclass": self._multiclass, "regression": _regression}[task.kind]
 
     def score(self, observations: Sequence[Observation]) -> list[Score]:
         """The scores of n observations, from one call of the model. Raises what the model raises, and InvalidBody
         where it gives no finite number."""
-        outputs = self._outputs([observation.values for observation in observations])
-        if not np.isfinite(outputs).all():
+        rows = self._outputs([observation.values for observation in observations]).tolist()
+        if not all(map(math.isfinite, map(sum, rows))):
             raise unscorable()
-        return [self._to_score(row) for row in outputs.tolist()]
+        return [self._to_score(row) for row in rows]
 
     def score_apart(self, observations: Sequence[Observation]) -> list[Score | Exception]:
         """The same where one bad observation must not fail its neighbours: if the batch raises, each is scored
@@ -62,10 +62,9 @@ class Scorer:
             return error
 
     def _binary(self, row: list[float]) -> Score:
-        task = self._task
         proba = row[self._positive]
-        assert task.threshold is not None
-        return Score(task.positive_class if proba >= task.threshold else task.negative_class, proba)
+        assert self._threshold is not None
+        return Score(self._sides[proba >= self._threshold], proba)
 
     def _multiclass(self, row: list[float]) -> Score:
         best = row.index(max(row))

@@ -4,7 +4,7 @@ import logging
 import sqlite3
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from peewee import Database, DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, SqliteDatabase
@@ -39,16 +39,23 @@ class Session:
         or if the transaction lost to a deadlock; the work is then done again, so it must be safe to repeat. Raises
         Unavailable where the database cannot do it now, and Peewee's DataError or IntegrityError where it refuses a
         value, which another try would not change."""
+        return self._run(work, self.database.atomic)
+
+    def run_alone(self, work: Callable[[], Value]) -> Value:
+        """The same for work that is one statement, which is a transaction without being told so."""
+        return self._run(work, nullcontext)
+
+    def _run(self, work: Callable[[], Value], transaction: Callable[[], Any]) -> Value:
         reused = not self.database.is_closed()
         try:
-            return self._attempt(work)
+            return self._attempt(work, transaction)
         except _OF_A_ROW:
             raise
         except _UNREACHABLE as error:
             if not reused or isinstance(self.database, SqliteDatabase):
                 raise _unavailable(error) from error
         try:
-            return self._attempt(work)
+            return self._attempt(work, transaction)
         except _UNREACHABLE as error:
             raise _unavailable(error) from error
 
@@ -68,11 +75,11 @@ class Session:
         if self._turn is not None:
             self._turn.close()
 
-    def _attempt(self, work: Callable[[], Value]) -> Value:
+    def _attempt(self, work: Callable[[], Value], transaction: Callable[[], Any]) -> Value:
         try:
             if self.database.is_closed():
                 self._open()
-            with self._turn or nullcontext(), self.database.atomic():
+            with self._turn or nullcontext(), transaction():
                 done = work()
             if self._file is not None:
                 self._file.require()  # after the commit: what went to a file that is gone is not answered
