@@ -37,12 +37,12 @@ class DatabaseError(ValueError):
 def connect(url: str, *, require_tls: bool = False, patience: float | None = None) -> Database:
     """A database for `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgres://...` or `postgresql://...`.
 
-    It opens no connection yet, and has a single one: whoever uses it does so one at a time. With `patience`, in
-    seconds, a server that does not answer a statement in time is given up, and one that cannot be connected to sooner
-    still. Raises DatabaseError for a URL of another kind."""
+    It opens no connection yet, and has a single one: whoever uses it does so one at a time. After `patience`, in
+    seconds, a file that others hold is given up, and so is a server that does not answer a statement or, sooner still,
+    cannot be connected to. Raises DatabaseError for a URL of another kind."""
     scheme = url.partition("://")[0].partition("+")[0]
     if scheme == "sqlite":
-        return _sqlite(url)
+        return _sqlite(url, patience or _BUSY_SECONDS)
     if scheme in ("postgres", "postgresql"):
         return _postgresql(url, require_tls, patience)
     raise DatabaseError("DATABASE_URL must begin with sqlite:///, postgres:// or postgresql://.")
@@ -69,14 +69,14 @@ def prepare(database: Database) -> list[str]:
     return applied
 
 
-def _sqlite(url: str) -> Database:
+def _sqlite(url: str, patience: float) -> Database:
     path = url.partition(":///")[2].partition("?")[0]
     if not path or path == ":memory:":
         raise DatabaseError("DATABASE_URL must name a file, as sqlite:///predictions.db does.")
     return SqliteDatabase(
         path,
-        pragmas=[("busy_timeout", _BUSY_SECONDS * 1000), ("synchronous", "FULL"), ("foreign_keys", 1)],
-        timeout=_BUSY_SECONDS,
+        pragmas=[("busy_timeout", int(patience * 1000)), ("synchronous", "FULL"), ("foreign_keys", 1)],
+        timeout=patience,
         lock_type="IMMEDIATE",
         returning_clause=True,
         thread_safe=False,

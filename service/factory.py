@@ -35,6 +35,7 @@ from service.session import Session
 from service.settings import Settings
 
 _PATIENCE_SECONDS = 5.0
+_PROBE_PATIENCE_SECONDS = 2.0  # who asks for health does not wait long
 
 _log = logging.getLogger("service")
 
@@ -49,7 +50,7 @@ def create_app(settings: Settings) -> Flask:
     app.debug = False  # whatever FLASK_DEBUG says: it would change how failures are answered
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    session = app.extensions["session"] = Session(_database(settings, _PATIENCE_SECONDS))
+    session = app.extensions["session"] = Session(_database(settings, _PATIENCE_SECONDS), _PATIENCE_SECONDS)
     _add_resources(Api(app), settings, artifact, session)
     gate = Gate(
         app.wsgi_app, settings.api_key, settings.admin_key, lambda error, environ: refusal(error, Note.of(environ))
@@ -86,7 +87,7 @@ def _database(settings: Settings, patience: float | None = None) -> Database:
 
 def _add_resources(api: Api, settings: Settings, artifact: Artifact, session: Session) -> None:
     flow = _flow(settings, artifact, session)
-    probe = Session(_database(settings, _PATIENCE_SECONDS))
+    probe = Session(_database(settings, _PROBE_PATIENCE_SECONDS), _PROBE_PATIENCE_SECONDS)
 
     def check_health(waiting: list[None]) -> list[None]:
         probe.ping()

@@ -18,18 +18,18 @@ Value = TypeVar("Value")
 _UNREACHABLE = (DatabaseError, InterfaceError, sqlite3.Error, psycopg.Error, OSError)
 _OF_A_ROW = (DataError, IntegrityError)
 _RETRY_AFTER_SECONDS = 2
-_PATIENCE_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
 
 
 class Session:
-    """Runs work in transactions on the one connection of a Peewee database."""
+    """Runs work in transactions on the one connection of a Peewee database. Of a SQLite file, its turn is waited for
+    `patience` seconds."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, patience: float = 5.0) -> None:
         self.database = database
         is_file = isinstance(database, SqliteDatabase)
-        self._turn = Turn(database.database, _PATIENCE_SECONDS) if is_file else None
+        self._turn = Turn(database.database, patience) if is_file else None
         self._file = KeptFile(database.database) if is_file else None
 
     def run(self, work: Callable[[], Value]) -> Value:
