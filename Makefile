@@ -2,7 +2,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: serve test check bench artifacts requirements
+.PHONY: serve test check chaos bench artifacts requirements
 
 serve: .venv/installed
 	python -m service migrate
@@ -15,6 +15,9 @@ check: .venv/installed-dev
 	ruff format --check .
 	ruff check .
 	mypy
+
+chaos: .venv/installed-dev
+	python -m tests.chaos $(CHAOS)
 
 bench: .venv/installed-dev
 	python -m benchmarks $(BENCH)

@@ -83,10 +83,11 @@ def serve(
     command: tuple[str, ...] = ("gunicorn", "app:app"),
     artifacts: Path = ARTIFACTS,
     variables: Mapping[str, str] | None = None,
+    port: int | None = None,
 ) -> Iterator[Served]:
-    """Serves until the block ends, on a free port of the loopback interface; then asks every process to stop, as a
-    platform does. `folder` takes the log."""
-    port = free_port()
+    """Serves until the block ends, on a port of the loopback interface, a free one unless it is given; then asks every
+    process to stop, as a platform does. `folder` takes the log."""
+    port = port or free_port()
     given = environment(PORT=str(port), DATABASE_URL=database_url, ARTIFACTS=str(artifacts), **(variables or {}))
     log = folder / "service.log"
     with log.open("ab") as output:

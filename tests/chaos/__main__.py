@@ -1,0 +1,56 @@
+"""`python -m tests.chaos`: every fault at length. Prints the table, writes it into docs/reliability.md, and ends with 1
+where anything was lost, stored twice or wrong, or a control was not caught."""
+
+import sys
+import tempfile
+import warnings
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from benchmarks import result
+from benchmarks.machine import machine
+from tests.chaos.cases import Case, cases
+from tests.chaos.cluster import Cluster, cluster
+from tests.chaos.outcome import LONG, SHORT, Outcome, Scale
+from tests.chaos.table import table, written
+from tests.passengers import PROJECT
+
+_DOCUMENT = PROJECT / "docs" / "reliability.md"
+
+
+@click.command()
+@click.option("--only", default="", help="Only the faults with this in their names; the document stays as it is.")
+@click.option("--short", is_flag=True, help="As short as among the tests; the document stays as it is.")
+def main(only: str, short: bool) -> None:
+    """Break everything, count what is lost."""
+    warnings.simplefilter("ignore")
+    outcomes: list[Outcome] = []
+    before = machine()
+    chosen = [case for case in cases() if only in case.name]
+    with tempfile.TemporaryDirectory(prefix="chaos-") as scratch, cluster(Path(scratch) / "cluster") as running:
+        for case in chosen:
+            folder = Path(scratch) / case.name.replace(", ", "-")
+            folder.mkdir()
+            outcomes.append(_outcome(case, running, folder, SHORT if short else LONG))
+            click.echo(table([asdict(outcomes[-1])]).splitlines()[2])
+    found = {"machine": before, "outcomes": [asdict(one) for one in outcomes]}
+    click.echo("\n" + table(found["outcomes"]))  # type: ignore[arg-type]
+    if not only and not short:
+        result.write("chaos", found)
+        dated = {**found, "date": datetime.now(UTC).isoformat()}
+        _DOCUMENT.write_text(written(_DOCUMENT.read_text(), dated))
+    sys.exit(0 if all(one.is_good for one in outcomes) else 1)
+
+
+def _outcome(case: Case, running: Cluster, folder: Path, scale: Scale) -> Outcome:
+    try:
+        return case.run(running, folder, scale)
+    except AssertionError as error:
+        return Outcome(case.name, "-", 0, 0, 0, 0, 1, reasons={str(error).splitlines()[0]: 1})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Holds what was acknowledged against what is in the database."""
+
+import json
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import cache
+
+import psycopg
+
+from serialize import load
+from tests.chaos.recorder import PASSENGERS, Acknowledged
+from tests.passengers import ARTIFACTS
+
+_ROWS = "SELECT id, observation_id, proba, predicted_class, observation FROM prediction"
+_TOLERANCE = 1e-9
+
+Row = tuple[int, str, float, str, str]
+
+
+@dataclass(slots=True)
+class Audit:
+    """How many acknowledged ids are not in the database, how many ids are there more than once, and how many answers
+    or rows are wrong, with the reasons."""
+
+    acknowledged: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    wrong: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def blame(self, reason: str, count: int = 1) -> None:
+        """Counts what is wrong."""
+        if count:
+            self.wrong += count
+            self.reasons[reason] += count
+
+
+def rows(database_url: str) -> list[Row]:
+    """Every stored prediction, read without the service's own code."""
+    if database_url.startswith("sqlite:///"):
+        with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as connection:
+            return connection.execute(_ROWS).fetchall()
+    with psycopg.connect(database_url) as postgresql:
+        return postgresql.execute(_ROWS.replace("observation FROM", "observation::text FROM").encode()).fetchall()
+
+
+def audit(acknowledged: Iterable[Acknowledged], stored: Iterable[Row], *, exact: bool = False) -> Audit:
+    """Compares the two. With `exact`, of the answers to an id exactly one must be no replay; without, an answer may
+    have been lost on its way, but not more than one may be the first."""
+    found = Audit()
+    by_key: dict[str, list[Row]] = defaultdict(list)
+    for row in stored:
+        by_key[row[1]].append(row)
+    answers: dict[str, list[Acknowledged]] = defaultdict(list)
+    for one in acknowledged:
+        answers[json.dumps(one.id)].append(one)
+    found.acknowledged = len(answers)
+    found.duplicated = sum(len(same) > 1 for same in by_key.values())
+    for key, given in answers.items():
+        if key not in by_key:
+            found.lost += 1
+            continue
+        found.blame("an answer that is not its row", sum(not _is_row(one, by_key[key]) for one in given))
+        if exact:
+            found.blame("not one first answer", sum(not one.replayed for one in given) != 1)
+        else:
+            found.blame("two first answers", sum(not one.replayed for one in given) > 1)
+    for same in by_key.values():
+        found.blame("a row with another probability", sum(not _is_right(row) for row in same))
+    return found
+
+
+def _is_row(one: Acknowledged, stored: Iterable[Row]) -> bool:
+    answer = one.answer
+    given = (answer["id"], answer["observation_id"], answer["proba"], answer["predicted_class"])
+    values = PASSENGERS[one.passenger]
+    return given[1] == one.id and any(
+        given == (id_, json.loads(key), proba, json.loads(label)) and _known(json.loads(text)) == _known(values)
+        for id_, key, proba, label, text in stored
+    )
+
+
+def _is_right(row: Row) -> bool:
+    expected = _expected().get(json.dumps(sorted(_known(json.loads(row[4])).items())))
+    return expected is not None and abs(expected - row[2]) <= _TOLERANCE
+
+
+def _known(values: dict[str, object]) -> dict[str, object]:
+    """The values that are there, every number as the same type: 22 and 22.0 are one value."""
+    return {
+        name: float(value) if isinstance(value, int | float) else value
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+@cache
+def _expected() -> dict[str, float]:
+    """The probability of each passenger, as the pipeline itself gives it."""
+    probas = load(ARTIFACTS).model.outputs(PASSENGERS)[:, 1]
+    texts = (json.dumps(sorted(_known(values).items())) for values in PASSENGERS)
+    return dict(zip(texts, map(float, probas), strict=True))

@@ -1,0 +1,96 @@
+"""Every fault there is, each ready to be run on a database of its own."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos import controls, databases, files, flushes, load, processes, senders
+from tests.chaos.cluster import Cluster
+from tests.chaos.outcome import Outcome, Scale
+from tests.chaos.stage import Stage
+
+Run = Callable[[Cluster, Path, Scale], Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A fault with its name. `at_length` says that it is left to `make chaos`: because it needs what not every machine
+    has, or because it shows on the other database what one shows."""
+
+    name: str
+    run: Run
+    at_length: bool = False
+
+
+def cases() -> Sequence[Case]:
+    """All of them; those that need strace or root only where they are there."""
+    return [*_on_each_database(), *_of_postgresql(), *_of_sqlite(), *_controls()]
+
+
+def _on_each_database() -> list[Case]:
+    on_both = (
+        processes.workers_are_killed,
+        processes.master_is_killed,
+        processes.service_is_reloaded,
+        processes.worker_is_frozen,
+        processes.service_is_asked_to_stop,
+        senders.senders_leave,
+        senders.senders_repeat,
+    )
+    found = [_staged(fault, kind) for fault in on_both for kind in ("sqlite", "postgresql")]
+    for fault, first, second in (
+        (senders.senders_are_slow, "sqlite", "postgresql"),
+        (senders.connections_are_idle, "postgresql", "sqlite"),
+        (load.twice_the_rate, "sqlite", "postgresql"),
+        (load.soak, "postgresql", "sqlite"),
+    ):
+        found += [_staged(fault, first), _staged(fault, second, at_length=True)]
+    if shutil.which("strace"):
+        found += [_staged(flushes.commits_are_flushed, kind, at_length=True) for kind in ("sqlite", "postgresql")]
+    return found
+
+
+def _staged(fault: Callable[[Stage, Scale], Outcome], kind: str, at_length: bool = False) -> Case:
+    def run(cluster: Cluster, folder: Path, scale: Scale) -> Outcome:
+        url = f"sqlite:///{folder}/log.db" if kind == "sqlite" else cluster.new_database()
+        with Stage(folder, url) as stage:
+            return fault(stage, scale)
+
+    return Case(f"{fault.__name__}, {kind}", run, at_length)
+
+
+def _of_postgresql() -> list[Case]:
+    faults = (
+        databases.server_is_stopped_at_once,
+        databases.connections_are_terminated,
+        databases.server_refuses,
+        databases.server_falls_silent,
+        databases.server_has_no_connection_left,
+    )
+    return [Case(fault.__name__, fault) for fault in faults]
+
+
+def _of_sqlite() -> list[Case]:
+    faults = (
+        files.file_is_locked,
+        files.turn_is_held,
+        files.disk_is_full,
+        files.file_is_read_only,
+        files.file_is_deleted,
+    )
+    found = [_on_file(fault) for fault in faults]
+    if files.can_mount():
+        found.append(_on_file(files.file_system_is_full, at_length=True))
+    return found
+
+
+def _on_file(fault: Callable[[Path, Scale], Outcome], at_length: bool = False) -> Case:
+    return Case(fault.__name__, lambda _, folder, scale: fault(folder, scale), at_length)
+
+
+def _controls() -> list[Case]:
+    return [
+        Case("commit_is_not_flushed", lambda cluster, folder, _: controls.commit_is_not_flushed(cluster, folder)),
+        Case("id_is_not_unique", lambda cluster, folder, _: controls.id_is_not_unique(cluster, folder)),
+    ]

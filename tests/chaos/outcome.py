@@ -1,0 +1,104 @@
+"""What came of one fault, and how it is recorded."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tests.chaos.audit import Audit, audit, rows
+from tests.chaos.recorder import Recorder
+from tests.chaos.stage import Stage
+
+RECOVERY_SECONDS = 2.0
+
+Fault = Callable[[Recorder], float]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """One row of the table. `recovery` is the longest time in seconds until every sender was answered 200 again;
+    `caught` is for a control, which must be: whether the audit found what was broken on purpose."""
+
+    fault: str
+    database: str
+    sent: int
+    acknowledged: int
+    lost: int
+    duplicated: int
+    wrong: int
+    recovery: float | None = None
+    reasons: dict[str, int] = field(default_factory=dict)
+    figures: dict[str, float] = field(default_factory=dict)
+    caught: bool | None = None
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing was lost, stored twice or wrong; or, of a control, whether it was caught."""
+        return self.caught if self.caught is not None else not (self.lost or self.duplicated or self.wrong)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How long and how often: short among the tests, long in `make chaos`."""
+
+    kills: int
+    repeats: int
+    outage_seconds: float
+    lock_seconds: float
+    load_seconds: float
+    soak_requests: int
+
+
+SHORT = Scale(kills=20, repeats=1, outage_seconds=9, lock_seconds=7, load_seconds=4, soak_requests=8000)
+LONG = Scale(kills=50, repeats=5, outage_seconds=20, lock_seconds=10, load_seconds=60, soak_requests=144_000)
+
+
+def recorded(
+    name: str,
+    stage: Stage,
+    fault: Fault,
+    *,
+    interrupts: bool = False,
+    cuts: bool = False,
+    exact: bool = False,
+    retries: bool = False,
+    recovers_within: float | None = None,
+) -> Outcome:
+    """Lets fifty senders record while a fault does its work, which gives the longest time to recover, and audits.
+    Only where it `interrupts` may a request go without an answer, and only where it `cuts` may an answer be broken off,
+    because its process was killed. `exact` says that nothing is broken at all, so that of the answers to an id exactly
+    one is no replay."""
+    recorder = Recorder(stage.port, retries=retries)
+    with recorder:
+        recorder.recovery(time.monotonic())
+        recovery = fault(recorder)
+    found = audit(recorder.acknowledged(), rows(stage.database_url), exact=exact)
+    if not interrupts:
+        found.blame("a request without an answer", recorder.total("interrupted"))
+    if not cuts:
+        found.blame("an answer that was broken off", recorder.total("cut"))
+    if recovers_within is not None and recovery > recovers_within:
+        found.blame("recovered late")
+    found.blame("a failure in the log", stage.failures())
+    for journal in (*recorder.journals, recorder.aside):
+        for reason, count in journal.faults.items():
+            found.blame(reason, count)
+    return outcome(name, stage, recorder.total("sent"), found, recovery, unavailable=recorder.total("unavailable"))
+
+
+def outcome(
+    name: str, stage: Stage, sent: int, found: Audit, recovery: float | None = None, **figures: float
+) -> Outcome:
+    """The row for what an audit found."""
+    database = "SQLite" if stage.database_url.startswith("sqlite") else "PostgreSQL"
+    return Outcome(
+        name,
+        database,
+        sent,
+        found.acknowledged,
+        found.lost,
+        found.duplicated,
+        found.wrong,
+        recovery,
+        dict(found.reasons),
+        figures,
+    )

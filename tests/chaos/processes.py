@@ -1,0 +1,149 @@
+"""Faults of the service's own processes: killed, stopped, asked to stop, asked to reload."""
+
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+import psycopg
+import requests
+
+from tests.chaos.audit import audit, rows
+from tests.chaos.outcome import Outcome, Scale, outcome, recorded
+from tests.chaos.recorder import PASSENGERS, SENDERS, Acknowledged, Recorder
+from tests.chaos.stage import Stage, until
+
+_DRAIN_SECONDS = 25
+_FROZEN_SECONDS = 3.0
+
+
+def workers_are_killed(stage: Stage, scale: Scale) -> Outcome:
+    """SIGKILL of a worker, again and again."""
+
+    def fault(recorder: Recorder) -> float:
+        return max(recorder.recovery(stage.kill_worker(i)) for i in range(scale.kills))
+
+    return recorded(f"SIGKILL of a worker, {scale.kills} times", stage, fault, interrupts=True, cuts=True)
+
+
+def master_is_killed(stage: Stage, scale: Scale) -> Outcome:
+    """SIGKILL of the master; the service is started anew."""
+
+    def fault(recorder: Recorder) -> float:
+        longest = 0.0
+        for _ in range(scale.repeats):
+            killed = stage.kill_master()
+            stage.start()
+            stage.outlast_strays()
+            started = time.monotonic()
+            longest = max(longest, started - killed + recorder.recovery(started))
+        return longest
+
+    return recorded(f"SIGKILL of the master, {_times(scale)}", stage, fault, interrupts=True, cuts=True)
+
+
+def service_is_reloaded(stage: Stage, scale: Scale) -> Outcome:
+    """SIGHUP: new workers take over from the old, and no request goes without its answer."""
+
+    def fault(recorder: Recorder) -> float:
+        longest = 0.0
+        for _ in range(scale.repeats):
+            old = stage.workers()
+            stage.served.process.send_signal(signal.SIGHUP)
+            asked = time.monotonic()
+            psutil.wait_procs(old, timeout=_DRAIN_SECONDS)
+            longest = max(longest, recorder.recovery(asked))
+            until(lambda: len(stage.workers()) == 2)
+        return longest
+
+    return recorded(f"SIGHUP, {_times(scale)}", stage, fault, interrupts=True)
+
+
+def worker_is_frozen(stage: Stage, scale: Scale) -> Outcome:
+    """SIGSTOP of one worker, perhaps while it has its turn; the others answer, if with 503, and all goes on after."""
+
+    def fault(recorder: Recorder) -> float:
+        longest = 0.0
+        for i in range(scale.repeats):
+            frozen = stage.workers()[i % 2]
+            frozen.suspend()
+            time.sleep(_FROZEN_SECONDS)
+            frozen.resume()
+            longest = max(longest, recorder.recovery(time.monotonic()))
+        return longest
+
+    return recorded(f"SIGSTOP of a worker for {_FROZEN_SECONDS:g} s, {_times(scale)}", stage, fault)
+
+
+def service_is_asked_to_stop(stage: Stage, scale: Scale) -> Outcome:
+    """SIGTERM with fifty requests in hand, which wait for the database: each is answered 200 before the end."""
+    acknowledged: list[Acknowledged] = []
+    statuses: list[int] = []
+    drained = 0.0
+    for number in range(scale.repeats):
+        ids = [f"t-{number}-{i}" for i in range(SENDERS)]
+        with _database_held(stage.database_url):
+            threads = [threading.Thread(target=_post, args=(stage, id_, acknowledged, statuses)) for id_ in ids]
+            for thread in threads:
+                thread.start()
+            until(lambda: _in_hand(stage) >= SENDERS)
+            time.sleep(0.2)  # for the last of them to be read
+            stage.served.process.terminate()
+            asked = time.monotonic()
+            time.sleep(0.5)  # for the workers to hear of it
+        stage.served.process.wait(_DRAIN_SECONDS)
+        drained = max(drained, time.monotonic() - asked)
+        for thread in threads:
+            thread.join()
+        stage.stop()
+        stage.start()
+    found = audit(acknowledged, rows(stage.database_url), exact=True)
+    found.blame("a request in hand that was not answered 200", scale.repeats * SENDERS - statuses.count(200))
+    name = f"SIGTERM with {SENDERS} requests in hand, {_times(scale)}"
+    return outcome(name, stage, scale.repeats * SENDERS, found, drained_seconds=drained)
+
+
+def _post(stage: Stage, id_: str, acknowledged: list[Acknowledged], statuses: list[int]) -> None:
+    passenger = sum(map(ord, id_)) % len(PASSENGERS)
+    body = {"id": id_, "observation": PASSENGERS[passenger]}
+    try:
+        response = requests.post(f"http://127.0.0.1:{stage.port}/predict", json=body, timeout=30)
+    except requests.RequestException:
+        statuses.append(0)
+        return
+    statuses.append(response.status_code)
+    if response.status_code == 200:
+        replayed = response.headers.get("Idempotent-Replayed") == "true"
+        acknowledged.append(Acknowledged(id_, passenger, response.json(), replayed))
+
+
+def _in_hand(stage: Stage) -> int:
+    """The connections that the workers have accepted."""
+    return sum(
+        connection.status == psutil.CONN_ESTABLISHED
+        for worker in stage.workers()
+        for connection in worker.net_connections("tcp")
+        if connection.laddr.port == stage.port
+    )
+
+
+@contextmanager
+def _database_held(url: str) -> Iterator[None]:
+    """Holds the table so that nothing can be written until the block ends."""
+    if url.startswith("sqlite:///"):
+        holder = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        yield
+        holder.execute("ROLLBACK")
+        holder.close()
+    else:
+        with psycopg.connect(url) as connection:
+            connection.execute("LOCK TABLE prediction IN ACCESS EXCLUSIVE MODE")
+            yield
+
+
+def _times(scale: Scale) -> str:
+    return "once" if scale.repeats == 1 else f"{scale.repeats} times"

@@ -1,0 +1,113 @@
+"""The service that is broken: gunicorn by the Procfile's own line, on one port whichever process serves it."""
+
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from tests.passengers import PROJECT
+from tests.served import Served, free_port, serve
+
+_DESCRIPTORS = 16384
+_QUIET = {"LOG_LEVEL": "warning"}  # else the log fills the disk before the database does
+
+
+def web_command() -> tuple[str, ...]:
+    """How the Procfile starts the service."""
+    lines = dict(line.split(": ", 1) for line in (PROJECT / "Procfile").read_text().splitlines())
+    return tuple(lines["web"].split())
+
+
+class Stage:
+    """A running service that can be killed and started anew. `log` is the file of its log."""
+
+    def __init__(
+        self,
+        folder: Path,
+        database_url: str,
+        command: tuple[str, ...] | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        self.database_url = database_url
+        self.folder = folder
+        self.port = free_port()
+        self.log = folder / "service.log"
+        self._command = command or web_command()
+        self._variables = {**_QUIET, **(variables or {})}
+        self._runs = ExitStack()
+        self._strays: list[psutil.Process] = []
+        self.served: Served
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Starts the service and waits until it is ready."""
+        allow_many_connections()
+        run: AbstractContextManager[Served] = serve(
+            self.folder, self.database_url, self._command, variables=self._variables, port=self.port
+        )
+        self.served = self._runs.enter_context(run)
+
+    def stop(self) -> None:
+        """Stops the service, and waits for what a killed master has left behind."""
+        self._runs.close()
+        self.outlast_strays()
+
+    def workers(self) -> list[psutil.Process]:
+        """The worker processes."""
+        master = self.served.process.pid
+        return [worker for worker in self.served.workers() if worker.pid != master]
+
+    def kill_worker(self, number: int) -> float:
+        """kill -9 for one of the workers, in turn; the moment at which it was."""
+        until(lambda: len(self.workers()) == 2)
+        os.kill(self.workers()[number % 2].pid, signal.SIGKILL)
+        return time.monotonic()
+
+    def kill_master(self) -> float:
+        """kill -9 for the master alone; the moment at which it was."""
+        self._strays += self.workers()
+        self.served.process.kill()
+        killed = time.monotonic()
+        self.served.process.wait()
+        self._runs.close()
+        return killed
+
+    def outlast_strays(self) -> None:
+        """Waits until the workers that a killed master has left behind have ended."""
+        _, alive = psutil.wait_procs(self._strays, timeout=30)
+        assert not alive, "workers outlived their master"
+
+    def failures(self) -> int:
+        """How many failures that nobody foresaw are in the log."""
+        text = self.log.read_text()
+        return text.count(" event=error ") + text.count("Traceback")
+
+
+def allow_many_connections() -> None:
+    """Raises this process's own limit of descriptors, and so the service's, as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+
+
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Waits until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not come"
+        time.sleep(0.01)

@@ -1,0 +1,114 @@
+"""The audit itself: what is lost, stored twice or wrong does not get past it, and ends `make chaos` with a failure."""
+
+import json
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+
+from serialize import load
+from tests.chaos.audit import Row, audit
+from tests.chaos.outcome import Outcome
+from tests.chaos.recorder import PASSENGERS, Acknowledged
+from tests.chaos.table import table, written
+from tests.passengers import ARTIFACTS
+
+
+@pytest.fixture(scope="module")
+def probas() -> list[float]:
+    return [float(proba) for proba in load(ARTIFACTS).model.outputs(PASSENGERS[:3])[:, 1]]
+
+
+@pytest.fixture
+def stored(probas: list[float]) -> list[Row]:
+    return [
+        (i + 1, json.dumps(f"id-{i}"), probas[i], json.dumps(probas[i] >= 0.5), json.dumps(PASSENGERS[i]))
+        for i in range(3)
+    ]
+
+
+@pytest.fixture
+def acknowledged(stored: list[Row]) -> list[Acknowledged]:
+    return [
+        Acknowledged(json.loads(key), i, _answer(id_, key, proba, label), replayed=False)
+        for i, (id_, key, proba, label, _) in enumerate(stored)
+    ]
+
+
+def _answer(id_: int, key: str, proba: float, label: str) -> dict[str, Any]:
+    answer = {"id": id_, "observation_id": json.loads(key), "proba": proba, "predicted_class": json.loads(label)}
+    return {**answer, "true_class": None}
+
+
+def test_what_is_kept_as_it_was_answered_is_good(acknowledged: list[Acknowledged], stored: list[Row]) -> None:
+    found = audit(acknowledged, stored, exact=True)
+
+    assert (found.acknowledged, found.lost, found.duplicated, found.wrong) == (3, 0, 0, 0)
+
+
+def test_a_row_that_is_not_there_is_lost(acknowledged: list[Acknowledged], stored: list[Row]) -> None:
+    assert audit(acknowledged, stored[1:]).lost == 1
+
+
+def test_a_row_that_nobody_was_answered_is_no_fault(acknowledged: list[Acknowledged], stored: list[Row]) -> None:
+    found = audit(acknowledged[1:], stored)
+
+    assert (found.lost, found.duplicated, found.wrong) == (0, 0, 0)
+
+
+def test_an_id_with_two_rows_is_duplicated(acknowledged: list[Acknowledged], stored: list[Row]) -> None:
+    assert audit(acknowledged, [*stored, (9, *stored[0][1:])]).duplicated == 1
+
+
+@pytest.mark.parametrize(
+    "change", [{"proba": 0.5}, {"id": 77}, {"predicted_class": None}, {"observation_id": "id-2"}], ids=str
+)
+def test_an_answer_that_is_not_its_row_is_wrong(
+    acknowledged: list[Acknowledged], stored: list[Row], change: dict[str, Any]
+) -> None:
+    first = replace(acknowledged[0], answer={**acknowledged[0].answer, **change})
+
+    assert audit([first, *acknowledged[1:]], stored).wrong == 1
+
+
+def test_a_row_of_another_observation_is_wrong(acknowledged: list[Acknowledged], stored: list[Row]) -> None:
+    swapped = [(*stored[0][:4], stored[1][4]), *stored[1:]]
+
+    assert audit(acknowledged, swapped).wrong > 0
+
+
+def test_two_answers_that_both_say_they_are_the_first_are_wrong(
+    acknowledged: list[Acknowledged], stored: list[Row]
+) -> None:
+    assert audit([*acknowledged, acknowledged[0]], stored).wrong == 1
+    assert audit([*acknowledged, replace(acknowledged[0], replayed=True)], stored, exact=True).wrong == 0
+
+
+def outcome(**changes: Any) -> Outcome:
+    return replace(Outcome("a fault", "SQLite", 10, 9, 0, 0, 0, recovery=0.5), **changes)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"lost": 1}, {"duplicated": 1}, {"wrong": 1}, {"caught": False, "lost": 0}], ids=str
+)
+def test_any_loss_and_any_control_that_is_not_caught_is_a_failure(changes: dict[str, Any]) -> None:
+    assert outcome().is_good
+    assert outcome(lost=5, caught=True).is_good
+    assert not outcome(**changes).is_good
+
+
+def test_the_table_is_written_between_its_markers_with_the_machine_and_the_date() -> None:
+    result = {
+        "machine": {"cpu": "A processor", "cores": 2, "memory_gb": 4},
+        "date": "2026-01-31T12:00:00+00:00",
+        "outcomes": [asdict(outcome()), asdict(outcome(fault="a control", lost=5, caught=True))],
+    }
+
+    document = written("Before.\n<!-- chaos -->\nold\n<!-- /chaos -->\nAfter.\n", result)
+
+    assert "| a fault | SQLite | 10 | 9 | 0 | 0 | 0 | 0.50 |" in document
+    assert "| a control (caught) | SQLite | 10 | 9 | 5 | 0 | 0 | 0.50 |" in document
+    assert "A processor, 2 cores, 4 GB; 2026-01-31." in document
+    assert "old" not in document
+    assert written(document, result) == document
+    assert table(result["outcomes"]) in document  # type: ignore[arg-type]

@@ -1,0 +1,29 @@
+"""Promises 1 and 2 while the service and what it stands on are broken: in short here, at length by `make chaos`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.cases import Case, cases
+from tests.chaos.cluster import Cluster, cluster
+from tests.chaos.outcome import SHORT
+
+CASES = [case for case in cases() if not case.at_length]
+
+
+@pytest.fixture(scope="module")
+def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with cluster(tmp_path_factory.mktemp("chaos") / "cluster") as running:
+        yield running
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_nothing_is_lost_stored_twice_or_wrong_and_a_control_is_caught(
+    own_cluster: Cluster, tmp_path: Path, case: Case
+) -> None:
+    outcome = case.run(own_cluster, tmp_path, SHORT)
+
+    assert outcome.sent > 0
+    assert outcome.acknowledged > 0
+    assert outcome.is_good, outcome
