@@ -2,9 +2,8 @@
 not, and a latency counts from the moment that was fixed. A server that stalls is charged for all who wait meanwhile,
 which a closed loop like wrk's leaves out (coordinated omission). Each answer must be that of its own id."""
 
-import asyncio
 import random
-import selectors
+import select
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -14,15 +13,15 @@ from urllib.parse import urlsplit
 from benchmarks.connection import Connection
 from benchmarks.passengers import ID, WrongAnswer
 
-_MOST_CONNECTIONS = 512
+_CONNECTIONS = 64
 _GRACE_SECONDS = 10.0
-_HEAD_START_SECONDS = 0.1
+_HEAD_START_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class OpenLoad:
-    """Latencies in milliseconds from the moment that was fixed; `lag_p99_ms` is the generator's own part of it, by
-    which it sent late."""
+    """Latencies in milliseconds from the moment that was fixed; `lag_p99_ms` is by how much requests were sent late,
+    most of it because no connection was idle."""
 
     per_second: float
     requests: int
@@ -49,14 +48,8 @@ def run(url: str, templates: Sequence[str], per_second: float, seconds: float, f
     """Sends the templates in turn at the rate for the seconds. Raises WrongAnswer where an answer is missing, is not
     2xx or is another id's."""
     due = moments(per_second, seconds)
-
-    def loop() -> asyncio.AbstractEventLoop:
-        # epoll sleeps in whole milliseconds, select in microseconds.
-        return asyncio.SelectorEventLoop(selectors.SelectSelector())
-
-    with asyncio.Runner(loop_factory=loop) as runner:
-        generator = _Generator(url, templates, first_id)
-        runner.run(generator.send_all(due))
+    generator = _Generator(url, templates, first_id)
+    generator.send_all(due)
     return _summed(generator, due, per_second)
 
 
@@ -78,13 +71,14 @@ def _summed(generator: "_Generator", due: Sequence[float], per_second: float) ->
         p999_ms=quantile(latencies, 0.999) * 1e3,
         worst_ms=latencies[-1] * 1e3,
         lag_p99_ms=quantile(lags, 0.99) * 1e3,
-        connections=generator.most,
+        connections=_CONNECTIONS,
     )
 
 
 class _Generator:
-    """Sends on the connection that fell idle last, opens another where none is idle, and keeps the rest waiting once
-    there are _MOST_CONNECTIONS; their time runs."""
+    """Sends on the connection that fell idle last, of those that it opened before it began; where none is idle a
+    request waits, and its time runs. It is one loop around epoll, for what a generator takes of the machine is lost
+    to the server."""
 
     def __init__(self, url: str, templates: Sequence[str], first_id: int) -> None:
         parts = urlsplit(url)
@@ -94,77 +88,74 @@ class _Generator:
         )
         self._parts = [template.partition(ID) for template in templates]
         self._first_id = first_id
+        self._poll = select.epoll()
+        self._open: dict[int, Connection] = {}
         self._idle: list[Connection] = []
         self._waiting: deque[tuple[int, float]] = deque()
-        self._opening: set[asyncio.Task[None]] = set()
-        self._open = 0
-        self.most = 0
         self.latencies: list[float] = []
         self.lags: list[float] = []
         self.faults: list[str] = []
 
-    async def send_all(self, due: Sequence[float]) -> None:
+    def send_all(self, due: Sequence[float]) -> None:
         """Sends each request at its moment and waits for the answers."""
+        for _ in range(_CONNECTIONS):
+            self._connect()
         start = time.perf_counter() + _HEAD_START_SECONDS
-        for number, moment in enumerate(due):
-            await asyncio.sleep(max(0.0, start + moment - time.perf_counter()))
-            self._send(number, start + moment)
-        end = time.perf_counter() + _GRACE_SECONDS
+        end = start + due[-1] + _GRACE_SECONDS if due else start
+        number = 0
         while len(self.latencies) + len(self.faults) < len(due) and time.perf_counter() < end:
-            await asyncio.sleep(0.01)
-        for connection in tuple(self._idle):
-            connection.close()
-        await asyncio.sleep(0)
+            while number < len(due) and start + due[number] <= time.perf_counter():
+                self._waiting.append((number, start + due[number]))
+                number += 1
+            self._send_waiting()
+            self._receive(start + due[number] if number < len(due) else end)
+        for connection in self._open.values():
+            connection.socket.close()
+        self._poll.close()
 
-    def answered(self, connection: Connection, latency: float) -> None:
-        """Counts an answer and sends what waits."""
-        self.latencies.append(latency)
-        self._free(connection)
-
-    def failed(self, connection: Connection, fault: str) -> None:
-        """Keeps the fault and sends what waits."""
-        self.faults.append(fault)
-        self._free(connection)
-
-    def lost(self, connection: Connection, fault: str | None) -> None:
-        """Forgets a connection that was closed."""
-        self._open -= 1
-        if fault is not None:
-            self.faults.append(fault)
-        if connection in self._idle:
-            self._idle.remove(connection)
-
-    def _send(self, number: int, due: float) -> None:
-        if self._idle:
-            self._request(self._idle.pop(), number, due)
-            return
-        self._waiting.append((number, due))
-        if self._open < _MOST_CONNECTIONS:
-            self._open += 1
-            self.most = max(self.most, self._open)
-            opening = asyncio.create_task(self._connect())
-            self._opening.add(opening)
-            opening.add_done_callback(self._opening.discard)
-
-    async def _connect(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            _, connection = await loop.create_connection(lambda: Connection(self), self._host, self._port)
-        except OSError as error:
-            self._open -= 1
-            self.faults.append(str(error))
-            return
-        self._free(connection)
-
-    def _free(self, connection: Connection) -> None:
-        if self._waiting:
-            self._request(connection, *self._waiting.popleft())
-        else:
+    def _receive(self, until: float) -> None:
+        """Takes what has come in; waits for it until a moment at most."""
+        # epoll itself sleeps in whole milliseconds, select in microseconds.
+        select.select([self._poll], [], [], max(0.0, until - time.perf_counter()))
+        for descriptor, _ in self._poll.poll(0):
+            connection = self._open[descriptor]
+            try:
+                answered = connection.answered()
+            except OSError as error:
+                self._lose(connection, error)
+                continue
+            if answered is None:
+                continue
+            if isinstance(answered, str):
+                self.faults.append(answered)
+            else:
+                self.latencies.append(answered)
             self._idle.append(connection)
 
-    def _request(self, connection: Connection, number: int, due: float) -> None:
-        id_ = self._first_id + number
-        before, mark, after = self._parts[number % len(self._parts)]
-        body = f"{before}{id_}{after}" if mark else before
-        self.lags.append(time.perf_counter() - due)
-        connection.ask(f"{self._head}{len(body)}\r\n\r\n{body}".encode(), id_, due)
+    def _send_waiting(self) -> None:
+        while self._waiting and self._idle:
+            number, due = self._waiting.popleft()
+            id_ = self._first_id + number
+            before, mark, after = self._parts[number % len(self._parts)]
+            body = f"{before}{id_}{after}" if mark else before
+            connection = self._idle.pop()
+            self.lags.append(time.perf_counter() - due)
+            try:
+                connection.ask(f"{self._head}{len(body)}\r\n\r\n{body}".encode(), id_, due)
+            except OSError as error:
+                self._lose(connection, error)
+
+    def _connect(self) -> None:
+        connection = Connection(self._host, self._port)
+        self._open[connection.socket.fileno()] = connection
+        self._poll.register(connection.socket, select.EPOLLIN)
+        self._idle.append(connection)
+
+    def _lose(self, connection: Connection, error: OSError) -> None:
+        """Forgets a connection that was closed; where it owed an answer, that is a fault."""
+        if connection.is_waiting:
+            self.faults.append(str(error))
+        if connection in self._idle:
+            self._idle.remove(connection)
+        del self._open[connection.socket.fileno()]
+        connection.socket.close()
