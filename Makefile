@@ -1,5 +1,6 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+COMPILE := pip-compile --quiet --upgrade --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: serve test check chaos bench artifacts requirements
@@ -26,8 +27,8 @@ artifacts: .venv/installed
 	python -m serialize recipe titanic -o artifacts
 
 requirements: .venv/installed-dev
-	pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links requirements.in
-	pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links requirements-dev.in
+	$(COMPILE) requirements.in
+	$(COMPILE) requirements-dev.in
 
 .venv/installed: requirements.txt
 	$(PYTHON) -m venv .venv
