@@ -9,6 +9,7 @@ import gc  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
 from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
 
 from service import logs  # noqa: E402
 from service.settings import Settings, SettingsError, set_native_defaults  # noqa: E402
@@ -28,6 +29,11 @@ preload_app = True
 # A heartbeat on a disk can wait for that disk, and a waiting worker looks like a dead one.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
+# What a request says before its body: a longer URL is 414; a longer header, or one more of them, is 431.
+limit_request_line = 4094
+limit_request_fields = 100
+limit_request_field_size = 8190
+
 graceful_timeout = 25
 timeout = 60
 # Routers keep idle connections for about 90 s; the one who closes first must be they.
@@ -45,6 +51,10 @@ def on_starting(server: object) -> None:
     # What was loaded stays for good: to go through it at every collection would stop a worker for tens of milliseconds.
     gc.collect()
     gc.freeze()
+
+
+def post_fork(server: object, worker: Any) -> None:
+    worker.body_seconds = _settings.request_timeout
 
 
 def worker_exit(server: object, worker: object) -> None:

@@ -11,8 +11,12 @@ from email.utils import formatdate
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import gevent
 from gunicorn.http import wsgi
+from gunicorn.http.errors import NoMoreData, ParseException
 from gunicorn.http.parser import RequestParser
+
+from service.errors import MalformedBody, SlowBody
 
 Environ = dict[str, Any]
 
@@ -30,6 +34,12 @@ class Request(NamedTuple):
     is_head: bool
     speaks_1_1: bool
     closes: bool
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the body broke off, so that nobody knows where the next request begins."""
+        body = self.environ["wsgi.input"]
+        return isinstance(body, _ArrivingBody) and body.is_lost
 
 
 class _Head(NamedTuple):
@@ -53,7 +63,8 @@ class Heads(dict[Any, _Head]):
 class Requests:
     """The requests of one connection, in order."""
 
-    def __init__(self, config: Any, client: Any, peer: Any, listener: Any, heads: Heads) -> None:
+    def __init__(self, config: Any, client: Any, peer: Any, listener: Any, heads: Heads, body_seconds: float) -> None:
+        self._body_seconds = body_seconds
         self._parser = RequestParser(config, client, peer)
         self._config = config
         self._client = client
@@ -99,7 +110,7 @@ class Requests:
         is_plain = "HTTP_TRANSFER_ENCODING" not in environ and "HTTP_EXPECT" not in environ
         if head and is_plain and length.isdecimal():
             self._heads.learn((self._origin, head), _Head(environ.copy(), int(length), closes))
-        return self._request(environ, message.body, closes)
+        return self._request(environ, _ArrivingBody(message.body, self._body_seconds), closes)
 
     def _request(self, environ: Environ, body: Any, closes: bool) -> Request:
         environ["wsgi.input"] = body
@@ -107,6 +118,34 @@ class Requests:
         environ["REMOTE_PORT"] = self._port
         is_head = environ["REQUEST_METHOD"] == "HEAD"
         return Request(environ, is_head, environ["SERVER_PROTOCOL"] == "HTTP/1.1", closes)
+
+
+class _ArrivingBody:
+    """A body that may have to be waited for: for `seconds` at most, however little of it comes at a time."""
+
+    __slots__ = ("_body", "_seconds", "is_lost")
+
+    def __init__(self, body: Any, seconds: float) -> None:
+        self._body = body
+        self._seconds = seconds
+        self.is_lost = False
+
+    def read(self, size: int = -1) -> bytes:
+        """So many bytes of the body, or all that is left. Raises SlowBody, and MalformedBody for chunks that are
+        none."""
+        late = gevent.Timeout(self._seconds)
+        try:
+            with late:
+                data: bytes = self._body.read(size)
+                return data
+        except gevent.Timeout as timeout:
+            if timeout is not late:
+                raise
+            self.is_lost = True
+            raise SlowBody(f"The body did not arrive within {self._seconds:g} seconds.") from None
+        except (ParseException, NoMoreData):
+            self.is_lost = True
+            raise MalformedBody("The body ended too soon, or its chunks are not framed as chunks are.") from None
 
 
 class Answer:
@@ -127,6 +166,7 @@ class Answer:
         """WSGI's start_response. Raises ValueError for a header with a line break in it."""
         if exc_info is not None and self.is_begun:
             raise exc_info[1]
+        self.closes = self.closes or self._request.is_lost
         lines = [f"HTTP/1.1 {status}"]
         lines += [f"{name}: {value}" for name, value in headers]
         if _LINE_BREAKS.search("".join(lines)):

@@ -89,6 +89,10 @@ class UnknownObservation(ServiceError):
     status, slug, title = 404, "unknown-observation", "No prediction has this id"
 
 
+class SlowBody(ServiceError):
+    status, slug, title = 408, "slow-body", "The body did not arrive in time"
+
+
 class ObservationConflict(ServiceError):
     status, slug, title = 409, "observation-conflict", "The id belongs to another observation"
 

@@ -39,7 +39,9 @@ _STATUSES = {
 
 
 class Worker(ggevent.GeventWorker):  # type: ignore[misc]
-    """Serves each connection in a greenlet."""
+    """Serves each connection in a greenlet, and waits `body_seconds` for the body of a request."""
+
+    body_seconds = 20.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -59,7 +61,9 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
     def handle(self, listener: Any, client: socket.socket, addr: Any) -> None:
         """Serves one connection until it is closed."""
         try:
-            self._serve(Requests(self.cfg, client, addr, listener.getsockname(), self._heads), client)
+            self._serve(
+                Requests(self.cfg, client, addr, listener.getsockname(), self._heads, self.body_seconds), client
+            )
         except errors.NoMoreData as error:
             _log.debug("a connection was closed within a request: %s", error)
         except OSError as error:
