@@ -22,7 +22,7 @@ from tests.served import environment, free_port, serve
 
 KEY, OTHER_KEY = "a signing key of enough characters", "another key of enough characters."
 SIGNATURE = "manifest.json.hmac"
-COMMANDS = [("gunicorn", "app:app"), ("python", "app.py")]
+GUNICORN, DEVELOPMENT = ("gunicorn", "app:app"), ("python", "app.py")
 
 
 @pytest.fixture
@@ -210,8 +210,10 @@ REFUSED: dict[str, tuple[Callable[[Path], object], dict[str, str], str]] = {
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids="-".join)
-@pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.parametrize(
+    ("command", "case"),
+    [(GUNICORN, case) for case in REFUSED] + [(DEVELOPMENT, case) for case in ("a byte of the manifest", "unsigned")],
+)
 def test_the_service_does_not_start_with_what_it_may_not_trust(
     artifact: Path, tmp_path: Path, command: tuple[str, str], case: str
 ) -> None:
