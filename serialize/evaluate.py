@@ -175,6 +175,7 @@ def _binary(task: Task, truth: Vector, proba: Vector) -> dict[str, float]:
         "f1": skm.f1_score(truth, predicted, zero_division=np.nan),
         "log_loss": skm.log_loss(truth, proba, labels=[False, True]),
         "brier_score": skm.brier_score_loss(truth, proba, pos_label=True, labels=[False, True]),
+        "expected_calibration_error": _calibration_error(truth, proba),
     }
     if both:
         found["roc_auc"] = skm.roc_auc_score(truth, proba)
@@ -192,6 +193,7 @@ def _multiclass(task: Task, truth: Vector, probas: Vector) -> dict[str, float]:
         "recall_macro": skm.recall_score(truth, predicted, labels=known, average="macro", zero_division=0),
         "f1_macro": skm.f1_score(truth, predicted, labels=known, average="macro", zero_division=0),
         "log_loss": skm.log_loss(truth, probas, labels=known),
+        "expected_calibration_error": _calibration_error(truth == predicted, probas.max(axis=1)),
     }
 
 
@@ -202,6 +204,13 @@ def _regression(truth: Vector, predicted: Vector) -> dict[str, float]:
         "r2": skm.r2_score(truth, predicted) if len(truth) > 1 else np.nan,
         "bias": float(np.mean(predicted - truth)),
     }
+
+
+def _calibration_error(truth: Vector, proba: Vector) -> float:
+    """The mean distance, over ten bins of equal width as in scikit-learn's calibration_curve, of the share that was
+    true from the mean probability (Naeini, Cooper and Hauskrecht 2015)."""
+    place = np.searchsorted(np.linspace(0.0, 1.0, 11)[1:-1], proba)
+    return float(np.abs(np.bincount(place, truth - proba)).sum() / len(truth))
 
 
 def _spread(values: list[float]) -> dict[str, float]:

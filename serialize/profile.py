@@ -13,13 +13,15 @@ from serialize.signature import Column, Scalar, Signature
 from serialize.task import Task
 
 _BINS = 10
+_FEW = 20
 _SAFE = 1e100
 _QUANTILES = np.linspace(0.0, 1.0, 101)
 
 
 def profile_columns(signature: Signature, table: pd.DataFrame) -> dict[str, Any]:
     """By column name: the number of rows, the share of nulls, and for the rest the distribution of the values
-    (numbers), of the categories (categories and booleans), or of the lengths in characters (text)."""
+    (numbers, also counted one by one where they are few), of the categories (categories and booleans), or of the
+    lengths in characters (text)."""
     return {column.name: _column(column, table[column.name]) for column in signature}
 
 
@@ -44,7 +46,15 @@ def _column(column: Column, series: "pd.Series[Any]") -> dict[str, Any]:
         return basis
     if column.kind == "text":
         return {**basis, "lengths": _numbers(np.array([len(str(value)) for value in present], dtype=float))}
-    return {**basis, **_numbers(np.array(present, dtype=float))}
+    return {**basis, **_few(present), **_numbers(np.array(present, dtype=float))}
+
+
+def _few(present: list[Any]) -> dict[str, Any]:
+    """The count of each value where there are at most twenty, for a percentile says little of them."""
+    counts = Counter(present)
+    if len(counts) > _FEW:
+        return {}
+    return {"values": [{"value": value, "count": counts[value]} for value in sorted(counts)]}
 
 
 def _numbers(values: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
