@@ -59,6 +59,18 @@ class Session:
         except _UNREACHABLE as error:
             raise _unavailable(error) from error
 
+    def read(self, work: Callable[[], Value]) -> Value:
+        """Does work that only reads, each statement for itself, and closes the connection again; who writes is not
+        held up. Raises Unavailable where the database cannot be read now."""
+        try:
+            if self.database.is_closed():
+                self._open()
+            return work()
+        except _UNREACHABLE as error:
+            raise _unavailable(error) from error
+        finally:
+            self.close()
+
     def ping(self) -> None:
         """Raises Unavailable unless the database takes writes now. Closes the connection again."""
         try:

@@ -1,0 +1,206 @@
+"""The log's figures in memory: read once, and from then on only what has come, changed or gone since.
+
+What has changed is told by the database's own order of transactions, never by a clock: a label that was committed
+late under an earlier time, a correction, an erased row and an id that was given out before but committed after its
+neighbours are all met at the next reading."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Group = tuple[str | None, Array]
+
+_IDS_AT_ONCE = 5_000
+_FEW = 50_000
+_DRAWN = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """n predictions as arrays of shape (n,), by ascending `id`.
+
+    `created` and `labelled` are microseconds since 1970 (UTC); `stamp` is the place of a row's model version and
+    threshold in the source's `stamps`; `predicted` and `truth` are places in the task's classes, -1 for none (0 for
+    a number). `output` is the positive class's probability (binary), the predicted one's (multiclass) or the
+    predicted value; `target` the true class's probability (multiclass) or the true value."""
+
+    id: Array
+    created: Array
+    labelled: Array
+    stamp: Array
+    predicted: Array
+    truth: Array
+    output: Array
+    target: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+    @property
+    def is_labelled(self) -> Array:
+        """Which rows have a true class or value that this model knows."""
+        return (self.truth >= 0) & (self.predicted >= 0)
+
+    def take(self, chosen: Array) -> Self:
+        """The rows of a mask or of places; these very ones where the mask leaves none out."""
+        if chosen.dtype == bool and chosen.all():
+            return self
+        arrays: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        taken: dict[str, Any] = {name: None if array is None else array[chosen] for name, array in arrays.items()}
+        return type(self)(**taken)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Rows"]) -> "Rows":
+        """The rows of all parts by ascending id."""
+        columns: dict[str, Any] = {}
+        for field in fields(cls):
+            arrays = [getattr(part, field.name) for part in parts]
+            columns[field.name] = None if arrays[0] is None else np.concatenate(arrays)
+        rows = cls(**columns)
+        in_order = bool((np.diff(rows.id) > 0).all())
+        return rows if in_order else rows.take(np.argsort(rows.id, kind="stable"))
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Which value (as JSON text, None for a missing one) a column has by row: `values[codes[i]]` belongs to `ids[i]`,
+    by ascending id."""
+
+    values: tuple[str | None, ...]
+    ids: Array
+    codes: Array
+
+    @classmethod
+    def empty(cls) -> Self:
+        return cls((), np.array([], np.int64), np.array([], np.int32))
+
+    def codes_of(self, ids: Array) -> Array:
+        """The codes of rows that are all known, by their ids."""
+        return self.codes[np.searchsorted(self.ids, ids)]
+
+    def missing(self, ids: Array) -> Array:
+        """Those of the ids that are not known."""
+        return ids[~np.isin(ids, self.ids, assume_unique=True)]
+
+    def without(self, ids: Array) -> Self:
+        """The grouping without rows that may have changed."""
+        kept = ~np.isin(self.ids, ids)
+        return type(self)(self.values, self.ids[kept], self.codes[kept])
+
+    def extended(self, groups: Iterable[Group]) -> Self:
+        """The grouping with further rows; a row that is known takes its new value."""
+        place = {value: i for i, value in enumerate(self.values)}
+        found = [(place.setdefault(value, len(place)), ids) for value, ids in groups]
+        ids = np.concatenate([np.array([], np.int64), *(ids for _, ids in found)])
+        codes = np.concatenate([np.array([], np.int32), *(np.full(len(ids), code, np.int32) for code, ids in found)])
+        kept = self.without(ids)
+        ids, codes = np.concatenate([kept.ids, ids]), np.concatenate([kept.codes, codes])
+        order = np.argsort(ids, kind="stable")
+        return type(self)(tuple(place), ids[order], codes[order])
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """How far the log had come at one moment: the greatest id, and of the transactions that number changes the
+    `oldest` that was still open and the number of the `next`."""
+
+    oldest: int
+    next: int
+    last_id: int
+
+
+class Source(Protocol):
+    """Where the rows come from. `stamps` are the (model version, threshold) met so far; `in_order` says that ids
+    become visible in their own order."""
+
+    stamps: list[tuple[str | None, float | None]]
+    in_order: bool
+
+    def snapshot(self) -> Snapshot: ...
+    def changed(self, since: int) -> Array: ...
+    def block_end(self, after: int) -> int | None: ...
+    def between(self, after: int, end: int) -> Rows: ...
+    def with_ids(self, ids: Array) -> Rows: ...
+    def groups_between(self, column: str, after: int, end: int) -> list[Group]: ...
+    def groups_with_ids(self, column: str, ids: Array) -> list[Group]: ...
+
+
+class Ledger:
+    """All predictions of the source, for one caller at a time."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._groupings: dict[str, Grouping] = {}
+        self._rows: Rows | None = None
+        self._since = 0
+        self._settled = 0
+        self._settling: list[Snapshot] = []
+
+    @property
+    def stamps(self) -> list[tuple[str | None, float | None]]:
+        """The model versions and thresholds that the rows' `stamp` speaks of."""
+        return self._source.stamps
+
+    def rows(self) -> Rows:
+        """The rows as they are now; the same object as before where nothing has changed."""
+        snapshot = self._source.snapshot()
+        if self._rows is None or snapshot.oldest < self._since:
+            self._groupings, self._settling, self._settled = {}, [], 0
+            self._rows = Rows.joined([*self._blocks(0), self._source.with_ids(np.array([], np.int64))])
+        else:
+            self._rows = self._updated(self._rows)
+        self._since = snapshot.oldest
+        self._settled = self._settled_by(snapshot)
+        return self._rows
+
+    def grouping(self, column: str) -> Grouping:
+        """The value of a column of the observation in every row that `rows` gave last."""
+        assert self._rows is not None
+        grouping = self._groupings.get(column, Grouping.empty())
+        missing = grouping.missing(self._rows.id)
+        if len(missing):
+            self._groupings[column] = grouping = grouping.extended(self._groups(column, missing))
+        return grouping
+
+    def _updated(self, rows: Rows) -> Rows:
+        """What has settled and has not changed stays; the rest is read again."""
+        changed = self._source.changed(self._since)
+        stale = (rows.id > self._settled) | np.isin(rows.id, changed)
+        early = changed[changed <= self._settled]
+        fresh = [*self._blocks(self._settled), *map(self._source.with_ids, _parts(early))]
+        if not stale.any() and not any(map(len, fresh)):
+            return rows
+        self._groupings = {name: grouping.without(changed) for name, grouping in self._groupings.items()}
+        return Rows.joined([rows.take(~stale), *fresh])
+
+    def _blocks(self, after: int) -> Iterator[Rows]:
+        while (end := self._source.block_end(after)) is not None:
+            yield self._source.between(after, end)
+            after = end
+
+    def _groups(self, column: str, missing: Array) -> Iterator[Group]:
+        if len(missing) <= _FEW:
+            for ids in _parts(missing):
+                yield from self._source.groups_with_ids(column, ids)
+            return
+        after = int(missing[0]) - 1
+        while (end := self._source.block_end(after)) is not None:
+            yield from self._source.groups_between(column, after, end)
+            after = end
+
+    def _settled_by(self, snapshot: Snapshot) -> int:
+        """The id up to which nothing new will come: every transaction that had a number when it was the last has
+        ended. One that has drawn an id and no number yet is among the last few, which are always read again."""
+        if self._source.in_order:
+            return snapshot.last_id
+        over = [past.last_id for past in self._settling if past.next <= snapshot.oldest]
+        self._settling = [*self._settling[len(over) :], snapshot]
+        return max(self._settled, over[-1] - _DRAWN) if over else self._settled
+
+
+def _parts(ids: Array) -> Iterator[Array]:
+    for i in range(0, len(ids), _IDS_AT_ONCE):
+        yield ids[i : i + _IDS_AT_ONCE]
