@@ -116,6 +116,12 @@ class InvalidBody(ServiceError):
         super().__init__(f"{named}; and {more} more" if more > 0 else named, faults)
 
 
+class InvalidQuery(InvalidBody):
+    """Query parameters that are not known or not as they must be; `faults` names every one by its name."""
+
+    slug, title = "invalid-query", "The query parameters do not fit"
+
+
 class Unavailable(ServiceError):
     status, slug, title = 503, "unavailable", "Not now"
 

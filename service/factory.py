@@ -19,20 +19,27 @@ from service.batching import Batcher, runner
 from service.body import JsonBody
 from service.database import connect, kind, prepare
 from service.demo import Demo
+from service.drift import Drift
 from service.errors import InvalidBody
 from service.example import Values, example_observation
 from service.flow import Flow
 from service.label import LabelParser
+from service.ledger import Ledger
 from service.observation import ObservationParser
 from service.openapi import document
 from service.operations import Key, operations
+from service.performance import Performance
+from service.postgresql_columns import PostgresqlColumns
 from service.prediction_log import PredictionLog
 from service.request_line import Note, RequestLine
 from service.reset import Reset
 from service.resources import Document, EmptyLog, Live, ModelCard, Predict, Ready, SeedLog, Update
+from service.score_resources import DriftReport, PerformanceReport
+from service.scorecard import Scorecard
 from service.scoring import Score, Scorer
 from service.session import Session
 from service.settings import Settings
+from service.sqlite_columns import SqliteColumns
 
 _PATIENCE_SECONDS = 5.0
 _PROBE_PATIENCE_SECONDS = 2.0  # who asks for health does not wait long
@@ -99,6 +106,9 @@ def _add_resources(api: Api, settings: Settings, artifact: Artifact, session: Se
     api.add_resource(Update, "/update", resource_class_kwargs=given)
     api.add_resource(ModelCard, "/model", resource_class_args=(_card(artifact),))
     api.add_resource(Document, "/openapi.json", resource_class_args=(_document(settings, artifact),))
+    scorecard = _scorecard(settings, artifact)
+    api.add_resource(PerformanceReport, "/performance", resource_class_args=(scorecard,))
+    api.add_resource(DriftReport, "/drift", resource_class_args=(scorecard,))
     api.add_resource(Live, "/livez")
     api.add_resource(Ready, "/readyz", "/healthz", resource_class_args=(lambda: health.submit(None),))
     _add_administration(api, settings, artifact, **given)
@@ -126,6 +136,22 @@ def _flow(settings: Settings, artifact: Artifact, session: Session) -> Flow:
     )
 
 
+def _scorecard(settings: Settings, artifact: Artifact) -> Scorecard:
+    """The reports on the log, read through a connection of their own."""
+    reader = Session(_database(settings, _PATIENCE_SECONDS))
+    read = SqliteColumns if kind(reader.database) == "sqlite" else PostgresqlColumns
+    manifest = artifact.manifest
+    columns = read(reader.database, manifest.task)
+    ledger = Ledger(columns)
+    return Scorecard(
+        Performance(manifest, ledger),
+        Drift(manifest, artifact.version, ledger, columns.documents),
+        manifest.signature.names,
+        reader.read,
+        lambda process: _batcher(settings, process),
+    )
+
+
 def _document(settings: Settings, artifact: Artifact) -> dict[str, Any]:
     """What GET /openapi.json answers."""
     manifest = artifact.manifest
@@ -139,7 +165,8 @@ def _document(settings: Settings, artifact: Artifact) -> dict[str, Any]:
             return False
         return isinstance(score, Score)
 
-    listed = operations(manifest.task, example_observation(manifest, is_answered), f"example-{artifact.version}")
+    example, example_id = example_observation(manifest, is_answered), f"example-{artifact.version}"
+    listed = operations(manifest.task, example, example_id, manifest.signature.names)
     needed: tuple[Key, ...] = ("admin", "api") if settings.api_key else ("admin",)
     return document(manifest, artifact.version, listed, settings.max_items, needed)
 

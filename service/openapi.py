@@ -11,6 +11,7 @@ from serialize.manifest import Manifest
 from service.errors import PROBLEM_JSON, problem
 from service.operations import Key, Operation
 from service.schemas import reference, schemas
+from service.score_schemas import score_schemas
 
 # What any request may get, most of it before a route is looked for.
 _ANY = (400, 405, 414, 417, 431, 500, 501)
@@ -29,7 +30,7 @@ _MEANINGS = {
     414: "The URL is longer than is taken.",
     415: "The body is not sent as application/json in UTF-8, or has a Content-Encoding.",
     417: "An Expect header that is not 100-continue.",
-    422: "The body is JSON, but not what is asked for; every fault is named.",
+    422: "The body is JSON, but not what is asked for, or a query parameter is not; every fault is named.",
     431: "The headers are larger, or more, than is taken.",
     500: "The service failed; its log says why under the request id.",
     501: "A Transfer-Encoding other than chunked.",
@@ -82,7 +83,7 @@ def document(
         ),
     ).model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
     # As they are: the library's own schema class would round 64-bit limits to floats.
-    made["components"]["schemas"] = schemas(manifest, max_items)
+    made["components"]["schemas"] = {**schemas(manifest, max_items), **score_schemas(manifest)}
     return made
 
 
@@ -92,7 +93,7 @@ def _operation(operation: Operation, needed: Collection[Key]) -> openapi.Operati
     return openapi.Operation(
         operationId=operation.id,
         summary=operation.summary,
-        parameters=[_reference("parameters", "RequestId")],
+        parameters=[_reference("parameters", "RequestId"), *map(_query, operation.parameters.items())],
         requestBody=_body(operation) if operation.body else None,
         responses=responses,
         security=_security(operation, needed),
@@ -166,6 +167,12 @@ def _request_id() -> openapi.Parameter:
             "schema": {"type": "string"},
         }
     )
+
+
+def _query(parameter: tuple[str, tuple[str, Mapping[str, Any]]]) -> openapi.Parameter:
+    name, (description, schema) = parameter
+    given = {"name": name, "in": "query", "description": description, "schema": schema}
+    return openapi.Parameter.model_validate(given)
 
 
 def _reference(kind: str, name: str) -> openapi.Reference:

@@ -2,12 +2,13 @@
 
 The document of the API is made from these; a route of the application that has no entry fails a test."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from serialize.task import Task
 from service.schemas import label
+from service.score_schemas import drift_parameters, performance_parameters
 
 Key = Literal["api", "admin"]
 
@@ -16,9 +17,9 @@ Key = Literal["api", "admin"]
 class Operation:
     """One method of one path. `answer` and `body` are names of schemas, `refusals` the statuses that it may answer
     beside those that any request may get, `may_be_empty` whether the body may be left out, `examples` bodies that are
-    answered 200, `key` the kind of key that it takes, `headers` those that a 200 may have beside those of every
-    answer, `next` what can be posted to other operations by their ids, as the literals and runtime expressions of an
-    OpenAPI link."""
+    answered 200, `key` the kind of key that it takes, `parameters` those of the query with their meanings and schemas,
+    `headers` those that a 200 may have beside those of every answer, `next` what can be posted to other operations by
+    their ids, as the literals and runtime expressions of an OpenAPI link."""
 
     method: Literal["get", "post", "put", "delete"]
     path: str
@@ -30,6 +31,7 @@ class Operation:
     may_be_empty: bool = False
     examples: Mapping[str, Any] = field(default_factory=dict)
     key: Key | None = None
+    parameters: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
     headers: tuple[str, ...] = ()
     next: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
 
@@ -37,9 +39,11 @@ class Operation:
 _BODY = (400, 408, 413, 415, 422)
 
 
-def operations(task: Task, example: Mapping[str, Any], example_id: str) -> tuple[Operation, ...]:
-    """Every operation, for a model of this task; `example` is an observation that is answered, `example_id` the id
-    under which it is asked for."""
+def operations(
+    task: Task, example: Mapping[str, Any], example_id: str, columns: Sequence[str]
+) -> tuple[Operation, ...]:
+    """Every operation, for a model of this task; `example` is an observation of these columns that is answered,
+    `example_id` the id under which it is asked for."""
     true = "true_value" if task.kind == "regression" else "true_class"
     truth = 1.5 if task.kind == "regression" else label(task)["enum"][0]
     return (
@@ -78,6 +82,26 @@ def operations(task: Task, example: Mapping[str, Any], example_id: str) -> tuple
             key="api",
         ),
         Operation("get", "/model", "model", "What is served.", answer="Model", key="api"),
+        Operation(
+            "get",
+            "/performance",
+            "performance",
+            "How good the predictions were, by the true labels that came back.",
+            answer="Performance",
+            refusals=(422, 503),
+            key="api",
+            parameters=performance_parameters(columns),
+        ),
+        Operation(
+            "get",
+            "/drift",
+            "drift",
+            "Where observations and answers differ from those of the training.",
+            answer="Drift",
+            refusals=(422, 503),
+            key="api",
+            parameters=drift_parameters(),
+        ),
         Operation("get", "/livez", "livez", "Whether the process is up.", answer="Up"),
         Operation(
             "get",

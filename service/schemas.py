@@ -26,23 +26,23 @@ def schemas(manifest: Manifest, max_items: int) -> dict[str, Schema]:
     return {
         "ObservationId": observation_id(),
         "Observation": observation(manifest.signature),
-        "Prediction": _object({"id": reference("ObservationId"), "observation": reference("Observation")}),
+        "Prediction": closed({"id": reference("ObservationId"), "observation": reference("Observation")}),
         "Predictions": _one_or_many("Prediction", max_items),
         "TrueLabel": _true_label(manifest.task),
         "TrueLabels": _one_or_many("TrueLabel", max_items),
-        "Predicted": _object(_answered(manifest.task)),
+        "Predicted": closed(_answered(manifest.task)),
         "PredictedOnes": _one_or_many("Predicted", max_items),
-        "Updated": _object(
+        "Updated": closed(
             {**_answered(manifest.task), "observation": observation(manifest.signature, is_whole=True)},
         ),
         "UpdatedOnes": _one_or_many("Updated", max_items),
         "Model": _model(),
-        "Emptying": _object({"database": {"type": "string", "description": "The name that DATABASE_URL ends with."}}),
-        "Emptied": _object({"export": {"type": "string"}, "rows": {"type": "integer", "minimum": 0}}),
-        "Seeding": _object({"rows": {"type": "integer", "minimum": 1, "maximum": MOST_ROWS}}, ()),
-        "Seeded": _object({"recipe": {"type": "string"}, "rows": {"type": "integer", "minimum": 1}}),
-        "Up": _object({"status": {"const": "up"}}),
-        "Ready": _object({"status": {"const": "ready"}}),
+        "Emptying": closed({"database": {"type": "string", "description": "The name that DATABASE_URL ends with."}}),
+        "Emptied": closed({"export": {"type": "string"}, "rows": {"type": "integer", "minimum": 0}}),
+        "Seeding": closed({"rows": {"type": "integer", "minimum": 1, "maximum": MOST_ROWS}}, ()),
+        "Seeded": closed({"recipe": {"type": "string"}, "rows": {"type": "integer", "minimum": 1}}),
+        "Up": closed({"status": {"const": "up"}}),
+        "Ready": closed({"status": {"const": "ready"}}),
         "OpenAPI": {"type": "object", "required": ["openapi", "info", "paths", "components"]},
         "Fault": _fault(),
         "Problem": _problem(),
@@ -65,7 +65,7 @@ def observation(signature: Signature, *, is_whole: bool = False) -> Schema:
     """An observation of the model: as it is taken, where a column that may be null may be left out, or `is_whole` as
     it is stored."""
     required = [column.name for column in signature if is_whole or not column.nullable]
-    return _object({column.name: _column(column) for column in signature}, required)
+    return closed({column.name: _column(column) for column in signature}, required)
 
 
 def label(task: Task) -> Schema:
@@ -94,7 +94,7 @@ def _limits(least: float, greatest: float) -> Schema:
 
 def _true_label(task: Task) -> Schema:
     name = "true_value" if task.kind == "regression" else "true_class"
-    return _object({"id": reference("ObservationId"), name: label(task)})
+    return closed({"id": reference("ObservationId"), name: label(task)})
 
 
 def _answered(task: Task) -> dict[str, Schema]:
@@ -111,12 +111,12 @@ def _answered(task: Task) -> dict[str, Schema]:
         "true_class": {"enum": [*classes, None]},
     }
     if task.kind == "multiclass":
-        members["probas"] = _object(dict.fromkeys(map(str, classes), _PROBABILITY))
+        members["probas"] = closed(dict.fromkeys(map(str, classes), _PROBABILITY))
     return members
 
 
 def _model() -> Schema:
-    return _object(
+    return closed(
         {
             "name": {"type": "string"},
             "version": {"type": "string", "pattern": "^[0-9a-f]{12}$"},
@@ -124,7 +124,7 @@ def _model() -> Schema:
             "classes": {"type": "array", "items": _LABEL},
             "positive_class": {"type": [*_LABEL["type"], "null"]},
             "threshold": {**_PROBABILITY, "type": ["number", "null"]},
-            "signature": _object(
+            "signature": closed(
                 {"container": {"enum": list(get_args(Container))}, "columns": {"type": "array", "items": _card()}}
             ),
             "metrics": {"type": "object"},
@@ -139,7 +139,7 @@ def _model() -> Schema:
 def _card() -> Schema:
     """A column as the model card has it."""
     values = {"type": "array", "items": _SCALAR}
-    return _object(
+    return closed(
         {
             "name": {"type": "string"},
             "kind": {"enum": list(get_args(Kind))},
@@ -147,7 +147,7 @@ def _card() -> Schema:
             "dtype": {"type": "string"},
             "null": {"enum": list(get_args(NullMarker))},
             "categories": values,
-            "levels": _object({"values": values, "dtype": {"type": "string"}, "ordered": {"type": "boolean"}}),
+            "levels": closed({"values": values, "dtype": {"type": "string"}, "ordered": {"type": "boolean"}}),
             "minimum": {"type": "number"},
             "maximum": {"type": "number"},
             "longest": {"type": "integer", "minimum": 0},
@@ -158,7 +158,7 @@ def _card() -> Schema:
 
 
 def _fault() -> Schema:
-    return _object(
+    return closed(
         {
             "pointer": {
                 "type": "string",
@@ -175,7 +175,7 @@ def _fault() -> Schema:
 def _problem() -> Schema:
     """A failure (RFC 9457)."""
     text = {"type": "string", "minLength": 1}
-    return _object(
+    return closed(
         {
             "type": {"type": "string", "pattern": "^urn:prediction-service:problem:[a-z0-9-]+$"},
             "title": text,
@@ -196,7 +196,7 @@ def _one_or_many(name: str, max_items: int) -> Schema:
     return {"oneOf": [reference(name), many]}
 
 
-def _object(properties: Mapping[str, Schema], required: Sequence[str] | None = None) -> Schema:
+def closed(properties: Mapping[str, Schema], required: Sequence[str] | None = None) -> Schema:
     """An object of these members and no other; all are required unless it is said which are."""
     names = list(properties if required is None else required)
     return {"type": "object", "properties": dict(properties), "required": names, "additionalProperties": False}

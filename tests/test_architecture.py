@@ -17,7 +17,9 @@ FORBIDDEN = {
         f"service/{name}.py": HTTP_AND_DATABASE
         for name in (
             *("observation", "label", "payload", "scoring", "batching", "errors", "flow", "record"),
-            *("openapi", "operations", "schemas", "example"),
+            *("openapi", "operations", "schemas", "example", "score_schemas"),
+            *("performance", "figures", "cells", "intervals", "estimate", "grouping", "ledger", "query", "scorecard"),
+            *("drift", "comparison", "evidence"),
         )
     },
 }

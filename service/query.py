@@ -1,0 +1,128 @@
+"""The query parameters of /performance and /drift, parsed once at the edge: every fault is named, and a parameter
+that is not known is one."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from service.errors import Fault, InvalidQuery, pointer, shown
+
+Arguments = Mapping[str, Sequence[str]]
+
+WINDOWS = ("1d", "1w")
+LAST = 1_000
+MOST_LAST = 100_000
+
+_DAY = (
+    "[1-9][0-9]{3}-(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|[1-9][0-9]{3}-(0[469]|11)-(0[1-9]|[12][0-9]|30)"
+    "|[1-9][0-9]{3}-02-(0[1-9]|1[0-9]|2[0-8])"
+    "|([1-9][0-9](0[48]|[2468][048]|[13579][26])|([2468][048]|[13579][26])00)-02-29"
+)
+_HOUR = "([01][0-9]|2[0-3]):[0-5][0-9]"
+# A plus sign that was not quoted in the URL arrives as a blank.
+MOMENT = f"^({_DAY})(T{_HOUR}(:[0-5][0-9]([.][0-9]{{1,6}})?)?(Z|[+ -]{_HOUR})?)?$"
+
+_EXPECTED_MOMENT = "a date or a time in ISO 8601, as 2026-01-31 or 2026-01-31T12:00:00Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which predictions: those of a model version, made from `since` up to but without `until` (microseconds since
+    1970, UTC); None for all."""
+
+    model_version: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PerformanceQuery:
+    """What GET /performance is asked for: a selection, a series of windows, groups by a column."""
+
+    selection: Selection
+    window: str | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DriftQuery:
+    """What GET /drift is asked for: of a selection the last so many rows, None for all of it."""
+
+    selection: Selection
+    last: int | None = LAST
+
+
+def performance_query(arguments: Arguments, columns: Sequence[str]) -> PerformanceQuery:
+    """The parameters model_version, since, until, window and by. Raises InvalidQuery."""
+    read = _Reader(arguments, ("model_version", "since", "until", "window", "by"))
+    window = read.one_of("window", WINDOWS)
+    by = read.one_of("by", columns)
+    return PerformanceQuery(read.selection(), window, by)
+
+
+def drift_query(arguments: Arguments) -> DriftQuery:
+    """The parameters model_version, since, until and last; where a time is given, all rows count unless `last` is
+    given too. Raises InvalidQuery."""
+    read = _Reader(arguments, ("model_version", "since", "until", "last"))
+    last = read.number("last", MOST_LAST)
+    timed = "since" in arguments or "until" in arguments
+    return DriftQuery(read.selection(), last if last is not None or timed else LAST)
+
+
+class _Reader:
+    def __init__(self, arguments: Arguments, known: Sequence[str]) -> None:
+        self._faults: list[Fault] = []
+        self._values: dict[str, str] = {}
+        for name, values in arguments.items():
+            if name not in known:
+                self._refuse(name, values[0], "one of the parameters " + ", ".join(known), "unknown parameter")
+            elif len(values) > 1 or not values[0]:
+                self._refuse(name, list(values), "one value")
+            else:
+                self._values[name] = values[0]
+
+    def selection(self) -> Selection:
+        """The selection; to be asked for last, for it raises what was found wrong."""
+        since, until = (self._read(name, _moment, _EXPECTED_MOMENT) for name in ("since", "until"))
+        if self._faults:
+            raise InvalidQuery(self._faults)
+        return Selection(self._values.get("model_version"), since, until)
+
+    def one_of(self, name: str, choices: Sequence[str]) -> str | None:
+        value = self._values.get(name)
+        if value is not None and value not in choices:
+            self._refuse(name, value, "one of " + ", ".join(choices))
+        return value
+
+    def number(self, name: str, most: int) -> int | None:
+        return self._read(name, lambda text: _number(text, most), f"an integer from 1 to {most}")
+
+    def _read(self, name: str, parse: Callable[[str], int], expected: str) -> int | None:
+        if name not in self._values:
+            return None
+        try:
+            return parse(self._values[name])
+        except ValueError:
+            self._refuse(name, self._values[name], expected)
+            return None
+
+    def _refuse(self, name: str, value: Any, expected: str, what: str | None = None) -> None:
+        detail = f"{name}: {what or 'expected ' + expected}; got {shown(value)}"
+        self._faults.append(Fault(pointer(name), detail, value, expected))
+
+
+def _moment(text: str) -> int:
+    """Microseconds since 1970; a time without a zone is in UTC."""
+    if not re.fullmatch(MOMENT, text):
+        raise ValueError(text)
+    moment = datetime.fromisoformat(text.replace(" ", "+"))
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return round((aware - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
+
+
+def _number(text: str, most: int) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
+        raise ValueError(text)
+    return int(text)
