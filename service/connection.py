@@ -23,6 +23,7 @@ Environ = dict[str, Any]
 _END_OF_HEAD = b"\r\n\r\n"
 _LONGEST_KNOWN_HEAD = 2048
 _MOST_KNOWN_HEADS = 1024
+_MOST_SKIPPED = 64 * 1024 * 1024
 _WITHOUT_BODY = ("204", "304")
 _LINE_BREAKS = re.compile(r"[\r\n\0]")
 
@@ -75,9 +76,9 @@ class Requests:
         self._port = str(peer[1]) if isinstance(peer, tuple) else ""
 
     def read(self) -> Request | None:
-        """The next request, or None at the end of the input. What a request has left unread of its body is skipped.
-        Raises what gunicorn's parser raises."""
-        if not self._parser.finish_body():
+        """The next request, or None at the end of the input. What a request has left unread of its body is skipped,
+        unless it is so much that the connection ends with it. Raises what gunicorn's parser raises."""
+        if not self._parser.finish_body(max_bytes=_MOST_SKIPPED):
             return None
         unreader = self._parser.unreader
         data = unreader.read()
