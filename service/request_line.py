@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from service.logs import event
@@ -37,44 +37,65 @@ class Note:
 
 
 class RequestLine:
-    """A WSGI application around another."""
+    """A WSGI application around another. The line is written when the answer has left."""
 
     def __init__(self, application: Any, model_version: str) -> None:
         self._application = application
         self._model_version = model_version
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        began = time.perf_counter()
         given = environ.get("HTTP_X_REQUEST_ID")
         note = Note(given if given and _ECHOED_ID.fullmatch(given) else os.urandom(16).hex())
         environ[_KEY] = note
+        exchange = _Exchange(environ, start_response, note, self._model_version)
+        exchange.parts = self._application(environ, exchange.start)
+        return exchange
 
-        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            headers += (
-                ("X-Request-ID", note.request_id),
-                ("X-Model-Version", self._model_version),
-                ("X-Content-Type-Options", "nosniff"),
-                ("Cache-Control", "no-store"),
-            )
-            self._log(environ, status, (time.perf_counter() - began) * 1000, note)
-            return start_response(status, headers, exc_info)
 
-        answer: Iterable[bytes] = self._application(environ, start)
-        return answer
+class _Exchange:
+    """One request and its answer: the parts of its body, to be closed when they are sent."""
 
-    def _log(self, environ: dict[str, Any], status: str, milliseconds: float, note: Note) -> None:
+    __slots__ = ("_began", "_environ", "_model_version", "_note", "_start_response", "_status", "parts")
+
+    def __init__(self, environ: dict[str, Any], start_response: Any, note: Note, model_version: str) -> None:
+        self._began = time.perf_counter()
+        self._environ = environ
+        self._start_response = start_response
+        self._note = note
+        self._model_version = model_version
+        self._status = "500"
+        self.parts: Iterable[bytes] = ()
+
+    def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        """WSGI's start_response, with the headers that every answer has."""
+        self._status = status
+        headers += (
+            ("X-Request-ID", self._note.request_id),
+            ("X-Model-Version", self._model_version),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Cache-Control", "no-store"),
+        )
+        return self._start_response(status, headers, exc_info)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.parts)
+
+    def close(self) -> None:
+        """Closes the parts and writes the line."""
+        if hasattr(self.parts, "close"):
+            self.parts.close()
         event(
             _log,
             logging.INFO,
             "request",
-            method=environ["REQUEST_METHOD"],
-            path=environ["PATH_INFO"],
-            status=int(status[:3]),
-            ms=milliseconds,
-            request_id=note.request_id,
-            observation_id=_listed(note.observation_ids),
+            method=self._environ["REQUEST_METHOD"],
+            path=self._environ["PATH_INFO"],
+            status=int(self._status[:3]),
+            ms=(time.perf_counter() - self._began) * 1000,
+            request_id=self._note.request_id,
+            observation_id=_listed(self._note.observation_ids),
             model_version=self._model_version,
-            reason=note.reason,
+            reason=self._note.reason,
         )
 
 
