@@ -196,8 +196,9 @@ class Ledger:
         ended. One that has drawn an id and no number yet is among the last few, which are always read again."""
         if self._source.in_order:
             return snapshot.last_id
+        self._settling.append(snapshot)
         over = [past.last_id for past in self._settling if past.next <= snapshot.oldest]
-        self._settling = [*self._settling[len(over) :], snapshot]
+        self._settling = self._settling[len(over) :]
         return max(self._settled, over[-1] - _DRAWN) if over else self._settled
 
 

@@ -127,7 +127,7 @@ def _integers(text: str | None) -> Array:
 
 def _microseconds(digits: Array) -> Array:
     """Microseconds since 1970 of moments in UTC, given as their n times 32 characters."""
-    numbers = (digits.astype(np.float64) @ _WEIGHTS - _WEIGHTS.sum(axis=0) * ord("0")).astype(np.int64)
+    numbers = (digits[:, :26].astype(np.float64) @ _WEIGHTS - _WEIGHTS.sum(axis=0) * ord("0")).astype(np.int64)
     days, places = np.unique(numbers[:, 0], return_inverse=True)
     texts = [f"{day // 10_000:04}-{day // 100 % 100:02}-{day % 100:02}" for day in days.tolist()]
     first = np.array(texts, "datetime64[D]").astype(np.int64) * _MICROSECONDS_A_DAY
@@ -145,4 +145,4 @@ def _weights(layout: str) -> Array:
     return weights
 
 
-_WEIGHTS = _weights("YYYY-OO-DD.HH.MM.SS.ffffff......")
+_WEIGHTS = _weights("YYYY-OO-DD.HH.MM.SS.ffffff")
