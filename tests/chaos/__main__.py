@@ -30,6 +30,8 @@ def main(only: str, short: bool) -> None:
     outcomes: list[Outcome] = []
     before = machine()
     chosen = [case for case in cases() if only in case.name]
+    if not chosen:
+        raise click.UsageError(f"no fault has {only!r} in its name")
     with tempfile.TemporaryDirectory(prefix="chaos-") as scratch, cluster(Path(scratch) / "cluster") as running:
         for case in chosen:
             folder = Path(scratch) / case.name.replace(", ", "-")

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import requests
@@ -21,6 +22,7 @@ _FLUSHED = re.compile(r"f(?:data)?sync(?:\(| resumed).*= 0")
 def commits_are_flushed(stage: Stage, scale: Scale) -> Outcome:
     """Sends requests one after the other and looks, for each answer of 200, for a flush since the one before."""
     acknowledged: list[Acknowledged] = []
+    _connect_both(stage)
     trace = stage.folder / "trace"
     command = ["strace", "-f", "-y", "-tt", "-s", "16", "-e", "trace=fsync,fdatasync,sendto,sendmsg,write"]
     pids = [f"--attach={process.pid}" for process in _traced(stage)]
@@ -41,17 +43,27 @@ def commits_are_flushed(stage: Stage, scale: Scale) -> Outcome:
 
 
 def _traced(stage: Stage) -> list[psutil.Process]:
-    """The workers and, where it is PostgreSQL, the server's processes for them."""
-    servers = [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if " ".join(process.info["cmdline"] or ()).startswith("postgres: ") and _name(stage) in process.cmdline()[0]
-    ]
-    return [*stage.workers(), *servers]
+    """The workers and, where it is PostgreSQL, all processes of the server, which must know both workers by now."""
+    backends = _backends(stage)
+    servers = {child.pid: child for backend in backends[:1] for child in backend.parents()[0].children()}
+    return [*stage.workers(), *servers.values()]
 
 
-def _name(stage: Stage) -> str:
-    return f" {stage.database_url.rpartition('/')[2].partition('?')[0]} "
+def _backends(stage: Stage) -> list[psutil.Process]:
+    """The processes of the PostgreSQL server that serve the workers."""
+    name = f" {urlsplit(stage.database_url).path[1:]} "
+    titles = ((process, " ".join(process.info["cmdline"] or ())) for process in psutil.process_iter(["cmdline"]))
+    return [process for process, title in titles if title.startswith("postgres: ") and name in title]
+
+
+def _connect_both(stage: Stage) -> None:
+    """Posts on new connections until both workers have theirs to the server."""
+    for number in range(100):
+        if stage.database_url.startswith("sqlite") or len(_backends(stage)) == 2:
+            return
+        body = {"id": f"first-{number}", "observation": PASSENGERS[number]}
+        requests.post(f"http://127.0.0.1:{stage.port}/predict", json=body, timeout=30)
+    raise AssertionError("a worker takes no connections")
 
 
 def _is_traced(process: psutil.Process) -> bool:
