@@ -15,23 +15,24 @@ Run = Callable[[Cluster, Path, Scale], Outcome]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A fault with its name. `at_length` says that it is left to `make chaos`: because it needs what not every machine
-    has, or because it shows on the other database what one shows."""
+    """A fault with its name."""
 
     name: str
     run: Run
-    at_length: bool = False
 
 
-def cases() -> Sequence[Case]:
-    """All of them; those that need strace or root only where they are there."""
-    return [*_on_each_database(), *_of_postgresql(), *_of_sqlite(), *_controls()]
+def cases(*, at_length: bool) -> Sequence[Case]:
+    """Those that the tests run, and at length the others too: those that show on one database what they show on the
+    other, and those that need strace or root, where they are there."""
+    found = [*_on_each_database(), *_of_postgresql(), *_of_sqlite(), *_controls()]
+    return [*_at_length(), *found] if at_length else found
 
 
 def _on_each_database() -> list[Case]:
     on_both = (
         processes.workers_are_killed,
         processes.master_is_killed,
+        processes.service_is_restarted,
         processes.service_is_reloaded,
         processes.worker_is_frozen,
         processes.service_is_asked_to_stop,
@@ -39,25 +40,36 @@ def _on_each_database() -> list[Case]:
         senders.senders_repeat,
     )
     found = [_staged(fault, kind) for fault in on_both for kind in ("sqlite", "postgresql")]
-    for fault, first, second in (
-        (senders.senders_are_slow, "sqlite", "postgresql"),
-        (senders.connections_are_idle, "postgresql", "sqlite"),
-        (load.twice_the_rate, "sqlite", "postgresql"),
-        (load.soak, "postgresql", "sqlite"),
-    ):
-        found += [_staged(fault, first), _staged(fault, second, at_length=True)]
+    return [
+        *found,
+        _staged(senders.senders_are_slow, "sqlite"),
+        _staged(senders.connections_are_idle, "postgresql"),
+        _staged(load.twice_the_rate, "sqlite"),
+        _staged(load.soak, "postgresql"),
+    ]
+
+
+def _at_length() -> list[Case]:
+    found = [
+        _staged(senders.senders_are_slow, "postgresql"),
+        _staged(senders.connections_are_idle, "sqlite"),
+        _staged(load.twice_the_rate, "postgresql"),
+        _staged(load.soak, "sqlite"),
+    ]
     if shutil.which("strace"):
-        found += [_staged(flushes.commits_are_flushed, kind, at_length=True) for kind in ("sqlite", "postgresql")]
+        found += [_staged(flushes.commits_are_flushed, kind) for kind in ("sqlite", "postgresql")]
+    if files.can_mount():
+        found.append(_on_file(files.file_system_is_full))
     return found
 
 
-def _staged(fault: Callable[[Stage, Scale], Outcome], kind: str, at_length: bool = False) -> Case:
+def _staged(fault: Callable[[Stage, Scale], Outcome], kind: str) -> Case:
     def run(cluster: Cluster, folder: Path, scale: Scale) -> Outcome:
         url = f"sqlite:///{folder}/log.db" if kind == "sqlite" else cluster.new_database()
         with Stage(folder, url) as stage:
             return fault(stage, scale)
 
-    return Case(f"{fault.__name__}, {kind}", run, at_length)
+    return Case(f"{fault.__name__}, {kind}", run)
 
 
 def _of_postgresql() -> list[Case]:
@@ -79,14 +91,11 @@ def _of_sqlite() -> list[Case]:
         files.file_is_read_only,
         files.file_is_deleted,
     )
-    found = [_on_file(fault) for fault in faults]
-    if files.can_mount():
-        found.append(_on_file(files.file_system_is_full, at_length=True))
-    return found
+    return [_on_file(fault) for fault in faults]
 
 
-def _on_file(fault: Callable[[Path, Scale], Outcome], at_length: bool = False) -> Case:
-    return Case(fault.__name__, lambda _, folder, scale: fault(folder, scale), at_length)
+def _on_file(fault: Callable[[Path, Scale], Outcome]) -> Case:
+    return Case(fault.__name__, lambda _, folder, scale: fault(folder, scale))
 
 
 def _controls() -> list[Case]:

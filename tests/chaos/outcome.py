@@ -82,7 +82,8 @@ def recorded(
     for journal in (*recorder.journals, recorder.aside):
         for reason, count in journal.faults.items():
             found.blame(reason, count)
-    return outcome(name, stage, recorder.total("sent"), found, recovery, unavailable=recorder.total("unavailable"))
+    figures = {"answered_503": recorder.total("unavailable"), "without_an_answer": recorder.total("interrupted")}
+    return outcome(name, stage, recorder.total("sent"), found, recovery, **figures)
 
 
 def outcome(

@@ -45,6 +45,24 @@ def master_is_killed(stage: Stage, scale: Scale) -> Outcome:
     return recorded(f"SIGKILL of the master, {_times(scale)}", stage, fault, interrupts=True, cuts=True)
 
 
+def service_is_restarted(stage: Stage, scale: Scale) -> Outcome:
+    """SIGTERM of the master under load, and a start, as in a deploy: no answer is broken off, and the end comes in time
+    however busy it is."""
+
+    def fault(recorder: Recorder) -> float:
+        longest = 0.0
+        for _ in range(scale.repeats):
+            stage.served.process.terminate()
+            asked = time.monotonic()
+            stage.served.process.wait(_DRAIN_SECONDS)
+            stage.stop()
+            stage.start()
+            longest = max(longest, time.monotonic() - asked + recorder.recovery(time.monotonic()))
+        return longest
+
+    return recorded(f"SIGTERM under load and a start, {_times(scale)}", stage, fault, interrupts=True)
+
+
 def service_is_reloaded(stage: Stage, scale: Scale) -> Outcome:
     """SIGHUP: new workers take over from the old, and no request goes without its answer."""
 

@@ -129,6 +129,8 @@ class Sender:
             status, headers, body = self._answer(json.dumps({"id": id_, "observation": PASSENGERS[passenger]}))
         except http.client.IncompleteRead:
             journal.cut += 1
+        except ConnectionRefusedError:
+            journal.sent -= 1
         except (OSError, http.client.HTTPException) as error:
             journal.interrupted += 1
             if isinstance(error, TimeoutError):

@@ -9,8 +9,6 @@ from tests.chaos.cases import Case, cases
 from tests.chaos.cluster import Cluster, cluster
 from tests.chaos.outcome import SHORT
 
-CASES = [case for case in cases() if not case.at_length]
-
 
 @pytest.fixture(scope="module")
 def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
@@ -18,7 +16,7 @@ def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield running
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", cases(at_length=False), ids=lambda case: case.name)
 def test_nothing_is_lost_stored_twice_or_wrong_and_a_control_is_caught(
     own_cluster: Cluster, tmp_path: Path, case: Case
 ) -> None:
