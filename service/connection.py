@@ -133,7 +133,7 @@ class _ArrivingBody:
 
     def read(self, size: int = -1) -> bytes:
         """So many bytes of the body, or all that is left. Raises SlowBody, and MalformedBody for chunks that are
-        none."""
+        none and for a sender that left."""
         late = gevent.Timeout(self._seconds)
         try:
             with late:
@@ -144,7 +144,7 @@ class _ArrivingBody:
                 raise
             self.is_lost = True
             raise SlowBody(f"The body did not arrive within {self._seconds:g} seconds.") from None
-        except (ParseException, NoMoreData):
+        except (ParseException, NoMoreData, ConnectionError):
             self.is_lost = True
             raise MalformedBody("The body ended too soon, or its chunks are not framed as chunks are.") from None
 

@@ -37,7 +37,7 @@ def main(only: str, short: bool) -> None:
             folder = Path(scratch) / case.name.replace(", ", "-")
             folder.mkdir()
             outcomes.append(_outcome(case, running, folder, SHORT if short else LONG))
-            click.echo(table([asdict(outcomes[-1])]).splitlines()[2])
+            click.echo("\n".join(table([asdict(outcomes[-1])]).splitlines()[2:]))
     found = {"machine": before, "outcomes": [asdict(one) for one in outcomes]}
     click.echo("\n" + table(found["outcomes"]))  # type: ignore[arg-type]
     if not only and not short:

@@ -49,7 +49,7 @@ class Scale:
 
 
 SHORT = Scale(kills=20, repeats=1, outage_seconds=9, lock_seconds=7, load_seconds=4, soak_requests=8000)
-LONG = Scale(kills=50, repeats=5, outage_seconds=20, lock_seconds=10, load_seconds=60, soak_requests=144_000)
+LONG = Scale(kills=40, repeats=3, outage_seconds=20, lock_seconds=10, load_seconds=60, soak_requests=144_000)
 
 
 def recorded(
@@ -65,8 +65,8 @@ def recorded(
 ) -> Outcome:
     """Lets fifty senders record while a fault does its work, which gives the longest time to recover, and audits.
     Only where it `interrupts` may a request go without an answer, and only where it `cuts` may an answer be broken off,
-    because its process was killed. `exact` says that nothing is broken at all, so that of the answers to an id exactly
-    one is no replay."""
+    because its process was killed. `exact` says that whatever was stored was answered too, so that of the answers to an
+    id exactly one is no replay."""
     recorder = Recorder(stage.port, retries=retries)
     with recorder:
         recorder.recovery(time.monotonic())

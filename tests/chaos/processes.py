@@ -46,8 +46,8 @@ def master_is_killed(stage: Stage, scale: Scale) -> Outcome:
 
 
 def service_is_restarted(stage: Stage, scale: Scale) -> Outcome:
-    """SIGTERM of the master under load, and a start, as in a deploy: no answer is broken off, and the end comes in time
-    however busy it is."""
+    """SIGTERM of the master under load, and a start, as in a deploy: what was stored was answered, no answer is broken
+    off, and the end comes in time however busy it is."""
 
     def fault(recorder: Recorder) -> float:
         longest = 0.0
@@ -60,11 +60,12 @@ def service_is_restarted(stage: Stage, scale: Scale) -> Outcome:
             longest = max(longest, time.monotonic() - asked + recorder.recovery(time.monotonic()))
         return longest
 
-    return recorded(f"SIGTERM under load and a start, {_times(scale)}", stage, fault, interrupts=True)
+    name = f"SIGTERM under load and a start, {_times(scale)}"
+    return recorded(name, stage, fault, interrupts=True, exact=True)
 
 
 def service_is_reloaded(stage: Stage, scale: Scale) -> Outcome:
-    """SIGHUP: new workers take over from the old, and no request goes without its answer."""
+    """SIGHUP: new workers take over from the old, and what those stored they have answered."""
 
     def fault(recorder: Recorder) -> float:
         longest = 0.0
@@ -77,7 +78,7 @@ def service_is_reloaded(stage: Stage, scale: Scale) -> Outcome:
             until(lambda: len(stage.workers()) == 2)
         return longest
 
-    return recorded(f"SIGHUP, {_times(scale)}", stage, fault, interrupts=True)
+    return recorded(f"SIGHUP, {_times(scale)}", stage, fault, interrupts=True, exact=True)
 
 
 def worker_is_frozen(stage: Stage, scale: Scale) -> Outcome:
