@@ -10,6 +10,7 @@ from tests.chaos.recorder import PASSENGERS, Acknowledged
 
 _CONNECTIONS = 3000
 _GRACE_SECONDS = 25.0
+_NO_REQUEST = -1
 _BODIES = [json.dumps(values).encode() for values in PASSENGERS]
 
 
@@ -42,11 +43,13 @@ class Flood:
 
     def took(self, line: "_Line", number: int, seconds: float, status: int, body: bytes) -> None:
         """Notes an answer."""
+        self._idle.append(line)
+        if number == _NO_REQUEST:
+            return
         self.statuses[status] += 1
         if status == 200:
             self.latencies.append(seconds)
             self._bodies.append((f"{self._name}-{number}", number % len(_BODIES), body))
-        self._idle.append(line)
 
     def _ask(self, line: "_Line", number: int) -> None:
         self.sent += 1
@@ -76,10 +79,13 @@ class Flood:
         await self._close(lines)
 
     async def _connected(self, connections: int) -> list["_Line"]:
+        """Connections that the service has accepted: each was answered once."""
         loop = asyncio.get_running_loop()
         for _ in range(connections):
             _, line = await loop.create_connection(lambda: _Line(self), "127.0.0.1", self._port)
-            self._idle.append(line)
+            line.ask(_NO_REQUEST)
+        while len(self._idle) < connections:
+            await asyncio.sleep(0.001)
         return list(self._idle)
 
     async def _close(self, lines: list["_Line"]) -> None:
@@ -105,12 +111,12 @@ class _Line(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
 
-    def ask(self, number: int, body: bytes) -> None:
+    def ask(self, number: int, body: bytes = b"") -> None:
         self._number, self._asked, self._received = number, time.perf_counter(), b""
         head = (
             b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
         )
-        self._transport.write(head % len(body) + body)
+        self._transport.write(head % len(body) + body if body else b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
     def data_received(self, data: bytes) -> None:
         self._received += data

@@ -16,30 +16,39 @@ from tests.chaos.recorder import PASSENGERS, Acknowledged
 from tests.chaos.stage import Stage, until
 
 _REQUESTS = 200
+_SETTLED_SECONDS = 0.2
 _FLUSHED = re.compile(r"f(?:data)?sync(?:\(| resumed).*= 0")
 
 
 def commits_are_flushed(stage: Stage, scale: Scale) -> Outcome:
     """Sends requests one after the other and looks, for each answer of 200, for a flush since the one before."""
-    acknowledged: list[Acknowledged] = []
+    until(lambda: len(stage.workers()) == 2)
     _connect_both(stage)
     trace = stage.folder / "trace"
     command = ["strace", "-f", "-y", "-tt", "-s", "16", "-e", "trace=fsync,fdatasync,sendto,sendmsg,write"]
     pids = [f"--attach={process.pid}" for process in _traced(stage)]
     with subprocess.Popen([*command, "-o", str(trace), *pids], stderr=subprocess.DEVNULL) as tracer:
-        until(lambda: all(_is_traced(process) for process in _traced(stage)))
-        with requests.Session() as session:
-            for number in range(_REQUESTS):
-                body = {"id": f"flush-{number}", "observation": PASSENGERS[number]}
-                response = session.post(f"http://127.0.0.1:{stage.port}/predict", json=body, timeout=30)
-                acknowledged.append(Acknowledged(f"flush-{number}", number, response.json(), False))
-        time.sleep(0.2)
-        tracer.send_signal(signal.SIGINT)
+        try:
+            until(lambda: all(_is_traced(process) for process in _traced(stage)))
+            acknowledged = _sent_in_turn(stage)
+            time.sleep(_SETTLED_SECONDS)
+        finally:
+            tracer.send_signal(signal.SIGINT)
     answers, flushed = _counted(trace)
     found = audit(acknowledged, rows(stage.database_url), exact=True)
     found.blame("an answer without a flush before it", answers - flushed)
     found.blame("an answer that was not seen", abs(_REQUESTS - answers))
     return outcome("a flush before each answer, by strace", stage, _REQUESTS, found, answers=answers, flushed=flushed)
+
+
+def _sent_in_turn(stage: Stage) -> list[Acknowledged]:
+    acknowledged = []
+    with requests.Session() as session:
+        for number in range(_REQUESTS):
+            body = {"id": f"flush-{number}", "observation": PASSENGERS[number]}
+            response = session.post(f"http://127.0.0.1:{stage.port}/predict", json=body, timeout=30)
+            acknowledged.append(Acknowledged(f"flush-{number}", number, response.json(), False))
+    return acknowledged
 
 
 def _traced(stage: Stage) -> list[psutil.Process]:
