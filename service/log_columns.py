@@ -111,6 +111,11 @@ class LogColumns(ABC):
         size = max(self._size, 2)
         return f"(({stamp}) * {size} + {predicted}) * {size} + {truth}"
 
+    @property
+    def _codes(self) -> int:
+        """How many such integers there are."""
+        return (len(self.stamps) + 1) * max(self._size, 2) ** 2
+
     def _decoded(self, codes: Array) -> dict[str, Array]:
         size = max(self._size, 2)
         rest, truth = np.divmod(codes, size)

@@ -36,38 +36,41 @@ class SqliteColumns(LogColumns):
 
     def _read(self, where: str) -> Rows:
         packed = [_Packed.of(real, 1.0 if real == "proba" else self._greatest(real, where)) for real in self._reals()]
-        ids, codes, created, labelled, *found = self._one(
-            f"SELECT group_concat(id), group_concat({self._code()}), group_concat(created_at, ''), "
-            f"group_concat(coalesce(labelled_at, created_at), ''), {', '.join(each.columns for each in packed)} "
+        codes, created, labelled, *tokens = self._one(
+            f"SELECT group_concat(id * {self._codes} + {self._code()}), group_concat(created_at, ''), "
+            f"group_concat(coalesce(labelled_at, created_at), ''), {', '.join(each.column for each in packed)} "
             f"FROM prediction WHERE {where}",
-            *(value for each in packed for value in each.values_bound),
+            *(each.factor for each in packed),
         )
-        rows = _integers(ids)
-        reals = [each.values(found[2 * i]) for i, each in enumerate(packed)]
-        for i, each in enumerate(packed):
-            self._restore(reals[i], rows, each.real, _integers(found[2 * i + 1]))
+        ids, codes = np.divmod(_integers(codes), self._codes)
+        places = self._decoded(codes)
+        reals = [each.values(_integers(text)) for each, text in zip(packed, tokens, strict=True)]
+        for each, values in zip(packed, reals, strict=True):
+            known = np.ones(len(ids), dtype=bool) if each is packed[0] else places["truth"] >= 0
+            self._restore(values, ids, each.real, ids[known & (np.abs(values) < each.exact_from)])
         return Rows(
-            id=rows,
-            created=self._moments("created_at", created, len(rows), where),
-            labelled=self._moments("coalesce(labelled_at, created_at)", labelled, len(rows), where),
-            **self._decoded(_integers(codes)),
+            id=ids,
+            created=self._moments("created_at", created, len(ids), where),
+            labelled=self._moments("coalesce(labelled_at, created_at)", labelled, len(ids), where),
+            **places,
             output=reals[0],
             target=reals[1] if len(reals) > 1 else None,
         )
 
     def _restore(self, values: Array, rows: Array, real: str, lost: Array) -> None:
-        """Sets the values that were too small for the power of two, each time with a greater one."""
-        while len(lost):
-            where = among(lost)
-            packed = _Packed.of(real, self._greatest(real, where))
+        """Sets the values that were too small for the power of two, each time with a greater one; those that are 0
+        stay."""
+        while len(lost) and (greatest := self._greatest(real, among(lost))):
+            packed = _Packed.of(real, greatest)
             if packed.power == _GREATEST_POWER:
-                for id_, value in self._all(f"SELECT id, {real} FROM prediction WHERE {where}"):
+                for id_, value in self._all(f"SELECT id, {real} FROM prediction WHERE {among(lost)}"):
                     values[np.searchsorted(rows, id_)] = value
                 return
-            columns = f"group_concat(id), {packed.columns}"
-            ids, tokens, rest = self._one(f"SELECT {columns} FROM prediction WHERE {where}", *packed.values_bound)
-            values[np.searchsorted(rows, _integers(ids))] = packed.values(tokens)
-            lost = _integers(rest)
+            text = f"SELECT group_concat(id), {packed.column} FROM prediction WHERE {among(lost)}"
+            ids, tokens = self._one(text, packed.factor)
+            found, lost = packed.values(_integers(tokens)), _integers(ids)
+            values[np.searchsorted(rows, lost)] = found
+            lost = lost[np.abs(found) < packed.exact_from]
 
     def _greatest(self, real: str, where: str) -> float:
         return float(self._one(f"SELECT coalesce(max(abs({real})), 0.0) FROM prediction WHERE {where}")[0])
@@ -107,18 +110,16 @@ class _Packed:
         return cls(real, power, math.ldexp(1.0, 53 - power))
 
     @property
-    def columns(self) -> str:
-        """The integers, and the ids of values that were too small to be kept so; `values_bound` belong to it."""
-        lost = f"CASE WHEN {self.real} <> 0.0 AND abs({self.real}) < ? THEN id END"
-        return f"group_concat(CAST({self.real} * ? AS INTEGER)), group_concat({lost})"
+    def column(self) -> str:
+        """The integers, by the `factor`: bound, for SQLite rounds such literals."""
+        return f"group_concat(CAST({self.real} * ? AS INTEGER))"
 
     @property
-    def values_bound(self) -> tuple[float, float]:
-        """The power of two and the least exact value: bound, for SQLite rounds such literals."""
-        return math.ldexp(1.0, self.power), self.exact_from
+    def factor(self) -> float:
+        return math.ldexp(1.0, self.power)
 
-    def values(self, tokens: str | None) -> Array:
-        return np.ldexp(_integers(tokens).astype(np.float64), -self.power)
+    def values(self, integers: Array) -> Array:
+        return np.ldexp(integers.astype(np.float64), -self.power)
 
 
 def _integers(text: str | None) -> Array:
@@ -127,22 +128,12 @@ def _integers(text: str | None) -> Array:
 
 def _microseconds(digits: Array) -> Array:
     """Microseconds since 1970 of moments in UTC, given as their n times 32 characters."""
-    numbers = (digits[:, :26].astype(np.float64) @ _WEIGHTS - _WEIGHTS.sum(axis=0) * ord("0")).astype(np.int64)
-    days, places = np.unique(numbers[:, 0], return_inverse=True)
+
+    def pair(at: int) -> Array:
+        return np.asarray(digits[:, at].astype(np.int64) * 10 + digits[:, at + 1] - 11 * ord("0"))
+
+    clock = ((pair(11) * 60 + pair(14)) * 60 + pair(17)) * 1_000_000 + pair(20) * 10_000 + pair(22) * 100 + pair(24)
+    days, places = np.unique(pair(0) * 1_000_000 + pair(2) * 10_000 + pair(5) * 100 + pair(8), return_inverse=True)
     texts = [f"{day // 10_000:04}-{day // 100 % 100:02}-{day % 100:02}" for day in days.tolist()]
     first = np.array(texts, "datetime64[D]").astype(np.int64) * _MICROSECONDS_A_DAY
-    return np.asarray(first[places] + numbers[:, 1])
-
-
-def _weights(layout: str) -> Array:
-    """What each character of a moment counts in the number YYYYMMDD and in the microseconds of its day."""
-    weights = np.zeros((len(layout), 2))
-    units = {"Y": (0, 10_000), "O": (0, 100), "D": (0, 1), "H": (1, 3_600_000_000), "M": (1, 60_000_000)}
-    units |= {"S": (1, 1_000_000), "f": (1, 1)}
-    for mark, (column, unit) in units.items():
-        places = [i for i, character in enumerate(layout) if character == mark]
-        weights[places, column] = [unit * 10**power for power in range(len(places) - 1, -1, -1)]
-    return weights
-
-
-_WEIGHTS = _weights("YYYY-OO-DD.HH.MM.SS.ffffff")
+    return np.asarray(first[places] + clock)
