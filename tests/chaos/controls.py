@@ -10,6 +10,7 @@ from tests.chaos.recorder import Recorder
 from tests.chaos.stage import Stage, web_command
 
 _SECONDS = 1.0
+_RACE_SECONDS = 4.0
 _UNFLUSHED = {"synchronous_commit": "off", "wal_writer_delay": "10s", "wal_writer_flush_after": "1GB"}
 _FLUSHED = {"synchronous_commit": "on", "wal_writer_delay": "200ms", "wal_writer_flush_after": "1MB"}
 
@@ -46,7 +47,7 @@ def id_is_not_unique(cluster: Cluster, folder: Path) -> Outcome:
             stage.database_url, "ALTER TABLE prediction DROP CONSTRAINT prediction_observation_id_key"
         )
         with Recorder(stage.port, retries=True) as recorder:
-            time.sleep(_SECONDS)
+            time.sleep(_RACE_SECONDS)
         found = audit(recorder.acknowledged(), rows(stage.database_url))
     caught = outcome("CONTROL: ids not unique, every request sent twice", stage, recorder.total("sent"), found)
     caught.caught = found.duplicated > 0
