@@ -24,6 +24,7 @@ _END_OF_HEAD = b"\r\n\r\n"
 _LONGEST_KNOWN_HEAD = 2048
 _MOST_KNOWN_HEADS = 1024
 _MOST_SKIPPED = 64 * 1024 * 1024
+_OF_ONE_REQUEST = ("wsgi.input", "wsgi.early_hints", "gunicorn.socket", "REMOTE_PORT")
 _WITHOUT_BODY = ("204", "304")
 _LINE_BREAKS = re.compile(r"[\r\n\0]")
 
@@ -84,8 +85,9 @@ class Requests:
         data = unreader.read()
         if not data:
             return None
-        end = data.find(_END_OF_HEAD, 0, _LONGEST_KNOWN_HEAD) + len(_END_OF_HEAD)
-        known = self._heads.get((self._origin, data[:end])) if end >= len(_END_OF_HEAD) else None
+        found = data.find(_END_OF_HEAD, 0, _LONGEST_KNOWN_HEAD)
+        end = found + len(_END_OF_HEAD) if found > 0 else 0
+        known = self._heads.get((self._origin, data[:end])) if end else None
         if known is None or len(data) - end < known.length:
             unreader.unread(data)
             return self._parsed(data[:end])
@@ -104,7 +106,8 @@ class Requests:
             return None
         message.proxy_protocol_info = {}
         _, environ = wsgi.create(message, self._client, self._peer, self._listener, self._config)
-        environ.pop("wsgi.early_hints", None)
+        for name in _OF_ONE_REQUEST:
+            environ.pop(name, None)
         environ["wsgi.multithread"] = True
         length = environ.get("CONTENT_LENGTH", "0")
         closes = message.should_close()
