@@ -79,3 +79,10 @@ def test_a_key_that_occurs_twice_among_many_is_found_at_once() -> None:
 
     with pytest.raises(MalformedBody, match='"99999" occurs twice'):
         decode(f'{{{members},"99999":1}}'.encode())
+
+
+@pytest.mark.parametrize("length", range(4080, 4110))
+def test_a_body_is_judged_the_same_wherever_its_beginning_is_cut(length: int) -> None:
+    text = '"' + "[" * length + '\\"' + "{" * 50 + '"'
+
+    assert decode(f"[{text}, {'[],' * 20} {text}]".encode()) == [json.loads(text), *[[]] * 20, json.loads(text)]
