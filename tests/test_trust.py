@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sklearn.linear_model import LogisticRegression
 
-from serialize import ArtifactError, load
+from serialize import ArtifactError, dump, load
 from serialize.content import sign
 from serialize.trust import Trust
 from tests.manifests import Malice, rewrite
@@ -305,3 +306,14 @@ def test_the_command_line_refuses_in_one_line(
 def test_a_model_is_shown_without_being_run(malicious: Path, tmp_path: Path) -> None:
     assert serialize("show", str(malicious)).returncode == 0
     assert not (tmp_path / "harm").exists()
+
+
+def test_a_new_dump_leaves_no_signature_of_the_former(artifact: Path) -> None:
+    sign(artifact, KEY)
+    X, y = [[0.0], [1.0]] * 10, [False, True] * 10
+
+    dump(LogisticRegression().fit(X, y), X, y, artifact, name="later")
+
+    assert not (artifact / SIGNATURE).exists()
+    with pytest.raises(ArtifactError, match="is not signed"):
+        load(artifact, Trust(key=KEY, must_be_signed=True))
