@@ -7,6 +7,8 @@ from flask import Request
 from service.errors import BodyTooLarge, MalformedBody, UnsupportedBody
 from service.payload import decode
 
+_WHITESPACE = b" \t\r\n"
+
 
 class JsonBody:
     """Reads bodies: an object of at most `max_object_bytes`, anything of at most `max_bytes`."""
@@ -22,11 +24,7 @@ class JsonBody:
             _require_json(request)
         if "HTTP_CONTENT_ENCODING" in environ:
             raise UnsupportedBody("Send the body without a Content-Encoding.")
-        body = self._bytes(environ)
-        payload = decode(body)
-        if len(body) > self._max_object_bytes and not isinstance(payload, list):
-            raise BodyTooLarge(f"The body has {len(body)} bytes; an object may have {self._max_object_bytes}.")
-        return payload
+        return decode(self._bytes(environ))
 
     def of_optional(self, request: Request, default: Any) -> Any:
         """The same, or the default for a request without a body."""
@@ -41,11 +39,20 @@ class JsonBody:
         length = int(given) if given.isdecimal() else longest
         if given and length > self._max_bytes:
             raise BodyTooLarge(f"The body has {length} bytes; it may have {self._max_bytes}.")
-        body: bytes = environ["wsgi.input"].read(length)
-        if len(body) > self._max_bytes:
-            raise BodyTooLarge(f"The body has more than {self._max_bytes} bytes.")
+        body: bytes = environ["wsgi.input"].read(min(length, self._max_object_bytes + 1))
+        if len(body) > self._max_object_bytes:
+            body = self._long(environ, body, length)
         if len(body) < length <= self._max_bytes:
             raise MalformedBody(f"The body ended after {len(body)} of {length} bytes.")
+        return body
+
+    def _long(self, environ: dict[str, Any], beginning: bytes, length: int) -> bytes:
+        """The whole of a body that only an array may have, by its beginning."""
+        if not beginning.lstrip(_WHITESPACE).startswith(b"["):
+            raise BodyTooLarge(f"The body has more than the {self._max_object_bytes} bytes that an object may have.")
+        body: bytes = beginning + environ["wsgi.input"].read(length - len(beginning))
+        if len(body) > self._max_bytes:
+            raise BodyTooLarge(f"The body has more than {self._max_bytes} bytes.")
         return body
 
 

@@ -189,3 +189,16 @@ def test_any_url_is_answered_without_a_5xx(served: Served, path: bytes) -> None:
 
     assert answered.status in (400, 404, 405)
     assert answered.json["status"] == answered.status
+
+
+def test_a_long_object_is_refused_before_all_of_it_has_come(served: Served) -> None:
+    beginning = b'{"id": "' + b"x" * 2 * MIB
+
+    assert_problem(exchange(served, with_length(beginning, 10 * MIB)), 413)
+
+
+def test_a_long_array_may_begin_anywhere(served: Served) -> None:
+    many = b" \r\n\t" * 10_000 + b"[" + b",".join(body() for _ in range(5)) + b" " * MIB + b"]"
+
+    assert exchange(served, with_length(many)).status == 200
+    assert exchange(served, chunked(many)).headers["idempotent-replayed"] == "true"
