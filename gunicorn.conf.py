@@ -44,17 +44,39 @@ logger_class = "service.logs.GunicornLogger"
 control_socket_disable = True
 
 
+def _metrics(server: Any) -> Any:
+    return server.app.wsgi().extensions["metrics"]
+
+
 def on_starting(server: object) -> None:
+    from service.shared_folder import SharedFolder  # noqa: PLC0415 - after the application
     from service.worker import hold_stop_while_forking  # noqa: PLC0415 - gunicorn loads the worker's module late too
 
     hold_stop_while_forking()
+    _metrics(server).share(SharedFolder.make())
     # What was loaded stays for good: to go through it at every collection would stop a worker for tens of milliseconds.
     gc.collect()
     gc.freeze()
 
 
+def pre_fork(server: Any, worker: Any) -> None:
+    taken = {other.place for other in server.WORKERS.values()}
+    worker.place = min(set(range(len(taken) + 1)) - taken)
+
+
 def post_fork(server: object, worker: Any) -> None:
     worker.body_seconds = _settings.request_timeout
+    metrics = _metrics(server)
+    metrics.enter(worker.place)
+    worker.refused = metrics.refused
+
+
+def child_exit(server: object, worker: Any) -> None:
+    _metrics(server).forget(worker.place)
+
+
+def on_exit(server: object) -> None:
+    _metrics(server).close()
 
 
 def worker_exit(server: object, worker: object) -> None:

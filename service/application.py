@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Flask, Request, Response, has_app_context
 from flask.sessions import NullSession, SessionInterface
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import Map, MapAdapter
 
 _MOST_FOUND = 256
@@ -45,6 +46,20 @@ class Application(Flask):
             answer = self.handle_user_exception(error)
         response: Response = answer if isinstance(answer, Response) else self.make_response(answer)
         return response
+
+    def route_of(self, path: str) -> str | None:
+        """The route that a path in a WSGI environment leads to, whatever the method; None where there is none."""
+        asked = "/" + path.encode("latin-1").decode(errors="replace").lstrip("/")
+        adapter = self.url_map.bind("")
+        try:
+            try:
+                rule, _ = adapter.match(asked, "GET", return_rule=True)
+            except MethodNotAllowed as error:
+                (method, *_) = error.valid_methods or ("GET",)
+                rule, _ = adapter.match(asked, method, return_rule=True)
+        except HTTPException:
+            return None
+        return rule.rule
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """What finds the route of a request. No host, scheme or query is needed for it."""

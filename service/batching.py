@@ -26,10 +26,20 @@ class Batcher(Generic[Item, Result]):
 
     `process` takes a list of items and gives for each its result, or the exception that its caller shall get; where
     it raises, each item is processed alone. `run` carries out a batch: a plain call, or one in gevent's thread pool.
-    At most `max_pending` callers wait, each for at most `timeout` seconds."""
+    At most `max_pending` callers wait, each for at most `timeout` seconds; `told` is told how many they are."""
 
-    def __init__(self, process: Process[Item, Result], run: Run, *, max_pending: int, timeout: float) -> None:
+    def __init__(
+        self,
+        process: Process[Item, Result],
+        run: Run,
+        *,
+        max_pending: int,
+        timeout: float,
+        told: Callable[[int], None] | None = None,
+    ) -> None:
         self._process = process
+        self._told = told
+        self._last_told = 0
         self._run = run
         self._max_pending = max_pending
         self._timeout = timeout
@@ -47,6 +57,8 @@ class Batcher(Generic[Item, Result]):
             self._waiting.append(call)
             if not self._is_led:
                 self._is_led = call.leads = True
+            else:
+                self._tell()
         if not call.leads:
             self._follow(call)
         if call.leads:
@@ -69,6 +81,7 @@ class Batcher(Generic[Item, Result]):
         with self._lock:
             if call in self._waiting:
                 self._waiting.remove(call)
+                self._tell()
             if call.leads:
                 call.leads = False
                 self._pass_lead()
@@ -76,6 +89,7 @@ class Batcher(Generic[Item, Result]):
     def _lead(self) -> None:
         with self._lock:
             batch, self._waiting = list(self._waiting), deque()
+            self._tell()
         outcomes: list[Result | Exception] = []
         try:
             self._run(lambda: outcomes.extend(self._outcomes([call.item for call in batch])))
@@ -86,6 +100,12 @@ class Batcher(Generic[Item, Result]):
                 call.finish(outcome)
             with self._lock:
                 self._pass_lead()
+
+    def _tell(self) -> None:
+        waiting = len(self._waiting)
+        if waiting != self._last_told and self._told is not None:
+            self._last_told = waiting
+            self._told(waiting)
 
     def _pass_lead(self) -> None:
         if self._waiting:
@@ -149,6 +169,21 @@ def in_hub_threadpool(job: Callable[[], Any]) -> Any:
     if killed is not None:
         raise killed
     return pending.get()
+
+
+def later(job: Callable[[], None]) -> None:
+    """Carries out a job when the caller has gone on: in a greenlet where gevent has patched this process, else in a
+    thread."""
+    if monkey.is_module_patched("threading"):
+        gevent.spawn(job)
+    else:
+        threading.Thread(target=job, daemon=True).start()
+
+
+def native_lock() -> Any:
+    """A lock between the threads of the system, whatever gevent has patched: for what greenlets and the threads of the
+    hub's pool both do. Nothing may be waited for while it is held."""
+    return monkey.get_original("threading", "Lock")()
 
 
 def _interrupted() -> Unavailable:

@@ -1,6 +1,8 @@
 """The composition root: the only module that knows all parts, builds each once and hands it to those that use it."""
 
+import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from service import logs
 from service.api import Api, refusal
 from service.application import Application
 from service.auth import Gate
-from service.batching import Batcher, runner
+from service.batching import Batcher, later, native_lock, runner
 from service.body import JsonBody
 from service.database import connect, kind, prepare
 from service.demo import Demo
@@ -25,6 +27,9 @@ from service.example import Values, example_observation
 from service.flow import Flow
 from service.label import LabelParser
 from service.ledger import Ledger
+from service.live_figures import LiveFigures
+from service.measures import MODEL, Reading
+from service.metrics import CONTENT_TYPE, Metrics
 from service.observation import ObservationParser
 from service.openapi import document
 from service.operations import Key, operations
@@ -33,7 +38,7 @@ from service.postgresql_columns import PostgresqlColumns
 from service.prediction_log import PredictionLog
 from service.request_line import Note, RequestLine
 from service.reset import Reset
-from service.resources import Document, EmptyLog, Live, ModelCard, Predict, Ready, SeedLog, Update
+from service.resources import Document, EmptyLog, Live, Measured, ModelCard, Predict, Ready, SeedLog, Update
 from service.score_resources import DriftReport, PerformanceReport
 from service.scorecard import Scorecard
 from service.scoring import Score, Scorer
@@ -58,11 +63,16 @@ def create_app(settings: Settings) -> Flask:
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
     session = app.extensions["session"] = Session(_database(settings, _PATIENCE_SECONDS), _PATIENCE_SECONDS)
-    _add_resources(Api(app), settings, artifact, session)
+    scorecard = _scorecard(settings, artifact)
+    figures = _live_figures(artifact, scorecard, lambda: metrics.folder)
+    metrics = app.extensions["metrics"] = _metrics(app, artifact, figures)
+    api = Api(app)
+    _add_resources(api, settings, artifact, _flow(settings, artifact, session, metrics), scorecard)
+    _add_metrics(api, settings, metrics, figures)
     gate = Gate(
         app.wsgi_app, settings.api_key, settings.admin_key, lambda error, environ: refusal(error, Note.of(environ))
     )
-    app.wsgi_app = RequestLine(gate, artifact.version)  # type: ignore[method-assign]
+    app.wsgi_app = RequestLine(gate, artifact.version, metrics.request, metrics.refused)  # type: ignore[method-assign]
     if not settings.api_key:
         logs.event(_log, logging.WARNING, "unprotected", reason="API_KEY is not set, so no key is asked for.")
     logs.event(
@@ -92,8 +102,7 @@ def _database(settings: Settings, patience: float | None = None) -> Database:
     return connect(settings.database_url, require_tls=bool(settings.dyno), patience=patience)
 
 
-def _add_resources(api: Api, settings: Settings, artifact: Artifact, session: Session) -> None:
-    flow = _flow(settings, artifact, session)
+def _add_resources(api: Api, settings: Settings, artifact: Artifact, flow: Flow, scorecard: Scorecard) -> None:
     probe = Session(_database(settings, _PROBE_PATIENCE_SECONDS), _PROBE_PATIENCE_SECONDS)
 
     def check_health(waiting: list[None]) -> list[None]:
@@ -106,7 +115,6 @@ def _add_resources(api: Api, settings: Settings, artifact: Artifact, session: Se
     api.add_resource(Update, "/update", resource_class_kwargs=given)
     api.add_resource(ModelCard, "/model", resource_class_args=(_card(artifact),))
     api.add_resource(Document, "/openapi.json", resource_class_args=(_document(settings, artifact),))
-    scorecard = _scorecard(settings, artifact)
     api.add_resource(PerformanceReport, "/performance", resource_class_args=(scorecard,))
     api.add_resource(DriftReport, "/drift", resource_class_args=(scorecard,))
     api.add_resource(Live, "/livez")
@@ -123,7 +131,38 @@ def _add_administration(api: Api, settings: Settings, artifact: Artifact, flow: 
     api.add_resource(SeedLog, "/admin/seed", resource_class_args=(demo, body))
 
 
-def _flow(settings: Settings, artifact: Artifact, session: Session) -> Flow:
+def _add_metrics(api: Api, settings: Settings, metrics: Metrics, figures: LiveFigures) -> None:
+    def read_once(waiting: list[None]) -> list[str]:
+        return [metrics.text()] * len(waiting)
+
+    reading = _batcher(settings, read_once)
+
+    def text() -> str:
+        read = str(reading.submit(None))
+        figures.refresh()
+        return read
+
+    api.add_resource(Measured, "/metrics", resource_class_args=(text, CONTENT_TYPE))
+
+
+def _metrics(app: Application, artifact: Artifact, figures: LiveFigures) -> Metrics:
+    task, served = artifact.manifest.task, {"model_version": artifact.version, "name": artifact.manifest.name}
+    classes = {label: label if isinstance(label, str) else json.dumps(label) for label in task.classes}
+    return Metrics(
+        artifact.version,
+        classes or {None: ""},
+        app.route_of,
+        lambda: (Reading(MODEL, served, 1), *figures.readings()),
+        native_lock,
+    )
+
+
+def _live_figures(artifact: Artifact, scorecard: Scorecard, folder: Callable[[], Path]) -> LiveFigures:
+    asked = {"model_version": [artifact.version]}
+    return LiveFigures(artifact.version, lambda: scorecard.performance(asked), folder, later)
+
+
+def _flow(settings: Settings, artifact: Artifact, session: Session, metrics: Metrics) -> Flow:
     task = artifact.manifest.task
     log = PredictionLog(session, artifact.version, task.threshold, regression=task.kind == "regression")
     return Flow(
@@ -131,8 +170,9 @@ def _flow(settings: Settings, artifact: Artifact, session: Session) -> Flow:
         LabelParser(task),
         Scorer(task, _answers(settings, artifact)),
         log,
-        lambda process: _batcher(settings, process),
+        lambda process: _batcher(settings, process, metrics.waiting),
         settings.max_items,
+        metrics.batch,
     )
 
 
@@ -178,8 +218,8 @@ def _answers(settings: Settings, artifact: Artifact) -> Answers:
     return artifact.model.outputs
 
 
-def _batcher(settings: Settings, process: Any) -> Batcher[Any, Any]:
-    return Batcher(process, runner(), max_pending=settings.max_pending, timeout=settings.request_timeout)
+def _batcher(settings: Settings, process: Any, told: Callable[[int], None] | None = None) -> Batcher[Any, Any]:
+    return Batcher(process, runner(), max_pending=settings.max_pending, timeout=settings.request_timeout, told=told)
 
 
 def _card(artifact: Artifact) -> dict[str, Any]:

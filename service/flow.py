@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import Any
 
+from serialize.task import Label
 from service.batching import Batcher, Process
 from service.errors import BodyTooLarge, Fault, InvalidBody, ServiceError, Unavailable, pointer
 from service.label import LabelParser, TrueLabel
@@ -32,10 +34,13 @@ class _Work:
 
 _Outcome = list[Entry] | list[Record]
 
+# How many requests were stored together, in how many seconds, and the classes of the predictions that were new.
+Measured = Callable[[int, float, list[Label | None]], None]
+
 
 class Flow:
     """The use cases. `batched` makes the batcher that serves concurrent requests together; `max_items` is the most
-    that one body may hold."""
+    that one body may hold; `measured` is told of every batch."""
 
     def __init__(
         self,
@@ -45,6 +50,7 @@ class Flow:
         log: PredictionLog,
         batched: Callable[[Process[Any, Any]], Batcher[Any, Any]],
         max_items: int,
+        measured: Measured,
     ) -> None:
         self._observations = observations
         self._labels = labels
@@ -52,6 +58,7 @@ class Flow:
         self._log = log
         self._batcher: Batcher[_Work, _Outcome] = batched(self._process)
         self._max_items = max_items
+        self._measured = measured
 
     def predict(self, payload: Any) -> Answer:
         """Scores and stores one observation or an array of them; a known id is answered from its row. Returns after
@@ -100,10 +107,13 @@ class Flow:
         groups = {i: group for i, group in enumerate(scored) if not isinstance(group, Exception)}
         labelled = {i: work.labels for i, work in enumerate(batch) if work.labels}
         predicted = [i for i in groups if groups[i]]
+        began = perf_counter()
         try:
             entries, records = self._log.commit([groups[i] for i in predicted], list(labelled.values()))
         except Unavailable as error:
+            self._measured(len(batch), perf_counter() - began, [])
             return [error] * len(batch)
+        self._measured(len(batch), perf_counter() - began, _new_classes(entries))
         outcomes: list[_Outcome | Exception] = [group if isinstance(group, Exception) else [] for group in scored]
         for i, entry in zip(predicted, entries, strict=True):
             outcomes[i] = entry
@@ -132,6 +142,11 @@ def _scored(group: Sequence[Observation], scores: Sequence[Score | Exception]) -
         return InvalidBody(faults)
     pairs = zip(group, scores, strict=True)
     return [Scored(observation, score) for observation, score in pairs if isinstance(score, Score)]
+
+
+def _new_classes(groups: Sequence[list[Entry] | ServiceError]) -> list[Label | None]:
+    stored = [group for group in groups if isinstance(group, list)]
+    return [entry.record.score.predicted_class for group in stored for entry in group if not entry.replayed]
 
 
 def _named_by_item(fault: Fault, i: int) -> Fault:

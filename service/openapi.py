@@ -50,6 +50,8 @@ _OPTIONAL_HEADERS = ("Idempotent-Replayed",)
 # Answered by the server below the application, which knows no model.
 _BELOW = (400, 408, 414, 417, 431, 501)
 
+_OF_ALL = ("RequestId", "TraceParent")
+
 _SECURITY = {
     "bearer": openapi.SecurityScheme(type="http", scheme="bearer"),
     "apiKey": openapi.SecurityScheme.model_validate({"type": "apiKey", "name": "X-API-Key", "in": "header"}),
@@ -78,7 +80,7 @@ def document(
         components=openapi.Components(
             responses={_name(status): _problem_response(status) for status in statuses},
             headers={name: _header(name) for name in _HEADERS},
-            parameters={"RequestId": _request_id()},
+            parameters={"RequestId": _request_id(), "TraceParent": _trace_parent()},
             securitySchemes=dict(_SECURITY),
         ),
     ).model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
@@ -93,7 +95,7 @@ def _operation(operation: Operation, needed: Collection[Key]) -> openapi.Operati
     return openapi.Operation(
         operationId=operation.id,
         summary=operation.summary,
-        parameters=[_reference("parameters", "RequestId"), *map(_query, operation.parameters.items())],
+        parameters=[*(_reference("parameters", name) for name in _OF_ALL), *map(_query, operation.parameters.items())],
         requestBody=_body(operation) if operation.body else None,
         responses=responses,
         security=_security(operation, needed),
@@ -124,7 +126,7 @@ def _answer(operation: Operation) -> openapi.Response:
     }
     return openapi.Response(
         description=operation.summary,
-        content={"application/json": _media(operation.answer)},
+        content={operation.media: _media(operation.answer)},
         headers=_headers("X-Request-ID", "X-Model-Version", *operation.headers),
         links=links or None,
     )
@@ -164,6 +166,18 @@ def _request_id() -> openapi.Parameter:
             "in": "header",
             "description": "An id for the request, repeated in its answer and its log line; one is made where none, or "
             "none of 1 to 128 letters, digits and ._:/@+=- is sent.",
+            "schema": {"type": "string"},
+        }
+    )
+
+
+def _trace_parent() -> openapi.Parameter:
+    return openapi.Parameter.model_validate(
+        {
+            "name": "traceparent",
+            "in": "header",
+            "description": "The trace that the request is part of (W3C Trace Context, version 00), for its line in the "
+            "log.",
             "schema": {"type": "string"},
         }
     )

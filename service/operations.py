@@ -19,7 +19,7 @@ class Operation:
     beside those that any request may get, `may_be_empty` whether the body may be left out, `examples` bodies that are
     answered 200, `key` the kind of key that it takes, `parameters` those of the query with their meanings and schemas,
     `headers` those that a 200 may have beside those of every answer, `next` what can be posted to other operations by
-    their ids, as the literals and runtime expressions of an OpenAPI link."""
+    their ids, as the literals and runtime expressions of an OpenAPI link, `media` the type of its 200."""
 
     method: Literal["get", "post", "put", "delete"]
     path: str
@@ -34,6 +34,7 @@ class Operation:
     parameters: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
     headers: tuple[str, ...] = ()
     next: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
+    media: str = "application/json"
 
 
 _BODY = (400, 408, 413, 415, 422)
@@ -101,6 +102,16 @@ def operations(
             refusals=(422, 503),
             key="api",
             parameters=drift_parameters(),
+        ),
+        Operation(
+            "get",
+            "/metrics",
+            "metrics",
+            "What is measured of the service, in the text format of Prometheus.",
+            answer="MetricsText",
+            refusals=(503,),
+            key="api",
+            media="text/plain",
         ),
         Operation("get", "/livez", "livez", "Whether the process is up.", answer="Up"),
         Operation(

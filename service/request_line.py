@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from service.logs import event
@@ -16,6 +16,8 @@ _log = logging.getLogger("service")
 _KEY = "service.note"
 _ECHOED_ID = re.compile(r"[\w.:/@+=\-]{1,128}", re.ASCII)
 _LISTED_IDS = 5
+_TRACE_PARENT = re.compile("00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
+_NO_TRACE = (None, None)
 
 
 class Note:
@@ -37,11 +39,20 @@ class Note:
 
 
 class RequestLine:
-    """A WSGI application around another. The line is written when the answer has left."""
+    """A WSGI application around another. The line is written when the answer has left; before it leaves, `answered` is
+    told path, method, status and seconds, and `refused` the reason of one of 400 or above."""
 
-    def __init__(self, application: Any, model_version: str) -> None:
+    def __init__(
+        self,
+        application: Any,
+        model_version: str,
+        answered: Callable[[str, str, str, float], None],
+        refused: Callable[[str], None],
+    ) -> None:
         self._application = application
         self._model_version = model_version
+        self._answered = answered
+        self._refused = refused
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         given = environ.get("HTTP_X_REQUEST_ID")
@@ -49,26 +60,30 @@ class RequestLine:
         environ[_KEY] = note
         exchange = _Exchange(environ, start_response, note, self._model_version)
         exchange.parts = self._application(environ, exchange.start)
+        status = exchange.status[:3]
+        self._answered(environ["PATH_INFO"], environ["REQUEST_METHOD"], status, time.perf_counter() - exchange.began)
+        if status >= "400":
+            self._refused(note.reason or "internal-error")
         return exchange
 
 
 class _Exchange:
     """One request and its answer: the parts of its body, to be closed when they are sent."""
 
-    __slots__ = ("_began", "_environ", "_model_version", "_note", "_start_response", "_status", "parts")
+    __slots__ = ("_environ", "_model_version", "_note", "_start_response", "began", "parts", "status")
 
     def __init__(self, environ: dict[str, Any], start_response: Any, note: Note, model_version: str) -> None:
-        self._began = time.perf_counter()
+        self.began = time.perf_counter()
         self._environ = environ
         self._start_response = start_response
         self._note = note
         self._model_version = model_version
-        self._status = "500"
+        self.status = "500"
         self.parts: Iterable[bytes] = ()
 
     def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         """WSGI's start_response, with the headers that every answer has."""
-        self._status = status
+        self.status = status
         headers += (
             ("X-Request-ID", self._note.request_id),
             ("X-Model-Version", self._model_version),
@@ -84,19 +99,29 @@ class _Exchange:
         """Closes the parts and writes the line."""
         if hasattr(self.parts, "close"):
             self.parts.close()
+        given = self._environ.get("HTTP_TRACEPARENT")
+        trace_id, parent_id = _trace(given) if given else _NO_TRACE
         event(
             _log,
             logging.INFO,
             "request",
             method=self._environ["REQUEST_METHOD"],
             path=self._environ["PATH_INFO"],
-            status=int(self._status[:3]),
-            ms=(time.perf_counter() - self._began) * 1000,
+            status=int(self.status[:3]),
+            ms=(time.perf_counter() - self.began) * 1000,
             request_id=self._note.request_id,
             observation_id=_listed(self._note.observation_ids),
             model_version=self._model_version,
             reason=self._note.reason,
+            trace_id=trace_id,
+            parent_id=parent_id,
         )
+
+
+def _trace(given: str) -> tuple[str | None, str | None]:
+    """The trace and the span that a request comes from, by the header traceparent (W3C Trace Context, version 00)."""
+    found = _TRACE_PARENT.fullmatch(given)
+    return (found[1], found[2]) if found else _NO_TRACE
 
 
 def _listed(ids: tuple[int | str, ...]) -> str | None:

@@ -61,6 +61,16 @@ class Document(Resource):  # type: ignore[misc]
         return self._document
 
 
+class Measured(Resource):  # type: ignore[misc]
+    """What is measured of the service, for Prometheus."""
+
+    def __init__(self, text: Callable[[], str], content_type: str) -> None:
+        self._text, self._content_type = text, content_type
+
+    def get(self) -> Response:
+        return Response(self._text(), content_type=self._content_type)
+
+
 class Live(Resource):  # type: ignore[misc]
     """Whether the process is up."""
 

@@ -41,6 +41,7 @@ def schemas(manifest: Manifest, max_items: int) -> dict[str, Schema]:
         "Emptied": closed({"export": {"type": "string"}, "rows": {"type": "integer", "minimum": 0}}),
         "Seeding": closed({"rows": {"type": "integer", "minimum": 1, "maximum": MOST_ROWS}}, ()),
         "Seeded": closed({"recipe": {"type": "string"}, "rows": {"type": "integer", "minimum": 1}}),
+        "MetricsText": {"type": "string"},
         "Up": closed({"status": {"const": "up"}}),
         "Ready": closed({"status": {"const": "ready"}}),
         "OpenAPI": {"type": "object", "required": ["openapi", "info", "paths", "components"]},

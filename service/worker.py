@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 import uuid
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -39,9 +40,12 @@ _STATUSES = {
 
 
 class Worker(ggevent.GeventWorker):  # type: ignore[misc]
-    """Serves each connection in a greenlet, and waits `body_seconds` for the body of a request."""
+    """Serves each connection in a greenlet, and waits `body_seconds` for the body of a request. `place` is its own
+    among the workers that live; `refused` is told why a request was refused that the application does not see."""
 
     body_seconds = 20.0
+    place = 0
+    refused: Callable[[str], None] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -129,6 +133,8 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
             reason=type(exc).__name__,
             trace=None if refused else frames(exc.__traceback__),
         )
+        if self.refused is not None:
+            self.refused(type(exc).__name__)
         _send(client, _problem_response(status, request_id))
 
 

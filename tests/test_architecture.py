@@ -20,6 +20,7 @@ FORBIDDEN = {
             *("openapi", "operations", "schemas", "example", "score_schemas"),
             *("performance", "figures", "cells", "intervals", "estimate", "grouping", "ledger", "query", "scorecard"),
             *("drift", "comparison", "evidence"),
+            *("metrics", "measures", "instruments", "shared_folder", "live_figures"),
         )
     },
 }
@@ -82,6 +83,11 @@ def test_pickles_are_loaded_in_artifact_only_and_threads_kept_in_batching(path: 
         assert not uses(path, "pickle", "loads")
     if relative(path) != "service/batching.py":
         assert "threading" not in imported(path)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_the_library_of_prometheus_is_known_to_metrics_only(path: Path) -> None:
+    assert ("prometheus_client" in imported(path)) is (relative(path) == "service/metrics.py")
 
 
 def test_there_is_a_test_for_the_versions_that_heroku_reads() -> None:

@@ -53,6 +53,21 @@ def test_a_single_caller_is_served_at_once() -> None:
     assert batcher(doubled).submit(21) == 42
 
 
+def test_it_tells_how_many_wait() -> None:
+    gate, told = Gate(), list[int]()
+    serving: Batcher[int, int] = Batcher(gate, runner(), max_pending=100, timeout=30.0, told=told.append)
+
+    with ThreadPoolExecutor(4) as pool:
+        pool.submit(serving.submit, 0)
+        until(lambda: bool(gate.batches))
+        for i in (1, 2, 3):
+            pool.submit(serving.submit, i)
+        until(lambda: told == [1, 2, 3])
+        gate.is_open = True
+
+    assert told == [1, 2, 3, 0]
+
+
 def test_a_thousand_callers_each_get_their_own_answer() -> None:
     serving = batcher(doubled)
     items = [random.randrange(10**9) for _ in range(1000)]

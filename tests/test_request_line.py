@@ -96,6 +96,42 @@ def test_no_log_line_is_forged(tmp_path: Path, command: tuple[str, str]) -> None
     assert len(lines) > 10 * len(BREAKS)
 
 
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+
+
+def line_of_a_request(client: Any, capsys: pytest.CaptureFixture[str], *, traceparent: str) -> str:
+    response = client.get("/livez", headers={"traceparent": traceparent})
+    response.close()
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "path=/livez" in line]
+    return str(line)
+
+
+@pytest.mark.parametrize("flags", ["00", "01", "ff"])
+def test_a_valid_trace_is_in_the_line(make_client: Any, capsys: pytest.CaptureFixture[str], flags: str) -> None:
+    line = line_of_a_request(make_client(), capsys, traceparent=f"00-{TRACE}-{PARENT}-{flags}")
+
+    assert line.endswith(f" trace_id={TRACE} parent_id={PARENT}")
+
+
+@pytest.mark.parametrize(
+    "traceparent",
+    [
+        *("", "00", f"{TRACE}-{PARENT}", f"00-{TRACE}-{PARENT}", f"00-{TRACE}-{PARENT}-", f"00-{TRACE}-{PARENT}-0"),
+        *(f"00-{'0' * 32}-{PARENT}-01", f"00-{TRACE}-{'0' * 16}-01", f"00-{TRACE[1:]}-{PARENT}-01"),
+        *(f"00-{TRACE.upper()}-{PARENT}-01", f"00-{TRACE}-{PARENT.upper()}-01", f"00-{TRACE}-{PARENT}-0A"),
+        *(f"01-{TRACE}-{PARENT}-01", f"ff-{TRACE}-{PARENT}-01", f"00-{TRACE}-{PARENT}-01-more"),
+        *(f"00-{TRACE}-{PARENT}-01,00-{TRACE}-{PARENT}-01", f"00-{TRACE[:-1]}g-{PARENT}-01", f"00_{TRACE}_{PARENT}_01"),
+    ],
+)
+def test_a_trace_that_is_not_valid_is_not(
+    make_client: Any, capsys: pytest.CaptureFixture[str], traceparent: str
+) -> None:
+    line = line_of_a_request(make_client(), capsys, traceparent=traceparent)
+
+    assert "trace_id" not in line
+    assert "parent_id" not in line
+
+
 @pytest.mark.parametrize("id_", [*BREAKS.values(), "é", "x" * 129, "a,b", '"', "<b>", "%0a"])
 def test_a_request_id_that_is_not_plain_is_not_echoed(make_client: Any, id_: str) -> None:
     response = make_client().get("/livez", environ_overrides={"HTTP_X_REQUEST_ID": f"a{id_}b"})
