@@ -13,21 +13,18 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-import gevent
 from gevent import monkey
-from gevent.server import StreamServer
 from gunicorn.http import errors
 from gunicorn.util import close
 from gunicorn.workers import ggevent
 
 from service.connection import Answer, Heads, Request, Requests
 from service.errors import PROBLEM_JSON, bare_problem
+from service.fair_server import FairServer
 from service.logs import event, frames
 
 _NativeSocket = monkey.get_original("socket", "socket")
 _STOP = {signal.SIGTERM}
-_PAUSE_SECONDS = 0.0001
-_LONGEST_PAUSE_SECONDS = 0.001
 
 _log = logging.getLogger("service")
 
@@ -145,23 +142,6 @@ def hold_stop_while_forking() -> None:
         before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, _STOP),
         after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP),
     )
-
-
-class FairServer(StreamServer):
-    """A server that, after each connection it accepts, lets the other workers go first: for the longer the more
-    connections it has. Left alone, the first worker to wake takes nearly all that come at once."""
-
-    def do_handle(self, *args: Any) -> None:
-        super().do_handle(*args)
-        pool: Any = self.pool
-        connections = pool.size - pool.free_count()
-        if connections > 1:
-            self.stop_accepting()
-            gevent.spawn_later(min(connections * _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS), self._accept_again)
-
-    def _accept_again(self) -> None:
-        if self.started:
-            self.start_accepting()
 
 
 def _problem_response(status: HTTPStatus, request_id: str) -> bytes:
