@@ -15,6 +15,8 @@ from service import logs  # noqa: E402
 from service.settings import Settings, SettingsError, set_native_defaults  # noqa: E402
 
 set_native_defaults()
+# A batch that scores in Python takes turns with the loop; ten times as often, and a health check is answered at once.
+sys.setswitchinterval(0.0005)
 try:
     _settings = Settings.from_env()
 except SettingsError as error:
