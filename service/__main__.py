@@ -1,9 +1,17 @@
-"""The command line of the service: `python -m service migrate`."""
+"""The command line of the service: `python -m service migrate|report`."""
+
+from pathlib import Path
 
 import click
+from peewee import PeeweeException
+from rich.console import Console
 
+from serialize.errors import ArtifactError
 from service.database import DatabaseError, connect, kind, prepare
+from service.errors import ServiceError
 from service.settings import Settings, SettingsError
+
+# What a command alone needs it imports itself: matplotlib and scikit-learn take a second each.
 
 
 @click.group()
@@ -21,6 +29,43 @@ def migrate() -> None:
     except (SettingsError, DatabaseError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"The {kind(database)} database is up to date; {len(applied)} migrations ran now.")
+
+
+@main.command("report")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The file.  [default: report.html]"
+)
+@click.option(
+    "--png", "folder", type=click.Path(path_type=Path, file_okay=False), help="A folder for the pictures alone."
+)
+@click.option("--since", help="Only what was answered from this time on, as 2026-01-31 or 2026-01-31T12:00Z.")
+@click.option("--until", help="Only what was answered before this time.")
+@click.option("--model-version", help="Only what this version answered.")
+@click.option("--force", is_flag=True, help="Overwrite a file that is no earlier report.")
+def _report(output: Path | None, folder: Path | None, force: bool, **selection: str | None) -> None:
+    """Write how good the answers were, and what has drifted, as pictures in one HTML file."""
+    from service import report_file  # noqa: PLC0415
+
+    path = output or (None if folder else Path("report.html"))
+    try:
+        if path and not force:
+            report_file.require_free(path)
+        given = {name: [value] for name, value in selection.items() if value is not None}
+        made, about = report_file.make(Settings.from_env(), given)
+        report_file.show(made, Console())
+        if folder:
+            report_file.write_pictures(folder, made)
+        if path:
+            report_file.write(path, made, about)
+    except (SettingsError, DatabaseError, ArtifactError, ServiceError, PeeweeException, OSError) as error:
+        raise click.ClickException(_said(error)) from error
+    click.echo(f"Wrote {', '.join(str(place) for place in (path, folder) if place)}.")
+
+
+def _said(error: Exception) -> str:
+    """The error in one line."""
+    faults = getattr(error, "faults", None)
+    return "; ".join(fault.detail for fault in faults) if faults else " ".join(str(error).split())
 
 
 if __name__ == "__main__":

@@ -42,11 +42,23 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Counts:
+    """What was compared: rows by category or bin, here and in the training. `names` are the categories, the last
+    count being of all others; of bins they are the k + 1 `edges`, what is beyond counting with the outermost."""
+
+    live: Array
+    reference: Array
+    names: Sequence[Any] | None = None
+    edges: Sequence[float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
-    """The figures of a column as JSON, and its possible changes."""
+    """The figures of a column as JSON, its possible changes, and the counts of what is no null."""
 
     figures: dict[str, Any]
     changes: list[Change] = field(default_factory=list)
+    counts: Counts | None = None
 
 
 def compare(kind: str, profile: Mapping[str, Any], values: Sequence[Any], tests: int) -> Comparison:
@@ -66,7 +78,7 @@ def compare(kind: str, profile: Mapping[str, Any], values: Sequence[Any], tests:
     chance = evidence.of_shares(nulls, rows, reference_nulls, reference_rows)
     change = Change("nulls", abs(nulls / rows - profile["null_rate"]), chance)
     shape = _shape(kind, profile, present, reference_rows - reference_nulls, tests)
-    return Comparison({**figures, **shape.figures}, [change, *shape.changes])
+    return Comparison({**figures, **shape.figures}, [change, *shape.changes], shape.counts)
 
 
 def compare_numbers(profile: Mapping[str, Any], values: Array, reference_rows: int, tests: int) -> Comparison:
@@ -92,6 +104,7 @@ def compare_numbers(profile: Mapping[str, Any], values: Array, reference_rows: i
     return Comparison(
         figures,
         [Change("distribution", distance, chance, noise), Change("out of range", outside / len(numbers), excess)],
+        Counts(live, np.array(profile["bins"]["counts"]), edges=edges),
     )
 
 
@@ -111,7 +124,7 @@ def _shape(kind: str, profile: Mapping[str, Any], present: list[Any], reference_
     if "values" not in profile:
         return found
     counted = _compare_counts(profile["values"], present, tests, closed=False)
-    return Comparison({**found.figures, **counted.figures}, [*counted.changes, found.changes[1]])
+    return Comparison({**found.figures, **counted.figures}, [*counted.changes, found.changes[1]], counted.counts)
 
 
 def _compare_counts(counts: Sequence[Mapping[str, Any]], present: list[Any], tests: int, *, closed: bool) -> Comparison:
@@ -133,12 +146,12 @@ def _compare_counts(counts: Sequence[Mapping[str, Any]], present: list[Any], tes
         "test": "distance" if large else "chi-squared",
     }
     change = Change("distribution", distance, None if large else evidence.of_counts(live, reference), noise)
+    compared = Counts(live, reference, names=known)
     if not closed:
-        return Comparison(figures, [change])
+        return Comparison(figures, [change], compared)
     chance = evidence.of_shares(unseen, rows, 0, reference_rows)
-    return Comparison(
-        {"unseen_rate": unseen / rows, **figures}, [change, Change("unseen categories", unseen / rows, chance)]
-    )
+    changes = [change, Change("unseen categories", unseen / rows, chance)]
+    return Comparison({"unseen_rate": unseen / rows, **figures}, changes, compared)
 
 
 def _kolmogorov_smirnov(numbers: Array, quantiles: Sequence[float]) -> float:

@@ -1,20 +1,12 @@
 """A log to look at: rows of a built-in recipe that fits the served model, asked for and labelled as a client would."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from serialize.errors import DumpError
-from serialize.frame import observations
 from serialize.manifest import Manifest
-from serialize.recipe import Recipe
-from serialize.task import Label
 from service.errors import Fault, InvalidBody, ServiceError, pointer, shown
 from service.flow import Flow
-from service.observation import ObservationParser
+from service.recipe_rows import Recipes, fitting
 
 MOST_ROWS = 10_000
 
@@ -40,16 +32,8 @@ class Demo:
     """Fills the log through `flow`. `recipes` makes each recipe by its name, `max_items` is the most that the flow
     takes at once."""
 
-    def __init__(
-        self,
-        manifest: Manifest,
-        parser: ObservationParser,
-        flow: Flow,
-        recipes: Mapping[str, Callable[[], Recipe]],
-        max_items: int,
-    ) -> None:
+    def __init__(self, manifest: Manifest, flow: Flow, recipes: Recipes, max_items: int) -> None:
         self._manifest = manifest
-        self._parser = parser
         self._flow = flow
         self._recipes = recipes
         self._rows_at_once = min(_ROWS_AT_ONCE, max_items)
@@ -59,7 +43,7 @@ class Demo:
         """Predicts and labels rows of a recipe under the ids demo-0, demo-1, ...: as many as the payload's `rows`, 500
         where it says nothing, and no more than the recipe has. Repeating it changes nothing. Raises InvalidBody for
         another payload, and NoDemo where no recipe fits, before anything is stored."""
-        recipe, predictions, labels = self._fitting(_rows_of(payload))
+        recipe, predictions, labels = self._bodies(_rows_of(payload))
         replayed = True
         for start in range(0, len(predictions), self._rows_at_once):
             chunk = slice(start, start + self._rows_at_once)
@@ -67,37 +51,17 @@ class Demo:
             self._flow.update(labels[chunk])
         return Seeded(recipe, len(predictions), replayed)
 
-    def _fitting(self, rows: int) -> tuple[str, list[dict[str, Any]], list[dict[str, Any]]]:
-        """The recipe of the model's own name if it fits, else another that does."""
-        for name in sorted(self._recipes, key=lambda name: name != self._manifest.name):
-            try:
-                recipe = self._recipes[name]()
-                if self._fits(recipe):
-                    return name, *self._bodies(recipe, rows)
-            except (InvalidBody, DumpError, OSError):
-                continue  # its values are not the model's, or its data are not installed
-        raise NoDemo(
-            f"No built-in data set fits the model {self._manifest.name}; there are rows for models of "
-            f"{', '.join(self._recipes)}."
-        )
-
-    def _fits(self, recipe: Recipe) -> bool:
-        """Whether the recipe has every column of the model, and targets of its kind."""
-        if not set(self._manifest.signature.names) <= set(recipe.X.columns):
-            return False
-        if self._manifest.task.kind == "regression":
-            return pd.api.types.is_float_dtype(recipe.y)
-        return set(recipe.y.unique().tolist()) == set(self._manifest.task.classes)
-
-    def _bodies(self, recipe: Recipe, rows: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        # Data come in an order, such as one class after the other; a demo should not.
-        chosen = np.random.RandomState(0).permutation(len(recipe.X))[:rows]
-        X = recipe.X[list(self._manifest.signature.names)].iloc[chosen]
-        predictions = [{"id": f"demo-{i}", "observation": row} for i, row in enumerate(observations(X))]
-        for body in predictions:
-            self._parser.parse(body)
-        targets: list[Label] = recipe.y.iloc[chosen].tolist()
-        return predictions, [{"id": f"demo-{i}", self._true: target} for i, target in enumerate(targets)]
+    def _bodies(self, rows: int) -> tuple[str, list[dict[str, Any]], list[dict[str, Any]]]:
+        """The recipe's name, and the bodies of predictions and of labels."""
+        manifest = self._manifest
+        found = fitting(self._recipes, manifest.name, manifest.task, manifest.signature, rows)
+        if found is None:
+            raise NoDemo(
+                f"No built-in data set fits the model {manifest.name}; there are rows for models of "
+                f"{', '.join(self._recipes)}."
+            )
+        predictions = [{"id": f"demo-{i}", "observation": row} for i, row in enumerate(found.observations)]
+        return found.recipe, predictions, [{"id": f"demo-{i}", self._true: one} for i, one in enumerate(found.targets)]
 
 
 def _rows_of(payload: Any) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from serialize.manifest import Manifest
-from service.comparison import Comparison, compare, compare_numbers
+from service.comparison import Comparison, Counts, compare, compare_numbers
 from service.evidence import holm
 from service.intervals import Array
 from service.ledger import Ledger, Rows
@@ -39,11 +39,17 @@ class Drift:
     def report(self, query: DriftQuery) -> dict[str, Any]:
         """The answer of GET /drift, finite JSON."""
         rows = selected(self._ledger.rows(), self._ledger.stamps, query.selection)
-        rows = rows if query.last is None else rows.take(np.arange(max(0, len(rows) - query.last), len(rows)))
+        return self.examined(rows, query.last)[0]
+
+    def examined(self, rows: Rows, last: int | None) -> tuple[dict[str, Any], dict[str, Counts]]:
+        """The report on the last so many of these rows, and the counts by column as far as there are any."""
+        rows = rows if last is None else rows.take(np.arange(max(0, len(rows) - last), len(rows)))
         compared = rows.take(_spread(len(rows)))
-        columns = self._shown(dict(self._comparisons(compared)))
+        found = dict(self._comparisons(compared))
+        counts = {name: one.counts for name, one in found.items() if one.counts is not None}
+        columns = self._shown(found)
         verdicts = [column["verdict"] for column in columns.values() if column["verdict"] is not None]
-        return {
+        body = {
             "count": len(rows),
             "compared": len(compared),
             "model_version": self._version,
@@ -51,6 +57,7 @@ class Drift:
             "drifted": [name for name, column in columns.items() if column["verdict"] == "drifted"],
             "columns": columns,
         }
+        return body, counts
 
     def _comparisons(self, rows: Rows) -> Iterator[tuple[str, Comparison]]:
         found = self._documents(rows.id)
@@ -69,7 +76,10 @@ class Drift:
             figures = {"kind": "output", "count": len(numbers)}
             compared = compare_numbers(profile, numbers, reference_rows, tests) if len(numbers) else Comparison({})
             taken = name in self._signature.names
-            yield f"output {name}" if taken else name, Comparison({**figures, **compared.figures}, compared.changes)
+            yield (
+                f"output {name}" if taken else name,
+                Comparison({**figures, **compared.figures}, compared.changes, compared.counts),
+            )
 
     def _outputs(self, rows: Rows, documents: Sequence[Document]) -> Iterator[tuple[str, Mapping[str, Any], Array]]:
         """The model's outputs with their profiles; those of other models cannot be compared."""

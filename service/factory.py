@@ -125,8 +125,7 @@ def _add_resources(api: Api, settings: Settings, artifact: Artifact, flow: Flow,
 def _add_administration(api: Api, settings: Settings, artifact: Artifact, flow: Flow, body: JsonBody) -> None:
     reset = Reset(Session(_database(settings)), Path(settings.exports))
     emptying = _batcher(settings, reset.empty_for_each)
-    parser = ObservationParser(artifact.manifest.signature)
-    demo = Demo(artifact.manifest, parser, flow, RECIPES, settings.max_items)
+    demo = Demo(artifact.manifest, flow, RECIPES, settings.max_items)
     api.add_resource(EmptyLog, "/admin/reset", resource_class_args=(reset, lambda: emptying.submit(None), body))
     api.add_resource(SeedLog, "/admin/seed", resource_class_args=(demo, body))
 

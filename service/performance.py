@@ -20,8 +20,21 @@ from service.query import PerformanceQuery, Selection
 FEWEST = 30
 MOST_WINDOWS = 400
 
-_DAY = 86_400_000_000
+_MINUTE = 60_000_000
+_DAY = 24 * 60 * _MINUTE
 _MONDAY = 4 * _DAY  # 1970 began on a Thursday
+
+# The length of a window and where one of them begins.
+WINDOW_SIZES = {
+    "1min": (_MINUTE, 0),
+    "10min": (10 * _MINUTE, 0),
+    "1h": (60 * _MINUTE, 0),
+    "6h": (360 * _MINUTE, 0),
+    "1d": (_DAY, 0),
+    "1w": (7 * _DAY, _MONDAY),
+    "4w": (28 * _DAY, _MONDAY),
+    "52w": (364 * _DAY, _MONDAY),
+}
 
 
 class Performance:
@@ -36,7 +49,10 @@ class Performance:
     def report(self, query: PerformanceQuery) -> dict[str, Any]:
         """The answer of GET /performance, finite JSON. Raises InvalidQuery for a window that cuts the rows into too
         many parts."""
-        rows = selected(self._ledger.rows(), self._ledger.stamps, query.selection)
+        return self.of(selected(self._ledger.rows(), self._ledger.stamps, query.selection), query)
+
+    def of(self, rows: Rows, query: PerformanceQuery) -> dict[str, Any]:
+        """The report on these rows, whatever the selection of the query. Raises as `report`."""
         found = figures(self._task, rows.take(rows.is_labelled))
         body = {
             **self._summary(rows, found),
@@ -48,10 +64,23 @@ class Performance:
             "interval": LEVEL,
         }
         if query.window is not None:
-            body["series"] = self._series(rows, query.window)
+            body["series"] = self.series(rows, query.window)
         if query.by is not None:
             body["by"], body["groups"] = query.by, self._by(rows, query.by)
         return body
+
+    def series(self, rows: Rows, window: str) -> list[dict[str, Any]]:
+        """The windows, one of WINDOW_SIZES, that hold rows: days of UTC, weeks from Monday. Raises InvalidQuery for
+        more than MOST_WINDOWS of them."""
+        size, first = WINDOW_SIZES[window]
+        places = (rows.created - first) // size
+        found = np.unique(places).tolist()
+        if len(found) > MOST_WINDOWS:
+            expected = f"a window that cuts the rows into at most {MOST_WINDOWS} parts; narrow since and until"
+            detail = f"window: expected {expected}; got {window}, which makes {len(found)}"
+            raise InvalidQuery([Fault(pointer("window"), detail, window, expected)])
+        parts = ((place * size + first, rows.take(places == place)) for place in found)
+        return [{"from": _iso(start), "to": _iso(start + size), **self._part(part)} for start, part in parts]
 
     def _summary(self, rows: Rows, found: Figures) -> dict[str, Any]:
         labelled = rows.is_labelled
@@ -82,18 +111,6 @@ class Performance:
         found = {self._ledger.stamps[place][1] for place in np.unique(rows.stamp).tolist()}
         known = {self._task.threshold if threshold is None else threshold for threshold in found}
         return known.pop() if len(known) == 1 else None
-
-    def _series(self, rows: Rows, window: str) -> list[dict[str, Any]]:
-        """The windows that hold rows: days of UTC, or weeks from Monday."""
-        size, first = (_DAY, 0) if window == "1d" else (7 * _DAY, _MONDAY)
-        places = (rows.created - first) // size
-        found = np.unique(places).tolist()
-        if len(found) > MOST_WINDOWS:
-            expected = f"a window that cuts the rows into at most {MOST_WINDOWS} parts; narrow since and until"
-            detail = f"window: expected {expected}; got {window}, which makes {len(found)}"
-            raise InvalidQuery([Fault(pointer("window"), detail, window, expected)])
-        parts = ((place * size + first, rows.take(places == place)) for place in found)
-        return [{"from": _iso(start), "to": _iso(start + size), **self._part(part)} for start, part in parts]
 
     def _by(self, rows: Rows, column: str) -> list[dict[str, Any]]:
         """The groups with their figures; the main one is compared with the rest of the rows."""

@@ -21,6 +21,7 @@ FORBIDDEN = {
             *("performance", "figures", "cells", "intervals", "estimate", "grouping", "ledger", "query", "scorecard"),
             *("drift", "comparison", "evidence"),
             *("metrics", "measures", "instruments", "shared_folder", "live_figures"),
+            *("report", "picture", "curves", "drawing", "pictures", "number_pictures", "log_pictures", "page"),
         )
     },
 }

@@ -1,0 +1,118 @@
+"""Makes the report from the settings' log and model, and writes it. The model itself is not loaded: its manifest says
+all that is needed."""
+
+import os
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+from peewee import Database
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from serialize.content import Content, read_content
+from serialize.trust import Trust
+from service.database import DatabaseError, connect, kind
+from service.drift import Drift
+from service.ledger import Ledger
+from service.page import figure, is_page, page
+from service.performance import Performance
+from service.postgresql_columns import PostgresqlColumns
+from service.query import Arguments, drift_query, performance_query
+from service.report import Report, Reporter
+from service.session import Session
+from service.settings import Settings
+from service.sqlite_columns import SqliteColumns
+
+_TABLES = {"prediction", "label_change"}
+_HEAD = 1_000
+
+
+def make(settings: Settings, arguments: Arguments) -> tuple[Report, dict[str, Any]]:
+    """The report on the rows that the arguments select, and what it is of. Raises ArtifactError, DatabaseError,
+    InvalidQuery, and Unavailable where the log cannot be read now."""
+    trust = Trust(settings.model_digest or None, settings.model_signing_key or None, settings.require_signed)
+    content = read_content(settings.artifacts, trust)
+    query, recent = performance_query(arguments, ()), drift_query(arguments)
+    with closing(Session(_database(settings))) as session:
+        reporter = _reporter(content, session.database)
+        report = session.read(lambda: reporter.report(query, recent))
+    return report, _about(content, report, arguments)
+
+
+def require_free(path: Path) -> None:
+    """Raises FileExistsError where the path holds anything but an earlier report."""
+    if path.exists():
+        with path.open("rb") as file:
+            if not is_page(file.read(_HEAD)):
+                raise FileExistsError(f"{path} is no report of this service; give another name, or --force.")
+
+
+def write(path: Path, report: Report, about: Mapping[str, Any]) -> None:
+    """Writes the report; who reads the file meanwhile sees the earlier one to its end."""
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        file.write(page(report, about))
+    Path(file.name).chmod(0o644)
+    os.replace(file.name, path)
+
+
+def write_pictures(folder: Path, report: Report) -> None:
+    """Writes the pictures alone, each by its name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for picture in report.pictures:
+        (folder / f"{picture.name}.png").write_bytes(picture.content)
+
+
+def show(report: Report, console: Console) -> None:
+    """Prints the report in short."""
+    performance, drift = report.performance, report.drift
+    console.print(f"{performance['count']:,} predictions, {performance['labelled']:,} with a label.")
+    if performance["labelled"]:
+        table = Table("figure", "value", "95 % interval", "in training")
+        for name, one in performance["metrics"].items():
+            interval = "-" if one["low"] is None else f"{figure(one['low'])} to {figure(one['high'])}"
+            table.add_row(name, figure(one["value"]), interval, figure(one["training"]))
+        console.print(table)
+    changed = {name: one for name, one in drift["columns"].items() if one["verdict"] in ("watch", "drifted")}
+    for name, one in changed.items():
+        console.print(f"{escape(name)}: {one['verdict']}, {', '.join(one['changes'])}")
+    if not changed:
+        console.print("No column has drifted." if drift["verdict"] else "Too few rows to say whether columns drift.")
+
+
+def _database(settings: Settings) -> Database:
+    """The database, if it holds a log. It is not prepared: a report changes nothing."""
+    database = connect(settings.database_url, require_tls=bool(settings.dyno))
+    absent = "There is no log in the database of DATABASE_URL; python -m service migrate makes one."
+    if kind(database) == "sqlite" and not Path(database.database).is_file():
+        raise DatabaseError(absent)
+    with database.connection_context():
+        if not set(database.get_tables()) >= _TABLES:
+            raise DatabaseError(absent)
+    return database
+
+
+def _reporter(content: Content, database: Database) -> Reporter:
+    manifest = content.manifest
+    columns = (SqliteColumns if kind(database) == "sqlite" else PostgresqlColumns)(database, manifest.task)
+    ledger = Ledger(columns)
+    drift = Drift(manifest, content.version, ledger, columns.documents)
+    return Reporter(manifest, Performance(manifest, ledger), drift, ledger)
+
+
+def _about(content: Content, report: Report, arguments: Arguments) -> dict[str, Any]:
+    performance, drift = report.performance, report.drift
+    return {
+        "model": content.manifest.name,
+        "version": content.version,
+        "task": content.manifest.task.kind,
+        "made at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "of": ", ".join(f"{name} {values[0]}" for name, values in arguments.items()) or "the whole log",
+        "predictions": f"{performance['count']:,}, of which {performance['labelled']:,} have a label",
+        "drift": f"{drift['verdict'] or 'too few rows to say'}; {drift['compared']:,} of the latest "
+        f"{drift['count']:,} rows were compared",
+    }
