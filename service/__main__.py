@@ -1,6 +1,7 @@
-"""The command line of the service: `python -m service migrate|report`."""
+"""The command line of the service: `python -m service migrate|report|simulate`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 from peewee import PeeweeException
@@ -60,6 +61,25 @@ def _report(output: Path | None, folder: Path | None, force: bool, **selection: 
     except (SettingsError, DatabaseError, ArtifactError, ServiceError, PeeweeException, OSError) as error:
         raise click.ClickException(_said(error)) from error
     click.echo(f"Wrote {', '.join(str(place) for place in (path, folder) if place)}.")
+
+
+@main.command("simulate")
+@click.option("--url", default="http://127.0.0.1:5000", show_default=True, help="Where the service is.")
+@click.option("--api-key", envvar="API_KEY", default="", help="A key of the service.  [env: API_KEY]")
+@click.option("--rows", type=click.IntRange(1, 1_000_000), default=2000, show_default=True)
+@click.option("--rate", type=click.FloatRange(0, min_open=True), default=50.0, show_default=True, help="A second.")
+@click.option("--delay", type=click.FloatRange(0), default=5.0, show_default=True, help="Mean seconds to the label.")
+@click.option("--label-share", type=click.FloatRange(0, 1), default=0.9, show_default=True, help="The rest has none.")
+@click.option("--shift", "shifts", multiple=True, metavar="COLUMN=CHANGE", help="May be repeated; see above.")
+@click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Chooses rows and delays.")
+def _simulate(url: str, api_key: str, rate: float, **options: Any) -> None:
+    """Ask a running service for predictions of a built-in data set that fits its model, and label them later.
+
+    CHANGE is +N, -N or *N for numbers, null:SHARE or null:*N (N times as many), swap (the two most frequent values),
+    or the value that every row gets."""
+    from service import simulate  # noqa: PLC0415
+
+    simulate.simulate(url, api_key, rate, **options)
 
 
 def _said(error: Exception) -> str:

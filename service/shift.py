@@ -1,0 +1,110 @@
+"""A change of the world for a simulation: what one column of the observations is turned into.
+
+`COLUMN=+N`, `-N` and `*N` move numbers, `null:SHARE` makes that share null and `null:*N` N times as many as there are,
+`swap` exchanges the two most frequent values, anything else is the value that every row gets; `value:TEXT` where that
+looks like one of the others."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from serialize.signature import Column, Signature
+
+Values = list[Any]
+
+_NUMBER = r"(?:[0-9]+[.]?[0-9]*|[.][0-9]+)(?:[eE][+-]?[0-9]+)?"
+_EXPECTED = "COLUMN=+N, -N, *N, VALUE, value:TEXT, null:SHARE, null:*N or swap"
+
+
+class ShiftError(ValueError):
+    """A shift that cannot be; the message says what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """A column's name, and what becomes of its n values; the generator chooses where there is a choice."""
+
+    column: str
+    change: Callable[[Values, np.random.Generator], Values]
+
+    @classmethod
+    def parse(cls, text: str, signature: Signature) -> "Shift":
+        """The shift that a text says, for the columns of a model. Raises ShiftError."""
+        columns = {column.name: column for column in signature}
+        named = [name for name in columns if text.startswith(f"{name}=")]
+        if not named:
+            raise ShiftError(f"{text!r} names no column; expected {_EXPECTED}, of {', '.join(columns)}")
+        name = max(named, key=len)
+        return cls(name, _change(text[len(name) + 1 :], columns[name]))
+
+
+def _change(text: str, column: Column) -> Callable[[Values, np.random.Generator], Values]:
+    if text == "swap":
+        return _swapped
+    if text.startswith("null:"):
+        return _nulls(text.removeprefix("null:"), column)
+    if found := re.fullmatch(f"([-+*])({_NUMBER})", text):
+        return _moved(found[1], float(found[2]), column)
+    value = _value(text.removeprefix("value:"), column)
+    return lambda values, _: [value] * len(values)
+
+
+def _moved(sign: str, number: float, column: Column) -> Callable[[Values, np.random.Generator], Values]:
+    if column.kind not in ("integer", "number"):
+        raise ShiftError(f"{column.name} is no number; expected {column.name}=swap, a value or null:SHARE")
+
+    def moved(value: Any) -> Any:
+        if value is None:
+            return None
+        found = value * number if sign == "*" else value + (number if sign == "+" else -number)
+        return round(found) if column.kind == "integer" else found
+
+    return lambda values, _: [moved(value) for value in values]
+
+
+def _nulls(text: str, column: Column) -> Callable[[Values, np.random.Generator], Values]:
+    factor = text.startswith("*")
+    number = float(text.removeprefix("*")) if re.fullmatch(f"[*]?{_NUMBER}", text) else math.nan
+    if not number >= 0 or (number > 1 and not factor):
+        raise ShiftError(f"{column.name}=null:{text}: expected null: with a share from 0 to 1, or with * and a factor")
+    if not column.nullable:
+        raise ShiftError(f"{column.name} may not be null")
+
+    def nulled(values: Values, generator: np.random.Generator) -> Values:
+        present = [place for place, value in enumerate(values) if value is not None]
+        share = (1 - len(present) / len(values)) * number if factor else number
+        more = round(min(1.0, share) * len(values)) - (len(values) - len(present))
+        chosen = set(generator.permutation(present)[: max(0, more)].tolist())
+        return [None if place in chosen else value for place, value in enumerate(values)]
+
+    return nulled
+
+
+def _swapped(values: Values, _: np.random.Generator) -> Values:
+    frequent = [value for value, _ in Counter(value for value in values if value is not None).most_common(2)]
+    if len(frequent) < 2:
+        return values
+    other = dict(zip(frequent, reversed(frequent), strict=True))
+    return [value if value is None else other.get(value, value) for value in values]
+
+
+def _value(text: str, column: Column) -> Any:
+    """The text as a value of the column. What the column does not take is for the service to refuse."""
+    match column.kind:
+        case "text":
+            return text
+        case "boolean":
+            return {"true": True, "false": False}.get(text.lower(), text)
+        case "category":
+            return next((one for one in column.categories or () if str(one) == text), text)
+        case "integer" | "number":
+            try:
+                number = float(text)
+            except ValueError:
+                raise ShiftError(f"{column.name}={text}: expected {_EXPECTED}") from None
+            return int(number) if number.is_integer() else number
