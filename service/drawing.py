@@ -20,7 +20,7 @@ SERIES = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (VERMILION, "D"), (PURPLE, "
 _DOTS_AN_INCH = 120
 _STYLE = {
     "font.size": 9,
-    "axes.titlesize": 10,
+    "axes.titlesize": 9,
     "axes.labelsize": 9,
     "legend.fontsize": 8,
     "legend.frameon": False,

@@ -137,7 +137,7 @@ def _panel(axes: Axes, name: str, found: Mapping[str, Any], counts: Counts | Non
     changes = f": {', '.join(found['changes'])}" if found["changes"] else ""
     nulls = _nulls(found)
     color = {"drifted": VERMILION, "watch": "#8a6000"}.get(verdict, DARK)
-    title = f"{plain(name, 26)}\n{plain(verdict + changes, 36)}" + (f"\n{nulls}" if nulls else "")
+    title = f"{plain(name, 26)}\n{plain(verdict + changes, 48)}" + (f"\n{nulls}" if nulls else "")
     axes.set_title(title, color=color, fontsize=8)
     axes.tick_params(labelsize=7)
     if found["kind"] == "text":
