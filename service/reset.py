@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from peewee import Database, SqliteDatabase
+from peewee import Database, ModelDelete, SqliteDatabase
 
 from service.errors import Fault, InvalidBody, Unavailable, pointer, shown
 from service.export import Export, export
@@ -61,8 +61,8 @@ class Reset:
         database = self._session.database
         _keep_others_from_writing(database)
         done = export(database, self._folder, self._name)
-        LabelCorrection.delete().where(LabelCorrection.prediction <= done.last_id).execute(database)
-        removed = Prediction.delete().where(Prediction.id <= done.last_id).execute(database)
+        ModelDelete(LabelCorrection).where(LabelCorrection.prediction <= done.last_id).execute(database)
+        removed = ModelDelete(Prediction).where(Prediction.id <= done.last_id).execute(database)
         if removed != done.rows:
             raise RuntimeError("other rows would be removed than were exported")
         return done

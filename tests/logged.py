@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from peewee import Database
+from peewee import Database, ModelDelete
 
 from service.models import Prediction
 
@@ -48,4 +48,4 @@ def relabel(database: Database, number: int, truth: str, at: datetime = START) -
 
 def erase(database: Database, number: int) -> None:
     """Deletes a row."""
-    Prediction.delete().where(Prediction.observation_id == str(number)).execute(database)
+    ModelDelete(Prediction).where(Prediction.observation_id == str(number)).execute(database)
