@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 from flask import Flask
@@ -18,6 +19,10 @@ from service.database import connect, prepare
 from service.factory import create_app
 from service.settings import Settings
 from tests.passengers import ARTIFACTS
+
+# What is generated is the same mix in fewer examples than the library's hundred: many tests are of that kind.
+hypothesis.settings.register_profile("suite", max_examples=50)
+hypothesis.settings.load_profile("suite")
 
 _numbers = itertools.count()
 

@@ -86,6 +86,10 @@ def answer(id_: int) -> bytes:
     return json.dumps({"id": 1, "observation_id": id_, "proba": PROBA}).encode()
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128
+
+
 @contextmanager
 def serving(answer_to: Callable[[int], bytes]) -> Iterator[str]:
     """The URL of a server that answers each id with a body."""
@@ -103,7 +107,7 @@ def serving(answer_to: Callable[[int], bytes]) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from select import select
+from select import POLLIN, poll
 
 import pytest
 
@@ -112,7 +112,9 @@ def test_a_sender_that_trickles_its_body_is_answered_in_time(served: Served) -> 
     with connected(served) as connection:
         connection.sendall(with_length(b"", 1000))
         began = time.monotonic()
-        while not select([connection], [], [], 0.2)[0]:
+        waiting = poll()
+        waiting.register(connection, POLLIN)
+        while not waiting.poll(200):
             assert time.monotonic() - began < 10
             connection.sendall(b" ")
         answered = answer(connection)
