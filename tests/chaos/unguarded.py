@@ -1,12 +1,14 @@
 """The service with its one guard against two rows of one id taken away: it looks whether an id is there, and inserts
-what is not. Served by gunicorn as a control; the constraint has to be dropped after the start."""
+what is not, a moment later. Served by gunicorn as a control; the constraint has to be dropped after the start."""
 
+import time
 from collections.abc import Iterator, Sequence
 
 from service.factory import create_app
 from service.settings import Settings
 from service.statements import Row, Statements
 
+_MOMENT_SECONDS = 0.005
 _COLUMNS = (
     "observation_id, observation, proba, probas, predicted_class, predicted_value, threshold, model_version, created_at"
 )
@@ -17,10 +19,16 @@ _INSERT = (
 
 def _insert(self: Statements, rows: Sequence[Row]) -> Iterator[tuple[int, str]]:
     there = {found["observation_id"] for found in self.read([row[0] for row in rows])}
+    time.sleep(_MOMENT_SECONDS)
     for row in rows:
         if row[0] not in there:
             yield self._database.execute_sql(_INSERT, row).fetchone()
 
 
+def _insert_none(self: Statements, rows: Sequence[Row]) -> dict[str, int]:
+    return {}
+
+
 Statements.insert = _insert  # type: ignore[method-assign]
+Statements.insert_alone = _insert_none  # type: ignore[method-assign]
 app = create_app(Settings.from_env())
