@@ -43,7 +43,11 @@ class SharedFolder:
 def _locked(folder: Path) -> int:
     """The descriptor that holds the lock of a folder; processes that are forked from this one hold it too."""
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise
     return lock
 
 

@@ -90,6 +90,7 @@ def make_client(tmp_path: Path) -> Iterator[MakeClient]:
     yield make
     for app in made:
         app.extensions["session"].close()
+        app.extensions["metrics"].close()
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(False)

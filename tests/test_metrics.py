@@ -350,6 +350,8 @@ def test_only_what_nobody_uses_is_removed(tmp_path: Path, monkeypatch: pytest.Mo
     other = SharedFolder.make()
 
     assert set(tmp_path.iterdir()) == {used.path, other.path}
+    open_here = [path.readlink() for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+    assert sum(path.is_relative_to(tmp_path) for path in open_here) == 2
     used.remove()
     other.remove()
     assert not list(tmp_path.iterdir())
