@@ -3,7 +3,6 @@ among the workers, idle ones do not hold up a stop, a stop is heard even while a
 refused before the application sees it is answered as problem+json like everything else."""
 
 import logging
-import math
 import os
 import signal
 import socket
@@ -25,6 +24,7 @@ from service.logs import event, frames
 
 _NativeSocket = monkey.get_original("socket", "socket")
 _STOP = {signal.SIGTERM}
+_LAST_CHANCE_SECONDS = 1.0
 
 _log = logging.getLogger("service")
 
@@ -109,10 +109,10 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
 
     def notify(self) -> None:
         """Tells the master that the loop runs, once a second. A connection that has waited too long for a request, or
-        any that waits while the worker stops, gets the end of its input; what has arrived on it by then is still read
-        and answered."""
+        one that has waited for a moment while the worker stops, gets the end of its input; what has arrived on it by
+        then is still read and answered. The moment is for who has just connected, or been answered, and sends now."""
         super().notify()
-        latest = time.monotonic() - self.cfg.keepalive if self.alive else math.inf
+        latest = time.monotonic() - (self.cfg.keepalive if self.alive else _LAST_CHANCE_SECONDS)
         for client in [client for client, since in self._idle.items() if since <= latest]:
             _end_input(client)
 

@@ -1,5 +1,6 @@
 """The promises, held to the service as it is deployed: gunicorn, two workers, SQLite and PostgreSQL."""
 
+import contextlib
 import re
 import socket
 import subprocess
@@ -154,6 +155,25 @@ def test_idle_connections_do_not_hold_up_a_stop(tmp_path: Path) -> None:
     assert time.monotonic() - began < 10
     for session in sessions:
         session.close()
+
+
+def test_who_has_just_connected_when_the_service_stops_is_answered(tmp_path: Path) -> None:
+    def ask(connection: socket.socket) -> bytes:
+        with connection:
+            time.sleep(0.3)
+            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return connection.recv(65536)
+
+    answers = []
+    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db") as served, ThreadPoolExecutor(20) as pool:
+        served.process.terminate()
+        with contextlib.suppress(ConnectionRefusedError):
+            while len(answers) < 200:
+                answers.append(pool.submit(ask, socket.create_connection(("127.0.0.1", served.port), timeout=10)))
+                time.sleep(0.02)
+
+    assert answers
+    assert {answer.result()[:15] for answer in answers} == {b"HTTP/1.1 200 OK"}
 
 
 def test_what_is_no_http_is_a_problem_too(tmp_path: Path) -> None:
