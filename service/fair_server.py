@@ -40,6 +40,11 @@ class FairServer(StreamServer):
             super().do_handle(*taken)
         super().close()
 
+    def has_ended(self, timeout: float) -> bool:
+        """Waits so many seconds at most for the last of its connections to end; whether it has."""
+        pool: Any = self.pool
+        return bool(pool.join(timeout=timeout))
+
     def _accept_again(self, due: float, pause: float) -> None:
         """Ends a pause. A loop that comes back to it late is busy, and takes at once those who came meanwhile."""
         self._pauses = False

@@ -9,11 +9,15 @@ import socket
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from gevent import monkey
+from gevent.event import Event
+from gevent.pool import Pool
 from gunicorn.http import errors
+from gunicorn.sock import ssl_context
 from gunicorn.util import close
 from gunicorn.workers import ggevent
 
@@ -24,6 +28,8 @@ from service.logs import event, frames
 
 _NativeSocket = monkey.get_original("socket", "socket")
 _STOP = {signal.SIGTERM}
+_TICK_SECONDS = 1.0
+_LAST_TICK_SECONDS = 0.25
 _LAST_CHANCE_SECONDS = 1.0
 
 _log = logging.getLogger("service")
@@ -48,11 +54,39 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._idle: dict[socket.socket, float] = {}
         self._heads = Heads()
+        self._told_to_stop = Event()
 
     def run(self) -> None:
         """Serves until the worker is asked to stop, and then what it has in hand."""
-        ggevent.StreamServer = FairServer
-        super().run()
+        servers = [self._listen(listener) for listener in self.sockets]
+        while self.alive:
+            self.notify()
+            self._told_to_stop.wait(_TICK_SECONDS)
+        for server in servers:
+            server.close()
+        latest = time.monotonic() + self.cfg.graceful_timeout
+        while time.monotonic() < latest:
+            self.notify()
+            if all(server.has_ended(_LAST_TICK_SECONDS) for server in servers):
+                return
+        self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
+        for server in servers:
+            server.stop(timeout=1)
+
+    def _listen(self, listener: Any) -> FairServer:
+        listener.setblocking(1)
+        secured = {"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}
+        handle = partial(self.handle, listener)
+        server = FairServer(listener, handle=handle, spawn=Pool(self.worker_connections), **secured)
+        if self.cfg.workers > 1:
+            server.max_accept = 1
+        server.start()
+        return server
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Hears the signal to stop."""
+        super().handle_exit(sig, frame)
+        self._told_to_stop.set()
 
     def init_signals(self) -> None:
         """Listens to signals, and hears a stop that came while it was being forked."""
@@ -108,9 +142,9 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
         return True
 
     def notify(self) -> None:
-        """Tells the master that the loop runs, once a second. A connection that has waited too long for a request, or
-        one that has waited for a moment while the worker stops, gets the end of its input; what has arrived on it by
-        then is still read and answered. The moment is for who has just connected, or been answered, and sends now."""
+        """Tells the master that the loop runs, once a second or more often. A connection that has waited too long for
+        a request, or for a moment while the worker stops, gets the end of its input; what has arrived on it by then is
+        still read and answered. The moment is for who has just connected, or been answered, and sends now."""
         super().notify()
         latest = time.monotonic() - (self.cfg.keepalive if self.alive else _LAST_CHANCE_SECONDS)
         for client in [client for client, since in self._idle.items() if since <= latest]:

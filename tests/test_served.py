@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +164,7 @@ def test_who_has_just_connected_when_the_service_stops_is_answered(tmp_path: Pat
             connection.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             return connection.recv(65536)
 
-    answers = []
+    answers: list[Future[bytes]] = []
     with serve(tmp_path, f"sqlite:///{tmp_path}/log.db") as served, ThreadPoolExecutor(20) as pool:
         served.process.terminate()
         with contextlib.suppress(ConnectionRefusedError):
