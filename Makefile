@@ -10,7 +10,8 @@ serve: .venv/installed
 	exec honcho start web
 
 test: .venv/installed-dev
-	pytest
+	pytest -n 2 --dist worksteal -m "not alone"
+	pytest -m alone
 
 check: .venv/installed-dev
 	ruff format --check .

@@ -20,8 +20,11 @@ from service.factory import create_app
 from service.settings import Settings
 from tests.passengers import ARTIFACTS
 
-# What is generated is the same mix in fewer examples than the library's hundred: many tests are of that kind.
-hypothesis.settings.register_profile("suite", max_examples=50)
+# What is generated is the same mix in fewer examples than the library's hundred: many tests are of that kind. How long
+# the machine takes for it is no failure.
+hypothesis.settings.register_profile(
+    "suite", max_examples=50, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("suite")
 
 _numbers = itertools.count()

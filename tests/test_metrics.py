@@ -258,6 +258,7 @@ def test_a_reload_keeps_the_counts(tmp_path: Path) -> None:
     assert after.total("predictions_total") == 40
 
 
+@pytest.mark.alone
 def test_two_services_share_nothing_and_what_a_killed_one_left_is_removed(tmp_path: Path) -> None:
     for name in ("one", "two", "three"):
         (tmp_path / name).mkdir()

@@ -10,6 +10,9 @@ from tests.chaos.cluster import Cluster, cluster
 from tests.chaos.outcome import SHORT
 
 
+pytestmark = pytest.mark.alone
+
+
 @pytest.fixture(scope="module")
 def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with cluster(tmp_path_factory.mktemp("chaos") / "cluster") as running:
