@@ -9,7 +9,6 @@ from tests.chaos.cases import Case, cases
 from tests.chaos.cluster import Cluster, cluster
 from tests.chaos.outcome import SHORT
 
-
 pytestmark = pytest.mark.alone
 
 
