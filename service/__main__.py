@@ -1,4 +1,4 @@
-"""The command line of the service: `python -m service migrate|report|simulate`."""
+"""The command line of the service: `python -m service migrate|export|purge|report|simulate`."""
 
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from rich.console import Console
 from serialize.errors import ArtifactError
 from service.database import DatabaseError, connect, kind, prepare
 from service.errors import ServiceError
+from service.log_commands import export, purge
 from service.settings import Settings, SettingsError
 
 # What a command alone needs it imports itself: matplotlib and scikit-learn take a second each.
@@ -18,6 +19,10 @@ from service.settings import Settings, SettingsError
 @click.group()
 def main() -> None:
     """Look after the log of predictions."""
+
+
+main.add_command(export)
+main.add_command(purge)
 
 
 @main.command()

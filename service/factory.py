@@ -22,12 +22,17 @@ from service.body import JsonBody
 from service.database import connect, kind, prepare
 from service.demo import Demo
 from service.drift import Drift
+from service.erasure import Erasure
 from service.errors import InvalidBody
 from service.example import Values, example_observation
 from service.flow import Flow
 from service.label import LabelParser
 from service.ledger import Ledger
 from service.live_figures import LiveFigures
+from service.log_pages import LogPages
+from service.log_query import LogArguments
+from service.log_reader import log_reader
+from service.log_resources import Predictions
 from service.measures import MODEL, Reading
 from service.metrics import CONTENT_TYPE, Metrics
 from service.observation import ObservationParser
@@ -128,6 +133,19 @@ def _add_administration(api: Api, settings: Settings, artifact: Artifact, flow: 
     demo = Demo(artifact.manifest, flow, RECIPES, settings.max_items)
     api.add_resource(EmptyLog, "/admin/reset", resource_class_args=(reset, lambda: emptying.submit(None), body))
     api.add_resource(SeedLog, "/admin/seed", resource_class_args=(demo, body))
+    api.add_resource(Predictions, "/predictions", resource_class_args=(_pages(settings, artifact),))
+
+
+def _pages(settings: Settings, artifact: Artifact) -> LogPages:
+    """The log to be read and erased from outside, through a connection for either."""
+    reading, erasing = (Session(_database(settings, _PATIENCE_SECONDS), _PATIENCE_SECONDS) for _ in range(2))
+    return LogPages(
+        LogArguments(artifact.manifest.task),
+        log_reader(reading.database),
+        reading.read,
+        Erasure(erasing, log_reader(erasing.database)).one,
+        lambda process: _batcher(settings, process),
+    )
 
 
 def _add_metrics(api: Api, settings: Settings, metrics: Metrics, figures: LiveFigures) -> None:

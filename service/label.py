@@ -23,21 +23,22 @@ class LabelParser:
     def __init__(self, task: Task) -> None:
         self._task = task
         self.name = "true_value" if task.kind == "regression" else "true_class"
-        self._expected = "a finite number" if task.kind == "regression" else _listed(task.classes)
+        self.expected = "a finite number" if task.kind == "regression" else _listed(task.classes)
 
     def parse(self, payload: Any) -> TrueLabel:
         """`{"id": ..., "true_class": ...}`, or with `true_value` for a regression, as a TrueLabel. Raises
         InvalidBody with every fault there is."""
         members, faults = members_of(payload, ("id", self.name))
         id_ = collect(faults, parse_id, members["id"]) if "id" in members else None
-        label = self._label(members.get(self.name))
+        label = self.label(members.get(self.name))
         if label is None and self.name in members:
             faults.append(self._fault(members[self.name]))
         if id_ is None or label is None or faults:
             raise InvalidBody(faults)
         return TrueLabel(key_of(id_), label)
 
-    def _label(self, value: Any) -> Label | None:
+    def label(self, value: Any) -> Label | None:
+        """A JSON value as a label of the model, or None where it is none."""
         if self._task.kind == "regression":
             return _finite(value)
         for label in self._task.classes:
@@ -46,8 +47,8 @@ class LabelParser:
         return None
 
     def _fault(self, value: Any) -> Fault:
-        detail = f"{self.name}: expected {self._expected}; got {shown(value)}"
-        return Fault(pointer(self.name), detail, value, self._expected)
+        detail = f"{self.name}: expected {self.expected}; got {shown(value)}"
+        return Fault(pointer(self.name), detail, value, self.expected)
 
 
 def _same(label: Label, value: Any) -> bool:

@@ -9,6 +9,7 @@ import openapi_pydantic as openapi
 
 from serialize.manifest import Manifest
 from service.errors import PROBLEM_JSON, problem
+from service.log_schemas import log_schemas
 from service.operations import Key, Operation
 from service.schemas import reference, schemas
 from service.score_schemas import score_schemas
@@ -41,12 +42,13 @@ _HEADERS = {
     "X-Request-ID": ("The id of the request, echoed or made.", {"type": "string"}),
     "X-Model-Version": ("The version of the model.", {"type": "string", "pattern": "^[0-9a-f]{12}$"}),
     "Idempotent-Replayed": ("true where every prediction was there before.", {"const": "true"}),
+    "Link": ("The URL of the next page, with rel=next.", {"type": "string"}),
     "Allow": ("The methods that the URL takes.", {"type": "string"}),
     "Retry-After": ("Seconds to wait.", {"type": "integer", "minimum": 1}),
     "WWW-Authenticate": ("How a key is sent.", {"type": "string"}),
 }
 _HEADERS_OF_STATUS = {401: ("WWW-Authenticate",), 405: ("Allow",), 503: ("Retry-After",)}
-_OPTIONAL_HEADERS = ("Idempotent-Replayed",)
+_OPTIONAL_HEADERS = ("Idempotent-Replayed", "Link")
 # Answered by the server below the application, which knows no model.
 _BELOW = (400, 408, 414, 417, 431, 501)
 
@@ -85,7 +87,7 @@ def document(
         ),
     ).model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
     # As they are: the library's own schema class would round 64-bit limits to floats.
-    made["components"]["schemas"] = {**schemas(manifest, max_items), **score_schemas(manifest)}
+    made["components"]["schemas"] = {**schemas(manifest, max_items), **score_schemas(manifest), **log_schemas()}
     return made
 
 
@@ -95,7 +97,10 @@ def _operation(operation: Operation, needed: Collection[Key]) -> openapi.Operati
     return openapi.Operation(
         operationId=operation.id,
         summary=operation.summary,
-        parameters=[*(_reference("parameters", name) for name in _OF_ALL), *map(_query, operation.parameters.items())],
+        parameters=[
+            *(_reference("parameters", name) for name in _OF_ALL),
+            *(_query(operation, name) for name in operation.parameters),
+        ],
         requestBody=_body(operation) if operation.body else None,
         responses=responses,
         security=_security(operation, needed),
@@ -124,9 +129,10 @@ def _answer(operation: Operation) -> openapi.Response:
     links: dict[str, openapi.Link | openapi.Reference] = {
         name: openapi.Link(operationId=target, requestBody=body) for name, (target, body) in operation.next.items()
     }
+    line = {"application/x-ndjson": _media(operation.line)} if operation.line else {}
     return openapi.Response(
         description=operation.summary,
-        content={operation.media: _media(operation.answer)},
+        content={operation.media: _media(operation.answer), **line},
         headers=_headers("X-Request-ID", "X-Model-Version", *operation.headers),
         links=links or None,
     )
@@ -183,9 +189,10 @@ def _trace_parent() -> openapi.Parameter:
     )
 
 
-def _query(parameter: tuple[str, tuple[str, Mapping[str, Any]]]) -> openapi.Parameter:
-    name, (description, schema) = parameter
-    given = {"name": name, "in": "query", "description": description, "schema": schema}
+def _query(operation: Operation, name: str) -> openapi.Parameter:
+    description, schema = operation.parameters[name]
+    needed = {"required": True} if name in operation.required else {}
+    given = {"name": name, "in": "query", "description": description, "schema": schema, **needed}
     return openapi.Parameter.model_validate(given)
 
 

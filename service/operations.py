@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from serialize.task import Task
+from service.log_schemas import erasing_parameters, log_parameters
 from service.schemas import label
 from service.score_schemas import drift_parameters, performance_parameters
 
@@ -19,7 +20,8 @@ class Operation:
     beside those that any request may get, `may_be_empty` whether the body may be left out, `examples` bodies that are
     answered 200, `key` the kind of key that it takes, `parameters` those of the query with their meanings and schemas,
     `headers` those that a 200 may have beside those of every answer, `next` what can be posted to other operations by
-    their ids, as the literals and runtime expressions of an OpenAPI link, `media` the type of its 200."""
+    their ids, as the literals and runtime expressions of an OpenAPI link, `line` the schema of a line where the answer
+    may be asked for as a stream, `required` the parameters that must be given, `media` the type of its 200."""
 
     method: Literal["get", "post", "put", "delete"]
     path: str
@@ -35,6 +37,8 @@ class Operation:
     headers: tuple[str, ...] = ()
     next: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
     media: str = "application/json"
+    line: str | None = None
+    required: tuple[str, ...] = ()
 
 
 _BODY = (400, 408, 413, 415, 422)
@@ -112,6 +116,29 @@ def operations(
             refusals=(503,),
             key="api",
             media="text/plain",
+        ),
+        Operation(
+            "get",
+            "/predictions",
+            "predictions",
+            "What was answered, newest first: a page of it or, as application/x-ndjson, all of it.",
+            answer="LoggedPage",
+            refusals=(422, 503),
+            key="admin",
+            parameters=log_parameters(task),
+            headers=("Link",),
+            line="Logged",
+        ),
+        Operation(
+            "delete",
+            "/predictions",
+            "erase",
+            "Erase one prediction and its labels; its id is free then.",
+            answer="Erased",
+            refusals=(404, 422, 503),
+            key="admin",
+            parameters=erasing_parameters(),
+            required=("observation_id",),
         ),
         Operation("get", "/livez", "livez", "Whether the process is up.", answer="Up"),
         Operation(

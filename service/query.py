@@ -1,13 +1,15 @@
-"""The query parameters of /performance and /drift, parsed once at the edge: every fault is named, and a parameter
-that is not known is one."""
+"""Query parameters, parsed once at the edge: every fault is named, and a parameter that is not known is one. Here are
+those of /performance and /drift."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from service.errors import Fault, InvalidQuery, pointer, shown
+
+Value = TypeVar("Value")
 
 Arguments = Mapping[str, Sequence[str]]
 
@@ -24,7 +26,7 @@ _HOUR = "([01][0-9]|2[0-3]):[0-5][0-9]"
 # A plus sign that was not quoted in the URL arrives as a blank.
 MOMENT = f"^({_DAY})(T{_HOUR}(:[0-5][0-9]([.][0-9]{{1,6}})?)?(Z|[+ -]{_HOUR})?)?$"
 
-_EXPECTED_MOMENT = "a date or a time in ISO 8601, as 2026-01-31 or 2026-01-31T12:00:00Z"
+EXPECTED_MOMENT = "a date or a time in ISO 8601, as 2026-01-31 or 2026-01-31T12:00:00Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class DriftQuery:
 
 def performance_query(arguments: Arguments, columns: Sequence[str]) -> PerformanceQuery:
     """The parameters model_version, since, until, window and by. Raises InvalidQuery."""
-    read = _Reader(arguments, ("model_version", "since", "until", "window", "by"))
+    read = ArgumentReader(arguments, ("model_version", "since", "until", "window", "by"))
     window = read.one_of("window", WINDOWS)
     by = read.one_of("by", columns)
     return PerformanceQuery(read.selection(), window, by)
@@ -65,16 +67,19 @@ def performance_query(arguments: Arguments, columns: Sequence[str]) -> Performan
 def drift_query(arguments: Arguments) -> DriftQuery:
     """The parameters model_version, since, until and last; where a time is given, all rows count unless `last` is
     given too. Raises InvalidQuery."""
-    read = _Reader(arguments, ("model_version", "since", "until", "last"))
+    read = ArgumentReader(arguments, ("model_version", "since", "until", "last"))
     last = read.number("last", MOST_LAST)
     timed = "since" in arguments or "until" in arguments
     return DriftQuery(read.selection(), last if last is not None or timed else LAST)
 
 
-class _Reader:
+class ArgumentReader:
+    """Reads the `known` ones of a query's parameters; what is wrong is collected until `require` raises it."""
+
     def __init__(self, arguments: Arguments, known: Sequence[str]) -> None:
         self._faults: list[Fault] = []
         self._values: dict[str, str] = {}
+        self._given = frozenset(arguments)
         for name, values in arguments.items():
             if name not in known:
                 self._refuse(name, values[0], "one of the parameters " + ", ".join(known), "unknown parameter")
@@ -85,21 +90,30 @@ class _Reader:
 
     def selection(self) -> Selection:
         """The selection; to be asked for last, for it raises what was found wrong."""
-        since, until = (self._read(name, _moment, _EXPECTED_MOMENT) for name in ("since", "until"))
-        if self._faults:
-            raise InvalidQuery(self._faults)
+        since, until = (self.read(name, parse_moment, EXPECTED_MOMENT) for name in ("since", "until"))
+        self.require()
         return Selection(self._values.get("model_version"), since, until)
 
+    def require(self, *names: str) -> None:
+        """Raises InvalidQuery for what was found wrong, and where one of these is missing."""
+        missing = [name for name in names if name not in self._given]
+        self._faults += [Fault(pointer(name), f"{name} is missing", None, "one value") for name in missing]
+        if self._faults:
+            raise InvalidQuery(self._faults)
+
     def one_of(self, name: str, choices: Sequence[str]) -> str | None:
+        """One of these words."""
         value = self._values.get(name)
         if value is not None and value not in choices:
             self._refuse(name, value, "one of " + ", ".join(choices))
         return value
 
     def number(self, name: str, most: int) -> int | None:
-        return self._read(name, lambda text: _number(text, most), f"an integer from 1 to {most}")
+        """A number of rows."""
+        return self.read(name, lambda text: _number(text, most), f"an integer from 1 to {most}")
 
-    def _read(self, name: str, parse: Callable[[str], int], expected: str) -> int | None:
+    def read(self, name: str, parse: Callable[[str], Value], expected: str) -> Value | None:
+        """What `parse` makes of a parameter; a ValueError of it is a fault. None where it is not given."""
         if name not in self._values:
             return None
         try:
@@ -113,8 +127,8 @@ class _Reader:
         self._faults.append(Fault(pointer(name), detail, value, expected))
 
 
-def _moment(text: str) -> int:
-    """Microseconds since 1970; a time without a zone is in UTC."""
+def parse_moment(text: str) -> int:
+    """Microseconds since 1970; a time without a zone is in UTC. Raises ValueError."""
     if not re.fullmatch(MOMENT, text):
         raise ValueError(text)
     moment = datetime.fromisoformat(text.replace(" ", "+"))
@@ -123,6 +137,6 @@ def _moment(text: str) -> int:
 
 
 def _number(text: str, most: int) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
+    if not re.fullmatch(r"[0-9]{1,19}", text) or not 1 <= int(text) <= most:
         raise ValueError(text)
     return int(text)

@@ -58,8 +58,12 @@ def reference(name: str) -> Schema:
 def observation_id() -> Schema:
     """The caller's id."""
     integer = {"type": "integer", "minimum": -_INT64_MAX - 1, "maximum": _INT64_MAX}
-    text = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": _NO_NUL}
-    return {"description": 'The caller\'s own id; 0 and "0" are two.', "anyOf": [integer, text]}
+    return {"description": 'The caller\'s own id; 0 and "0" are two.', "anyOf": [integer, id_as_text()]}
+
+
+def id_as_text() -> Schema:
+    """A text that may be an id, or stand for one."""
+    return {"type": "string", "minLength": 1, "maxLength": 255, "pattern": _NO_NUL}
 
 
 def observation(signature: Signature, *, is_whole: bool = False) -> Schema:

@@ -18,7 +18,7 @@ _SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 _SHARE_OR_NULL: Schema = {**_SHARE, "type": ["number", "null"]}
 _BOUNDS = {"value": _NUMBER, "low": _NUMBER, "high": _NUMBER}
 _MOMENT: Schema = {"type": "string", "pattern": MOMENT}
-_SELECTION: Parameters = {
+SELECTION: Parameters = {
     "model_version": ("Only what this version of a model answered.", {"type": "string", "minLength": 1}),
     "since": ("Only what was answered from this time on (ISO 8601; UTC where no zone is given).", _MOMENT),
     "until": ("Only what was answered before this time.", _MOMENT),
@@ -39,7 +39,7 @@ _METRICS = {
 def performance_parameters(columns: Sequence[str]) -> Parameters:
     """The query parameters of /performance, for observations of these columns."""
     return {
-        **_SELECTION,
+        **SELECTION,
         "window": ("A series of days (UTC) or of weeks from Monday.", {"enum": list(WINDOWS)}),
         "by": ("The figures for each value of a column.", {"enum": list(columns)}),
     }
@@ -49,7 +49,7 @@ def drift_parameters() -> Parameters:
     """The query parameters of /drift."""
     last: Schema = {"type": "integer", "minimum": 1, "maximum": MOST_LAST}
     said = f"Only so many of the latest rows; {LAST} where no time is given either."
-    return {**_SELECTION, "last": (said, last)}
+    return {**SELECTION, "last": (said, last)}
 
 
 def score_schemas(manifest: Manifest) -> dict[str, Schema]:

@@ -1,0 +1,121 @@
+"""What is wanted of the log: the query parameters of /predictions, parsed once at the edge."""
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from serialize.task import Task
+from service.errors import InvalidBody, MalformedBody
+from service.label import LabelParser
+from service.observation import canonical, key_of, parse_id
+from service.payload import decode
+from service.query import ArgumentReader, Arguments, Selection
+
+LIMIT = 100
+MOST_LIMIT = 1_000
+MOST_KEY = 2**63 - 1
+
+_BOOLEANS = {"true": True, "false": False}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EXPECTED_ID = (
+    'an id: 0 for the integer, "0" in quotes for the string, any other text of 1 to 255 characters for itself'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which rows: of a selection those with this `observation_id` and `predicted_class` (both as canonical JSON), with
+    a true label or without; None for all."""
+
+    selection: Selection = field(default_factory=Selection)
+    observation_id: str | None = None
+    labelled: bool | None = None
+    predicted_class: str | None = None
+
+
+EVERYTHING = Wanted()
+
+
+@dataclass(frozen=True, slots=True)
+class PageQuery:
+    """A page of at most `limit` of the wanted rows, below the key `after`. `given` are the parameters as they came."""
+
+    wanted: Wanted
+    limit: int
+    after: int | None
+    given: Arguments
+
+    def next(self, after: int) -> str:
+        """The relative URL of the page below a key."""
+        kept = [(name, values[0]) for name, values in self.given.items() if name != "after"]
+        return "/predictions?" + urlencode([*kept, ("after", after)])
+
+
+class LogArguments:
+    """Reads the parameters, for a log of a model with this task: a regression has no predicted_class."""
+
+    def __init__(self, task: Task) -> None:
+        self._labels = LabelParser(task)
+        classes = () if task.kind == "regression" else ("predicted_class",)
+        self._filters = ("observation_id", "labelled", "model_version", "since", "until", *classes)
+
+    def page(self, arguments: Arguments) -> PageQuery:
+        """The parameters of a page. Raises InvalidQuery."""
+        read = ArgumentReader(arguments, ("limit", "after", *self._filters))
+        limit = read.number("limit", MOST_LIMIT)
+        after = read.number("after", MOST_KEY)
+        return PageQuery(self._wanted(read), limit or LIMIT, after, arguments)
+
+    def stream(self, arguments: Arguments) -> tuple[Wanted, int | None]:
+        """The parameters of a stream, which has no limit: what is wanted, and the key below which it begins. Raises
+        InvalidQuery."""
+        read = ArgumentReader(arguments, ("after", *self._filters))
+        after = read.number("after", MOST_KEY)
+        return self._wanted(read), after
+
+    def key(self, arguments: Arguments) -> str:
+        """The observation_id, which must be given, and alone. Raises InvalidQuery."""
+        read = ArgumentReader(arguments, ("observation_id",))
+        key = read.read("observation_id", _key, _EXPECTED_ID)
+        read.require("observation_id")
+        assert key is not None
+        return key
+
+    def _wanted(self, read: ArgumentReader) -> Wanted:
+        key = read.read("observation_id", _key, _EXPECTED_ID)
+        labelled = _BOOLEANS.get(read.one_of("labelled", list(_BOOLEANS)) or "")
+        predicted = read.read("predicted_class", self._label, self._labels.expected)
+        return Wanted(read.selection(), key, labelled, predicted)
+
+    def _label(self, text: str) -> str:
+        for value in _readings(text):
+            label = self._labels.label(value)
+            if label is not None:
+                return canonical(label)
+        raise ValueError(text)
+
+
+def moment_of(microseconds: int) -> str:
+    """Microseconds since 1970 as the log has a moment; what is beyond the calendar is its end."""
+    try:
+        moment = _EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError:
+        moment = datetime.max.replace(tzinfo=UTC)
+    return moment.isoformat(timespec="microseconds")
+
+
+def _key(text: str) -> str:
+    for value in _readings(text):
+        with suppress(InvalidBody):
+            return key_of(parse_id(value))
+    raise ValueError(text)
+
+
+def _readings(text: str) -> tuple[Any, ...]:
+    """What a text may stand for: first what it is as JSON, if it is that, and then itself."""
+    try:
+        return decode(text.encode()), text
+    except MalformedBody:
+        return (text,)
