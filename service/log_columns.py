@@ -11,7 +11,7 @@ from serialize.task import Task
 from service.ledger import Array, Group, Rows, Snapshot
 from service.observation import canonical
 
-_BLOCK = 20_000
+BLOCK = 20_000
 _DOCUMENTS = 5_000
 
 
@@ -54,8 +54,8 @@ class LogColumns(ABC):
         """A text as a literal of SQL."""
 
     def block_end(self, after: int) -> int | None:
-        """The last id of the block of rows that follows an id; None where none follows."""
-        ids = f"SELECT id FROM prediction WHERE id > {after} ORDER BY id LIMIT {_BLOCK}"
+        """The last id that the block of rows after an id may have; None where none follows."""
+        ids = f"SELECT id FROM prediction WHERE id > {after} ORDER BY id LIMIT {BLOCK}"
         end = self._one(f"SELECT max(id) FROM ({ids}) AS block")[0]
         return None if end is None else int(end)
 
