@@ -2,14 +2,16 @@
 
 import json
 import socket
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
 import requests
 from peewee import SqliteDatabase
 
 from service.database import connect, prepare
+from tests.conftest import empty_postgresql
 from tests.filled import fill
 from tests.passengers import prediction
 from tests.served import Served, serve
@@ -21,11 +23,23 @@ ROWS = 100_000
 MEGABYTE = 1024 * 1024
 
 
-@pytest.fixture
-def filled_url(database_url: str) -> str:
-    prepare(connect(database_url))
-    fill(database_url, ROWS)
-    return database_url
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def filled_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('log')}/predictions.db"
+    else:
+        url = empty_postgresql(request.getfixturevalue("postgresql_server"))
+    prepare(connect(url))
+    fill(url, ROWS)
+    return url
+
+
+@pytest.fixture(scope="module")
+def served(filled_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One worker, for all tests that only add to the log."""
+    settings = {"ADMIN_KEY": KEY, "WEB_CONCURRENCY": "1"}
+    with serve(tmp_path_factory.mktemp("served"), filled_url, variables=settings) as served:
+        yield served
 
 
 def memory(served: Served) -> int:
@@ -46,6 +60,13 @@ def begin_and_leave(served: Served) -> None:
         assert client.recv(1000).startswith(b"HTTP/1.1 200")
 
 
+def clients(worker: psutil.Process) -> list[Any]:
+    """The connections to the worker's own port."""
+    connections = worker.net_connections()
+    ports = {one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN}
+    return [one for one in connections if one.raddr and one.laddr.port in ports]
+
+
 def reads_in_progress(database_url: str) -> bool:
     """Whether some transaction keeps SQLite from a whole checkpoint, or PostgreSQL from a whole vacuum."""
     database = connect(database_url)
@@ -56,44 +77,42 @@ def reads_in_progress(database_url: str) -> bool:
         return bool(database.execute_sql(held + " AND datname = current_database()").fetchone()[0])
 
 
-def test_a_hundred_thousand_rows_are_streamed_in_bounded_memory(tmp_path: Path, filled_url: str) -> None:
-    with serve(tmp_path, filled_url, variables={"ADMIN_KEY": KEY, "WEB_CONCURRENCY": "1"}) as served:
-        with stream(served) as warm:
-            next(warm.iter_content(MEGABYTE))
-        before, most, lines, size = memory(served), 0, 0, 0
-        with stream(served) as response:
-            for part in response.iter_content(MEGABYTE):
-                lines, size = lines + part.count(b"\n"), size + len(part)
-                most = max(most, memory(served))
+def test_a_hundred_thousand_rows_are_streamed_in_bounded_memory(served: Served) -> None:
+    with stream(served) as warm:
+        next(warm.iter_content(MEGABYTE))
+    before, most, lines, size = memory(served), 0, 0, 0
+    with stream(served) as response:
+        for part in response.iter_content(MEGABYTE):
+            lines, size = lines + part.count(b"\n"), size + len(part)
+            most = max(most, memory(served))
 
-    assert lines == ROWS
+    assert lines >= ROWS
     assert size > 25 * MEGABYTE
     assert most - before < 12 * MEGABYTE
 
 
 def test_a_stream_that_nobody_reads_holds_up_neither_predictions_nor_checkpoints(
-    tmp_path: Path, filled_url: str
+    served: Served, filled_url: str
 ) -> None:
-    settings = {"ADMIN_KEY": KEY, "WEB_CONCURRENCY": "1"}
-    with serve(tmp_path, filled_url, variables=settings) as served, stream(served) as response:
+    with stream(served) as response:
         lines = response.iter_lines()
         first: Any = json.loads(next(lines))
         answers = [served.post("/predict", prediction(f"later-{i}", Age=i % 90)) for i in range(200)]
         held_up = reads_in_progress(filled_url)
-        rest = sum(1 for _ in lines)
+        rest = [json.loads(line)["id"] for line in lines]
 
-    assert first["observation_id"] == ROWS - 1
     assert {answer.status_code for answer in answers} == {200}
     assert not held_up
-    assert rest == ROWS - 1
+    assert rest == list(range(first["id"] - 1, 0, -1))
 
 
-def test_a_reader_that_goes_away_ends_its_stream(tmp_path: Path, filled_url: str) -> None:
-    with serve(tmp_path, filled_url, variables={"ADMIN_KEY": KEY, "WEB_CONCURRENCY": "1"}) as served:
-        for _ in range(5):
-            begin_and_leave(served)
-        (worker,) = served.workers()
-        until(lambda: not [one for one in worker.net_connections() if one.raddr and one.raddr.port != served.port])
+def test_a_reader_that_goes_away_ends_its_stream(served: Served) -> None:
+    (worker,) = served.workers()
+    served.session.close()
+    until(lambda: not clients(worker))
+    for _ in range(5):
+        begin_and_leave(served)
+    until(lambda: not clients(worker))
 
-        assert served.post("/predict", prediction("after")).status_code == 200
-        assert "event=error" not in served.log.read_text()
+    assert served.post("/predict", prediction("after")).status_code == 200
+    assert "event=error" not in served.log.read_text()
