@@ -11,7 +11,7 @@ from serialize.task import Task
 from service.ledger import Array, Group, Rows, Snapshot
 from service.observation import canonical
 
-BLOCK = 20_000
+BLOCK = 4_000
 _DOCUMENTS = 5_000
 
 
