@@ -68,7 +68,7 @@ def comparison(result: Result) -> str:
             _row(LABELS.get(name, name), *figures, _plain(found["worker_mb"], 0), _plain(found["start_seconds"], 1))
         )
     said = [_latencies(name, found) for name, found in rows.items() if "open_loop" in found]
-    return "\n".join([*lines, "", *said, _circumstances(result)])
+    return "\n".join([*lines, "", *([" ".join(said)] if said else []), _circumstances(result)])
 
 
 def growth(result: Result) -> str:
