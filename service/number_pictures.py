@@ -36,7 +36,7 @@ def predicted_against_true(predicted: Array, true: Array) -> Figure:
     axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel="true value", ylabel="predicted value")
     axes.locator_params(nbins=6)
     axes.grid(color="#dddddd", linewidth=0.6)
-    axes.legend(loc="upper left")
+    figure.legend(loc="outside upper left", ncols=2)
     return figure
 
 

@@ -28,7 +28,7 @@ _MOST_CLASSES = 15
 def reliability(bins: Sequence[Mapping[str, Any]], of: str) -> Figure:
     """The share that was true against the mean probability, by bin of the probability, and the rows of each bin. `of`
     says whose probability it is."""
-    figure = canvas(5.6, 6.2)
+    figure = canvas(5.6, 6.4)
     axes, below = figure.subplots(2, 1, height_ratios=(4, 1), sharex=True)
     share_axes([axes])
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="as often as said")
@@ -42,7 +42,7 @@ def reliability(bins: Sequence[Mapping[str, Any]], of: str) -> Figure:
     )
     axes.errorbar(x, y, (y - low, high - y), fmt="o-", color=BLUE, capsize=3, label="observed, 95 % interval")
     axes.set_ylabel("share of the labelled that was so")
-    axes.legend(loc="upper left")
+    figure.legend(loc="outside upper left", ncols=2)
     middles = [(one["from"] + one["to"]) / 2 for one in bins]
     below.bar(middles, [one["count"] for one in bins], width=0.09, color=BLUE)
     count_axis(below)
@@ -52,7 +52,7 @@ def reliability(bins: Sequence[Mapping[str, Any]], of: str) -> Figure:
 
 def curves(roc: Curve, roc_auc: str, precision_recall: Curve, average_precision: str, share: float) -> Figure:
     """ROC and precision-recall, each with its figure; `share` of the labelled were of the positive class."""
-    figure = canvas(8.0, 4.2)
+    figure = canvas(8.0, 4.4)
     left, right = figure.subplots(1, 2)
     share_axes((left, right))
     left.plot(roc.x, roc.y, color=BLUE)
@@ -61,8 +61,7 @@ def curves(roc: Curve, roc_auc: str, precision_recall: Curve, average_precision:
     right.step(precision_recall.x, precision_recall.y, where="pre", color=BLUE)
     right.axhline(share, color=GREY, linestyle="--", label="by chance")
     right.set(xlabel="recall", ylabel="precision", title=f"Precision-recall, average {average_precision}")
-    left.legend(loc="lower right")
-    right.legend(loc="lower left")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside upper left")
     return figure
 
 
