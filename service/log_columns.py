@@ -11,7 +11,7 @@ from serialize.task import Task
 from service.ledger import Array, Group, Rows, Snapshot
 from service.observation import canonical
 
-BLOCK = 4_000
+_BLOCK = 4_000
 _DOCUMENTS = 5_000
 
 
@@ -54,10 +54,10 @@ class LogColumns(ABC):
         """A text as a literal of SQL."""
 
     def block_end(self, after: int) -> int | None:
-        """The last id that the block of rows after an id may have; None where none follows."""
-        ids = f"SELECT id FROM prediction WHERE id > {after} ORDER BY id LIMIT {BLOCK}"
-        end = self._one(f"SELECT max(id) FROM ({ids}) AS block")[0]
-        return None if end is None else int(end)
+        """The last id that the block of rows after an id may have; None where none follows. A block is of so many ids,
+        not rows, of which few are missing: no row is read to find its end."""
+        first = self._one(f"SELECT min(id) FROM prediction WHERE id > {after}")[0]
+        return None if first is None else int(first) + _BLOCK - 1
 
     def between(self, after: int, end: int) -> Rows:
         """The rows with ids above `after` and up to `end`."""

@@ -8,7 +8,7 @@ from datetime import datetime
 import numpy as np
 
 from service.ledger import Array, Group, Rows, Snapshot
-from service.log_columns import BLOCK, LogColumns, among
+from service.log_columns import LogColumns, among
 
 _MOMENT = len("2026-01-31T12:00:00.000000+00:00")
 _MICROSECONDS_A_DAY = 86_400_000_000
@@ -26,11 +26,6 @@ class SqliteColumns(LogColumns):
             "SELECT coalesce((SELECT max(id) FROM label_change), 0) + 1, coalesce((SELECT max(id) FROM prediction), 0)"
         )
         return Snapshot(following, following, last_id)
-
-    def block_end(self, after: int) -> int | None:
-        """The end of a block of so many ids, not rows: next to none is missing here, and so no row is read for it."""
-        first = self._one(f"SELECT min(id) FROM prediction WHERE id > {after}")[0]
-        return None if first is None else int(first) + BLOCK - 1
 
     def changed(self, since: int) -> Array:
         ids = self._one(f"SELECT group_concat(prediction_id) FROM label_change WHERE id >= {since}")[0]
