@@ -36,10 +36,8 @@ class Erasure:
         finally:
             self._session.close()
         if erased is None:
-            id_ = json.loads(key)
-            fault = Fault(
-                pointer("observation_id"), f"Observation ID: {id_} does not exist", id_, "the id of a prediction"
-            )
+            where = pointer("observation_id")
+            fault = Fault.of_id(where, json.loads(key), "does not exist", "the id of a prediction")
             raise UnknownObservation(fault.detail, [fault])
         return erased
 

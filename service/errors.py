@@ -25,6 +25,11 @@ class Fault:
     value: Any
     expected: str
 
+    @classmethod
+    def of_id(cls, where: str, observation_id: int | str, what: str, expected: str) -> "Fault":
+        """What is wrong with a caller's id."""
+        return cls(where, f"Observation ID: {observation_id} {what}", observation_id, expected)
+
     def within(self, prefix: str) -> "Fault":
         """The same fault with its pointer below `prefix`."""
         return Fault(prefix + self.pointer, self.detail, self.value, self.expected)

@@ -5,14 +5,16 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from service.errors import Fault, ObservationConflict, ServiceError, Unavailable, UnknownObservation, pointer
+from service.errors import Fault, ObservationConflict, ServiceError, Unavailable, pointer
 from service.label import TrueLabel
-from service.models import LabelCorrection
-from service.observation import Observation, ObservationId, canonical
+from service.label_log import LabelLog
+from service.observation import Observation
 from service.record import Record
 from service.scoring import Score
 from service.session import Session
 from service.statements import MOST_ALONE, Row, Statements, inserted_row, moment
+
+_EXPECTED = "an id that is not taken by another observation"
 
 
 class Scored(NamedTuple):
@@ -30,7 +32,7 @@ class Entry(NamedTuple):
 
 
 class PredictionLog:
-    """Appends predictions and records true labels through one connection, so for one caller at a time.
+    """Appends predictions, and has true labels recorded, through one connection, so for one caller at a time.
 
     A group is what one request brought; it is stored whole or not at all, whatever becomes of the others. The
     pointers in a group's errors begin with the place in the group."""
@@ -43,7 +45,7 @@ class PredictionLog:
         self._statements = Statements(session.database)
         self._model_version = model_version
         self._threshold = threshold
-        self._true = "true_value" if regression else "true_class"
+        self._labels = LabelLog(self._statements, session.database, regression=regression)
 
     def commit(
         self, predictions: Sequence[Sequence[Scored]], labels: Sequence[Sequence[TrueLabel]]
@@ -57,7 +59,7 @@ class PredictionLog:
             return list(fresh.values()), []
 
         def transaction() -> tuple[list[list[Entry] | ServiceError], list[list[Record] | ServiceError]]:
-            return self.append(rest), self.record_true_labels(labels)
+            return self.append(rest), self._labels.record(labels)
 
         entries, records = self._session.run(transaction)
         others = iter(entries)
@@ -76,29 +78,6 @@ class PredictionLog:
                 outcomes[i] = self._append_whole(group, now)
         for (i, one), entry in zip(singles, self._insert_or_read([one for _, one in singles], now), strict=True):
             outcomes[i] = [entry] if entry is not None else _conflict({0: one.observation})
-        return outcomes
-
-    def record_true_labels(self, groups: Sequence[Sequence[TrueLabel]]) -> list[list[Record] | ServiceError]:
-        """Within a transaction: records each group's labels and gives the rows as they are then. A label that
-        replaces another is kept as a correction. An id without a prediction is UnknownObservation for its group."""
-        if not groups:
-            return []
-        rows = self._locked_rows({label.key for group in groups for label in group})
-        now = datetime.now(UTC)
-        changed: dict[int, Any] = {}
-        corrections: list[dict[str, Any]] = []
-        outcomes: list[list[Record] | ServiceError] = []
-        for group in groups:
-            unknown = {i: label for i, label in enumerate(group) if label.key not in rows}
-            if unknown:
-                outcomes.append(_unknown(unknown))
-                continue
-            for label in group:
-                corrections += self._relabel(rows[label.key], label, now, changed)
-            outcomes.append([_record(rows[label.key]) for label in group])
-        self._write_labels(changed, now)
-        for correction in corrections:
-            LabelCorrection.insert(correction).execute(self._database)
         return outcomes
 
     def _append_new(self, groups: Sequence[Sequence[Scored]]) -> dict[int, list[Entry] | ServiceError]:
@@ -163,67 +142,14 @@ class PredictionLog:
         return Record(id_, observation.observation_id, observation.text, one.score, *stamp)
 
     def _read(self, keys: set[str]) -> dict[str, Record]:
-        records = {row["observation_id"]: _record(row) for row in self._statements.read(sorted(keys))}
+        records = {row["observation_id"]: Record.of(row) for row in self._statements.read(sorted(keys))}
         if len(records) < len(keys):
             raise Unavailable("A prediction was erased while it was asked for; try again.")
         return records
 
-    def _locked_rows(self, keys: set[str]) -> dict[str, dict[str, Any]]:
-        return {row["observation_id"]: row for row in self._statements.read(sorted(keys), lock=True)}
-
-    def _relabel(
-        self, row: dict[str, Any], label: TrueLabel, now: datetime, changed: dict[int, Any]
-    ) -> list[dict[str, Any]]:
-        """Sets the label in the row; gives the correction that this is, if it is one."""
-        value = label.label if self._true == "true_value" else canonical(label.label)
-        previous = row[self._true]
-        if previous == value:
-            return []
-        replaced = {
-            "prediction": row["id"],
-            "replaced_class": row["true_class"],
-            "replaced_value": row["true_value"],
-            "labelled_at": row["labelled_at"],
-            "replaced_at": now,
-        }
-        row[self._true], row["labelled_at"] = value, now
-        changed[row["id"]] = value
-        return [] if previous is None else [replaced]
-
-    def _write_labels(self, changed: Mapping[int, Any], now: datetime) -> None:
-        by_value: dict[Any, list[int]] = {}
-        for id_, value in changed.items():
-            by_value.setdefault(value, []).append(id_)
-        for value, ids in by_value.items():
-            self._statements.label(self._true, value, now, ids)
-
 
 def _key(one: Scored) -> str:
     return one.observation.key
-
-
-def _record(row: Mapping[str, Any]) -> Record:
-    score = Score(
-        predicted_class=_loaded(row["predicted_class"]),
-        proba=row["proba"],
-        probas=_loaded(row["probas"]),
-        predicted_value=row["predicted_value"],
-    )
-    return Record(
-        id=row["id"],
-        observation_id=json.loads(row["observation_id"]),
-        text=row["observation"],
-        score=score,
-        threshold=row["threshold"],
-        model_version=row["model_version"],
-        created_at=row["created_at"],
-        true_label=row["true_value"] if score.predicted_value is not None else _loaded(row["true_class"]),
-        labelled_at=row["labelled_at"],
-    )
-
-
-def _loaded(text: str | None) -> Any:
-    return None if text is None else json.loads(text)
 
 
 def _is_same(text: str, observation: Observation) -> bool:
@@ -241,20 +167,7 @@ def _is_same(text: str, observation: Observation) -> bool:
 def _conflict(observations: Mapping[int, Observation]) -> ObservationConflict:
     """The error for observations whose ids are taken, by their place in the group."""
     faults = [
-        _id_fault(place, observation.observation_id, "already exists", "an id that is not taken by another observation")
+        Fault.of_id(pointer(place, "id"), observation.observation_id, "already exists", _EXPECTED)
         for place, observation in observations.items()
     ]
     return ObservationConflict("; ".join(fault.detail for fault in faults), faults)
-
-
-def _unknown(labels: Mapping[int, TrueLabel]) -> UnknownObservation:
-    """The error for labels whose ids have no prediction, by their place in the group."""
-    faults = [
-        _id_fault(place, json.loads(label.key), "does not exist", "the id of a prediction")
-        for place, label in labels.items()
-    ]
-    return UnknownObservation("; ".join(fault.detail for fault in faults), faults)
-
-
-def _id_fault(place: int, observation_id: ObservationId, what: str, expected: str) -> Fault:
-    return Fault(pointer(place, "id"), f"Observation ID: {observation_id} {what}", observation_id, expected)

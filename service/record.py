@@ -1,8 +1,9 @@
 """A stored prediction, and how it is answered."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from serialize.task import Label
 from service.scoring import Score
@@ -22,6 +23,27 @@ class Record(NamedTuple):
     true_label: Label | None = None
     labelled_at: datetime | None = None
 
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """The record of a row by column, in which ids, classes and `probas` are JSON text."""
+        score = Score(
+            predicted_class=_loaded(row["predicted_class"]),
+            proba=row["proba"],
+            probas=_loaded(row["probas"]),
+            predicted_value=row["predicted_value"],
+        )
+        return cls(
+            id=row["id"],
+            observation_id=json.loads(row["observation_id"]),
+            text=row["observation"],
+            score=score,
+            threshold=row["threshold"],
+            model_version=row["model_version"],
+            created_at=row["created_at"],
+            true_label=row["true_value"] if score.predicted_value is not None else _loaded(row["true_class"]),
+            labelled_at=row["labelled_at"],
+        )
+
     def answer(self) -> dict[str, Any]:
         """The record as /predict answers it."""
         score = self.score
@@ -34,3 +56,7 @@ class Record(NamedTuple):
     def answer_with_observation(self) -> dict[str, Any]:
         """The record as /update answers it."""
         return {**self.answer(), "observation": json.loads(self.text)}
+
+
+def _loaded(text: str | None) -> Any:
+    return None if text is None else json.loads(text)

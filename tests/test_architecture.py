@@ -12,6 +12,7 @@ HTTP_AND_DATABASE = {"flask", "flask_restful", "werkzeug", "peewee", "playhouse"
 
 FORBIDDEN = {
     "service/models.py": {"flask", "flask_restful", "pandas", "sklearn", "joblib"},
+    "service/label_log.py": {"flask", "flask_restful", "pandas", "sklearn", "joblib"},
     "service/prediction_log.py": {"flask", "flask_restful", "pandas", "sklearn", "joblib"},
     **{
         f"service/{name}.py": HTTP_AND_DATABASE
