@@ -122,7 +122,7 @@ class Performance:
         return [
             {
                 "value": value,
-                **(self._counted(rows.take(members)) if difference is None else self._part(rows.take(members))),
+                **self._group(rows.take(members)),
                 "verdict": _verdict(difference, chance),
             }
             for (value, members), difference, chance in zip(groups, differences, chances, strict=True)
@@ -138,7 +138,9 @@ class Performance:
     def _part(self, rows: Rows) -> dict[str, Any]:
         return self._summary(rows, figures(self._task, rows.take(rows.is_labelled)))
 
-    def _counted(self, rows: Rows) -> dict[str, Any]:
+    def _group(self, rows: Rows) -> dict[str, Any]:
+        if rows.is_labelled.sum() >= FEWEST:
+            return self._part(rows)
         return {**self._summary(rows, Figures({})), "metrics": None}
 
 

@@ -288,6 +288,7 @@ def test_a_group_of_few_labelled_rows_gets_its_count_and_no_verdict(log: Databas
     enough = client.get("/performance?by=Sex").json["groups"]
 
     assert [(group["count"], group["verdict"]) for group in few] == [(100, None), (29, None)]
+    assert few[0]["metrics"]["accuracy"]["value"] == 1.0
     assert few[1]["metrics"] is None
     assert [group["verdict"] for group in enough] == ["better than the rest", "worse than the rest"]
     assert enough[1]["metrics"]["accuracy"]["value"] == 0.0
