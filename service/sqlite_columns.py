@@ -85,7 +85,8 @@ class SqliteColumns(LogColumns):
 
     def _groups(self, column: str, where: str) -> list[Group]:
         value = (
-            "(SELECT CASE WHEN type IN ('true', 'false') THEN type ELSE json_quote(value) END "
+            "(SELECT CASE type WHEN 'true' THEN type WHEN 'false' THEN type WHEN 'real' THEN printf('%!.17g', value) "
+            "ELSE json_quote(value) END "
             f"FROM json_each(observation) WHERE key = {self._literal(column)})"
         )
         found = self._all(f"SELECT {value} AS value, group_concat(id) FROM prediction WHERE {where} GROUP BY 1")

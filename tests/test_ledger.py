@@ -250,7 +250,10 @@ def test_a_log_that_was_put_back_to_an_earlier_state_is_read_anew(database: Data
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [("male", '"male"'), (22.5, "22.5"), (3, "3"), (True, "true"), (False, "false"), (None, None), ("ü'%", '"ü\'%"')],
+    [
+        *(("male", '"male"'), (22.5, "22.5"), (0.1 + 0.2, "0.30000000000000004"), (3, "3")),
+        *((True, "true"), (False, "false"), (None, None), ("ü'%", '"ü\'%"')),
+    ],
 )
 def test_a_column_of_the_observation_is_read_as_json(database: Database, value: Any, shown: str | None) -> None:
     name = 'the "quoted" one\'s %'
