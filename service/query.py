@@ -26,6 +26,7 @@ _HOUR = "([01][0-9]|2[0-3]):[0-5][0-9]"
 # A plus sign that was not quoted in the URL arrives as a blank.
 MOMENT = f"^({_DAY})(T{_HOUR}(:[0-5][0-9]([.][0-9]{{1,6}})?)?(Z|[+ -]{_HOUR})?)?$"
 
+EXPECTED_VERSION = "a version of a model, text without NUL"
 EXPECTED_MOMENT = "a date or a time in ISO 8601, as 2026-01-31 or 2026-01-31T12:00:00Z"
 
 
@@ -91,8 +92,9 @@ class ArgumentReader:
     def selection(self) -> Selection:
         """The selection; to be asked for last, for it raises what was found wrong."""
         since, until = (self.read(name, parse_moment, EXPECTED_MOMENT) for name in ("since", "until"))
+        version = self.read("model_version", _version, EXPECTED_VERSION)
         self.require()
-        return Selection(self._values.get("model_version"), since, until)
+        return Selection(version, since, until)
 
     def require(self, *names: str) -> None:
         """Raises InvalidQuery for what was found wrong, and where one of these is missing."""
@@ -134,6 +136,12 @@ def parse_moment(text: str) -> int:
     moment = datetime.fromisoformat(text.replace(" ", "+"))
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     return round((aware - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
+
+
+def _version(text: str) -> str:
+    if "\0" in text:  # which PostgreSQL takes in no text
+        raise ValueError(text)
+    return text
 
 
 def _number(text: str, most: int) -> int:

@@ -13,8 +13,9 @@ from service.errors import LISTED_FAULTS
 
 Schema = dict[str, Any]
 
+NO_NUL = r"^[^\u0000]*$"
+
 _INT64_MAX = 2**63 - 1
-_NO_NUL = r"^[^\u0000]*$"
 _TYPES: Mapping[Kind, str] = {"boolean": "boolean", "integer": "integer", "number": "number", "text": "string"}
 _PROBABILITY: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 _LABEL: Schema = {"type": ["boolean", "number", "string"]}
@@ -63,7 +64,7 @@ def observation_id() -> Schema:
 
 def id_as_text() -> Schema:
     """A text that may be an id, or stand for one."""
-    return {"type": "string", "minLength": 1, "maxLength": 255, "pattern": _NO_NUL}
+    return {"type": "string", "minLength": 1, "maxLength": 255, "pattern": NO_NUL}
 
 
 def observation(signature: Signature, *, is_whole: bool = False) -> Schema:
@@ -87,7 +88,7 @@ def _column(column: Column) -> Schema:
         return {"enum": [*values, None] if column.nullable else values}
     schema: Schema = {"type": [_TYPES[column.kind], "null"] if column.nullable else _TYPES[column.kind]}
     if column.kind == "text":
-        return {**schema, "maxLength": column.max_length, "pattern": _NO_NUL}
+        return {**schema, "maxLength": column.max_length, "pattern": NO_NUL}
     return schema if column.kind == "boolean" else {**schema, **_limits(*column.limits)}
 
 

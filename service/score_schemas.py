@@ -7,7 +7,7 @@ from serialize.task import Task
 from service.comparison import CHANGES
 from service.figures import QUANTILES
 from service.query import LAST, MOMENT, MOST_LAST, WINDOWS
-from service.schemas import Schema, closed, reference
+from service.schemas import NO_NUL, Schema, closed, reference
 
 Parameters = Mapping[str, tuple[str, Schema]]
 
@@ -19,7 +19,10 @@ _SHARE_OR_NULL: Schema = {**_SHARE, "type": ["number", "null"]}
 _BOUNDS = {"value": _NUMBER, "low": _NUMBER, "high": _NUMBER}
 _MOMENT: Schema = {"type": "string", "pattern": MOMENT}
 SELECTION: Parameters = {
-    "model_version": ("Only what this version of a model answered.", {"type": "string", "minLength": 1}),
+    "model_version": (
+        "Only what this version of a model answered.",
+        {"type": "string", "minLength": 1, "pattern": NO_NUL},
+    ),
     "since": ("Only what was answered from this time on (ISO 8601; UTC where no zone is given).", _MOMENT),
     "until": ("Only what was answered before this time.", _MOMENT),
 }

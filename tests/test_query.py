@@ -52,6 +52,7 @@ def test_the_last_thousand_rows_are_compared_unless_a_time_is_given() -> None:
         ({"since": ["2026-02-30"], "until": ["1e9"]}, ["since", "until"]),
         ({"window": ["2d"], "by": ["Name"]}, ["window", "by"]),
         ({"by": [""]}, ["by"]),
+        ({"model_version": ["0123\0"], "window": ["x"]}, ["window", "model_version"]),
         ({"by": ["Sex", "Age"]}, ["by"]),
         ({"groupby": ["Sex"], "window": ["x"]}, ["groupby", "window"]),
         ({"since": ["2026-01-01T00:00:00+14:00x"]}, ["since"]),
