@@ -38,6 +38,11 @@ class Request(NamedTuple):
     closes: bool
 
     @property
+    def may_bring_more(self) -> bool:
+        """Whether some of its body may still be on its way."""
+        return isinstance(self.environ["wsgi.input"], _ArrivingBody)
+
+    @property
     def is_lost(self) -> bool:
         """Whether the body broke off, so that nobody knows where the next request begins."""
         body = self.environ["wsgi.input"]

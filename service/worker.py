@@ -13,7 +13,6 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from gevent import monkey
 from gevent.event import Event
 from gevent.pool import Pool
 from gunicorn.http import errors
@@ -25,8 +24,8 @@ from service.connection import Answer, Heads, Request, Requests
 from service.errors import PROBLEM_JSON, bare_problem
 from service.fair_server import FairServer
 from service.logs import event, frames
+from service.parting import end_input, hear_out
 
-_NativeSocket = monkey.get_original("socket", "socket")
 _STOP = {signal.SIGTERM}
 _TICK_SECONDS = 1.0
 _LAST_TICK_SECONDS = 0.25
@@ -122,6 +121,8 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
                 self.alive = False
             answer = Answer(client, request, closes=not self.alive)
             if not self._answer(request, answer) or answer.closes:
+                if request.may_bring_more:
+                    hear_out(client)
                 return
 
     def _answer(self, request: Request, answer: Answer) -> bool:
@@ -148,7 +149,7 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
         super().notify()
         latest = time.monotonic() - (self.cfg.keepalive if self.alive else _LAST_CHANCE_SECONDS)
         for client in [client for client, since in self._idle.items() if since <= latest]:
-            _end_input(client)
+            end_input(client)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answers a request that is no HTTP, or not of the size and form that are taken."""
@@ -188,17 +189,9 @@ def _problem_response(status: HTTPStatus, request_id: str) -> bytes:
     return head.encode() + body
 
 
-def _end_input(client: socket.socket) -> None:
-    """Ends the input of a connection below gevent, which would drop what has arrived but was not read yet."""
-    try:
-        with _NativeSocket(fileno=os.dup(client.fileno())) as native:
-            native.shutdown(socket.SHUT_RD)
-    except OSError as error:
-        _log.debug("closing an idle connection: %s", error.strerror)
-
-
 def _send(client: socket.socket, response: bytes) -> None:
     try:
         client.sendall(response)
     except OSError as error:
         _log.debug("answering a refused request: %s", error.strerror)
+    hear_out(client)

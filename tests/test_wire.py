@@ -204,3 +204,23 @@ def test_a_long_array_may_begin_anywhere(served: Served) -> None:
 
     assert exchange(served, with_length(many)).status == 200
     assert exchange(served, chunked(many)).headers["idempotent-replayed"] == "true"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        POST.replace(b"json", b"text") + b"Connection: close\r\nContent-Length: 4194304\r\n\r\n",
+        POST.replace(b"1.1", b"1.0") + b"Content-Length: 41943040\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"GET /livez HTTP/1.1\r\nX: ",
+    ],
+    ids=["close", "1.0", "chunk", "header"],
+)
+def test_who_is_refused_while_sending_may_send_on_and_sees_the_answer(served: Served, head: bytes) -> None:
+    with connected(served) as connection:
+        connection.sendall(head)
+        for _ in range(4):
+            connection.sendall(b"x" * MIB)
+        answered = until_closed(connection)
+
+    assert statuses(answered) in ([400], [413], [415], [431])
