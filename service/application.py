@@ -21,6 +21,7 @@ class Application(Flask):
         super().__init__(name, static_folder=None)
         self.session_interface = _NoSessions()
         self.url_map.strict_slashes = False
+        self.url_map.merge_slashes = False  # it would redirect, with a page of HTML
         self._found: dict[tuple[str, str], Any] = {}
 
     def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:

@@ -111,14 +111,16 @@ class UnsupportedBody(ServiceError):
 
 
 class InvalidBody(ServiceError):
-    """A body that is JSON but not what is asked for; `faults` names every one of its faults."""
+    """A body that is JSON but not what is asked for; `faults` names its faults, every one where they are not many."""
 
     status, slug, title = 422, "invalid-body", "The body is not what is asked for"
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         named = "; ".join(fault.detail for fault in faults[:_NAMED_FAULTS])
         more = len(faults) - _NAMED_FAULTS
-        super().__init__(f"{named}; and {more} more" if more > 0 else named, faults)
+        # Who looks for faults stops when there are enough to list.
+        least = "at least " if len(faults) >= LISTED_FAULTS else ""
+        super().__init__(f"{named}; and {least}{more} more" if more > 0 else named, faults)
 
 
 class InvalidQuery(InvalidBody):

@@ -7,7 +7,7 @@ from typing import Any
 
 from serialize.task import Label
 from service.batching import Batcher, Process
-from service.errors import BodyTooLarge, Fault, InvalidBody, ServiceError, Unavailable, pointer
+from service.errors import LISTED_FAULTS, BodyTooLarge, Fault, InvalidBody, ServiceError, Unavailable, pointer
 from service.label import LabelParser, TrueLabel
 from service.observation import Observation, ObservationParser
 from service.prediction_log import Entry, PredictionLog, Scored
@@ -87,6 +87,8 @@ class Flow:
                 parsed.append(parse(item))
             except InvalidBody as error:
                 faults += [_named_by_item(fault, i) for fault in error.faults]
+            if len(faults) >= LISTED_FAULTS:
+                break
         if faults:
             raise InvalidBody(faults)
         return tuple(parsed)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Annotated, Any, Literal, NotRequired, Required
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -10,7 +11,7 @@ from pydantic_core import to_json
 from typing_extensions import TypedDict
 
 from serialize.signature import Column, Scalar, Signature
-from service.errors import Fault, InvalidBody, pointer, shown
+from service.errors import LISTED_FAULTS, Fault, InvalidBody, pointer, shown
 
 ObservationId = int | str
 
@@ -49,11 +50,19 @@ class ObservationParser:
     def _values(self, payload: Any) -> dict[str, Scalar]:
         if not isinstance(payload, dict):
             raise InvalidBody([self._fault_of_whole(payload)])
+        if len(payload) > len(self._columns) + LISTED_FAULTS:
+            payload = self._shortened(payload)
         try:
             validated = self._model.validate_python(payload)
         except ValidationError as error:
             raise InvalidBody(self._faults(error)) from None
         return {name: validated.get(name) for name in self._columns}
+
+    def _shortened(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """The columns in an observation, and of its other members as many as are listed."""
+        known = {name: payload[name] for name in self._columns if name in payload}
+        others = islice((name for name in payload if name not in self._columns), LISTED_FAULTS)
+        return known | {name: payload[name] for name in others}
 
     def _fault_of_whole(self, payload: Any) -> Fault:
         expected = "an object with the columns " + ", ".join(self._columns)
@@ -106,14 +115,13 @@ def key_of(observation_id: ObservationId) -> str:
 
 def members_of(payload: Any, names: tuple[str, ...]) -> tuple[dict[str, Any], list[Fault]]:
     """The members of a payload that should be an object of exactly these, and a fault for each that is missing or
-    too many. Raises InvalidBody where it is no object."""
+    too many, as far as they are listed. Raises InvalidBody where it is no object."""
     expected = "an object with the keys " + " and ".join(names)
     if not isinstance(payload, dict):
         raise InvalidBody([Fault("", f"expected {expected}; got {shown(payload)}", payload, expected)])
     faults = [
         Fault(pointer(key), f"{key} is not taken here; expected {expected}", payload[key], expected)
-        for key in payload
-        if key not in names
+        for key in islice((key for key in payload if key not in names), LISTED_FAULTS)
     ]
     faults += [
         Fault(pointer(name), f"{name} is missing; expected {expected}", None, expected)

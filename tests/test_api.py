@@ -113,12 +113,23 @@ def test_a_body_over_the_limit_is_a_problem(make_client: MakeClient) -> None:
     assert client.post("/predict", json=[prediction(i) for i in range(10)]).status_code == 200
 
 
-def test_of_many_faults_the_first_thousand_are_listed_and_the_others_counted(client: Client) -> None:
-    response = client.post("/predict", json=prediction(0, **{f"c{i}": "x" * 100 for i in range(5000)}))
+@pytest.mark.parametrize("many", [1001, 5000])
+def test_of_many_faults_a_thousand_are_looked_for_and_listed(client: Client, many: int) -> None:
+    others = {f"c{i}": "x" * 100 for i in range(many)}
 
-    assert_problem(response, 422)
-    assert len(response.json["errors"]) == 1000
-    assert response.json["detail"].endswith("and 4980 more")
+    for body in (prediction(0, Age="x", **others), prediction(0) | others, [{"id": i} for i in range(many)]):
+        response = client.post("/predict", json=body)
+
+        assert_problem(response, 422)
+        assert len(response.json["errors"]) == 1000
+        assert "; and at least 9" in response.json["detail"]
+
+
+@pytest.mark.parametrize("path", ["/livez//", "//livez//", "/a//b", "/predict//x"])
+def test_slashes_in_a_row_are_no_redirect(client: Client, path: str) -> None:
+    response = client.get("http://localhost" + path)
+
+    assert_problem(response, 404)
 
 
 def test_json_is_answered_whatever_is_accepted(client: Client) -> None:
