@@ -19,6 +19,7 @@ ALPHA = 0.01
 CHANGES = {"nulls": 0.03, "distribution": 0.1, "unseen categories": 0.01, "out of range": 0.01}
 
 _RESOLUTION = 0.01  # the profile knows a distribution at each hundredth
+_ROUNDING = 1e-6  # single precision is better than this
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,18 @@ def compare_numbers(profile: Mapping[str, Any], values: Array, reference_rows: i
     )
 
 
+def unrounded(profile: Mapping[str, Any], numbers: Array) -> Array:
+    """Real numbers, and in place of one that a value of the profile was rounded to that value. A compiled model and a
+    column in single precision are only so exact, and where many rows have one value that would move them all."""
+    known = [each["value"] for each in profile["values"]] if "values" in profile else profile["quantiles"]
+    points = np.unique(np.array(known, dtype=float))
+    with np.errstate(over="ignore"):
+        above = np.searchsorted(points[1:] / 2 + points[:-1] / 2, numbers)
+        nearest = points[above]
+        size = np.minimum(np.abs(nearest), points[-1] - points[0]) if len(points) > 1 else np.abs(nearest)
+        return np.where(np.abs(numbers - nearest) <= _ROUNDING * size, nearest, numbers)
+
+
 def _shape(kind: str, profile: Mapping[str, Any], present: list[Any], reference_rows: int, tests: int) -> Comparison:
     """The distribution of what is no null."""
     numeric = kind in ("integer", "number")
@@ -120,10 +133,12 @@ def _shape(kind: str, profile: Mapping[str, Any], present: list[Any], reference_
         return compare_numbers(profile["lengths"], lengths, reference_rows, tests)
     if not numeric:
         return _compare_counts(profile["counts"], present, tests, closed=True)
-    found = compare_numbers(profile, np.array(present, dtype=float), reference_rows, tests)
+    numbers = np.array(present, dtype=float)
+    numbers = unrounded(profile, numbers) if kind == "number" else numbers
+    found = compare_numbers(profile, numbers, reference_rows, tests)
     if "values" not in profile:
         return found
-    counted = _compare_counts(profile["values"], present, tests, closed=False)
+    counted = _compare_counts(profile["values"], numbers.tolist(), tests, closed=False)
     return Comparison({**found.figures, **counted.figures}, [*counted.changes, found.changes[1]], counted.counts)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from serialize.manifest import Manifest
-from service.comparison import Comparison, Counts, compare, compare_numbers
+from service.comparison import Comparison, Counts, compare, compare_numbers, unrounded
 from service.evidence import holm
 from service.intervals import Array
 from service.ledger import Ledger, Rows
@@ -74,7 +74,9 @@ class Drift:
             yield column.name, compare(column.kind, profile, values, tests)
         for name, profile, numbers in outputs:
             figures = {"kind": "output", "count": len(numbers)}
-            compared = compare_numbers(profile, numbers, reference_rows, tests) if len(numbers) else Comparison({})
+            compared = Comparison({})
+            if len(numbers):
+                compared = compare_numbers(profile, unrounded(profile, numbers), reference_rows, tests)
             taken = name in self._signature.names
             yield (
                 f"output {name}" if taken else name,

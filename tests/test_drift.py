@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from peewee import Database
+from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from serialize import Artifact, dump, load
@@ -85,6 +86,23 @@ def test_draws_of_the_training_data_raise_no_alarm_95_times_in_100(
     verdicts = [log.report(drawn(table, rows, seed, replace))["verdict"] for seed in range(DRAWS)]
 
     assert verdicts.count("ok") >= 95
+
+
+def test_answers_that_many_rows_share_have_not_drifted_where_they_are_rounded_otherwise(
+    tmp_path: Path, make_client: MakeClient
+) -> None:
+    X = pd.DataFrame({"x": np.linspace(-3, 3, 300), "y": np.tile(np.array([0.1, 0.2, 0.7], "float32"), 100)})
+    y = X["x"] + X["y"] > 0.5
+    pipeline = GradientBoostingClassifier(n_estimators=5, max_depth=1, random_state=0).fit(X, y)
+    dump(pipeline, X, y, tmp_path / "boosted", name="boosted")
+    client = make_client(artifacts=str(tmp_path / "boosted"))
+    rows = [{"x": x, "y": round(y, 1)} for x, y in zip(X["x"].tolist(), X["y"].tolist(), strict=True)]
+    client.post("/predict", json=[{"id": i, "observation": row} for i, row in enumerate(rows)])
+
+    columns = client.get("/drift").json["columns"]
+
+    assert [columns[name]["distance"] for name in ("y", "proba")] == [0, 0]
+    assert columns["proba"]["out_of_range_rate"] == 0
 
 
 def older(table: pd.DataFrame) -> pd.DataFrame:
