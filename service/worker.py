@@ -75,7 +75,7 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
     def _listen(self, listener: Any) -> FairServer:
         listener.setblocking(1)
         secured = {"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}
-        handle = partial(self.handle, listener)
+        handle = partial(self.handle, listener.getsockname())
         server = FairServer(listener, handle=handle, spawn=Pool(self.worker_connections), **secured)
         if self.cfg.workers > 1:
             server.max_accept = 1
@@ -92,12 +92,10 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
         super().init_signals()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP)
 
-    def handle(self, listener: Any, client: socket.socket, addr: Any) -> None:
-        """Serves one connection until it is closed."""
+    def handle(self, address: Any, client: socket.socket, addr: Any) -> None:
+        """Serves one connection until it is closed. `address` is that of the listener, which may be closed by now."""
         try:
-            self._serve(
-                Requests(self.cfg, client, addr, listener.getsockname(), self._heads, self.body_seconds), client
-            )
+            self._serve(Requests(self.cfg, client, addr, address, self._heads, self.body_seconds), client)
         except errors.NoMoreData as error:
             _log.debug("a connection was closed within a request: %s", error)
         except OSError as error:

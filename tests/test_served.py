@@ -21,6 +21,7 @@ from service.models import Prediction
 from tests.passengers import ARTIFACTS, PASSENGER, PROBA, PROJECT, all_passengers, prediction
 from tests.served import Served, environment, free_port, serve
 from tests.test_batching import until
+from tests.wire import connected, until_closed
 
 SENDERS = 50
 
@@ -174,6 +175,23 @@ def test_who_has_just_connected_when_the_service_stops_is_answered(tmp_path: Pat
 
     assert answers
     assert {answer.result()[:15] for answer in answers} == {b"HTTP/1.1 200 OK"}
+
+
+def test_who_waits_to_be_accepted_when_a_worker_stops_is_answered(tmp_path: Path) -> None:
+    with (
+        serve(tmp_path, f"sqlite:///{tmp_path}/log.db", variables={"WEB_CONCURRENCY": "1"}) as served,
+        contextlib.ExitStack() as stack,
+    ):
+        (worker,) = served.workers()
+        worker.suspend()
+        connections = [stack.enter_context(connected(served)) for _ in range(20)]
+        for connection in connections:
+            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+        worker.terminate()
+        worker.resume()
+        answered = [until_closed(connection) for connection in connections]
+
+    assert [answer[:12] for answer in answered] == [b"HTTP/1.1 200"] * len(connections)
 
 
 def test_what_is_no_http_is_a_problem_too(tmp_path: Path) -> None:
