@@ -5,6 +5,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import contextlib  # noqa: E402
 import gc  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
@@ -86,5 +87,6 @@ def worker_exit(server: object, worker: object) -> None:
     thread that the fork has left behind in the master."""
     stopped = sys.exc_info()[1]
     code = stopped.code if isinstance(stopped, SystemExit) else 0
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
     os._exit(code if isinstance(code, int) else 0)

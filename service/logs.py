@@ -104,14 +104,18 @@ class GunicornLogger(Logger):  # type: ignore[misc]
 
 
 class _Lines(logging.StreamHandler[TextIO]):
-    """Writes each record in one go, which no other thread can come between; so it needs no lock."""
+    """Writes each record in one go, which no other thread can come between; so it needs no lock. A line that cannot be
+    written, to a full disk or to nobody, is lost, and the request that it tells of goes on."""
 
     def createLock(self) -> None:  # noqa: N802 - the name in logging
         self.lock = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.stream.write(self.format(record) + "\n")
-        self.stream.flush()
+        try:  # noqa: SIM105 - it costs nothing, and there is a line for every request
+            self.stream.write(self.format(record) + "\n")
+            self.stream.flush()
+        except OSError:
+            pass
 
 
 @lru_cache(maxsize=2)

@@ -1,6 +1,7 @@
 """The promises, held to the service as it is deployed: gunicorn, two workers, SQLite and PostgreSQL."""
 
 import contextlib
+import json
 import re
 import socket
 import subprocess
@@ -21,7 +22,7 @@ from service.models import Prediction
 from tests.passengers import ARTIFACTS, PASSENGER, PROBA, PROJECT, all_passengers, prediction
 from tests.served import Served, environment, free_port, serve
 from tests.test_batching import until
-from tests.wire import connected, until_closed
+from tests.wire import answer, connected, until_closed, with_length
 
 SENDERS = 50
 
@@ -231,6 +232,20 @@ def test_the_access_log_that_a_buildpack_asks_for_does_not_repeat_the_request_li
         served.post("/predict", prediction(1))
 
     assert served.log.read_text().count("/predict") == 1
+
+
+def test_a_log_that_cannot_be_written_holds_up_nobody(tmp_path: Path) -> None:
+    command = ("sh", "-c", "exec gunicorn app:app >/dev/full")
+    request = with_length(json.dumps(prediction(0)).encode())
+
+    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", command) as served, connected(served) as connection:
+        statuses = []
+        for _ in range(3):
+            connection.sendall(request)
+            statuses.append(answer(connection).status)
+
+    assert statuses == [200] * 3
+    assert served.process.returncode == 0
 
 
 def test_a_postgresql_service_holds_few_connections(tmp_path: Path, postgresql_url: str) -> None:
