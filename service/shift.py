@@ -62,6 +62,8 @@ def _moved(sign: str, number: float, column: Column) -> Callable[[Values, np.ran
         if value is None:
             return None
         found = value * number if sign == "*" else value + (number if sign == "+" else -number)
+        if not math.isfinite(found):
+            raise ShiftError(f"{column.name}: no number is so large as {value} would become")
         return round(found) if column.kind == "integer" else found
 
     return lambda values, _: [moved(value) for value in values]
@@ -103,8 +105,6 @@ def _value(text: str, column: Column) -> Any:
         case "category":
             return next((one for one in column.categories or () if str(one) == text), text)
         case "integer" | "number":
-            try:
-                number = float(text)
-            except ValueError:
-                raise ShiftError(f"{column.name}={text}: expected {_EXPECTED}") from None
+            if not re.fullmatch(f"[-+]?{_NUMBER}", text) or not math.isfinite(number := float(text)):
+                raise ShiftError(f"{column.name}={text}: expected {_EXPECTED}")
             return int(number) if number.is_integer() else number

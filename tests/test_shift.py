@@ -51,7 +51,7 @@ def test_nulls_come_to_the_share_that_is_said_or_that_there_was(text: str, nulls
         ("Agee=+1", "names no column"),
         ("Age", "names no column"),
         ("Sex=+1", "Sex is no number"),
-        ("Age=old", "expected COLUMN="),
+        *((f"Age={no}", "expected COLUMN=") for no in ("old", "nan", "inf", "1e999")),
         ("Age=null:2", "a share from 0 to 1"),
         ("Age=null:half", "a share from 0 to 1"),
         ("Pclass=null:0.5", "may not be null"),
@@ -60,3 +60,9 @@ def test_nulls_come_to_the_share_that_is_said_or_that_there_was(text: str, nulls
 def test_what_a_shift_cannot_be_is_said(text: str, said: str) -> None:
     with pytest.raises(ShiftError, match=said):
         Shift.parse(text, SIGNATURE)
+
+
+@pytest.mark.parametrize("text", ["Age=+1e999", "Pclass=*1e999", "Pclass=*1e308"])
+def test_a_shift_beyond_every_number_is_refused(text: str) -> None:
+    with pytest.raises(ShiftError, match="no number is so large"):
+        shifted(text, [None, 30])
