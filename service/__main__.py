@@ -1,5 +1,6 @@
 """The command line of the service: `python -m service migrate|export|purge|report|simulate`."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +69,23 @@ def _report(output: Path | None, folder: Path | None, force: bool, **selection: 
     click.echo(f"Wrote {', '.join(str(place) for place in (path, folder) if place)}.")
 
 
+class _Finite(click.FloatRange):
+    """A range that neither infinity nor what is no number is in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value} is no finite number.", param, ctx)
+        return found
+
+
 @main.command("simulate")
 @click.option("--url", default="http://127.0.0.1:5000", show_default=True, help="Where the service is.")
 @click.option("--api-key", envvar="API_KEY", default="", help="A key of the service.  [env: API_KEY]")
 @click.option("--rows", type=click.IntRange(1, 1_000_000), default=2000, show_default=True)
-@click.option("--rate", type=click.FloatRange(0, min_open=True), default=50.0, show_default=True, help="A second.")
-@click.option("--delay", type=click.FloatRange(0), default=5.0, show_default=True, help="Mean seconds to the label.")
-@click.option("--label-share", type=click.FloatRange(0, 1), default=0.9, show_default=True, help="The rest has none.")
+@click.option("--rate", type=_Finite(0, min_open=True), default=50.0, show_default=True, help="A second.")
+@click.option("--delay", type=_Finite(0), default=5.0, show_default=True, help="Mean seconds to the label.")
+@click.option("--label-share", type=_Finite(0, 1), default=0.9, show_default=True, help="The rest has none.")
 @click.option("--shift", "shifts", multiple=True, metavar="COLUMN=CHANGE", help="May be repeated; see above.")
 @click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Chooses rows and delays.")
 def _simulate(url: str, api_key: str, rate: float, **options: Any) -> None:

@@ -2,18 +2,21 @@
 is repeated where no answer came, or the service said that it cannot answer now."""
 
 import json
+import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 PATIENCE_SECONDS = 60.0
 
 _TIMEOUT_SECONDS = 30.0
 _LONGEST_PAUSE_SECONDS = 5.0
 _NOT_NOW = (502, 503, 504)
+_URL = re.compile("[!-~]+")
 
 
 class NoAnswer(OSError):
@@ -39,14 +42,14 @@ class HttpClient:
         pause: Callable[[float], None] = time.sleep,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise NoAnswer(f"{url} is no URL of http or https.")
+        parts = _parts(url)
+        if not (key.isascii() and key.isprintable()):
+            raise NoAnswer("The key has characters that no key has.")
         kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         self._url = url
         self._path = parts.path.rstrip("/")
         self._headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
-        self._connection = kind(parts.hostname, parts.port, timeout=_TIMEOUT_SECONDS)
+        self._connection = kind(parts.hostname or "", parts.port, timeout=_TIMEOUT_SECONDS)
         self._pause = pause
         self._patience = patience
 
@@ -90,3 +93,11 @@ class HttpClient:
             return Answer(response.status, json.loads(content), response.getheader("Date")), 0.0, ""
         except ValueError:
             raise NoAnswer(f"{self._url}{path} answered {response.status} and no JSON; is it this service?") from None
+
+
+def _parts(url: str) -> SplitResult:
+    with suppress(ValueError):  # of a port, or of brackets
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and _URL.fullmatch(url):
+            return parts
+    raise NoAnswer(f"{url} is no URL of http or https.")

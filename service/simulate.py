@@ -14,12 +14,16 @@ from service import simulation
 from service.http_client import HttpClient, NoAnswer
 from service.shift import ShiftError
 
+_PATIENCE_AT_FIRST_SECONDS = 10.0  # it may be about to start; more likely it does not run, or elsewhere
+
 
 def simulate(url: str, api_key: str, rate: float, rows: int, **options: Any) -> None:
     """Runs the simulation against the service at the URL and prints the outcome. Raises click's exceptions."""
+    key = api_key.partition(",")[0].strip()
     try:
-        with closing(HttpClient(url, api_key.partition(",")[0].strip())) as client:
+        with closing(HttpClient(url, key, patience=_PATIENCE_AT_FIRST_SECONDS)) as client:
             served = simulation.Served.of(client)
+        with closing(HttpClient(url, key)) as client:
             outcome = _run(client, served, simulation.rows(served, RECIPES, rows, **options), rate)
             _print(outcome, *simulation.score(client, served.now))
     except ShiftError as error:

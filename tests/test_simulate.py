@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import requests
+from click.testing import CliRunner
 
 from serialize import load
 from serialize.recipes import RECIPES
 from service import simulation
+from service.__main__ import main
 from service.http_client import HttpClient, NoAnswer
 from service.simulation import Row, Served
 from tests.passengers import ARTIFACTS, PROJECT
@@ -84,6 +86,31 @@ def test_nobody_at_the_url_is_said_after_a_while() -> None:
         client.get("/model")
 
     assert 60 <= sum(waited) < 70
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("nonsense", "ftp://localhost", "http://", "http://localhost:99999", "http://localhost:x", "http://[::1"),
+        *("http://localhost/a b", "http://localhost/\u00fc"),
+    ],
+)
+def test_what_is_no_url_is_said_at_once(url: str) -> None:
+    with pytest.raises(NoAnswer, match="no URL of http or https"):
+        HttpClient(url)
+
+
+def test_a_key_that_no_header_holds_is_said_at_once() -> None:
+    with pytest.raises(NoAnswer, match="The key has characters"):
+        HttpClient("http://localhost", "\u20ac")
+
+
+@pytest.mark.parametrize("option", ["--rate", "--delay", "--label-share"])
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_what_is_no_finite_number_is_refused(option: str, value: str) -> None:
+    ran = CliRunner().invoke(main, ["simulate", option, value])
+
+    assert (ran.exit_code, option in ran.output) == (2, True)
 
 
 def test_a_service_that_comes_back_is_asked_again(tmp_path: Path) -> None:
