@@ -70,4 +70,6 @@ def _drift(body: dict[str, Any] | None) -> str:
     if body is None:
         return "not to be had"
     changed = [f"{name} ({', '.join(body['columns'][name]['changes'])})" for name in body["drifted"]]
-    return f"drifted: {', '.join(changed)}" if changed else "nothing has drifted"
+    if not changed:
+        return "too few rows to say" if body["verdict"] is None else "nothing has drifted"
+    return f"drifted: {', '.join(changed)}"

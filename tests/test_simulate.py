@@ -63,6 +63,7 @@ def test_models_of_every_task_are_simulated(artifacts: dict[str, Path], tmp_path
 
     assert (first.returncode, again.returncode, count) == (0, 0, 80), first.stderr
     assert told(again.stdout, "labelled") == "40"
+    assert told(again.stdout, "in /drift") == "nothing has drifted"
 
 
 def test_what_the_service_refuses_is_counted_and_a_missing_key_ends_it(tmp_path: Path) -> None:
@@ -73,6 +74,7 @@ def test_what_the_service_refuses_is_counted_and_a_missing_key_ends_it(tmp_path:
 
     assert (told(refused.stdout, "answered"), told(refused.stdout, "refused")) == ("0", "20")
     assert "20 times, first" in refused.stdout
+    assert told(refused.stdout, "in /drift") == "too few rows to say"
     assert (closed.returncode, unknown.returncode) == (1, 2)
     assert "401" in closed.stderr
     assert "Agee" in unknown.stderr
