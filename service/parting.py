@@ -26,7 +26,7 @@ def end_input(client: socket.socket) -> None:
 
 def hear_out(client: socket.socket) -> None:
     """Ends the output of a connection, and takes for a moment what the client still sends. Were that left unread,
-    closing would reset the connection, and a client that is sending would not see its answer."""
+    closing would reset the connection, and a client that is sending would not see its answers."""
     try:
         client.shutdown(socket.SHUT_WR)
         with gevent.Timeout(_HEARD_SECONDS, False):  # type: ignore[arg-type] # says nothing at its end

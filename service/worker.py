@@ -119,7 +119,7 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
                 self.alive = False
             answer = Answer(client, request, closes=not self.alive)
             if not self._answer(request, answer) or answer.closes:
-                if request.may_bring_more:
+                if request.may_bring_more or not request.closes:
                     hear_out(client)
                 return
 

@@ -195,6 +195,19 @@ def test_who_waits_to_be_accepted_when_a_worker_stops_is_answered(tmp_path: Path
     assert [answer[:12] for answer in answered] == [b"HTTP/1.1 200"] * len(connections)
 
 
+def test_who_sends_many_requests_at_once_when_the_service_stops_sees_every_answer_to_the_end(tmp_path: Path) -> None:
+    database_url = f"sqlite:///{tmp_path}/log.db"
+    with serve(tmp_path, database_url) as served, connected(served) as connection:
+        connection.sendall(b"".join(with_length(json.dumps(prediction(i)).encode()) for i in range(300)))
+        first = connection.recv(1)
+        served.process.terminate()
+        answered = first + until_closed(connection)
+
+    assert 0 < answered.count(b"HTTP/1.1 200") < 300
+    assert answered.count(b"HTTP/1.1 200") == len(rows(database_url))
+    assert answered.count(b"Connection: close") == 1
+
+
 def test_what_is_no_http_is_a_problem_too(tmp_path: Path) -> None:
     with serve(tmp_path, f"sqlite:///{tmp_path}/log.db") as served:
         long_url = requests.get(served.url + "/" + "x" * 10_000, timeout=5)
