@@ -84,7 +84,7 @@ class Manifest:
                 golden=GoldenRows.from_json(data["golden"]),
                 metrics=data["metrics"],
                 importances=data["importances"],
-                libraries=data["libraries"],
+                libraries=_versions(data["libraries"]),
                 modules=tuple(data["modules"]),
                 not_compiled=data["not_compiled"],
                 files=dict(data["files"]),
@@ -93,6 +93,13 @@ class Manifest:
             raise
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise ArtifactError("manifest.json is damaged; restore the artifact or dump the model again.") from error
+
+
+def _versions(libraries: Any) -> dict[str, str]:
+    """Versions by the names of libraries. Raises ValueError or AttributeError where it is anything else."""
+    if not all(name and isinstance(version, str) for name, version in libraries.items()):
+        raise ValueError("not versions by name")
+    return dict(libraries)
 
 
 def _seal(data: Mapping[str, Any]) -> str:

@@ -56,6 +56,14 @@ def test_no_byte_of_it_changes_unnoticed() -> None:
     assert unnoticed == []
 
 
+@pytest.mark.parametrize("libraries", [None, [], "x", 1, {"numpy": 1}, {"numpy": None}, {"": "1"}])
+def test_libraries_that_are_no_versions_by_name_are_damage(libraries: Any) -> None:
+    data = {**json.loads(MANIFEST.to_bytes()), "libraries": libraries}
+
+    with pytest.raises(ArtifactError, match=r"manifest\.json is damaged"):
+        Manifest.from_bytes(json.dumps(data).encode())
+
+
 def test_the_libraries_may_differ_for_they_are_compared_and_not_relied_on() -> None:
     data = {**json.loads(MANIFEST.to_bytes()), "libraries": {"scikit-learn": "1.0.0"}}
 
