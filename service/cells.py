@@ -13,6 +13,7 @@ from service.intervals import Array, Figure
 BINS = 10
 
 _EDGES = np.linspace(0, 1, BINS + 1)[1:-1]
+_FEWEST_DRAWN = 2
 _EPSILON = float(np.finfo(np.float64).eps)
 
 
@@ -142,6 +143,8 @@ class Cells:
         count, positives, proba = self._binned()
         total = float(count.sum())
         value = float(np.abs(positives - proba).sum() / total)
+        if total < _FEWEST_DRAWN:
+            return Figure(value)
         gap = np.divide(positives - proba, count, out=np.zeros(BINS), where=count > 0)
         parts = zip(*map(self._split, (self.proba, self.positives, self.negatives)), gap, strict=True)
         squares = [positive @ (1 - p - mean) ** 2 + negative @ (p + mean) ** 2 for p, positive, negative, mean in parts]

@@ -82,36 +82,45 @@ def _multiclass(task: Task, rows: Rows) -> Figures:
 
 
 def _macro(table: Array) -> dict[str, Figure]:
-    """The means over the classes, with a bootstrap of the confusion matrix."""
+    """The means over the classes, with a bootstrap of the confusion matrix; where every answer was right, which no
+    resampling would change, with an interval from those of the classes."""
     names = ("balanced_accuracy", "precision_macro", "recall_macro", "f1_macro")
     if not table.sum():
         return dict.fromkeys(names, Figure())
+    if table.trace() == table.sum():
+        classes = [_shares(table, place) for place in np.flatnonzero(table.diagonal()).tolist()]
+        of_name = ("recall", "precision", "recall", "f1")
+        return {name: intervals.mean_of([one[of] for one in classes]) for name, of in zip(names, of_name, strict=True)}
     value = _means(table[None].astype(float))[0].tolist()
     return dict(zip(names, intervals.resampled(value, _means(intervals.draws(table).astype(float))), strict=True))
 
 
 def _means(tables: Array) -> Array:
     """Balanced accuracy and the macro means of n confusion matrices, of shape (n, 4), as scikit-learn has them: a
-    class without rows counts 0 in the macro means and is left out of balanced accuracy."""
+    class that was neither true nor answered is left out, and one that was never true of balanced accuracy."""
     hits, true, answered = tables.diagonal(axis1=1, axis2=2), tables.sum(axis=2), tables.sum(axis=1)
     recall, precision, f1 = (
         np.divide(hits * factor, whole, out=np.zeros_like(hits), where=whole > 0)
         for factor, whole in ((1, true), (1, answered), (2, true + answered))
     )
+    met = (true + answered > 0).sum(axis=1)
     balanced = recall.sum(axis=1) / (true > 0).sum(axis=1)
-    return np.column_stack([balanced, precision.mean(axis=1), recall.mean(axis=1), f1.mean(axis=1)])
+    return np.column_stack([balanced, *(each.sum(axis=1) / met for each in (precision, recall, f1))])
 
 
 def _of_class(table: Array, place: int) -> dict[str, Any]:
     """One class against the rest."""
+    return {"labelled": int(table[place].sum()), "metrics": _shares(table, place)}
+
+
+def _shares(table: Array, place: int) -> dict[str, Figure]:
     hits = int(table[place, place])
     true, answered = int(table[place].sum()), int(table[:, place].sum())
-    found = {
+    return {
         "precision": intervals.proportion(hits, answered),
         "recall": intervals.proportion(hits, true),
         "f1": intervals.overlap(hits, true + answered - 2 * hits),
     }
-    return {"labelled": true, "metrics": found}
 
 
 def _regression(rows: Rows) -> Figures:

@@ -70,7 +70,8 @@ def write_pictures(folder: Path, report: Report) -> None:
 def show(report: Report, console: Console) -> None:
     """Prints the report in short."""
     performance, drift = report.performance, report.drift
-    console.print(f"{performance['count']:,} predictions, {performance['labelled']:,} with a label.")
+    plural = "" if performance["count"] == 1 else "s"
+    console.print(f"{performance['count']:,} prediction{plural}, {performance['labelled']:,} with a label.")
     if performance["labelled"]:
         table = Table("figure", "value", "95 % interval", "in training")
         for name, one in performance["metrics"].items():
