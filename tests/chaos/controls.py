@@ -3,14 +3,15 @@
 import time
 from pathlib import Path
 
-from tests.chaos.audit import audit, rows
+from tests.chaos.audit import Audit, audit, rows
 from tests.chaos.cluster import Cluster
 from tests.chaos.outcome import Outcome, outcome
-from tests.chaos.recorder import Recorder
+from tests.chaos.recorder import Acknowledged, Recorder
 from tests.chaos.stage import Stage, web_command
 
 _SECONDS = 1.0
-_RACE_SECONDS = 4.0
+_RACE_SECONDS = 2.0
+_RACES = 10
 _UNFLUSHED = {"synchronous_commit": "off", "wal_writer_delay": "10s", "wal_writer_flush_after": "1GB"}
 _FLUSHED = {"synchronous_commit": "on", "wal_writer_delay": "200ms", "wal_writer_flush_after": "1MB"}
 
@@ -46,9 +47,16 @@ def id_is_not_unique(cluster: Cluster, folder: Path) -> Outcome:
         cluster.administer_in(
             stage.database_url, "ALTER TABLE prediction DROP CONSTRAINT prediction_observation_id_key"
         )
-        with Recorder(stage.port, retries=True) as recorder:
-            time.sleep(_RACE_SECONDS)
-        found = audit(recorder.acknowledged(), rows(stage.database_url))
-    caught = outcome("CONTROL: ids not unique, every request sent twice", stage, recorder.total("sent"), found)
+        acknowledged: list[Acknowledged] = []
+        sent, found = 0, Audit()
+        for i in range(_RACES):  # in one, all the connections may be to the same worker, which does not race itself
+            with Recorder(stage.port, retries=True, name=f"race-{i}") as recorder:
+                time.sleep(_RACE_SECONDS)
+            acknowledged += recorder.acknowledged()
+            sent += recorder.total("sent")
+            found = audit(acknowledged, rows(stage.database_url))
+            if found.duplicated:
+                break
+    caught = outcome("CONTROL: ids not unique, every request sent twice", stage, sent, found)
     caught.caught = found.duplicated > 0
     return caught

@@ -8,7 +8,7 @@ from service.factory import create_app
 from service.settings import Settings
 from service.statements import Row, Statements
 
-_MOMENT_SECONDS = 0.005
+_MOMENT_SECONDS = 0.1
 _COLUMNS = (
     "observation_id, observation, proba, probas, predicted_class, predicted_value, threshold, model_version, created_at"
 )
