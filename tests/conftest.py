@@ -23,7 +23,7 @@ from tests.passengers import ARTIFACTS
 # What is generated is the same mix in fewer examples than the library's hundred: many tests are of that kind. How long
 # the machine takes for it is no failure.
 hypothesis.settings.register_profile(
-    "suite", max_examples=50, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "suite", max_examples=30, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("suite")
 

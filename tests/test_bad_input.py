@@ -22,7 +22,7 @@ MB = 1_000_000
 # Refusals take one to three milliseconds, a nested body of ten megabytes some fifty; the machine may be busy.
 SOON = 0.5
 
-many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 anything = st.one_of(
     values,

@@ -9,7 +9,7 @@ import pytest
 from tests.served import Served, environment, serve
 
 USER, ADMINISTRATOR = "a-key-of-sixteen-characters", "another-key-of-many-characters"
-EXAMPLES = "40"
+EXAMPLES = "20"
 # All checks are on by default. Which name is the database's own no schema tells; every other is refused.
 CONFIGURATION = """
 [[operations]]

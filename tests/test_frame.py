@@ -56,7 +56,7 @@ def frames(draw: st.DrawFn) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(frames())
 def test_every_frame_comes_back_from_json_with_its_dtypes_values_and_nulls(frame: pd.DataFrame) -> None:
     signature, rows = learned(frame)
