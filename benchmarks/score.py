@@ -20,10 +20,10 @@ from benchmarks.machine import libraries, machine  # noqa: E402
 from benchmarks.postgresql import postgresql  # noqa: E402
 from serialize import load  # noqa: E402
 from service.database import connect, kind, prepare  # noqa: E402
+from service.filter import PerformanceQuery, Selection  # noqa: E402
 from service.ledger import Ledger  # noqa: E402
 from service.performance import Performance  # noqa: E402
 from service.postgresql_columns import PostgresqlColumns  # noqa: E402
-from service.query import PerformanceQuery, Selection  # noqa: E402
 from service.sqlite_columns import SqliteColumns  # noqa: E402
 
 _ARTIFACTS = Path(__file__).parents[1] / "artifacts"

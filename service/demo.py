@@ -1,18 +1,28 @@
-"""A log to look at: rows of a built-in recipe that fits the served model, asked for and labelled as a client would."""
+"""Rows of a built-in recipe that fits the served model, and the demo that fills the log with them as a client would."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
+from serialize.errors import DumpError
+from serialize.frame import observations
 from serialize.manifest import Manifest
-from service.errors import Fault, InvalidBody, ServiceError, pointer, shown
-from service.flow import Flow
-from service.recipe_rows import Recipes, fitting
+from serialize.recipe import Recipe
+from serialize.signature import Signature
+from serialize.task import Label, Task
+from service.errors import InvalidBody, ServiceError
+from service.flow import PredictionService
+from service.observation import ObservationParser
+
+Recipes = Mapping[str, Callable[[], Recipe]]
 
 MOST_ROWS = 10_000
+DEFAULT_ROWS = 500
 
-_USUAL_ROWS = 500
 _ROWS_AT_ONCE = 100
-_EXPECTED = f"an integer from 1 to {MOST_ROWS}"
 
 
 class NoDemo(ServiceError):
@@ -32,18 +42,17 @@ class Demo:
     """Fills the log through `flow`. `recipes` makes each recipe by its name, `max_items` is the most that the flow
     takes at once."""
 
-    def __init__(self, manifest: Manifest, flow: Flow, recipes: Recipes, max_items: int) -> None:
+    def __init__(self, manifest: Manifest, flow: PredictionService, recipes: Recipes, max_items: int) -> None:
         self._manifest = manifest
         self._flow = flow
         self._recipes = recipes
         self._rows_at_once = min(_ROWS_AT_ONCE, max_items)
         self._true = "true_value" if manifest.task.kind == "regression" else "true_class"
 
-    def seed(self, payload: Any) -> Seeded:
-        """Predicts and labels rows of a recipe under the ids demo-0, demo-1, ...: as many as the payload's `rows`, 500
-        where it says nothing, and no more than the recipe has. Repeating it changes nothing. Raises InvalidBody for
-        another payload, and NoDemo where no recipe fits, before anything is stored."""
-        recipe, predictions, labels = self._bodies(_rows_of(payload))
+    def seed(self, rows: int) -> Seeded:
+        """Predicts and labels so many rows of a recipe, or all that it has, under the ids demo-0, demo-1, ...
+        Repeating it changes nothing. Raises NoDemo if no recipe fits, before anything is stored."""
+        recipe, predictions, labels = self._bodies(rows)
         replayed = True
         for start in range(0, len(predictions), self._rows_at_once):
             chunk = slice(start, start + self._rows_at_once)
@@ -64,21 +73,46 @@ class Demo:
         return found.recipe, predictions, [{"id": f"demo-{i}", self._true: one} for i, one in enumerate(found.targets)]
 
 
-def _rows_of(payload: Any) -> int:
-    """The number of rows that is asked for. Raises InvalidBody."""
-    expected = "an object with the key rows, or none"
-    if not isinstance(payload, dict):
-        raise InvalidBody([Fault("", f"expected {expected}; got {shown(payload)}", payload, expected)])
-    faults = [
-        Fault(pointer(key), f"{key} is not taken here; expected {expected}", value, expected)
-        for key, value in payload.items()
-        if key != "rows"
-    ]
-    rows = payload.get("rows", _USUAL_ROWS)
-    if isinstance(rows, float) and rows.is_integer():
-        rows = int(rows)
-    if isinstance(rows, bool) or not isinstance(rows, int) or not 1 <= rows <= MOST_ROWS:
-        faults.append(Fault("/rows", f"rows: expected {_EXPECTED}; got {shown(rows)}", rows, _EXPECTED))
-    if faults:
-        raise InvalidBody(faults)
-    return int(rows)
+@dataclass(frozen=True, slots=True)
+class RecipeRows:
+    """The name of the recipe, and n of its rows as observations with their true classes or values."""
+
+    recipe: str
+    observations: list[dict[str, Any]]
+    targets: list[Label]
+
+
+def fitting(
+    recipes: Recipes, name: str, task: Task, signature: Signature, rows: int, seed: int = 0
+) -> RecipeRows | None:
+    """So many rows, or as many as there are, of the recipe of the model's own name if it fits, else of another that
+    does; None where none does."""
+    parser = ObservationParser(signature)
+    for each in sorted(recipes, key=lambda recipe: recipe != name):
+        try:
+            recipe = recipes[each]()
+            if _fits(recipe, task, signature):
+                return _drawn(each, recipe, parser, signature, rows, seed)
+        except (InvalidBody, DumpError, OSError):
+            continue  # its values are not the model's, or its data are not installed
+    return None
+
+
+def _fits(recipe: Recipe, task: Task, signature: Signature) -> bool:
+    """Whether the recipe has every column of the model, and targets of its kind."""
+    if not set(signature.names) <= set(recipe.X.columns):
+        return False
+    if task.kind == "regression":
+        return pd.api.types.is_float_dtype(recipe.y)
+    return set(recipe.y.unique().tolist()) == set(task.classes)
+
+
+def _drawn(
+    name: str, recipe: Recipe, parser: ObservationParser, signature: Signature, rows: int, seed: int
+) -> RecipeRows:
+    # Data come in an order, such as one class after the other; what is drawn should not.
+    chosen = np.random.RandomState(seed).permutation(len(recipe.X))[:rows]
+    found = observations(recipe.X[list(signature.names)].iloc[chosen])
+    for i, observation in enumerate(found):
+        parser.parse({"id": i, "observation": observation})
+    return RecipeRows(name, found, recipe.y.iloc[chosen].tolist())

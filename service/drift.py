@@ -10,10 +10,10 @@ import numpy as np
 from serialize.manifest import Manifest
 from service.comparison import Comparison, Counts, compare, compare_numbers, unrounded
 from service.evidence import holm
+from service.filter import DriftQuery
 from service.intervals import Array
 from service.ledger import Ledger, Rows
 from service.performance import FEWEST, selected
-from service.query import DriftQuery
 
 MOST_COMPARED = 20_000
 

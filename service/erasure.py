@@ -11,7 +11,7 @@ from typing import Any
 from peewee import Database, ModelDelete
 
 from service.errors import Fault, UnknownObservation, pointer
-from service.log_query import Wanted
+from service.filter import PredictionFilter
 from service.log_reader import LogReader
 from service.models import LabelCorrection, Prediction
 from service.session import Session
@@ -60,7 +60,7 @@ class Erasure:
 
     def _take(self, key: str) -> str | None:
         list(self._locking(Prediction.select().where(Prediction.observation_id == key)).execute(self._database))
-        rows = self._reader.older(Wanted(observation_id=key), size=1).rows
+        rows = self._reader.older(PredictionFilter(observation_id=key), size=1).rows
         if not rows:
             return None
         id_ = int(rows[0].id)

@@ -1,10 +1,9 @@
-"""The log as a file: one prediction a line as JSON, with the labels that were replaced, and on the disk before anybody
-is told of it."""
+"""The log as a file: one prediction per line as JSON, with the labels that were replaced. The file is on the disk
+before the caller gets its name."""
 
 import re
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -14,22 +13,14 @@ from peewee import Database
 from service.errors import Unavailable
 from service.log_reader import Block, LogReader, log_reader
 from service.new_file import new_file
+from service.reset import LogDump
 
 _ROWS_A_PAGE = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Export:
-    """A file that holds every prediction up to the one with the key `last_id` (0 where there was none)."""
-
-    path: Path
-    rows: int
-    last_id: int
-
-
-def export(database: Database, folder: Path, name: str) -> Export:
+def dump_log(database: Database, name: str, *, folder: Path) -> LogDump:
     """Within a transaction: writes the whole log to a new file in the folder, page by page. When this returns, the
-    file is complete and flushed to the disk. Raises Unavailable, and leaves no file, where it cannot be written."""
+    file is complete and flushed to the disk. Raises Unavailable, and leaves no file, if it cannot be written."""
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}-{moment}-{secrets.token_hex(4)}.ndjson"
     try:
@@ -39,7 +30,7 @@ def export(database: Database, folder: Path, name: str) -> Export:
     except OSError as error:
         detail = f"The export cannot be written to EXPORTS ({error.strerror}), and nothing was removed."
         raise Unavailable(detail, reason="export-failed") from error
-    return Export(path, rows, last_id)
+    return LogDump(path, rows, last_id)
 
 
 def _write(file: IO[bytes], reader: LogReader) -> tuple[int, int]:

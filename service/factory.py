@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ from service.drift import Drift
 from service.erasure import Erasure
 from service.errors import InvalidBody
 from service.example import Values, example_observation
-from service.flow import Flow
+from service.export import dump_log
+from service.filter import PerformanceQuery, Selection
+from service.flow import PredictionService
 from service.label import LabelParser
 from service.ledger import Ledger
 from service.live_figures import LiveFigures
@@ -45,7 +48,7 @@ from service.request_line import Note, RequestLine
 from service.reset import Reset
 from service.resources import Document, EmptyLog, Live, Measured, ModelCard, Predict, Ready, SeedLog, Update
 from service.score_resources import DriftReport, PerformanceReport
-from service.scorecard import Scorecard
+from service.scorecard import Monitor
 from service.scoring import Score, Scorer
 from service.session import Session
 from service.settings import Settings
@@ -68,11 +71,11 @@ def create_app(settings: Settings) -> Flask:
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
     session = app.extensions["session"] = Session(_database(settings, _PATIENCE_SECONDS), _PATIENCE_SECONDS)
-    scorecard = _scorecard(settings, artifact)
-    figures = _live_figures(artifact, scorecard, lambda: metrics.folder)
+    monitor = _monitor(settings, artifact)
+    figures = _live_figures(artifact, monitor, lambda: metrics.folder)
     metrics = app.extensions["metrics"] = _metrics(app, artifact, figures)
     api = Api(app)
-    _add_resources(api, settings, artifact, _flow(settings, artifact, session, metrics), scorecard)
+    _add_resources(api, settings, artifact, _flow(settings, artifact, session, metrics), monitor)
     _add_metrics(api, settings, metrics, figures)
     gate = Gate(
         app.wsgi_app, settings.api_key, settings.admin_key, lambda error, environ: refusal(error, Note.of(environ))
@@ -107,7 +110,7 @@ def _database(settings: Settings, patience: float | None = None) -> Database:
     return connect(settings.database_url, require_tls=bool(settings.dyno), patience=patience)
 
 
-def _add_resources(api: Api, settings: Settings, artifact: Artifact, flow: Flow, scorecard: Scorecard) -> None:
+def _add_resources(api: Api, settings: Settings, artifact: Artifact, flow: PredictionService, monitor: Monitor) -> None:
     probe = Session(_database(settings, _PROBE_PATIENCE_SECONDS), _PROBE_PATIENCE_SECONDS)
 
     def check_health(waiting: list[None]) -> list[None]:
@@ -120,15 +123,19 @@ def _add_resources(api: Api, settings: Settings, artifact: Artifact, flow: Flow,
     api.add_resource(Update, "/update", resource_class_kwargs=given)
     api.add_resource(ModelCard, "/model", resource_class_args=(_card(artifact),))
     api.add_resource(Document, "/openapi.json", resource_class_args=(_document(settings, artifact),))
-    api.add_resource(PerformanceReport, "/performance", resource_class_args=(scorecard,))
-    api.add_resource(DriftReport, "/drift", resource_class_args=(scorecard,))
+    api.add_resource(
+        PerformanceReport, "/performance", resource_class_args=(monitor, artifact.manifest.signature.names)
+    )
+    api.add_resource(DriftReport, "/drift", resource_class_args=(monitor,))
     api.add_resource(Live, "/livez")
     api.add_resource(Ready, "/readyz", "/healthz", resource_class_args=(lambda: health.submit(None),))
     _add_administration(api, settings, artifact, **given)
 
 
-def _add_administration(api: Api, settings: Settings, artifact: Artifact, flow: Flow, body: JsonBody) -> None:
-    reset = Reset(Session(_database(settings)), Path(settings.exports))
+def _add_administration(
+    api: Api, settings: Settings, artifact: Artifact, flow: PredictionService, body: JsonBody
+) -> None:
+    reset = Reset(Session(_database(settings)), partial(dump_log, folder=Path(settings.exports)))
     emptying = _batcher(settings, reset.empty_for_each)
     demo = Demo(artifact.manifest, flow, RECIPES, settings.max_items)
     api.add_resource(EmptyLog, "/admin/reset", resource_class_args=(reset, lambda: emptying.submit(None), body))
@@ -174,36 +181,35 @@ def _metrics(app: Application, artifact: Artifact, figures: LiveFigures) -> Metr
     )
 
 
-def _live_figures(artifact: Artifact, scorecard: Scorecard, folder: Callable[[], Path]) -> LiveFigures:
-    asked = {"model_version": [artifact.version]}
-    return LiveFigures(artifact.version, lambda: scorecard.performance(asked), folder, later)
+def _live_figures(artifact: Artifact, monitor: Monitor, folder: Callable[[], Path]) -> LiveFigures:
+    own = PerformanceQuery(Selection(artifact.version))
+    return LiveFigures(artifact.version, lambda: monitor.performance(own), folder, later)
 
 
-def _flow(settings: Settings, artifact: Artifact, session: Session, metrics: Metrics) -> Flow:
+def _flow(settings: Settings, artifact: Artifact, session: Session, metrics: Metrics) -> PredictionService:
     task = artifact.manifest.task
     log = PredictionLog(session, artifact.version, task.threshold, regression=task.kind == "regression")
-    return Flow(
+    return PredictionService(
         ObservationParser(artifact.manifest.signature),
         LabelParser(task),
         Scorer(task, _answers(settings, artifact)),
-        log,
+        log.commit,
         lambda process: _batcher(settings, process, metrics.waiting),
         settings.max_items,
         metrics.batch,
     )
 
 
-def _scorecard(settings: Settings, artifact: Artifact) -> Scorecard:
+def _monitor(settings: Settings, artifact: Artifact) -> Monitor:
     """The reports on the log, read through a connection of their own."""
     reader = Session(_database(settings, _PATIENCE_SECONDS))
     read = SqliteColumns if kind(reader.database) == "sqlite" else PostgresqlColumns
     manifest = artifact.manifest
     columns = read(reader.database, manifest.task)
     ledger = Ledger(columns)
-    return Scorecard(
+    return Monitor(
         Performance(manifest, ledger),
         Drift(manifest, artifact.version, ledger, columns.documents),
-        manifest.signature.names,
         reader.read,
         lambda process: _batcher(settings, process),
     )

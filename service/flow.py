@@ -10,8 +10,7 @@ from service.batching import Batcher, Process
 from service.errors import LISTED_FAULTS, BodyTooLarge, Fault, InvalidBody, ServiceError, Unavailable, pointer
 from service.label import LabelParser, TrueLabel
 from service.observation import Observation, ObservationParser
-from service.prediction_log import Entry, PredictionLog, Scored
-from service.record import Record
+from service.record import Record, ScoredObservation, StoredPrediction
 from service.scoring import Score, Scorer
 
 
@@ -32,39 +31,44 @@ class _Work:
     labels: tuple[TrueLabel, ...] = ()
 
 
-_Outcome = list[Entry] | list[Record]
+_Outcome = list[StoredPrediction] | list[Record]
 
-# How many requests were stored together, in how many seconds, and the classes of the predictions that were new.
-Measured = Callable[[int, float, list[Label | None]], None]
+# Stores groups of predictions and of labels in one transaction: see PredictionLog.commit.
+Commit = Callable[
+    [Sequence[Sequence[ScoredObservation]], Sequence[Sequence[TrueLabel]]],
+    tuple[list[list[StoredPrediction] | ServiceError], list[list[Record] | ServiceError]],
+]
+# The number of requests in a batch, the seconds that its commit took, and the classes of its new predictions.
+OnBatch = Callable[[int, float, list[Label | None]], None]
 
 
-class Flow:
-    """The use cases. `batched` makes the batcher that serves concurrent requests together; `max_items` is the most
-    that one body may hold; `measured` is told of every batch."""
+class PredictionService:
+    """The use cases. `commit` stores a batch and returns after its commit; `batched` makes the batcher that serves
+    concurrent requests together; one body may hold at most `max_items`; `on_batch` is called for every batch."""
 
     def __init__(
         self,
         observations: ObservationParser,
         labels: LabelParser,
         scorer: Scorer,
-        log: PredictionLog,
+        commit: Commit,
         batched: Callable[[Process[Any, Any]], Batcher[Any, Any]],
         max_items: int,
-        measured: Measured,
+        on_batch: OnBatch,
     ) -> None:
         self._observations = observations
         self._labels = labels
         self._scorer = scorer
-        self._log = log
+        self._commit = commit
         self._batcher: Batcher[_Work, _Outcome] = batched(self._process)
         self._max_items = max_items
-        self._measured = measured
+        self._on_batch = on_batch
 
     def predict(self, payload: Any) -> Answer:
         """Scores and stores one observation or an array of them; a known id is answered from its row. Returns after
         the commit. Raises ServiceError, and nothing of the payload is stored then."""
         observations = self._parsed(self._observations.parse, payload)
-        entries: list[Entry] = self._submit(_Work(observations=observations), payload)  # type: ignore[assignment]
+        entries: list[StoredPrediction] = self._submit(_Work(observations=observations), payload)  # type: ignore[assignment]
         bodies = [entry.record.answer() for entry in entries]
         replayed = bool(entries) and all(entry.replayed for entry in entries)
         return _answer(payload, bodies, replayed)
@@ -111,11 +115,11 @@ class Flow:
         predicted = [i for i in groups if groups[i]]
         began = perf_counter()
         try:
-            entries, records = self._log.commit([groups[i] for i in predicted], list(labelled.values()))
+            entries, records = self._commit([groups[i] for i in predicted], list(labelled.values()))
         except Unavailable as error:
-            self._measured(len(batch), perf_counter() - began, [])
+            self._on_batch(len(batch), perf_counter() - began, [])
             return [error] * len(batch)
-        self._measured(len(batch), perf_counter() - began, _new_classes(entries))
+        self._on_batch(len(batch), perf_counter() - began, _new_classes(entries))
         outcomes: list[_Outcome | Exception] = [group if isinstance(group, Exception) else [] for group in scored]
         for i, entry in zip(predicted, entries, strict=True):
             outcomes[i] = entry
@@ -123,16 +127,16 @@ class Flow:
             outcomes[i] = record
         return outcomes
 
-    def _score(self, groups: Sequence[Sequence[Observation]]) -> list[list[Scored] | Exception]:
+    def _score(self, groups: Sequence[Sequence[Observation]]) -> list[list[ScoredObservation] | Exception]:
         together = [observation for group in groups for observation in group]
         scores = self._scorer.score_apart(together) if together else []
         each = iter(scores)
         if any(isinstance(score, Exception) for score in scores):
             return [_scored(group, [next(each) for _ in group]) for group in groups]
-        return [list(map(Scored, group, each)) for group in groups]  # type: ignore[arg-type]
+        return [list(map(ScoredObservation, group, each)) for group in groups]  # type: ignore[arg-type]
 
 
-def _scored(group: Sequence[Observation], scores: Sequence[Score | Exception]) -> list[Scored] | Exception:
+def _scored(group: Sequence[Observation], scores: Sequence[Score | Exception]) -> list[ScoredObservation] | Exception:
     """The observations of a group with their scores, or the error that keeps it from being stored."""
     faults = []
     for i, score in enumerate(scores):
@@ -143,10 +147,10 @@ def _scored(group: Sequence[Observation], scores: Sequence[Score | Exception]) -
     if faults:
         return InvalidBody(faults)
     pairs = zip(group, scores, strict=True)
-    return [Scored(observation, score) for observation, score in pairs if isinstance(score, Score)]
+    return [ScoredObservation(observation, score) for observation, score in pairs if isinstance(score, Score)]
 
 
-def _new_classes(groups: Sequence[list[Entry] | ServiceError]) -> list[Label | None]:
+def _new_classes(groups: Sequence[list[StoredPrediction] | ServiceError]) -> list[Label | None]:
     stored = [group for group in groups if isinstance(group, list)]
     return [entry.record.score.predicted_class for group in stored for entry in group if not entry.replayed]
 

@@ -17,11 +17,11 @@ from rich.progress import Progress
 from service.database import DatabaseError, connect, kind
 from service.erasure import Erasure
 from service.errors import Unavailable
+from service.filter import PredictionFilter, Selection
 from service.log_export import export_table
-from service.log_query import Wanted
 from service.log_reader import log_reader
 from service.new_file import new_file
-from service.query import EXPECTED_MOMENT, Selection, parse_moment
+from service.query import EXPECTED_MOMENT, parse_moment
 from service.session import Session
 from service.settings import Settings, SettingsError
 from service.table_file import Writer, write_csv, write_ndjson
@@ -78,7 +78,9 @@ def export(
         raise click.UsageError("Parquet is not written to standard output; name a file.")
     if escape_formulas and form != "csv":
         raise click.UsageError("--escape-formulas is for --format csv.")
-    wanted = Wanted(Selection(model_version, since, until), labelled={"true": True, "false": False}.get(labelled or ""))
+    wanted = PredictionFilter(
+        Selection(model_version, since, until), labelled={"true": True, "false": False}.get(labelled or "")
+    )
     with _failures(), _output(output, force) as file, _progress() as advance, _reading() as database:
         rows = export_table(log_reader(database), wanted, partial(_writer(form, escape_formulas), file), advance)
     click.echo(f"{rows} rows were written to {output}.", err=True)

@@ -3,14 +3,17 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from service.log_query import Wanted
+from service.filter import PredictionFilter
 from service.log_reader import LogReader
 from service.log_table import Columns, LogTable, values_of
 from service.table_file import Blocks, Values
 
 
 def export_table(
-    reader: LogReader, wanted: Wanted, write: Callable[[Columns, Blocks], None], advance: Callable[[float], object]
+    reader: LogReader,
+    wanted: PredictionFilter,
+    write: Callable[[Columns, Blocks], None],
+    advance: Callable[[float], object],
 ) -> int:
     """Hands what is wanted and was committed by now to `write`, oldest first, and gives the number of rows. `advance`
     is told the share of the work that is done."""

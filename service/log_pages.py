@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from service.batching import Batcher, Process
 from service.errors import ServiceError
-from service.log_query import LogArguments, PageQuery, Wanted
+from service.filter import PredictionFilter
+from service.log_query import LogArguments, PageQuery
 from service.log_reader import MOST_ROWS, LogReader, Snapshot
 from service.query import Arguments
 
@@ -84,7 +85,7 @@ class LogPages:
         block = self._reader.older(query.wanted, end, size)
         return [(row.id, row.line()) for row in block.rows[: query.limit + 1]], block.end
 
-    def _parts(self, wanted: Wanted, at: Snapshot, part: "_Part") -> Iterator[bytes]:
+    def _parts(self, wanted: PredictionFilter, at: Snapshot, part: "_Part") -> Iterator[bytes]:
         while True:
             if part.text:
                 yield part.text
@@ -92,7 +93,7 @@ class LogPages:
                 return
             part = self._read.submit(partial(self._part, wanted, part.end, part.next_size, at))
 
-    def _part(self, wanted: Wanted, end: int | None, size: int, at: Snapshot) -> "_Part":
+    def _part(self, wanted: PredictionFilter, end: int | None, size: int, at: Snapshot) -> "_Part":
         block = self._reader.older(wanted, end, size, at)
         text = "".join([row.line() + "\n" for row in block.rows]).encode("ascii")
         # Rows may be long, and so many are held at once.

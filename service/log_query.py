@@ -1,17 +1,18 @@
 """What is wanted of the log: the query parameters of /predictions, parsed once at the edge."""
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from serialize.task import Task
 from service.errors import InvalidBody, MalformedBody
+from service.filter import PredictionFilter
 from service.label import LabelParser
 from service.observation import canonical, key_of, parse_id
 from service.payload import decode
-from service.query import ArgumentReader, Arguments, Selection
+from service.query import ArgumentReader, Arguments
 
 LIMIT = 100
 MOST_LIMIT = 1_000
@@ -25,24 +26,10 @@ _EXPECTED_ID = (
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which rows: of a selection those with this `observation_id` and `predicted_class` (both as canonical JSON), with
-    a true label or without; None for all."""
-
-    selection: Selection = field(default_factory=Selection)
-    observation_id: str | None = None
-    labelled: bool | None = None
-    predicted_class: str | None = None
-
-
-EVERYTHING = Wanted()
-
-
-@dataclass(frozen=True, slots=True)
 class PageQuery:
     """A page of at most `limit` of the wanted rows, below the key `after`. `given` are the parameters as they came."""
 
-    wanted: Wanted
+    wanted: PredictionFilter
     limit: int
     after: int | None
     given: Arguments
@@ -68,7 +55,7 @@ class LogArguments:
         after = read.number("after", MOST_KEY)
         return PageQuery(self._wanted(read), limit or LIMIT, after, arguments)
 
-    def stream(self, arguments: Arguments) -> tuple[Wanted, int | None]:
+    def stream(self, arguments: Arguments) -> tuple[PredictionFilter, int | None]:
         """The parameters of a stream, which has no limit: what is wanted, and the key below which it begins. Raises
         InvalidQuery."""
         read = ArgumentReader(arguments, ("after", *self._filters))
@@ -83,11 +70,11 @@ class LogArguments:
         assert key is not None
         return key
 
-    def _wanted(self, read: ArgumentReader) -> Wanted:
+    def _wanted(self, read: ArgumentReader) -> PredictionFilter:
         key = read.read("observation_id", _key, _EXPECTED_ID)
         labelled = _BOOLEANS.get(read.one_of("labelled", list(_BOOLEANS)) or "")
         predicted = read.read("predicted_class", self._label, self._labels.expected)
-        return Wanted(read.selection(), key, labelled, predicted)
+        return PredictionFilter(read.selection(), key, labelled, predicted)
 
     def _label(self, text: str) -> str:
         for value in _readings(text):

@@ -11,7 +11,8 @@ from typing import Any, ClassVar, NamedTuple
 
 from peewee import Database, SqliteDatabase
 
-from service.log_query import EVERYTHING, Wanted, moment_of
+from service.filter import EVERYTHING, PredictionFilter
+from service.log_query import moment_of
 from service.logged_row import Row
 from service.models import LabelCorrection
 from service.observation import canonical
@@ -64,19 +65,29 @@ class LogReader(ABC):
     def _seen_at(self, snapshot: Snapshot) -> tuple[str, list[Any]]: ...
 
     def older(
-        self, wanted: Wanted = EVERYTHING, than: int | None = None, size: int = MOST_ROWS, at: Snapshot | None = None
+        self,
+        wanted: PredictionFilter = EVERYTHING,
+        than: int | None = None,
+        size: int = MOST_ROWS,
+        at: Snapshot | None = None,
     ) -> Block:
         """The block of `size` rows with keys below `than`, the greatest first; of these what is wanted, and was there
         `at` a snapshot."""
         return self._block("<", "DESC", wanted, than, size, at)
 
     def newer(
-        self, wanted: Wanted = EVERYTHING, than: int | None = None, size: int = MOST_ROWS, at: Snapshot | None = None
+        self,
+        wanted: PredictionFilter = EVERYTHING,
+        than: int | None = None,
+        size: int = MOST_ROWS,
+        at: Snapshot | None = None,
     ) -> Block:
         """The same with keys above `than`, the least first."""
         return self._block(">", "ASC", wanted, than, size, at)
 
-    def blocks(self, wanted: Wanted = EVERYTHING, size: int = MOST_ROWS, at: Snapshot | None = None) -> Iterator[Block]:
+    def blocks(
+        self, wanted: PredictionFilter = EVERYTHING, size: int = MOST_ROWS, at: Snapshot | None = None
+    ) -> Iterator[Block]:
         """All blocks, the least keys first."""
         end: int | None = None
         while True:
@@ -95,7 +106,9 @@ class LogReader(ABC):
             found.setdefault(row.pop("of"), []).append(_object(row))
         return found
 
-    def _block(self, side: str, order: str, wanted: Wanted, than: int | None, size: int, at: Snapshot | None) -> Block:
+    def _block(
+        self, side: str, order: str, wanted: PredictionFilter, than: int | None, size: int, at: Snapshot | None
+    ) -> Block:
         within, keys = self._keys(side, wanted, than, at)
         condition, values = self._condition(wanted, at)
         packed = self._packed.format(line=self._line, order=order)
@@ -109,12 +122,14 @@ class LogReader(ABC):
         seen = rows if at is None or not at.gaps else [row for row in rows if at.holds(int(row.id))]
         return Block(seen, int(end) if count == size else None)
 
-    def _keys(self, side: str, wanted: Wanted, than: int | None, at: Snapshot | None) -> tuple[str, list[Any]]:
+    def _keys(
+        self, side: str, wanted: PredictionFilter, than: int | None, at: Snapshot | None
+    ) -> tuple[str, list[Any]]:
         """Which rows a block is made of: by their keys, or the one row of an id."""
         given = [(f"id {side} {{}}", than), ("id <= {}", at.last_id if at else None)]
         return self._all_of([*given, ("observation_id = {}", wanted.observation_id)])
 
-    def _condition(self, wanted: Wanted, at: Snapshot | None) -> tuple[str, list[Any]]:
+    def _condition(self, wanted: PredictionFilter, at: Snapshot | None) -> tuple[str, list[Any]]:
         since, until = wanted.selection.since, wanted.selection.until
         condition, values = self._all_of(
             [

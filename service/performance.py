@@ -12,10 +12,10 @@ from service.errors import Fault, InvalidQuery, pointer
 from service.estimate import estimate
 from service.evidence import holm, of_means
 from service.figures import Figures, figures
+from service.filter import PerformanceQuery, Selection
 from service.grouping import Groups
 from service.intervals import LEVEL, Array, Figure
 from service.ledger import Ledger, Rows
-from service.query import PerformanceQuery, Selection
 
 FEWEST = 30
 MOST_WINDOWS = 400

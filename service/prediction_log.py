@@ -3,32 +3,17 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from service.errors import Fault, ObservationConflict, ServiceError, Unavailable, pointer
 from service.label import TrueLabel
 from service.label_log import LabelLog
 from service.observation import Observation
-from service.record import Record
-from service.scoring import Score
+from service.record import Record, ScoredObservation, StoredPrediction
 from service.session import Session
 from service.statements import MOST_ALONE, Row, Statements, inserted_row, moment
 
 _EXPECTED = "an id that is not taken by another observation"
-
-
-class Scored(NamedTuple):
-    """An observation with its score, not stored yet."""
-
-    observation: Observation
-    score: Score
-
-
-class Entry(NamedTuple):
-    """A stored record, and whether it was there before."""
-
-    record: Record
-    replayed: bool
 
 
 class PredictionLog:
@@ -48,8 +33,8 @@ class PredictionLog:
         self._labels = LabelLog(self._statements, session.database, regression=regression)
 
     def commit(
-        self, predictions: Sequence[Sequence[Scored]], labels: Sequence[Sequence[TrueLabel]]
-    ) -> tuple[list[list[Entry] | ServiceError], list[list[Record] | ServiceError]]:
+        self, predictions: Sequence[Sequence[ScoredObservation]], labels: Sequence[Sequence[TrueLabel]]
+    ) -> tuple[list[list[StoredPrediction] | ServiceError], list[list[Record] | ServiceError]]:
         """Stores the groups in one transaction and returns after its commit: for each group its entries or records
         in order, or the error that it is refused with. Raises Unavailable where the database cannot take it now; a
         repetition with the same ids is always safe."""
@@ -58,20 +43,20 @@ class PredictionLog:
         if not rest and not labels:
             return list(fresh.values()), []
 
-        def transaction() -> tuple[list[list[Entry] | ServiceError], list[list[Record] | ServiceError]]:
+        def transaction() -> tuple[list[list[StoredPrediction] | ServiceError], list[list[Record] | ServiceError]]:
             return self.append(rest), self._labels.record(labels)
 
         entries, records = self._session.run(transaction)
         others = iter(entries)
         return [fresh[i] if i in fresh else next(others) for i in range(len(predictions))], records
 
-    def append(self, groups: Sequence[Sequence[Scored]]) -> list[list[Entry] | ServiceError]:
+    def append(self, groups: Sequence[Sequence[ScoredObservation]]) -> list[list[StoredPrediction] | ServiceError]:
         """Within a transaction: inserts each group's predictions, or reads those that are there. An id that is there
         with another observation is an ObservationConflict for its group."""
         if not groups:
             return []
         now = datetime.now(UTC)
-        outcomes: list[list[Entry] | ServiceError] = [[]] * len(groups)
+        outcomes: list[list[StoredPrediction] | ServiceError] = [[]] * len(groups)
         singles = [(i, group[0]) for i, group in enumerate(groups) if len(group) == 1]
         for i, group in enumerate(groups):
             if len(group) > 1:
@@ -80,7 +65,9 @@ class PredictionLog:
             outcomes[i] = [entry] if entry is not None else _conflict({0: one.observation})
         return outcomes
 
-    def _append_new(self, groups: Sequence[Sequence[Scored]]) -> dict[int, list[Entry] | ServiceError]:
+    def _append_new(
+        self, groups: Sequence[Sequence[ScoredObservation]]
+    ) -> dict[int, list[StoredPrediction] | ServiceError]:
         """What most batches are, single predictions under new ids, stored by one statement: the entries of the groups
         that it stored, by their place and in order. Those that it left are to be appended as others are."""
         singles = [group[0] for group in groups if len(group) == 1]
@@ -92,12 +79,12 @@ class PredictionLog:
         rows = [self._row(one, moment(now)) for one in sorted(singles, key=_key)]
         ids = self._session.run_alone(lambda: self._statements.insert_alone(rows))
         return {
-            i: [Entry(self._fresh_record(ids[one.observation.key], one, now), False)]
+            i: [StoredPrediction(self._fresh_record(ids[one.observation.key], one, now), False)]
             for i, one in enumerate(singles)
             if one.observation.key in ids
         }
 
-    def _append_whole(self, group: Sequence[Scored], now: datetime) -> list[Entry] | ServiceError:
+    def _append_whole(self, group: Sequence[ScoredObservation], now: datetime) -> list[StoredPrediction] | ServiceError:
         with self._database.atomic() as savepoint:
             entries = self._insert_or_read(group, now)
             conflicts = {i: group[i].observation for i, entry in enumerate(entries) if entry is None}
@@ -106,37 +93,37 @@ class PredictionLog:
                 return _conflict(conflicts)
         return [entry for entry in entries if entry is not None]
 
-    def _insert_or_read(self, scored: Sequence[Scored], now: datetime) -> list[Entry | None]:
+    def _insert_or_read(self, scored: Sequence[ScoredObservation], now: datetime) -> list[StoredPrediction | None]:
         """One statement inserts what is new, and the database arbitrates what that is; what was there is read. None
         stands for an id that belongs to another observation."""
         new = {one.observation.key: one for one in reversed(scored)}
         records = self._insert([new[key] for key in sorted(new)], now)
         fresh = set(records)
         records.update(self._read(set(new) - fresh))
-        entries: list[Entry | None] = []
+        entries: list[StoredPrediction | None] = []
         for one in scored:
             observation = one.observation
             record = records[observation.key]
             if not _is_same(record.text, observation):
                 entries.append(None)
                 continue
-            entries.append(Entry(record, observation.key not in fresh))
+            entries.append(StoredPrediction(record, observation.key not in fresh))
             fresh.discard(observation.key)
         return entries
 
-    def _insert(self, scored: Sequence[Scored], now: datetime) -> dict[str, Record]:
+    def _insert(self, scored: Sequence[ScoredObservation], now: datetime) -> dict[str, Record]:
         """Inserts rows of distinct ids in the order given, the same for all who insert, so that no two transactions
         wait for each other; gives the records of those that were not there."""
         rows = [self._row(one, moment(now)) for one in scored]
         by_key = {one.observation.key: one for one in scored}
         return {key: self._fresh_record(id_, by_key[key], now) for id_, key in self._statements.insert(rows)}
 
-    def _row(self, one: Scored, created_at: Any) -> Row:
+    def _row(self, one: ScoredObservation, created_at: Any) -> Row:
         observation = one.observation
         stamp = (self._threshold, self._model_version, created_at)
         return inserted_row(observation.key, observation.text, one.score, *stamp)
 
-    def _fresh_record(self, id_: int, one: Scored, now: datetime) -> Record:
+    def _fresh_record(self, id_: int, one: ScoredObservation, now: datetime) -> Record:
         observation = one.observation
         stamp = (self._threshold, self._model_version, now)
         return Record(id_, observation.observation_id, observation.text, one.score, *stamp)
@@ -148,7 +135,7 @@ class PredictionLog:
         return records
 
 
-def _key(one: Scored) -> str:
+def _key(one: ScoredObservation) -> str:
     return one.observation.key
 
 

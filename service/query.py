@@ -3,18 +3,17 @@ those of /performance and /drift."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from service.errors import Fault, InvalidQuery, pointer, shown
+from service.filter import DEFAULT_LAST, DriftQuery, PerformanceQuery, Selection
 
 Value = TypeVar("Value")
 
 Arguments = Mapping[str, Sequence[str]]
 
 WINDOWS = ("1d", "1w")
-LAST = 1_000
 MOST_LAST = 100_000
 
 _DAY = (
@@ -28,33 +27,6 @@ MOMENT = f"^({_DAY})(T{_HOUR}(:[0-5][0-9]([.][0-9]{{1,6}})?)?(Z|[+ -]{_HOUR})?)?
 
 EXPECTED_VERSION = "a version of a model, text without NUL"
 EXPECTED_MOMENT = "a date or a time in ISO 8601, as 2026-01-31 or 2026-01-31T12:00:00Z"
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which predictions: those of a model version, made from `since` up to but without `until` (microseconds since
-    1970, UTC); None for all."""
-
-    model_version: str | None = None
-    since: int | None = None
-    until: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PerformanceQuery:
-    """What GET /performance is asked for: a selection, a series of windows, groups by a column."""
-
-    selection: Selection
-    window: str | None = None
-    by: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DriftQuery:
-    """What GET /drift is asked for: of a selection the last so many rows, None for all of it."""
-
-    selection: Selection
-    last: int | None = LAST
 
 
 def performance_query(arguments: Arguments, columns: Sequence[str]) -> PerformanceQuery:
@@ -71,7 +43,7 @@ def drift_query(arguments: Arguments) -> DriftQuery:
     read = ArgumentReader(arguments, ("model_version", "since", "until", "last"))
     last = read.number("last", MOST_LAST)
     timed = "since" in arguments or "until" in arguments
-    return DriftQuery(read.selection(), last if last is not None or timed else LAST)
+    return DriftQuery(read.selection(), last if last is not None or timed else DEFAULT_LAST)
 
 
 class ArgumentReader:

@@ -1,4 +1,4 @@
-"""A stored prediction, and how it is answered."""
+"""A prediction on its way into the log, and as a stored record that is answered."""
 
 import json
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Self
 
 from serialize.task import Label
+from service.observation import Observation
 from service.scoring import Score
 
 
@@ -56,6 +57,20 @@ class Record(NamedTuple):
     def answer_with_observation(self) -> dict[str, Any]:
         """The record as /update answers it."""
         return {**self.answer(), "observation": json.loads(self.text)}
+
+
+class ScoredObservation(NamedTuple):
+    """An observation with its score, not stored yet."""
+
+    observation: Observation
+    score: Score
+
+
+class StoredPrediction(NamedTuple):
+    """A stored record, and whether it was there before."""
+
+    record: Record
+    replayed: bool
 
 
 def _loaded(text: str | None) -> Any:

@@ -15,11 +15,11 @@ from service.comparison import Counts
 from service.curves import Bars
 from service.drawing import SERIES, plain
 from service.drift import Drift
+from service.filter import DriftQuery, PerformanceQuery
 from service.intervals import Array
 from service.ledger import Ledger, Rows
 from service.performance import WINDOW_SIZES, Performance, selected
 from service.picture import Picture, picture, said, unlabelled
-from service.query import DriftQuery, PerformanceQuery
 
 MOST_DRIFT_PICTURES = 4
 

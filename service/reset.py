@@ -1,45 +1,41 @@
-"""Emptying the log: only by its name, and only what lies in an export by then."""
+"""Emptying the log: only what a dump on the disk already holds."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from peewee import Database, ModelDelete, SqliteDatabase
 
-from service.errors import Fault, InvalidBody, Unavailable, pointer, shown
-from service.export import Export, export
+from service.errors import Unavailable
 from service.logs import event
 from service.models import LabelCorrection, Prediction
-from service.observation import members_of
 from service.session import Session
 
 _log = logging.getLogger("service")
 
-_EXPECTED = "the name of the service's own database, as DATABASE_URL has it at its end"
+
+@dataclass(frozen=True, slots=True)
+class LogDump:
+    """A file that holds every prediction up to the one with the key `last_id` (0 for an empty log)."""
+
+    path: Path
+    rows: int
+    last_id: int
 
 
 class Reset:
-    """Empties the log that a session of its own leads to; `folder` takes the exports. For one caller at a time."""
+    """Empties the log of a session of its own. `dump` writes the log of a database to a file under a name. For one
+    caller at a time."""
 
-    def __init__(self, session: Session, folder: Path) -> None:
+    def __init__(self, session: Session, dump: Callable[[Database, str], LogDump]) -> None:
         self._session = session
-        self._folder = folder
-        self._name = name_of(session.database)
+        self._dump = dump
+        self.name = name_of(session.database)
 
-    def require_name(self, payload: Any) -> None:
-        """Raises InvalidBody unless the payload repeats the name of the database; the message does not tell it."""
-        members, faults = members_of(payload, ("database",))
-        name = members.get("database")
-        if "database" in members and name != self._name:
-            detail = f"database: expected {_EXPECTED}; got {shown(name)}"
-            faults.append(Fault(pointer("database"), detail, name, _EXPECTED))
-        if faults:
-            raise InvalidBody(faults)
-
-    def empty_for_each(self, callers: Sequence[None]) -> list[Export | Unavailable]:
+    def empty_for_each(self, callers: Sequence[None]) -> list[LogDump | Unavailable]:
         """Empties the log for each of those who ask at the same time; the second finds it empty."""
-        outcomes: list[Export | Unavailable] = []
+        outcomes: list[LogDump | Unavailable] = []
         for _ in callers:
             try:
                 outcomes.append(self.empty())
@@ -47,7 +43,7 @@ class Reset:
                 outcomes.append(error)
         return outcomes
 
-    def empty(self) -> Export:
+    def empty(self) -> LogDump:
         """Exports every prediction and label, and then removes what was exported, in one transaction in which nobody
         else writes; returns after its commit. Raises Unavailable, and nothing is removed then."""
         try:
@@ -57,10 +53,10 @@ class Reset:
         event(_log, logging.WARNING, "reset", rows=done.rows, export=done.path.name)
         return done
 
-    def _export_and_remove(self) -> Export:
+    def _export_and_remove(self) -> LogDump:
         database = self._session.database
         _keep_others_from_writing(database)
-        done = export(database, self._folder, self._name)
+        done = self._dump(database, self.name)
         ModelDelete(LabelCorrection).where(LabelCorrection.prediction <= done.last_id).execute(database)
         removed = ModelDelete(Prediction).where(Prediction.id <= done.last_id).execute(database)
         if removed != done.rows:

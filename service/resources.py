@@ -6,13 +6,13 @@ from typing import Any
 from flask import Response, request
 from flask_restful import Resource
 
+from service.admin_payload import require_database_name, row_count
 from service.api import Finished
 from service.body import JsonBody
 from service.demo import Demo
-from service.export import Export
-from service.flow import Answer, Flow
+from service.flow import Answer, PredictionService
 from service.request_line import Note
-from service.reset import Reset
+from service.reset import LogDump, Reset
 
 _REPLAYED = (("Idempotent-Replayed", "true"),)
 
@@ -22,7 +22,7 @@ class Predict(Resource):  # type: ignore[misc]
 
     init_every_request = False
 
-    def __init__(self, flow: Flow, body: JsonBody) -> None:
+    def __init__(self, flow: PredictionService, body: JsonBody) -> None:
         self._flow, self._body = flow, body
 
     def post(self) -> Response:
@@ -34,7 +34,7 @@ class Update(Resource):  # type: ignore[misc]
 
     init_every_request = False
 
-    def __init__(self, flow: Flow, body: JsonBody) -> None:
+    def __init__(self, flow: PredictionService, body: JsonBody) -> None:
         self._flow, self._body = flow, body
 
     def post(self) -> Response:
@@ -92,11 +92,11 @@ class Ready(Resource):  # type: ignore[misc]
 class EmptyLog(Resource):  # type: ignore[misc]
     """Exports and empties the log."""
 
-    def __init__(self, reset: Reset, empty: Callable[[], Export], body: JsonBody) -> None:
+    def __init__(self, reset: Reset, empty: Callable[[], LogDump], body: JsonBody) -> None:
         self._reset, self._empty, self._body = reset, empty, body
 
     def post(self) -> dict[str, Any]:
-        self._reset.require_name(self._body.of(request))
+        require_database_name(self._body.of(request), self._reset.name)
         done = self._empty()
         return {"export": done.path.name, "rows": done.rows}
 
@@ -108,7 +108,7 @@ class SeedLog(Resource):  # type: ignore[misc]
         self._demo, self._body = demo, body
 
     def post(self) -> Response:
-        seeded = self._demo.seed(self._body.of_optional(request, {}))
+        seeded = self._demo.seed(row_count(self._body.of_optional(request, {})))
         return _with_replay({"recipe": seeded.recipe, "rows": seeded.rows}, seeded.replayed)
 
 

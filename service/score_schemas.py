@@ -6,7 +6,8 @@ from serialize.manifest import Manifest
 from serialize.task import Task
 from service.comparison import CHANGES
 from service.figures import QUANTILES
-from service.query import LAST, MOMENT, MOST_LAST, WINDOWS
+from service.filter import DEFAULT_LAST
+from service.query import MOMENT, MOST_LAST, WINDOWS
 from service.schemas import NO_NUL, Schema, closed, reference
 
 Parameters = Mapping[str, tuple[str, Schema]]
@@ -51,7 +52,7 @@ def performance_parameters(columns: Sequence[str]) -> Parameters:
 def drift_parameters() -> Parameters:
     """The query parameters of /drift."""
     last: Schema = {"type": "integer", "minimum": 1, "maximum": MOST_LAST}
-    said = f"Only so many of the latest rows; {LAST} where no time is given either."
+    said = f"Only so many of the latest rows; {DEFAULT_LAST} where no time is given either."
     return {**SELECTION, "last": (said, last)}
 
 

@@ -1,44 +1,41 @@
-"""How the service keeps score: the reports on its own log, made one at a time, beside the serving path and on a
-connection of their own."""
+"""The reports on the service's own log. They are made one at a time, outside the serving path and on a connection of
+their own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from service.batching import Batcher, Process
 from service.drift import Drift
 from service.errors import ServiceError
+from service.filter import DriftQuery, PerformanceQuery
 from service.performance import Performance
-from service.query import Arguments, drift_query, performance_query
 
 Report = Callable[[], dict[str, Any]]
 
 
-class Scorecard:
-    """Answers for /performance and /drift. `reading` runs a report with the connection open; `batched` makes the
-    batcher that keeps concurrent callers apart."""
+class Monitor:
+    """Makes the bodies of /performance and /drift. `reading` runs a report with the connection open; `batched` makes
+    the batcher that runs concurrent reports one after the other."""
 
     def __init__(
         self,
         performance: Performance,
         drift: Drift,
-        columns: Sequence[str],
         reading: Callable[[Report], dict[str, Any]],
         batched: Callable[[Process[Any, Any]], Batcher[Any, Any]],
     ) -> None:
         self._performance = performance
         self._drift = drift
-        self._columns = columns
         self._reading = reading
         self._batcher: Batcher[Report, dict[str, Any]] = batched(self._process)
 
-    def performance(self, arguments: Arguments) -> dict[str, Any]:
-        """How good the answers were. Raises InvalidQuery, and Unavailable where the log cannot be read now."""
-        query = performance_query(arguments, self._columns)
+    def performance(self, query: PerformanceQuery) -> dict[str, Any]:
+        """The body of GET /performance. Raises InvalidQuery for too many windows, and Unavailable if the log cannot be
+        read now."""
         return self._batcher.submit(lambda: self._performance.report(query))
 
-    def drift(self, arguments: Arguments) -> dict[str, Any]:
-        """How the observations differ from those of the training. Raises as `performance`."""
-        query = drift_query(arguments)
+    def drift(self, query: DriftQuery) -> dict[str, Any]:
+        """The body of GET /drift. Raises Unavailable if the log cannot be read now."""
         return self._batcher.submit(lambda: self._drift.report(query))
 
     def _process(self, reports: list[Report]) -> list[dict[str, Any] | Exception]:

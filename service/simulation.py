@@ -14,8 +14,8 @@ import numpy as np
 
 from serialize.signature import Signature
 from serialize.task import Label, Task
+from service.demo import RecipeRows, Recipes, fitting
 from service.http_client import Answer, HttpClient
-from service.recipe_rows import RecipeRows, Recipes, fitting
 from service.shift import Shift
 
 Progress = Callable[[str, int], None]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.flow import Flow
+from service.flow import PredictionService
 from service.session import Session
 from tests.conftest import Client, MakeClient
 from tests.passengers import prediction
@@ -143,7 +143,7 @@ def test_a_failure_that_nobody_foresaw_is_opaque_and_its_place_is_logged(
     def fail(*_: Any) -> None:
         raise RuntimeError("secret value")
 
-    monkeypatch.setattr(Flow, "predict", fail)
+    monkeypatch.setattr(PredictionService, "predict", fail)
     logging.getLogger().handlers[0].setStream(__import__("sys").stdout)  # type: ignore[attr-defined]
 
     response = client.post("/predict", json=prediction(0))

@@ -16,10 +16,10 @@ from serialize.frame import observations
 from serialize.recipes import RECIPES
 from service.database import connect, kind, prepare
 from service.drift import Drift
+from service.filter import DriftQuery, Selection
 from service.ledger import Ledger
 from service.observation import ObservationParser
 from service.postgresql_columns import PostgresqlColumns
-from service.query import DriftQuery, Selection
 from service.scoring import Scorer
 from service.sqlite_columns import SqliteColumns
 from service.statements import Statements, inserted_row

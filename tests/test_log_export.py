@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 
 from service.__main__ import main
 from service.database import connect, prepare
+from service.filter import PredictionFilter
 from service.log_export import export_table
-from service.log_query import Wanted
 from service.log_reader import log_reader
 from service.log_table import Columns
 from service.models import Prediction
@@ -206,7 +206,7 @@ def test_a_row_that_is_labelled_between_the_two_readings_has_its_columns(tmp_pat
 
     with database.connection_context(), (tmp_path / "log.ndjson").open("wb") as file:
         insert(database, "7", observation='{"rare":[1]}')
-        export_table(log_reader(database), Wanted(labelled=True), label_and_write, lambda _: None)
+        export_table(log_reader(database), PredictionFilter(labelled=True), label_and_write, lambda _: None)
 
     lines = [json.loads(line) for line in (tmp_path / "log.ndjson").read_text().splitlines()]
     assert [line["rare"] for line in lines] == [None, "[1]"]

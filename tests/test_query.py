@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from service.errors import InvalidQuery
-from service.query import DriftQuery, PerformanceQuery, Selection, drift_query, performance_query
+from service.filter import DriftQuery, PerformanceQuery, Selection
+from service.query import drift_query, performance_query
 
 COLUMNS = ("Sex", "Age")
 NOON = 1_769_860_800_000_000
