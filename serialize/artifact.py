@@ -32,13 +32,14 @@ from serialize.folder import (
 )
 from serialize.frame import Row, as_array, as_table, observations
 from serialize.golden import choose, prove_round_trip
+from serialize.infer_task import infer_task
 from serialize.learning import learn
 from serialize.manifest import Manifest
-from serialize.model import Model, Outputs
+from serialize.model import Model
 from serialize.pickles import library_versions, modules_of, other_versions, own_modules, pickled
 from serialize.profile import profile_columns, profile_outputs
 from serialize.signature import Scalar
-from serialize.task import Label, task_of
+from serialize.task import Label, Outputs
 from serialize.trust import Trust
 
 Answers = Callable[[Sequence[Row]], Outputs]
@@ -120,7 +121,7 @@ def dump(
     model or data that cannot be served; `directory` is then as it was."""
     target = Path(directory).resolve()
     refuse_foreign_files(target)
-    task = task_of(pipeline, threshold=threshold, positive_class=positive_class)
+    task = infer_task(pipeline, threshold=threshold, positive_class=positive_class)
     container, table = as_table(X_train, columns)
     y = _targets(y_train, len(table))
     dtype = str(as_array(X_train).dtype) if container == "array" else None

@@ -14,9 +14,8 @@ import onnxruntime
 
 from serialize.errors import ArtifactError, said
 from serialize.frame import Row
-from serialize.model import Outputs
 from serialize.signature import Scalar, Signature
-from serialize.task import Task
+from serialize.task import Outputs, Task
 
 NUMBERS, CODES = "numbers", "codes"
 INPUTS_KEY = "inputs"

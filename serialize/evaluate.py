@@ -15,8 +15,9 @@ from sklearn.model_selection import KFold, StratifiedKFold
 
 from serialize.errors import DumpError
 from serialize.frame import build_input, observations
-from serialize.model import Model, Outputs
-from serialize.task import Label, Task, task_of
+from serialize.infer_task import infer_task
+from serialize.model import Model
+from serialize.task import Label, Outputs, Task
 
 Vector = np.ndarray[Any, Any]
 
@@ -61,7 +62,7 @@ def cross_validate(
     by_fold = []
     for train, test in splitter.split(X, y):
         fold = clone(pipeline).fit(_take(X, train), y[train])
-        task = task_of(fold, threshold=threshold, positive_class=positive_class)
+        task = infer_task(fold, threshold=threshold, positive_class=positive_class)
         answer = fold.predict if task.kind == "regression" else fold.predict_proba
         outputs = np.asarray(answer(_take(X, test)), dtype=float).reshape(len(test), -1)
         by_fold.append(score(task, encode(task, fold, y[test]), outputs))

@@ -10,8 +10,9 @@ import pandas as pd
 
 from serialize.errors import ArtifactError, DumpError, said
 from serialize.frame import scalars
-from serialize.model import Model, Outputs
+from serialize.model import Model
 from serialize.signature import Column, Scalar
+from serialize.task import Outputs
 
 _TOLERANCE = 1e-9
 _SINGLE_PRECISION_TOLERANCE = 1e-5

@@ -9,9 +9,7 @@ import numpy as np
 
 from serialize.frame import build_input
 from serialize.signature import Scalar, Signature
-from serialize.task import Task
-
-Outputs = np.ndarray[Any, np.dtype[np.float64]]
+from serialize.task import Outputs, Task
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from serialize.frame import scalars
-from serialize.model import Outputs
 from serialize.signature import Column, Scalar, Signature
-from serialize.task import Task
+from serialize.task import Outputs, Task
 
 _BINS = 10
 _FEW = 20

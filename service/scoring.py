@@ -4,9 +4,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from serialize.model import Outputs
 from serialize.signature import Scalar
-from serialize.task import Label, Task
+from serialize.task import Label, Outputs, Task
 from service.errors import Fault, InvalidBody
 from service.observation import Observation
 

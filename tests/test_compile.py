@@ -51,11 +51,12 @@ from serialize.compiler.proof import difference, edge_rows
 from serialize.declarations import Declarations
 from serialize.errors import ArtifactError
 from serialize.frame import Row, as_array, as_table, observations
+from serialize.infer_task import infer_task
 from serialize.learning import learn
-from serialize.model import Model, Outputs
+from serialize.model import Model
 from serialize.recipes import RECIPES
 from serialize.signature import Scalar
-from serialize.task import task_of
+from serialize.task import Outputs
 from serialize.train import ModelName, from_csv
 from tests.own_steps import FareShare
 from tests.passengers import PROJECT
@@ -93,7 +94,7 @@ def model_of(pipeline: Any, X: Any, **declared: Any) -> tuple[Model, Rows]:
     container, table = as_table(X)
     dtype = str(as_array(X).dtype) if container == "array" else None
     signature = learn(container, table, dtype, Declarations.of(**declared))
-    return Model(pipeline, task_of(pipeline), signature), observations(table)
+    return Model(pipeline, infer_task(pipeline), signature), observations(table)
 
 
 def compiled(model: Model, rows: Rows) -> CompiledModel:
@@ -410,7 +411,7 @@ def test_another_class_is_found_where_the_outputs_are_equal() -> None:
     model, rows = titanic()
     fast = compiled(model, rows)
     threshold = float(model.outputs(rows)[5, 1])
-    strict = Model(model.pipeline, task_of(model.pipeline, threshold=threshold), model.signature)
+    strict = Model(model.pipeline, infer_task(model.pipeline, threshold=threshold), model.signature)
     found = difference(strict, lambda asked: fast.outputs(asked) - 1e-12, rows)
     assert found is not None
     assert "it is of another class" in found

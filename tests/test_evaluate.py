@@ -16,9 +16,10 @@ from serialize import DumpError
 from serialize.declarations import Declarations
 from serialize.evaluate import cross_validate, encode, importances, in_sample, score
 from serialize.frame import as_table
+from serialize.infer_task import infer_task
 from serialize.learning import learn
 from serialize.model import Model
-from serialize.task import Task, task_of
+from serialize.task import Task
 from tests.own_steps import Claims
 
 RNG = np.random.default_rng(1)
@@ -29,7 +30,7 @@ BINARY = Task("binary", (False, True), True, 0.3)
 
 def model_of(pipeline: Any, X: Any, y: Any) -> Model:
     container, table = as_table(X)
-    return Model(pipeline.fit(X, y), task_of(pipeline), learn(container, table, None, Declarations()))
+    return Model(pipeline.fit(X, y), infer_task(pipeline), learn(container, table, None, Declarations()))
 
 
 def test_a_binary_score_is_that_of_scikit_learn_at_the_threshold() -> None:
@@ -166,15 +167,15 @@ def test_text_has_an_importance_in_every_container(container: Any) -> None:
 def test_labels_are_found_among_the_classes_whatever_their_form() -> None:
     model = LogisticRegression().fit(X, Y)
 
-    assert encode(task_of(model), model, pd.Series([1, 0], dtype="Int64")).tolist() == [1, 0]
-    assert encode(task_of(model), model, [True, False]).tolist() == [1, 0]
+    assert encode(infer_task(model), model, pd.Series([1, 0], dtype="Int64")).tolist() == [1, 0]
+    assert encode(infer_task(model), model, [True, False]).tolist() == [1, 0]
 
 
 def test_targets_that_the_model_does_not_know_are_refused() -> None:
     model = LogisticRegression().fit(X, Y)
 
     with pytest.raises(DumpError, match="'yes', a class that the model was not fitted on"):
-        encode(task_of(model), model, ["yes"])
+        encode(infer_task(model), model, ["yes"])
     with pytest.raises(DumpError, match="no numbers, and the model is a regressor"):
         encode(Task("regression"), Ridge(), ["yes"])
 

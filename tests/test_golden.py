@@ -17,9 +17,9 @@ from serialize import ArtifactError, DumpError
 from serialize.declarations import Declarations
 from serialize.frame import as_table, observations
 from serialize.golden import GoldenRows, choose, prove_round_trip
+from serialize.infer_task import infer_task
 from serialize.learning import learn
 from serialize.model import Model
-from serialize.task import task_of
 from tests.own_steps import centred, nulls_named, shaken
 
 RNG = np.random.default_rng(0)
@@ -41,7 +41,7 @@ def model_of(pipeline: Any, X: Any, y: Any, **declared: Any) -> Model:
     """The model of a pipeline fitted on X and y, as dump makes it."""
     container, table = as_table(X)
     signature = learn(container, table, None, Declarations.of(**declared))
-    return Model(pipeline.fit(X, y), task_of(pipeline), signature)
+    return Model(pipeline.fit(X, y), infer_task(pipeline), signature)
 
 
 def passengers(**declared: Any) -> Model:

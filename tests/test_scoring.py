@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serialize.model import Outputs
-from serialize.task import Task
+from serialize.task import Outputs, Task
 from service.errors import InvalidBody
 from service.observation import Observation
 from service.scoring import Score, Scorer

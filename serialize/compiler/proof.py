@@ -7,9 +7,9 @@ import numpy as np
 
 from serialize.compiler.graph import Array
 from serialize.frame import Row
-from serialize.model import Model, Outputs
+from serialize.model import Model
 from serialize.signature import Column, Scalar, Signature
-from serialize.task import Task
+from serialize.task import Outputs, Task
 
 _TOLERANCE = 1e-9
 _SINGLE_PRECISION_TOLERANCE = 1e-6

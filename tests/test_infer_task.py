@@ -14,7 +14,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from serialize import DumpError
-from serialize.task import Task, task_of
+from serialize.infer_task import infer_task
+from serialize.task import Task
 from tests.own_steps import Claims
 
 X = [[0.0], [1.0], [2.0], [3.0]]
@@ -40,7 +41,7 @@ def fitted(y: Any) -> LogisticRegression:
     ],
 )
 def test_labels_take_their_json_form_and_zero_and_one_are_no_and_yes(y: Any, classes: tuple[Any, ...]) -> None:
-    task = task_of(fitted(y))
+    task = infer_task(fitted(y))
 
     assert task.classes == classes
     assert list(map(type, task.classes)) == list(map(type, classes))
@@ -48,8 +49,8 @@ def test_labels_take_their_json_form_and_zero_and_one_are_no_and_yes(y: Any, cla
 
 
 def test_the_positive_class_is_the_second_and_the_threshold_a_half_unless_said_otherwise() -> None:
-    task = task_of(fitted(["no", "yes", "no", "yes"]))
-    other = task_of(fitted([0, 1, 0, 1]), positive_class=0, threshold=np.float64(0.25))
+    task = infer_task(fitted(["no", "yes", "no", "yes"]))
+    other = infer_task(fitted([0, 1, 0, 1]), positive_class=0, threshold=np.float64(0.25))
 
     assert (task.positive_class, task.negative_class, task.positive_index, task.threshold) == ("yes", "no", 1, 0.5)
     assert (other.positive_class, other.negative_class, other.positive_index) == (False, True, 0)
@@ -57,15 +58,15 @@ def test_the_positive_class_is_the_second_and_the_threshold_a_half_unless_said_o
 
 
 def test_classes_may_be_a_plain_list() -> None:
-    assert task_of(Claims().fit(X, ["a", "b", "a", "b"])).classes == ("a", "b")
+    assert infer_task(Claims().fit(X, ["a", "b", "a", "b"])).classes == ("a", "b")
 
 
 def test_a_regressor_has_no_classes() -> None:
-    assert task_of(make_pipeline(StandardScaler(), Ridge()).fit(X, [1.0, 2.0, 3.0, 4.0])) == Task("regression")
+    assert infer_task(make_pipeline(StandardScaler(), Ridge()).fit(X, [1.0, 2.0, 3.0, 4.0])) == Task("regression")
 
 
 def test_a_task_comes_back_from_json_as_it_was() -> None:
-    task = task_of(fitted(["no", "yes", "no", "yes"]), threshold=0.3)
+    task = infer_task(fitted(["no", "yes", "no", "yes"]), threshold=0.3)
 
     assert Task.from_json({**task.to_json(), "name": "passed over"}) == task
 
@@ -96,7 +97,7 @@ TWO = np.array([[0, 1], [1, 0], [0, 1], [1, 2]])
 )
 def test_an_estimator_that_could_not_answer_is_refused(estimator: Any, options: dict[str, Any], says: str) -> None:
     with pytest.raises(DumpError, match=says):
-        task_of(estimator, **options)
+        infer_task(estimator, **options)
 
 
 def test_labels_that_json_has_no_form_for_are_refused() -> None:
@@ -104,4 +105,4 @@ def test_labels_that_json_has_no_form_for_are_refused() -> None:
     model.classes_ = np.array(["2026-01-01", "2026-01-02"], dtype="datetime64[D]")
 
     with pytest.raises(DumpError, match="make the classes strings, integers or booleans"):
-        task_of(model)
+        infer_task(model)
