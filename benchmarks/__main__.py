@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from benchmarks.rounds import Measured, measure, templates_for, warm_up
 from benchmarks.servers import NotStarted, serve
 from benchmarks.venvs import python_of
 
-_ON_SQLITE, _ON_POSTGRESQL = "service-sqlite", "service-postgresql"
+_ON_SQLITE, _ON_POSTGRESQL, _BESIDE = "service-sqlite", "service-postgresql", "service-beside"
 
 
 def _names(_: click.Context, __: click.Parameter, value: str) -> list[str]:
@@ -53,6 +53,11 @@ def _numbers(_: click.Context, __: click.Parameter, value: str) -> list[int]:
 )
 @click.option("--forest", "with_forest", is_flag=True, help="Serve a random forest of 200 trees.")
 @click.option("--postgres", is_flag=True, help="Measure the service on PostgreSQL too.")
+@click.option(
+    "--beside",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Another checkout whose service is measured too, as before a change.",
+)
 def main(
     seconds: float,
     rounds: int,
@@ -61,6 +66,7 @@ def main(
     scorer: str | None,
     with_forest: bool,
     postgres: bool,
+    beside: Path | None,
 ) -> None:
     """Measure the service beside others and write the result as JSON."""
     require_wrk()
@@ -71,6 +77,8 @@ def main(
         own = [service(model, sqlite_url, _ON_SQLITE, scorer)]
         if postgres:
             own.append(service(model, stack.enter_context(postgresql()), _ON_POSTGRESQL, scorer))
+        if beside:
+            own.append(replace(service(model, sqlite_url, _BESIDE, scorer), folder=beside.resolve()))
         others = [peer(name, model) for name in peers]
         contenders = [*own, naive(model), fastapi(model, python_of("fastapi")), *constants(), *others]
         measured = measure(contenders, connections, seconds, rounds, _say)

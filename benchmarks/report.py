@@ -14,6 +14,7 @@ from benchmarks.result import RESULTS, newest
 LABELS = {
     "service-sqlite": "**this service, SQLite**",
     "service-postgresql": "this service, PostgreSQL",
+    "service-beside": "this service, the other checkout",
     "naive": "Flask-RESTful, a pandas row and an insert a request (gunicorn sync)",
     "fastapi": "FastAPI, a pandas row, stores nothing (uvicorn)",
     "constant": "Flask-RESTful answering a constant (the ceiling)",
