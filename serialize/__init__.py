@@ -1,4 +1,5 @@
-"""A fitted scikit-learn pipeline to an artifact and back. Offline: knows neither HTTP nor database."""
+"""Writes a fitted scikit-learn pipeline as an artifact and reads it back. This side runs offline: it does not know HTTP
+or the database."""
 
 from serialize.artifact import Artifact, dump, load
 from serialize.errors import ArtifactError, DumpError

@@ -26,7 +26,7 @@ _console = Console()
 
 
 def _from_environment(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Refuses a secret on the command line, where other users of the machine and the shell's history can read it."""
+    """Refuses a secret on the command line, because other users and the shell's history can read it there."""
     if parameter.name and ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
         raise click.UsageError("Put the key into the environment as MODEL_SIGNING_KEY, not on the command line.")
     return value or None
@@ -36,13 +36,13 @@ _key = click.option("--key", envvar="MODEL_SIGNING_KEY", hidden=True, callback=_
 
 
 class _Cli(click.Group):
-    """Says what was refused in one line on standard error, and does not exit with 0."""
+    """Prints a refusal as one line on standard error and exits with a status other than 0."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
-            error.ctx = None  # with it, click would print the usage too
+            error.ctx = None  # otherwise click prints the usage too
             raise
         except (DumpError, ArtifactError) as error:
             raise click.ClickException(" ".join(str(error).split())) from error
@@ -50,23 +50,29 @@ class _Cli(click.Group):
 
 @click.group(cls=_Cli)
 def main() -> None:
-    """Make, show and verify the artifact that the service serves."""
+    """Make, show, sign and verify the artifact that the service serves."""
 
 
 @main.command("train")
 @click.argument("csv", type=click.Path(path_type=Path))
 @click.option("--target", required=True, help="The column to predict.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The folder to write.")
-@click.option("--name", help="The model's name; the file's name without its ending by default.")
+@click.option("--name", help="The model's name.  [default: the file name without its ending]")
 @click.option("--drop", multiple=True, help="A column to leave out; may be repeated.")
 @click.option("--model", type=click.Choice(["logistic", "forest", "boosting"]), default="logistic", show_default=True)
-@click.option("--task", type=click.Choice(["classification", "regression"]), help="Found from the target by default.")
-@click.option("--threshold", type=float, help="The least probability of the positive class.  [default: 0.5]")
+@click.option(
+    "--task", type=click.Choice(["classification", "regression"]), help="The task.  [default: inferred from the target]"
+)
+@click.option("--threshold", type=float, help="Predict the positive class from this probability on.  [default: 0.5]")
 @click.option("--positive", help="The positive class of a target with two labels.  [default: the second]")
-@click.option("--bounds", multiple=True, metavar="COLUMN=LOW:HIGH", help="Inclusive limits, either may be left out.")
-@click.option("--categories", multiple=True, metavar="COLUMN", help="A column to close to the values seen.")
-@click.option("--text", multiple=True, metavar="COLUMN", help="A string column to leave open.")
-@click.option("--nullable", multiple=True, metavar="COLUMN", help="A column that may be null though no row is.")
+@click.option("--bounds", multiple=True, metavar="COLUMN=LOW:HIGH", help="Inclusive limits; either may be left out.")
+@click.option(
+    "--categories", multiple=True, metavar="COLUMN", help="Accept only the values of the training rows in this column."
+)
+@click.option("--text", multiple=True, metavar="COLUMN", help="Accept any string in this column.")
+@click.option(
+    "--nullable", multiple=True, metavar="COLUMN", help="A column that may be null although no training row has a null."
+)
 def _train(csv: Path, target: str, output: Path, positive: str | None, bounds: tuple[str, ...], **options: Any) -> None:
     """Train a model on a CSV file and write its artifact."""
     declared = {name: options.pop(name) for name in ("categories", "text", "nullable")}
@@ -88,7 +94,7 @@ def _recipe(name: str, output: Path) -> None:
 @main.command("show")
 @click.argument("directory", type=click.Path(path_type=Path))
 def _show(directory: Path) -> None:
-    """Print what an artifact says of its model, without loading the model."""
+    """Print the manifest of an artifact, without loading the model."""
     _print(read_content(directory))
 
 
@@ -106,17 +112,18 @@ def _sign(directory: Path, key: str | None) -> None:
 @main.command("verify")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--digest", envvar="MODEL_DIGEST", help="The sha256 that manifest.json must have.  [env: MODEL_DIGEST]")
-@click.option("--signed", envvar="REQUIRE_SIGNED", is_flag=True, help="Ask for a signature.  [env: REQUIRE_SIGNED]")
+@click.option("--signed", envvar="REQUIRE_SIGNED", is_flag=True, help="Require a signature.  [env: REQUIRE_SIGNED]")
 @_key
 def _verify(directory: Path, digest: str | None, signed: bool, key: str | None) -> None:
-    """Check the digests, the signature and the golden rows of an artifact, as the service does at its start."""
+    """Check the digests, the signature and the golden rows of an artifact, as the service does at start-up."""
     artifact = load(directory, Trust(digest or None, key, signed))
     for name, version, installed in artifact.other_versions:
-        click.echo(f"Note: {name} was {version} when the model was dumped, and is {installed} here.", err=True)
+        click.echo(f"Note: the model was dumped with {name} {version}; {installed} is installed here.", err=True)
     artifact.prove_all()
     rows = len(artifact.manifest.golden.outputs)
     click.echo(
-        f"{artifact.manifest.name} {artifact.version}: digests match, {rows} golden rows are answered as dumped."
+        f"{artifact.manifest.name} {artifact.version}: the digests match, and all {rows} golden rows give the recorded "
+        "outputs."
     )
 
 
@@ -125,7 +132,7 @@ def _make(recipe: Recipe, output: Path) -> None:
         folds = progress.add_task(f"Cross-validating {escape(recipe.name)}", total=FOLDS + 1)
         artifact = train(recipe, output, fold_done=lambda: progress.advance(folds))
     _print_metrics(artifact.manifest)
-    click.echo(f"Wrote {output}: {artifact.manifest.name}, version {artifact.version}, proven in a fresh process.")
+    click.echo(f"Wrote {output}: {artifact.manifest.name}, version {artifact.version}, verified in a new process.")
 
 
 def _print(content: Content) -> None:

@@ -1,5 +1,5 @@
-"""The artifact: a folder that holds a fitted pipeline and its manifest. `dump` writes and proves it, `load` verifies
-and reads it; a file is digest-checked before it is unpickled."""
+"""The artifact: a folder that holds a fitted pipeline and its manifest. `dump` writes and verifies it, `load` checks
+and reads it. Every file is compared with its digest before it is unpickled."""
 
 import hashlib
 import io
@@ -54,8 +54,8 @@ _FRESH_PROCESS = (
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A verified artifact in memory: the model, its compiled form where it has one, and the sha256 of its manifest, in
-    hex, as `digest`."""
+    """A verified artifact in memory: the manifest, the model, its compiled form if there is one, and as `digest` the
+    sha256 of the manifest in hex."""
 
     manifest: Manifest
     model: Model
@@ -74,17 +74,16 @@ class Artifact:
 
     @property
     def other_versions(self) -> list[tuple[str, str, str]]:
-        """The libraries that are installed in another minor version than when the model was dumped: the name, that
-        version, and the one installed."""
+        """The libraries whose installed minor version differs from the manifest's: name, version in the manifest,
+        installed version."""
         return other_versions(self.manifest.libraries)
 
     def prove(self, answers: Answers) -> None:
-        """Raises ArtifactError unless the answers, those of the model or of its compiled form, are to the golden rows
-        what they were when it was dumped."""
+        """Raises ArtifactError unless `answers` gives the recorded outputs for the golden rows."""
         self.manifest.golden.prove(answers(self.manifest.golden.observations))
 
     def prove_all(self) -> None:
-        """Raises ArtifactError unless the model and its compiled form both answer the golden rows so."""
+        """Raises ArtifactError unless the pipeline and the compiled form both give the recorded outputs."""
         self.prove(self.model.outputs)
         if self.compiled is not None:
             self.prove(self.compiled.outputs)
@@ -106,19 +105,19 @@ def dump(
     columns: Sequence[str] | None = None,
     metrics: Mapping[str, Any] | None = None,
 ) -> Artifact:
-    """Write a fitted classifier or regressor as an artifact that the service can serve, and prove it.
+    """Write a fitted classifier or regressor as an artifact that the service can serve, and verify it.
 
-    `X_train` (n rows) is what the pipeline was fitted on, as a DataFrame, Series, array of shape (n, k) or (n,), or
-    list; `y_train` the targets, of shape (n,). From all n rows the signature is learned: kinds, nulls, categories.
-    `name` is shown by the service. `threshold` and `positive_class` are for two classes. `bounds` are inclusive
-    limits by numeric column, (low, high) with None for no limit. `categories` closes columns to the values seen, or
-    to those given; `text` opens string columns; `nullable` lists columns that may be null though no row is.
-    `columns` names the columns of an array. `metrics` are held-out figures from `cross_validate`; without them the
-    training rows are scored.
+    `X_train` holds the n rows that the pipeline was fitted on: a DataFrame, a Series, an array of shape (n, k) or
+    (n,), or a list. `y_train` holds the targets, of shape (n,). The signature (kinds, nulls, categories) is inferred
+    from all n rows. The service shows `name`. `threshold` and `positive_class` are for two classes. `bounds` gives
+    inclusive limits per numeric column, (low, high) with None for no limit. `categories` restricts columns to the
+    values in the training rows, or to the values given; `text` accepts any string in a column; `nullable` lists
+    columns that may be null although no training row has a null. `columns` names the columns of an array. `metrics`
+    are held-out metrics from `cross_validate`; without them the training rows are scored.
 
-    The artifact is written beside `directory`, read back in a fresh process, its golden rows proven there, and only
-    then put in the place of what `directory` held. Raises DumpError, in a sentence that says what to do, for a
-    model or data that cannot be served; `directory` is then as it was."""
+    The artifact is written next to `directory`, read back in a new process, and its golden rows are verified there.
+    Only then does it replace the content of `directory`. Raises DumpError for a model or data that cannot be served;
+    the message says what to do, and `directory` is unchanged."""
     target = Path(directory).resolve()
     refuse_foreign_files(target)
     task = infer_task(pipeline, threshold=threshold, positive_class=positive_class)
@@ -136,9 +135,9 @@ def dump(
 
 
 def load(directory: str | Path, trust: Trust | None = None) -> Artifact:
-    """Read an artifact. Every file is checked against the manifest, and the manifest against what is trusted, before
-    the pipeline is unpickled. Raises ArtifactError for a folder that is not exactly what `dump` wrote or not what is
-    trusted, and for a pipeline that cannot be imported."""
+    """Read an artifact. Before the pipeline is unpickled, every file is checked against the manifest, and the manifest
+    against `trust`. Raises ArtifactError for a folder that is not exactly what `dump` wrote or that is not trusted,
+    and for a pipeline that cannot be imported."""
     content = read_content(directory, trust)
     manifest, files = content.manifest, content.files
     model = Model(_unpickled(files[PIPELINE], manifest), manifest.task, manifest.signature)
@@ -196,8 +195,8 @@ def _first_answers(model: Model, X: Any) -> Any:
         outputs = model.outputs_of(X)
     except Exception as error:
         raise DumpError(
-            f"The pipeline cannot answer X_train ({said(error)}); pass the very rows, in the form, "
-            "that it was fitted on."
+            f"The pipeline cannot answer X_train ({said(error)}); pass the rows that it was fitted "
+            "on, in the same form."
         ) from error
     if not np.isfinite(outputs).all():
         raise DumpError("The pipeline answers NaN or infinity for training rows; JSON cannot carry that.")
@@ -231,13 +230,13 @@ def _write(manifest: Manifest, files: Mapping[str, bytes], target: Path) -> Arti
 
 
 def _prove_in_fresh_process(folder: Path) -> None:
-    """What the service will do at its start, where nothing of this process can help it."""
+    """Reads and verifies the artifact as the service does at start-up, without the state of this process."""
     command = [sys.executable, "-c", _FRESH_PROCESS, json.dumps(sys.path), str(folder)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     if ended.returncode:
         said = ended.stderr.strip().splitlines()
-        reason = said[-1].removeprefix("serialize.errors.ArtifactError: ") if said else "it ended silently"
-        raise DumpError(f"A fresh process cannot read the model back: {reason}")
+        reason = said[-1].removeprefix("serialize.errors.ArtifactError: ") if said else "it ended without a message"
+        raise DumpError(f"A new process cannot read the model back: {reason}")
 
 
 def _unpickled(content: bytes, manifest: Manifest) -> Any:

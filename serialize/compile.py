@@ -1,7 +1,8 @@
-"""A fitted pipeline to an ONNX model that answers the same, proven before it is used; or the reason why there is none.
+"""Compiles a fitted pipeline to an ONNX model and verifies that its outputs are equal, or gives the reason why there
+is no compiled form.
 
-Text becomes codes by dictionary, and everything after that is one graph in double precision: numbers are calculated
-as scikit-learn does, and what its own steps make of a category is looked up."""
+Text becomes integer codes by dictionary lookup; the rest is one graph in double precision. Numeric steps are computed
+as scikit-learn computes them; the result of a step for a category is read from a table."""
 
 import warnings
 from collections.abc import Sequence
@@ -30,8 +31,8 @@ class Compilation:
 
 
 def compile_model(model: Model, rows: Sequence[Row]) -> Compilation:
-    """The compiled form of a model, proven equal on training observations (all of n up to 100,000) and on edge rows.
-    Never raises: what does not convert, or answers otherwise, has a reason."""
+    """The compiled form of a model, verified to give equal outputs for the training observations (at most the first
+    100,000) and for edge rows. Never raises: a model that cannot be converted, or differs, gets a reason."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
@@ -39,7 +40,7 @@ def compile_model(model: Model, rows: Sequence[Row]) -> Compilation:
             unequal = difference(model, CompiledModel(content, model.task, model.signature).outputs, rows)
         except NoCompiledForm as error:
             return Compilation(None, str(error))
-        except Exception as error:  # noqa: BLE001 - a pipeline may hold anything, and serves without this
+        except Exception as error:  # noqa: BLE001 - any pipeline can be served without a compiled form
             return Compilation(None, f"It could not be compiled ({said(error)}).")
     return Compilation(content, None) if unequal is None else Compilation(None, unequal)
 

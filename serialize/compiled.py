@@ -1,7 +1,7 @@
-"""A compiled model where it serves: ONNX Runtime on one thread, from observations to outputs.
+"""The compiled model at run time: ONNX Runtime on one thread, from observations to outputs.
 
-Of n observations it is given the numbers, of shape (columns, n), a null as NaN, and the codes, of shape (columns, n),
-each the row of a table in which the value is found."""
+The inputs for n observations are the numbers, of shape (columns, n) with NaN for null, and the codes, of shape
+(columns, n). A code is the index of a value in the table of its column."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,10 +24,10 @@ _ERRORS_ONLY = 3
 
 
 class CompiledModel:
-    """Answers as the pipeline that it was compiled from. It starts no thread, and a process may fork with it."""
+    """Gives the outputs of the pipeline that it was compiled from. It starts no thread, so forking is safe."""
 
     def __init__(self, content: bytes, task: Task, signature: Signature) -> None:
-        """Raises ArtifactError where `content` is no compiled model, or one of another pipeline."""
+        """Raises ArtifactError if `content` is not a compiled model, or the compiled form of another pipeline."""
         try:
             self._session = onnxruntime.InferenceSession(content, _options(), providers=["CPUExecutionProvider"])
             inputs = Inputs.from_json(self._session.get_modelmeta().custom_metadata_map[INPUTS_KEY])
@@ -35,22 +35,22 @@ class CompiledModel:
             raise ArtifactError(f"The compiled model cannot be read ({said(error)}); dump the model again.") from error
         width = self._session.get_outputs()[0].shape[1]
         if not inputs.columns <= set(signature.names) or width != (len(task.classes) or 1):
-            raise ArtifactError("The compiled model is of another model than the pipeline; dump the model again.")
+            raise ArtifactError("The compiled model does not belong to this pipeline; dump the model again.")
         self._feeder = Feeder(inputs)
 
     def outputs(self, rows: Sequence[Row]) -> Outputs:
-        """The answers for n observations of the signature's kind, as `Model.outputs` gives them: probabilities of
-        shape (n, n_classes) in the order of `task.classes`, or predicted values of shape (n, 1). Raises ValueError
-        for observations that the pipeline refuses, or has no finite number for."""
+        """The outputs for n observations that fit the signature, as `Model.outputs` gives them: probabilities of shape
+        (n, n_classes) in the order of `task.classes`, or predicted values of shape (n, 1). Raises ValueError for
+        observations that the pipeline refuses or whose output is not finite."""
         outputs: Outputs = self._session.run(None, self._feeder.tensors(rows))[0]
         if not np.isfinite(outputs).all():
-            raise ValueError("The model has no finite number for an observation.")
+            raise ValueError("The model gives no finite output for an observation.")
         return outputs
 
 
 class Codes(dict[Scalar, int]):
-    """The codes of the values that the model tells apart, `unseen` for any other. Raises ValueError for a value that
-    it has no answer for: one of `refused`, or an unseen one where `unseen` is None."""
+    """The code of each value that the model distinguishes; any other value has the code `unseen`. Raises ValueError for
+    a value in `refused`, and for an unseen value if `unseen` is None."""
 
     def __init__(self, known: Mapping[Scalar, int], refused: Sequence[Scalar], unseen: int | None) -> None:
         super().__init__(known)
@@ -59,31 +59,31 @@ class Codes(dict[Scalar, int]):
 
     def __missing__(self, value: Scalar) -> int:
         if self.unseen is None or value in self.refused:
-            raise ValueError(f"The model has no answer for the value {value!r}.")
+            raise ValueError(f"The model cannot score the value {value!r}.")
         return self.unseen
 
 
 @dataclass(slots=True)
 class Inputs:
-    """Which columns go into which tensor; a column may be in both, or in `codes` more than once."""
+    """The columns of each input tensor. A column may be in both, and several times in `codes`."""
 
     numbers: list[str] = field(default_factory=list)
     codes: list[tuple[str, Codes]] = field(default_factory=list)
 
     def number(self, column: str) -> int:
-        """The row of a column among the numbers."""
+        """The index of a column in the tensor of numbers."""
         if column not in self.numbers:
             self.numbers.append(column)
         return self.numbers.index(column)
 
     def coded(self, column: str, codes: Codes) -> int:
-        """The row of a column with these codes."""
+        """Adds a column with these codes; returns its index in the tensor of codes."""
         self.codes.append((column, codes))
         return len(self.codes) - 1
 
     @property
     def columns(self) -> set[str]:
-        """Every column that the model looks at."""
+        """Every column that the model uses."""
         return {*self.numbers, *(column for column, _ in self.codes)}
 
     def to_json(self) -> str:
@@ -109,7 +109,7 @@ class Inputs:
 
 
 class Feeder:
-    """Turns observations into the tensors."""
+    """Turns observations into the input tensors."""
 
     def __init__(self, inputs: Inputs) -> None:
         names = [*inputs.numbers, *(column for column, _ in inputs.codes)]
@@ -118,7 +118,7 @@ class Feeder:
         self._codes = [codes.__getitem__ for _, codes in inputs.codes]
 
     def tensors(self, rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
-        """What the model is given for n observations. Raises ValueError for a value that it has no answer for."""
+        """The input tensors for n observations. Raises ValueError for a value that the model cannot score."""
         columns = list(zip(*map(self._values, rows), strict=True))
         fed: dict[str, np.ndarray[Any, Any]] = {}
         if self._numbers:

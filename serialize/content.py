@@ -1,4 +1,4 @@
-"""What an artifact's folder holds, checked and still in bytes: nothing of it has been unpickled, so nothing has run."""
+"""The files of an artifact as bytes, checked but not unpickled, so that no code of the artifact has run."""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ from serialize.trust import Trust, signature
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The manifest, the contents of the files that it lists by name, the sha256 of the manifest, in hex, as `digest`,
-    and whether a signature lies beside it."""
+    """The manifest, the content of each file that it lists, as `digest` the sha256 of the manifest in hex, and whether
+    the folder holds a signature."""
 
     manifest: Manifest
     files: Mapping[str, bytes]
@@ -27,8 +27,8 @@ class Content:
 
 
 def read_content(directory: str | Path, trust: Trust | None = None) -> Content:
-    """Reads each file once and checks it: the manifest against what is trusted, the others against the manifest.
-    Raises ArtifactError."""
+    """Reads each file once and checks it: the manifest against `trust`, the others against the manifest. Raises
+    ArtifactError."""
     folder = Path(directory)
     content = read_manifest(folder)
     if trust is not None:
@@ -39,8 +39,8 @@ def read_content(directory: str | Path, trust: Trust | None = None) -> Content:
 
 
 def sign(directory: str | Path, key: str) -> Content:
-    """Signs the manifest of an artifact with the key, and with it all that it lists. Raises ArtifactError for a folder
-    that is no sound artifact and for a key that is too short."""
+    """Signs the manifest of an artifact, and so every file that it lists, with the key. Raises ArtifactError for a
+    damaged artifact and for a key that is too short."""
     folder = Path(directory)
     manifest = read_manifest(folder)
     made = signature(manifest, key)

@@ -1,5 +1,5 @@
-"""What the user declares about columns beyond what the training rows show, and the columns that come of it: a
-declaration that contradicts the rows is refused."""
+"""What the user declares about columns in addition to the training rows. A declaration that contradicts the rows is
+refused."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,9 +17,9 @@ Bounds = Mapping[str, tuple[float | None, float | None]]
 
 @dataclass(frozen=True, slots=True)
 class Declarations:
-    """What the user says about columns beyond what the rows show, each by column name: inclusive numeric `bounds`,
-    string columns to close (`categories`, with their values or those seen) or to open (`text`), and columns that
-    may be null though no training row is."""
+    """Declarations by column name: inclusive numeric `bounds`; `categories`, columns restricted to the given values or
+    to those in the training rows; `text`, columns that accept any string; `nullable`, columns that may be null
+    although no training row has a null."""
 
     bounds: Bounds = field(default_factory=dict)
     categories: Mapping[str, Sequence[Scalar] | None] = field(default_factory=dict)
@@ -34,13 +34,13 @@ class Declarations:
         text: Iterable[str] | None = None,
         nullable: Iterable[str] | None = None,
     ) -> "Declarations":
-        """The declarations from the forms in which `dump` takes them."""
+        """The declarations from the arguments of `dump`."""
         closed = dict(categories) if isinstance(categories, Mapping) else dict.fromkeys(_names(categories))
         return cls(dict(bounds or {}), closed, frozenset(_names(text)), frozenset(_names(nullable)))
 
     @property
     def names(self) -> set[str]:
-        """Every column that is spoken of."""
+        """Every column with a declaration."""
         return {*self.bounds, *self.categories, *self.text, *self.nullable}
 
 
@@ -49,8 +49,8 @@ def _names(names: Iterable[str] | None) -> list[str]:
 
 
 def bounded(column: Column, present: Sequence[Any], bounds: Any) -> Column:
-    """The column with its inclusive `bounds`, (low, high). Raises DumpError for what are no bounds, and where one of
-    the training values `present` lies outside."""
+    """The column with its inclusive `bounds`, (low, high). Raises DumpError for invalid bounds, and if one of the
+    training values `present` lies outside them."""
     try:
         low, high = bounds
         minimum, maximum = _limit(low), _limit(high)
@@ -59,7 +59,7 @@ def bounded(column: Column, present: Sequence[Any], bounds: Any) -> Column:
             f"The bounds of {column.name!r} are {bounds!r}; give (low, high), each a number or None for no limit."
         ) from None
     if minimum is not None and maximum is not None and minimum > maximum:
-        raise DumpError(f"The bounds of {column.name!r} are the wrong way round: {minimum} is more than {maximum}.")
+        raise DumpError(f"The bounds of {column.name!r} are in the wrong order: {minimum} is more than {maximum}.")
     column = replace(column, minimum=minimum, maximum=maximum)
     least, greatest = column.limits
     outside = sum(not least <= value <= greatest for value in present)
@@ -69,25 +69,27 @@ def bounded(column: Column, present: Sequence[Any], bounds: Any) -> Column:
 
 
 def closed(column: Column, seen: Sequence[Any], given: Sequence[Scalar] | None) -> Column:
-    """The column closed to the categories `given`, or where none are to the distinct training values `seen`. Raises
-    DumpError where a training value is left out or a category could not be held."""
+    """The column restricted to the categories `given`, or without them to the distinct training values `seen`. Raises
+    DumpError if a training value is missing from the categories, or if the column cannot hold a category."""
     values = _sorted(column, seen) if given is None else _given(column, given)
     known = set(values)
     left_out = [value for value in seen if value not in known]
     if left_out:
         raise DumpError(f"The categories of {column.name!r} leave out {left_out[0]!r}, which is in the training rows.")
     if not values:
-        raise DumpError(f"Column {column.name!r} holds no value to close it to; say which with categories=.")
+        raise DumpError(
+            f"Column {column.name!r} holds no value, so its categories are unknown; give them with categories=."
+        )
     return replace(column, kind="category", categories=values)
 
 
 def is_json_value(value: Any) -> bool:
-    """Whether a value has a form in JSON."""
+    """Whether a value can be written as JSON."""
     return isinstance(value, str | bool | int) or (isinstance(value, float) and bool(np.isfinite(value)))
 
 
 def _limit(bound: Any) -> int | float | None:
-    """A bound as a plain number; infinity is no limit. Raises ValueError or TypeError for what is no number."""
+    """A bound as a plain number, None for infinity. Raises ValueError or TypeError for anything but a number."""
     if bound is None:
         return None
     number = float(bound)
@@ -97,14 +99,14 @@ def _limit(bound: Any) -> int | float | None:
 
 
 def _given(column: Column, given: Sequence[Scalar]) -> tuple[Scalar, ...]:
-    """The categories that were declared, as JSON values. Raises DumpError for one that the column cannot hold."""
+    """The declared categories as JSON values. Raises DumpError for one that the column cannot hold."""
     values = tuple(dict.fromkeys(scalars(pd.Series(list(given), dtype=object))))
     if column.nullable:
         values = tuple(value for value in values if value is not None)
     families = set(map(_family, column.levels.values)) if column.levels else {_FAMILIES[column.kind]}
     for value in values:
         if value is None:
-            raise DumpError(f"The categories of {column.name!r} include null; say nullable=[{column.name!r}] instead.")
+            raise DumpError(f"The categories of {column.name!r} include null; use nullable=[{column.name!r}] instead.")
         held = _family(value) in families and is_json_value(value)
         if not held or (column.kind == "integer" and not float(value).is_integer()):
             raise DumpError(f"The categories of {column.name!r} include {value!r}, which the column cannot hold.")

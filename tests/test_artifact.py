@@ -356,7 +356,7 @@ REFUSED: dict[str, tuple[Any, Any, Any, str]] = {
     "mixed types": (FITTED, NUMBERS.assign(age=["x", *AGES[1:]]), SURVIVED, "str; make them all"),
     "dates": (FITTED, NUMBERS.assign(age=pd.Timestamp("2026-01-01")), SURVIVED, "dtype datetime64"),
     "a sparse matrix": (FITTED, pytest.importorskip("scipy.sparse").csr_matrix(NUMBERS), SURVIVED, "sparse"),
-    "other columns": (FITTED, NUMBERS[["rank", "age"]], SURVIVED, "cannot answer X_train .*pass the very rows"),
+    "other columns": (FITTED, NUMBERS[["rank", "age"]], SURVIVED, "cannot answer X_train .*pass the rows"),
     "chance": (make_pipeline(FunctionTransformer(shaken), FITTED), NUMBERS, SURVIVED, "answers at random"),
     "the company of rows": (make_pipeline(FunctionTransformer(centred), FITTED), NUMBERS, SURVIVED, "otherwise alone"),
     "no probability": (Claims(7.0).fit(NUMBERS, SURVIVED), NUMBERS, SURVIVED, "2 probabilities from 0 to 1"),
@@ -425,7 +425,7 @@ def test_a_module_that_only_this_process_has_is_refused_and_the_folder_is_as_it_
     monkeypatch.setitem(sys.modules, "made_up", type(sys)("made_up"))
     monkeypatch.setattr(sys.modules["made_up"], "Only", Only, raising=False)
 
-    with pytest.raises(DumpError, match=r"A fresh process cannot read the model back: .*'made_up'"):
+    with pytest.raises(DumpError, match=r"A new process cannot read the model back: .*'made_up'"):
         dump(make_pipeline(Only(), FITTED), NUMBERS, SURVIVED, artifact)
 
     assert {path.name: path.read_bytes() for path in artifact.iterdir()} == before
@@ -510,7 +510,7 @@ def test_a_compiled_form_of_another_model_is_refused(artifact: Path, artifacts: 
     shutil.copy(artifacts["iris"] / "pipeline.onnx", artifact / "pipeline.onnx")
     vouch(artifact)
 
-    with pytest.raises(ArtifactError, match="The compiled model is of another model than the pipeline"):
+    with pytest.raises(ArtifactError, match="The compiled model does not belong to this pipeline"):
         load(artifact)
 
 

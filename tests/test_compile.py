@@ -310,9 +310,9 @@ def test_a_value_that_the_pipeline_refuses_is_refused() -> None:
     pipeline = make_pipeline(prepared(OneHotEncoder()), LogisticRegression(max_iter=500))
     model, rows = model_of(pipeline.fit(passengers(), survived()), passengers(), text=["Sex"])
     fast = compiled(model, rows)
-    with pytest.raises(ValueError, match="no answer for the value 'neither'"):
+    with pytest.raises(ValueError, match="cannot score the value 'neither'"):
         fast.outputs([rows[0], {**rows[1], "Sex": "neither"}])
-    with pytest.raises(ValueError, match="no finite number"):
+    with pytest.raises(ValueError, match="no finite output"):
         compiled(*iris()).outputs([{**iris()[1][0], "x0": 1.7e308}])
 
 
@@ -448,7 +448,7 @@ def test_what_is_no_compiled_model_or_another_s_is_refused() -> None:
         CompiledModel(content[:100], model.task, model.signature)
     other, _ = iris()
     for task, signature in ((model.task, other.signature), (other.task, model.signature)):
-        with pytest.raises(ArtifactError, match="of another model than the pipeline"):
+        with pytest.raises(ArtifactError, match="does not belong to this pipeline"):
             CompiledModel(content, task, signature)
 
 
