@@ -1,5 +1,5 @@
-"""The two ways in which serialization refuses: a model that cannot be dumped, and an artifact that cannot be
-trusted. Every message is one sentence or two that say what is wrong and what to do about it."""
+"""The two errors of serialization: a model that cannot be dumped, and an artifact that cannot be loaded. Every message
+says in one or two sentences what is wrong and what to do."""
 
 
 class DumpError(ValueError):
@@ -7,10 +7,10 @@ class DumpError(ValueError):
 
 
 class ArtifactError(ValueError):
-    """The folder is not an artifact that may be loaded, or it does not answer as it did when it was dumped."""
+    """The folder is not an artifact that may be loaded, or its outputs differ from those recorded at dump."""
 
 
 def said(error: Exception) -> str:
-    """What an error of another library says, in one line: its type and the first line of its message."""
+    """An error of another library in one line: its type and the first line of its message."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -1,5 +1,5 @@
-"""How good a model is: scikit-learn's metrics by their scikit-learn names, in cross-validation and on given rows,
-and the permutation importance of each column."""
+"""The quality of a model: scikit-learn's metrics under their scikit-learn names, cross-validated or on given rows, and
+the permutation importance of each column."""
 
 import warnings
 from collections.abc import Callable
@@ -28,9 +28,9 @@ _MANY_COLUMNS = 100
 
 
 def score(task: Task, truth: Vector, outputs: Outputs) -> dict[str, float]:
-    """The metrics of n outputs, of shape (n, n_classes) or (n, 1), against the true labels or values, of shape
-    (n,): labels as indices into `task.classes`. A metric that these rows do not define (ROC AUC of a single class)
-    is left out."""
+    """The metrics of n outputs, of shape (n, n_classes) or (n, 1), against the true labels or values, of shape (n,):
+    labels as indices into `task.classes`. A metric that is undefined for these rows (ROC AUC of a single class) is left
+    out."""
     with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
         warnings.simplefilter("ignore", UndefinedMetricWarning)
         warnings.filterwarnings("ignore", message="The y_prob values do not sum to one")
@@ -54,8 +54,8 @@ def cross_validate(
     done: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Metrics of clones of the pipeline on five held-out folds (stratified for a classifier, shuffled): by name the
-    mean and the standard deviation over the folds. `done` is called after each. Raises DumpError for too few rows,
-    in all or of a class."""
+    mean and the standard deviation over the folds. `done` is called after each fold. Raises DumpError for too few
+    rows, in total or of one class."""
     y = np.asarray(y)
     _refuse_few(y, is_classifier(pipeline))
     splitter = (StratifiedKFold if is_classifier(pipeline) else KFold)(FOLDS, shuffle=True, random_state=0)
@@ -75,15 +75,15 @@ def cross_validate(
 
 
 def in_sample(model: Model, y: Any, outputs: Outputs) -> dict[str, Any]:
-    """Metrics on the training rows themselves, for a model that came without held-out ones: flattering, and said to
-    be so by its `method`."""
+    """Metrics on the training rows, for a model without held-out metrics. They are too optimistic, so their `method` is
+    "in-sample"."""
     found = score(model.task, encode(model.task, model.pipeline, y), outputs)
     return {"method": "in-sample", "metrics": {name: {"mean": value} for name, value in found.items()}}
 
 
 def importances(model: Model, table: pd.DataFrame, y: Any) -> dict[str, Any]:
-    """How much worse the model scores when one column is shuffled, by column name, as mean and standard deviation
-    over five shuffles (one where there are more than 100 columns) of at most 1,000 rows (Breiman 2001;
+    """The loss of score when one column is shuffled, by column name, as mean and standard deviation over five shuffles
+    (one shuffle for more than 100 columns) of at most 1,000 rows (Breiman 2001;
     scikit-learn's permutation_importance). The score is ROC AUC (binary), accuracy (multiclass) or R2 (regression)."""
     metric = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "r2"}[model.task.kind]
     truth = encode(model.task, model.pipeline, y)
@@ -138,16 +138,16 @@ def _values(y: Vector) -> Vector:
     try:
         return y.astype(float)
     except (TypeError, ValueError):
-        raise DumpError("y_train holds values that are no numbers, and the model is a regressor.") from None
+        raise DumpError("y_train holds values that are not numbers, but the model is a regressor.") from None
 
 
 def _in_columns(X: Any) -> Any:
-    """Input of any container with two dimensions, as shuffling column by column takes it."""
+    """Input of any container as a two-dimensional one, so that single columns can be shuffled."""
     return X.to_frame() if isinstance(X, pd.Series) else X.reshape(-1, 1) if X.ndim == 1 else X
 
 
 class _InColumns(BaseEstimator):  # type: ignore[misc]
-    """The model as an estimator that takes what `_in_columns` gives."""
+    """The model as an estimator for input from `_in_columns`."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -208,8 +208,8 @@ def _regression(truth: Vector, predicted: Vector) -> dict[str, float]:
 
 
 def _calibration_error(truth: Vector, proba: Vector) -> float:
-    """The mean distance, over ten bins of equal width as in scikit-learn's calibration_curve, of the share that was
-    true from the mean probability (Naeini, Cooper and Hauskrecht 2015)."""
+    """The expected calibration error: the mean distance between observed frequency and mean probability over ten bins
+    of equal width (Naeini, Cooper and Hauskrecht 2015; bins as in scikit-learn's calibration_curve)."""
     place = np.searchsorted(np.linspace(0.0, 1.0, 11)[1:-1], proba)
     return float(np.abs(np.bincount(place, truth - proba)).sum() / len(truth))
 

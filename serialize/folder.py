@@ -1,5 +1,5 @@
-"""The folder of an artifact on disk: read only as its manifest lists it, replaced as a whole, and never in the place
-of files that are no artifact."""
+"""The folder of an artifact on disk. Only the files that the manifest lists are read; the folder is replaced as a
+whole, and never replaces files that are not an artifact."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ COMPILED = "pipeline.onnx"
 
 
 def read_manifest(folder: Path) -> bytes:
-    """The content of the manifest. Raises ArtifactError where there is none."""
+    """The content of the manifest. Raises ArtifactError if there is none."""
     content = _content(folder / MANIFEST)
     if content is None:
         raise ArtifactError(f"{folder} holds no {MANIFEST}; dump a model there or name another folder in ARTIFACTS.")
@@ -23,13 +23,13 @@ def read_manifest(folder: Path) -> bytes:
 
 
 def read_signature(folder: Path) -> str | None:
-    """What the signature of the manifest says, or None where there is none."""
+    """The signature of the manifest, or None if there is none."""
     content = _content(folder / SIGNATURE)
     return None if content is None else content.decode("ascii", "replace").strip()
 
 
 def write_signature(folder: Path, signature: str) -> None:
-    """Puts a signature beside the manifest, in the place of a former one. Raises ArtifactError where it cannot."""
+    """Writes the signature file and replaces an earlier one. Raises ArtifactError if it cannot be written."""
     try:
         (folder / SIGNATURE).unlink(missing_ok=True)
         (folder / SIGNATURE).write_text(signature + "\n")
@@ -39,13 +39,13 @@ def write_signature(folder: Path, signature: str) -> None:
 
 def read_verified(folder: Path, listed: Mapping[str, str]) -> dict[str, bytes]:
     """The contents of the files that a manifest lists with their sha256. Raises ArtifactError for a file that is
-    missing, too many, outside of the folder, or not the one that was listed."""
+    missing, not listed, outside the folder, or different from its digest."""
     _refuse_other_files(folder, listed)
     return {name: _verified(folder / name, digest) for name, digest in listed.items()}
 
 
 def refuse_foreign_files(target: Path) -> None:
-    """Raises DumpError where `target` is a file, or a folder that holds anything but an artifact."""
+    """Raises DumpError if `target` is a file, or a folder that holds anything but an artifact."""
     if target.exists() and not target.is_dir():
         raise DumpError(f"{target} is a file; name a folder for the artifact.")
     held = {path.name for path in target.iterdir()} if target.is_dir() else set()
@@ -55,7 +55,7 @@ def refuse_foreign_files(target: Path) -> None:
 
 
 def put_in_place(folder: Path, target: Path, old: Path) -> None:
-    """Rename the new folder to the target. What the target held is kept as `old`, and comes back if that fails."""
+    """Renames the new folder to the target. The former target is kept as `old` and restored if that fails."""
     if not target.exists():
         folder.rename(target)
         return
@@ -68,7 +68,7 @@ def put_in_place(folder: Path, target: Path, old: Path) -> None:
 
 
 def _files_of_artifact(folder: Path) -> set[str]:
-    """The names of the files of a former artifact, which may be damaged or of another format."""
+    """The file names of an earlier artifact, which may be damaged or in another format."""
     try:
         listed = set(json.loads((folder / MANIFEST).read_bytes())["files"])
     except (KeyError, TypeError, ValueError):
@@ -104,10 +104,12 @@ def _verified(path: Path, digest: str) -> bytes:
 
 
 def _content(path: Path) -> bytes | None:
-    """The content of a file of the folder itself, not of one elsewhere that it leads to; None where there is none."""
+    """The content of a regular file of the folder, None if there is none. Raises ArtifactError for a symbolic link."""
     try:
         if path.is_symlink():
-            raise ArtifactError(f"{path} is a symbolic link, which may lead anywhere; put the file itself there.")
+            raise ArtifactError(
+                f"{path} is a symbolic link, which may point anywhere; replace it with the file itself."
+            )
         return path.read_bytes() if path.is_file() else None
     except OSError as error:
         raise _unreadable(path, error) from error

@@ -1,7 +1,7 @@
-"""Training data to JSON observations, and observations back to the very input that the pipeline was fitted on.
+"""Turns training data into JSON observations, and observations back into the input that the pipeline was fitted on.
 
-Built by columns with the training dtypes, so that null, an unseen category and an integer mean to the pipeline
-what they meant in the notebook."""
+The input is built column by column with the training dtypes, so that nulls, unseen categories and integers reach the
+pipeline as they did in the notebook."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,10 +18,10 @@ _NULLS: Mapping[NullMarker, Any] = {"nan": np.nan, "none": None, "na": pd.NA}
 
 
 def as_table(X: Any, columns: Sequence[str] | None = None) -> tuple[Container, pd.DataFrame]:
-    """The training data as a table with named columns, and what container it came in.
+    """The training data as a table with named columns, and its container.
 
     `X` is a DataFrame, a Series, an array of shape (n, k) or (n,), or a list of either; a column of an array is
-    called `columns[i]`, or x0, x1, ... Raises DumpError for a shape or names that no observation could have."""
+    called `columns[i]`, or x0, x1, ... Raises DumpError for a shape or for names that an observation cannot have."""
     given = [columns] if isinstance(columns, str) else columns
     if isinstance(X, pd.DataFrame):
         if given is not None and list(given) != list(X.columns):
@@ -48,7 +48,7 @@ def as_array(X: Any) -> "np.ndarray[Any, Any]":
     try:
         array = np.asarray(X)
     except ValueError as error:
-        raise DumpError(f"X_train is no table ({error}); give every row the same columns.") from error
+        raise DumpError(f"X_train is not a table ({error}); give every row the same columns.") from error
     if array.dtype.kind in "US" and not hasattr(X, "dtype"):
         array = np.array(X, dtype=object)
     if array.ndim not in (1, 2):
@@ -70,8 +70,8 @@ def scalars(series: "pd.Series[Any]") -> list[Scalar]:
 
 
 def build_input(signature: Signature, rows: Sequence[Row]) -> Any:
-    """What the pipeline's methods take for these n rows, in the container and the dtypes of its training data: a
-    DataFrame of n rows, a Series of n, an array of shape (n, k), or one of shape (n,)."""
+    """The input of the pipeline's methods for n rows, in the container and dtypes of its training data: a DataFrame of
+    n rows, a Series of n values, an array of shape (n, k), or one of shape (n,)."""
     arrays = [_typed(column, [row[column.name] for row in rows]) for column in signature]
     match signature.container:
         case "frame":
@@ -89,7 +89,7 @@ def _checked(table: pd.DataFrame) -> pd.DataFrame:
         raise DumpError("X_train is empty; pass the rows that the pipeline was fitted on.")
     odd = [name for name in table.columns if not isinstance(name, str)]
     if odd:
-        raise DumpError(f"Column name {odd[0]!r} is not a string; rename it, for JSON keys are strings.")
+        raise DumpError(f"Column name {odd[0]!r} is not a string, and JSON keys are strings; rename it.")
     twice = table.columns[table.columns.duplicated()]
     if len(twice):
         raise DumpError(f"Two columns are called {twice[0]!r}; rename one of them and fit again.")
@@ -113,7 +113,7 @@ def _scalar(value: Any) -> Scalar:
 
 
 def _kept(values: Any) -> Any:
-    """The values such that a frame keeps their dtype: left to itself, pandas makes an object array of strings `str`."""
+    """The values with their dtype kept: by default pandas converts an object array of strings to `str`."""
     return pd.Series(values, dtype=object) if values.dtype == object else values
 
 

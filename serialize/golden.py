@@ -1,5 +1,5 @@
-"""Golden rows: observations whose answers are written down when a model is dumped and asked for again at every
-start. Every column's null, every category and every extreme is among them."""
+"""Golden rows: observations whose outputs are recorded when a model is dumped and compared at every start. They include
+a null of every nullable column, every category and every extreme."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,22 +21,22 @@ _ALONE_ROWS = 20
 
 @dataclass(frozen=True, slots=True)
 class GoldenRows:
-    """n observations and their outputs, of shape (n, n_classes) or (n, 1). An answer is equal where it differs by
-    no more than `tolerance`, absolute for a probability and relative for a predicted value above 1."""
+    """n observations and their outputs, of shape (n, n_classes) or (n, 1). Outputs are equal if they differ by at most
+    `tolerance`: absolute for a probability, relative for a predicted value above 1."""
 
     observations: tuple[Mapping[str, Scalar], ...]
     outputs: tuple[tuple[float, ...], ...]
     tolerance: float
 
     def prove(self, answers: Outputs) -> None:
-        """Raises ArtifactError unless the answers, of the same shape, are the ones written down."""
+        """Raises ArtifactError unless the answers, of the same shape, equal the recorded outputs."""
         apart = np.flatnonzero(~_equal(answers, np.array(self.outputs), self.tolerance))
         if len(apart):
             first = int(apart[0])
             raise ArtifactError(
-                f"{len(apart)} of {len(self.outputs)} golden rows are answered otherwise than when the model was "
-                f"dumped (row {first}: {list(answers[first])} for {list(self.outputs[first])}); install the library "
-                "versions of the manifest, or dump the model again with those installed here."
+                f"{len(apart)} of {len(self.outputs)} golden rows give other outputs than when the model was "
+                f"dumped (row {first}: {list(answers[first])} instead of {list(self.outputs[first])}); install the "
+                "library versions of the manifest, or dump the model again with those installed here."
             )
 
     def to_json(self) -> dict[str, Any]:
@@ -57,9 +57,9 @@ class GoldenRows:
 
 
 def choose(model: Model, table: pd.DataFrame, rows: list[dict[str, Scalar]]) -> GoldenRows:
-    """The golden rows of a model among its training rows, given as a table and as observations: one for every
-    fact about a column, and made-up ones where a declared null or category is in no training row. Raises DumpError
-    when the pipeline cannot answer one of those."""
+    """Chooses the golden rows of a model from its training rows, given as a table and as observations: one for every
+    null, category and extreme of a column. A declared null or category without a training row gets a made-up row.
+    Raises DumpError if the pipeline cannot score one of those."""
     chosen = [rows[index] for index in _indices(model, table)] + _made_up(model, table, rows[0])
     outputs = model.outputs(chosen)
     tolerance = _SINGLE_PRECISION_TOLERANCE if model.single_precision else _TOLERANCE
@@ -67,8 +67,8 @@ def choose(model: Model, table: pd.DataFrame, rows: list[dict[str, Scalar]]) -> 
 
 
 def prove_round_trip(model: Model, X: Any, rows: list[dict[str, Scalar]]) -> None:
-    """Raises DumpError unless every training row, sent as a JSON observation, is answered as the pipeline answers
-    the row of `X` itself, and some of them, sent alone, as they are in company."""
+    """Raises DumpError unless every training row, as a JSON observation, gets the outputs that the pipeline gives for
+    the row of `X`, and a sample of rows gets the same outputs when scored one at a time."""
     tolerance = _SINGLE_PRECISION_TOLERANCE if model.single_precision else _TOLERANCE
     sample = np.unique(np.linspace(0, len(rows) - 1, _ALONE_ROWS).astype(int))
     try:
@@ -76,21 +76,22 @@ def prove_round_trip(model: Model, X: Any, rows: list[dict[str, Scalar]]) -> Non
         alone = np.vstack([model.outputs([rows[index]]) for index in sample])
     except Exception as error:
         raise DumpError(
-            f"The pipeline cannot answer training rows that come as JSON ({said(error)}); let it "
-            "take any number of rows, in the form that it was fitted on."
+            f"The pipeline cannot score training rows that come as JSON ({said(error)}); it must accept "
+            "any number of rows in the form that it was fitted on."
         ) from error
     apart = np.flatnonzero(~_equal(served, direct, tolerance))
     if len(apart):
         raise DumpError(
-            f"{len(apart)} of {len(rows)} training rows are answered otherwise when they come as JSON (the first is "
-            f"row {int(apart[0])}). Either the pipeline answers at random or by the order of rows, or a column mixes "
-            "None and NaN for its nulls: use one of them throughout and fit again."
+            f"{len(apart)} of {len(rows)} training rows get other outputs when they come as JSON (the first is "
+            f"row {int(apart[0])}). Either the pipeline is random or depends on the order of rows, or a column mixes "
+            "None and NaN as nulls: use one of them in the whole column and fit again."
         )
     apart = sample[~_equal(alone, direct[sample], _SINGLE_PRECISION_TOLERANCE)]
     if len(apart):
         raise DumpError(
-            f"Training row {int(apart[0])} is answered otherwise alone than among the others. The pipeline calculates "
-            "across the rows that it is asked (a mean, a rank, dummies): let it learn in fit what it needs of them."
+            f"Training row {int(apart[0])} gets another output when it is scored alone. The pipeline computes "
+            "statistics of the rows that it predicts (a mean, a rank, dummies): compute these statistics in fit(), not "
+            "in predict()."
         )
 
 
@@ -102,7 +103,7 @@ def _equal(left: Outputs, right: Outputs, tolerance: float) -> np.ndarray[Any, n
 
 
 def _indices(model: Model, table: pd.DataFrame) -> list[int]:
-    """Row numbers that show every fact; a row already chosen serves for all that it shows."""
+    """Row numbers that show every fact. A row that is already chosen is not chosen again for another fact."""
     taken = np.zeros(len(table), dtype=bool)
     taken[0] = True
     for column in model.signature:
@@ -113,7 +114,7 @@ def _indices(model: Model, table: pd.DataFrame) -> list[int]:
 
 
 def _facts(column: Column, series: "pd.Series[Any]") -> Iterator[np.ndarray[Any, np.dtype[np.intp]]]:
-    """For every fact about a column, the numbers of the rows that show it, in ascending order."""
+    """For every fact about a column (a null, a category, an extreme), the numbers of its rows in ascending order."""
     missing = series.isna().to_numpy()
     yield np.flatnonzero(missing)
     if missing.all():
@@ -133,8 +134,8 @@ def _facts(column: Column, series: "pd.Series[Any]") -> Iterator[np.ndarray[Any,
 
 
 def _made_up(model: Model, table: pd.DataFrame, row: Mapping[str, Scalar]) -> list[dict[str, Scalar]]:
-    """Observations for what may be asked but was in no training row: each nullable column null by itself, all of
-    them null at once, and every category that is only declared."""
+    """Observations that are accepted but are not in the training rows: each nullable column null by itself, all of them
+    null at once, and every category that is only declared."""
     nullable = [column.name for column in model.signature if column.nullable]
     made_up = [{**row, name: None} for name in nullable]
     if len(nullable) > 1:
@@ -153,8 +154,8 @@ def _refuse_unanswerable(model: Model, observation: Mapping[str, Scalar], row: M
         outputs = model.outputs([observation])
     except Exception as error:
         raise DumpError(
-            f"The pipeline cannot answer an observation with {changed} ({said(error)}). Let it "
+            f"The pipeline cannot score an observation with {changed} ({said(error)}). Let it "
             "impute nulls and handle unknown categories, or do not declare them."
         ) from error
     if not np.isfinite(outputs).all():
-        raise DumpError(f"The pipeline answers no finite number for an observation with {changed}.")
+        raise DumpError(f"The pipeline gives no finite output for an observation with {changed}.")

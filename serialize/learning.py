@@ -1,4 +1,4 @@
-"""Learning a signature from the training rows, all of them, and from what the user declares about the columns."""
+"""Infers a signature from all training rows and from the user's declarations about the columns."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -63,7 +63,7 @@ def _kind(name: str, series: "pd.Series[Any]") -> Kind:
         return "number"
     if types.is_string_dtype(dtype) or types.is_object_dtype(dtype):
         return _kind_of_values(name, series)
-    raise DumpError(f"Column {name!r} has dtype {dtype}, which JSON has no form for; make it numbers or strings.")
+    raise DumpError(f"Column {name!r} has dtype {dtype}, which JSON cannot carry; make it numbers or strings.")
 
 
 def _kind_of_values(name: str, series: "pd.Series[Any]") -> Kind:
@@ -84,7 +84,7 @@ _VALUE_KINDS: tuple[tuple[Kind, Any], ...] = (
 
 
 def _null(series: "pd.Series[Any]") -> NullMarker:
-    """What an object column says for null: None, pandas.NA or NaN, whichever it says most."""
+    """The null of an object column: None, pandas.NA or NaN, whichever is most frequent."""
     if not types.is_object_dtype(series.dtype):
         return "nan"
     said = Counter("none" if value is None else "na" if value is pd.NA else "nan" for value in series[series.isna()])
@@ -99,7 +99,7 @@ def _levels(series: "pd.Series[Any]") -> Levels | None:
     odd = [value for value in values if not is_json_value(value)]
     if odd:
         raise DumpError(
-            f"Column {series.name!r} has the category {odd[0]!r}, which JSON has no form for; make it a string and "
+            f"Column {series.name!r} has the category {odd[0]!r}, which JSON cannot carry; make it a string and "
             "fit again."
         )
     return Levels(values, str(dtype.categories.dtype), bool(dtype.ordered))
@@ -111,8 +111,8 @@ def _refuse_half_characters(name: str, values: Iterable[Scalar]) -> None:
             str(value).encode()
         except UnicodeEncodeError:
             raise DumpError(
-                f"Column {name!r} holds {value!r}, which is no valid text (half of a surrogate pair); clean it and fit "
-                "again."
+                f"Column {name!r} holds {value!r}, which is not valid text (half of a surrogate pair); clean it and "
+                "fit again."
             ) from None
 
 
@@ -129,7 +129,7 @@ def _string_column(column: Column, series: "pd.Series[Any]", declared: Declarati
         return closed(column, seen, None)
     if name in declared.text or len(seen) > MAX_CATEGORIES or not seen:
         if not all(isinstance(value, str) for value in seen):
-            raise DumpError(f"Column {name!r} holds categories that are not strings; it cannot be opened as text.")
+            raise DumpError(f"Column {name!r} holds categories that are not strings; it cannot accept any text.")
         return replace(column, kind="text", longest=longest)
     return closed(column, seen, None)
 

@@ -1,7 +1,6 @@
-"""The manifest of an artifact: everything about the model but the pipeline itself, as one JSON file.
+"""The manifest of an artifact: everything about the model except the pipeline, as one JSON file.
 
-To change its form, raise FORMAT and dump the shipped artifacts again; an artifact of another format is refused, for
-a half-understood model is worse than none."""
+To change its format, raise FORMAT and dump the shipped artifact again. An artifact in another format is refused."""
 
 import hashlib
 import json
@@ -19,13 +18,11 @@ FORMAT = 2
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an artifact says of its model. `files` maps each other file of the artifact to its sha256, `modules`
-    lists the user's own modules that the pipeline needs, `not_compiled` says why it has no compiled form, if it has
-    none.
+    """The description of a model. `files` maps each other file of the artifact to its sha256, `modules` lists the
+    user's own modules that the pipeline needs, `not_compiled` is the reason why there is no compiled form, or None.
 
-    The file ends with the sha256 of its own members, so that damage to it shows as damage to the others does. That
-    is no proof of where it comes from: see `trust`. The libraries are left out of it: they are compared, not
-    relied on."""
+    The file ends with the sha256 of its own members, so that damage is detected. This does not prove where the file
+    comes from: see `trust`. The digest leaves out the libraries, because a difference there is only a warning."""
 
     name: str
     task: Task
@@ -40,7 +37,7 @@ class Manifest:
     files: Mapping[str, str] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
-        """The content of manifest.json, UTF-8. Raises DumpError for what JSON cannot carry, as metrics may hold."""
+        """The content of manifest.json in UTF-8. Raises DumpError for values that JSON cannot carry, as in metrics."""
         data = {
             "format": FORMAT,
             "name": self.name,
@@ -65,7 +62,7 @@ class Manifest:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """The manifest back from `to_bytes`. Raises ArtifactError where it is not one, was changed, or is one of
+        """The manifest back from `to_bytes`. Raises ArtifactError for anything else, for a changed manifest, and for
         another format."""
         try:
             data = json.loads(content)
@@ -96,13 +93,13 @@ class Manifest:
 
 
 def _versions(libraries: Any) -> dict[str, str]:
-    """Versions by the names of libraries. Raises ValueError or AttributeError where it is anything else."""
+    """Versions by library name. Raises ValueError or AttributeError for anything else."""
     if not all(name and isinstance(version, str) for name, version in libraries.items()):
         raise ValueError("not versions by name")
     return dict(libraries)
 
 
 def _seal(data: Mapping[str, Any]) -> str:
-    """The sha256, in hex, of the members of a manifest in whatever order and spacing."""
+    """The sha256, in hex, of the members of a manifest, independent of order and white space."""
     sealed = {name: value for name, value in data.items() if name not in ("sha256", "libraries")}
     return hashlib.sha256(json.dumps(sealed, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""A fitted pipeline together with what is known about its input and output: JSON observations in, numbers out."""
+"""A fitted pipeline with its signature and task: JSON observations in, numbers out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ class Model:
     signature: Signature
 
     def outputs(self, rows: Sequence[Mapping[str, Scalar]]) -> Outputs:
-        """The pipeline's own answers for n observations: probabilities of shape (n, n_classes) in the order of
-        `task.classes`, or predicted values of shape (n, 1). One thread works on them, whatever `n_jobs` says.
+        """The outputs of the pipeline for n observations: probabilities of shape (n, n_classes) in the order of
+        `task.classes`, or predicted values of shape (n, 1). They are computed in one thread, whatever `n_jobs` is.
         Raises what the pipeline raises."""
         return self.outputs_of(build_input(self.signature, rows))
 
     def outputs_of(self, X: Any) -> Outputs:
-        """The same for input in the form that the pipeline was fitted on."""
+        """The outputs for input in the form that the pipeline was fitted on."""
         with joblib.parallel_config(backend="sequential"):
             if self.task.kind == "regression":
                 return _matrix(self.pipeline.predict(X)).reshape(-1, 1)
@@ -35,7 +35,7 @@ class Model:
 
     @property
     def single_precision(self) -> bool:
-        """Whether the training data was all 32-bit (or narrower) floats, in which pipelines may calculate."""
+        """Whether all training columns are floats of at most 32 bits, so that the pipeline may compute in them."""
         return all(column.dtype in ("float32", "float16") for column in self.signature)
 
 

@@ -1,5 +1,5 @@
-"""Pickling a pipeline so that another process can read it: which modules it needs, and the refusal of classes that
-live in the user's script, where no other process can find them."""
+"""Pickles a pipeline so that another process can read it: finds the modules that it needs, and refuses classes defined
+in the user's script, which no other process can import."""
 
 import importlib.metadata
 import io
@@ -25,8 +25,8 @@ def pickled(pipeline: Any) -> bytes:
 
 
 def modules_of(pipeline: Any) -> set[str]:
-    """The top-level modules that unpickling the pipeline imports. Raises DumpError for what cannot be imported
-    elsewhere: anything defined in `__main__`, a lambda, a class within a function."""
+    """The top-level modules that unpickling the pipeline imports. Raises DumpError for anything that another process
+    cannot import: definitions in `__main__`, lambdas, classes inside functions."""
     collector = _Collector(io.BytesIO(), protocol=5)
     try:
         collector.dump(pipeline)
@@ -49,8 +49,8 @@ def library_versions(modules: set[str]) -> dict[str, str]:
 
 
 def other_versions(libraries: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    """Of the libraries by version those that are installed in another minor version, or not at all: name, version and
-    the installed version."""
+    """The libraries whose installed minor version differs, or that are missing: name, expected version, installed
+    version."""
     found = []
     for name, version in libraries.items():
         installed = platform.python_version() if name == "python" else _installed(name)
@@ -60,7 +60,7 @@ def other_versions(libraries: Mapping[str, str]) -> list[tuple[str, str, str]]:
 
 
 def own_modules(modules: set[str]) -> list[str]:
-    """Those modules that no installed distribution and not Python itself brings: the user's own."""
+    """The user's own modules: those that neither Python nor an installed distribution provides."""
     brought = set(importlib.metadata.packages_distributions()) | sys.stdlib_module_names | {"serialize"}
     return sorted(modules - brought)
 
@@ -77,7 +77,7 @@ def _minor(version: str) -> list[str]:
 
 
 class _Collector(pickle.Pickler):
-    """A pickler that is run for what it meets, not for what it writes."""
+    """A pickler that collects the modules of the objects it meets. Its output is not used."""
 
     def __init__(self, file: io.BytesIO, protocol: int) -> None:
         super().__init__(file, protocol)
@@ -95,7 +95,6 @@ class _Collector(pickle.Pickler):
 def _in_main(obj: Any) -> DumpError:
     named = "A lambda" if obj.__name__ == "<lambda>" else obj.__qualname__
     return DumpError(
-        f"{named} is defined in __main__, the script or notebook that runs now, where the service cannot import it; "
-        "define it with def or class in a module of its own, such as features.py beside app.py, import it from there "
-        "and fit again."
+        f"{named} is defined in __main__, the script or notebook that runs now, and the service cannot import it from "
+        "there; define it with def or class in a module, such as features.py next to app.py, import it and fit again."
     )

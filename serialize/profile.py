@@ -1,5 +1,5 @@
-"""The reference profile: how each column and each output was distributed over the training rows, kept in the
-manifest so that a live log can be compared with it without the training data."""
+"""The reference profile: the distribution of each column and each output over the training rows. It is part of the
+manifest, so that drift can be measured without the training data."""
 
 from collections import Counter
 from typing import Any
@@ -18,9 +18,9 @@ _QUANTILES = np.linspace(0.0, 1.0, 101)
 
 
 def profile_columns(signature: Signature, table: pd.DataFrame) -> dict[str, Any]:
-    """By column name: the number of rows, the share of nulls, and for the rest the distribution of the values
-    (numbers, also counted one by one where they are few), of the categories (categories and booleans), or of the
-    lengths in characters (text)."""
+    """By column name: the number of rows, the share of nulls, and the distribution of the other values: of numbers
+    (with a count per value if they have few distinct values), of categories and booleans, or of the lengths of texts in
+    characters."""
     return {column.name: _column(column, table[column.name]) for column in signature}
 
 
@@ -49,7 +49,7 @@ def _column(column: Column, series: "pd.Series[Any]") -> dict[str, Any]:
 
 
 def _few(present: list[Any]) -> dict[str, Any]:
-    """The count of each value where there are at most twenty, for a percentile says little of them."""
+    """The count of each value, if there are at most twenty distinct ones: percentiles describe those badly."""
     counts = Counter(present)
     if len(counts) > _FEW:
         return {}
@@ -57,8 +57,8 @@ def _few(present: list[Any]) -> dict[str, Any]:
 
 
 def _numbers(values: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
-    """Percentiles, moments, and the counts within at most ten bins of about equal count: bin i holds the values
-    from edges[i] up to but without edges[i + 1], the last one with it."""
+    """Percentiles, mean, standard deviation, and the counts in at most ten bins of about equal count. Bin i holds the
+    values from edges[i] up to but without edges[i + 1]; the last bin includes its upper edge."""
     scale = _scale(values)
     quantiles = np.quantile(values / scale, _QUANTILES) * scale
     edges = np.unique(quantiles[:: len(_QUANTILES) // _BINS])
@@ -72,6 +72,6 @@ def _numbers(values: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
 
 
 def _scale(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
-    """1, or for values whose squares or sums would overflow a power of two to divide them by, which loses nothing."""
+    """A power of two to divide large values by, so that squares and sums do not overflow; 1 for ordinary values."""
     greatest = float(np.abs(values).max())
     return 1.0 if greatest < _SAFE else float(2.0 ** int(np.log2(greatest)))

@@ -1,5 +1,5 @@
-"""A recipe: an unfitted pipeline, the rows to fit it on, and what to declare about them. Training one gives an
-artifact."""
+"""A recipe: an unfitted pipeline, the rows to fit it on, and declarations about their columns. Training a recipe writes
+an artifact."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ class Recipe:
 
 def train(recipe: Recipe, directory: str | Path, fold_done: Callable[[], None] = lambda: None) -> Artifact:
     """Cross-validate the recipe, fit it on all its rows and dump it. `fold_done` is called after each fold. Raises
-    DumpError where the pipeline cannot be fitted or the result cannot be served."""
+    DumpError if the pipeline cannot be fitted or the result cannot be served."""
     cut = {"threshold": recipe.threshold, "positive_class": recipe.positive_class}
     try:
         metrics = cross_validate(recipe.pipeline, recipe.X, recipe.y, **cut, done=fold_done)  # type: ignore[arg-type]
@@ -39,6 +39,6 @@ def train(recipe: Recipe, directory: str | Path, fold_done: Callable[[], None] =
         raise
     except Exception as error:
         raise DumpError(
-            f"{recipe.name} cannot be fitted ({said(error)}); mend or drop the column or the target that it names."
+            f"{recipe.name} cannot be fitted ({said(error)}); correct or drop the column or target in this message."
         ) from error
     return dump(fitted, recipe.X, recipe.y, directory, name=recipe.name, metrics=metrics, **cut, **recipe.declared)  # type: ignore[arg-type]

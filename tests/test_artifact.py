@@ -344,10 +344,15 @@ REFUSED: dict[str, tuple[Any, Any, Any, str]] = {
     "unfitted": (LOGISTIC(), NUMBERS, SURVIVED, "not fitted; call its fit"),
     "no probabilities": (LinearSVC().fit(NUMBERS, SURVIVED), NUMBERS, SURVIVED, "no predict_proba"),
     "duplicate names": (FITTED, NUMBERS.set_axis(["age", "age"], axis=1), SURVIVED, "Two columns are called 'age'"),
-    "names that are numbers": (FITTED, NUMBERS.set_axis([0, 1], axis=1), SURVIVED, "0 is not a string; rename it"),
+    "names that are numbers": (
+        FITTED,
+        NUMBERS.set_axis([0, 1], axis=1),
+        SURVIVED,
+        "0 is not a string, and JSON keys are strings",
+    ),
     "a target with nulls": (FITTED, NUMBERS, [None, *SURVIVED[1:]], "y_train has 1 nulls; drop those rows"),
     "an infinite target": (Ridge().fit(NUMBERS, FARES), NUMBERS, [np.inf, *FARES[1:]], "y_train holds infinity"),
-    "a target of words": (Ridge().fit(NUMBERS, FARES), NUMBERS, WORDS, "no numbers, and the model is a regressor"),
+    "a target of words": (Ridge().fit(NUMBERS, FARES), NUMBERS, WORDS, "not numbers, but the model is a regressor"),
     "an unknown class": (FITTED, NUMBERS, SURVIVED + 1, "2, a class that the model was not fitted on"),
     "unequal lengths": (FITTED, NUMBERS, SURVIVED[1:], "y_train has 39 targets for 40 rows"),
     "several targets": (LinearRegression().fit(NUMBERS, TWO), NUMBERS, TWO, r"shape \(40, 2\).*one target"),
@@ -357,8 +362,8 @@ REFUSED: dict[str, tuple[Any, Any, Any, str]] = {
     "dates": (FITTED, NUMBERS.assign(age=pd.Timestamp("2026-01-01")), SURVIVED, "dtype datetime64"),
     "a sparse matrix": (FITTED, pytest.importorskip("scipy.sparse").csr_matrix(NUMBERS), SURVIVED, "sparse"),
     "other columns": (FITTED, NUMBERS[["rank", "age"]], SURVIVED, "cannot answer X_train .*pass the rows"),
-    "chance": (make_pipeline(FunctionTransformer(shaken), FITTED), NUMBERS, SURVIVED, "answers at random"),
-    "the company of rows": (make_pipeline(FunctionTransformer(centred), FITTED), NUMBERS, SURVIVED, "otherwise alone"),
+    "chance": (make_pipeline(FunctionTransformer(shaken), FITTED), NUMBERS, SURVIVED, "is random"),
+    "the company of rows": (make_pipeline(FunctionTransformer(centred), FITTED), NUMBERS, SURVIVED, "scored alone"),
     "no probability": (Claims(7.0).fit(NUMBERS, SURVIVED), NUMBERS, SURVIVED, "2 probabilities from 0 to 1"),
     "NaN": (Claims(np.nan).fit(NUMBERS, SURVIVED), NUMBERS, SURVIVED, "answers NaN or infinity"),
 }
@@ -502,7 +507,7 @@ def test_a_golden_answer_that_differs_is_refused(artifact: Path) -> None:
 
     rewrite(artifact, alter)
 
-    with pytest.raises(ArtifactError, match=r"1 of .* golden rows are answered otherwise"):
+    with pytest.raises(ArtifactError, match=r"1 of .* golden rows give other outputs"):
         load(artifact).prove_all()
 
 
@@ -542,7 +547,7 @@ def link(folder: Path, name: str) -> None:
         (lambda folder: (folder / "pipeline.joblib").unlink(), "pipeline.joblib is missing; restore the artifact"),
         (lambda folder: (folder / "manifest.json").unlink(), "holds no manifest.json; dump a model there"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json is damaged"),
-        (lambda folder: link(folder, "pipeline.onnx"), "pipeline.onnx is a symbolic link, which may lead anywhere"),
+        (lambda folder: link(folder, "pipeline.onnx"), "pipeline.onnx is a symbolic link, which may point anywhere"),
         (lambda folder: link(folder, "manifest.json"), "manifest.json is a symbolic link"),
         (lambda folder: os.mkfifo(remove(folder / "pipeline.onnx")), "pipeline.onnx is missing"),
         (shutil.rmtree, "holds no manifest.json"),

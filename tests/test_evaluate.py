@@ -176,7 +176,7 @@ def test_targets_that_the_model_does_not_know_are_refused() -> None:
 
     with pytest.raises(DumpError, match="'yes', a class that the model was not fitted on"):
         encode(infer_task(model), model, ["yes"])
-    with pytest.raises(DumpError, match="no numbers, and the model is a regressor"):
+    with pytest.raises(DumpError, match="not numbers, but the model is a regressor"):
         encode(Task("regression"), Ridge(), ["yes"])
 
 

@@ -97,5 +97,5 @@ def test_a_class_a_function_and_a_lambda_of_the_script_that_runs_are_refused(tmp
     assert first.startswith("Doubled is defined in __main__")
     assert second.startswith("doubled is defined in __main__")
     assert third.startswith("A lambda is defined in __main__")
-    assert all("module of its own" in line for line in (first, second, third))
+    assert all("such as features.py" in line for line in (first, second, third))
     assert [path.name for path in tmp_path.iterdir()] == ["train.py"]
