@@ -1,6 +1,7 @@
-"""How fast the service is, beside what a user would write or pick instead. It imports the service and is imported by
-none of it.
+"""How fast the service is, compared with what a user would write or choose instead. This package imports the service;
+no part of the service imports it.
 
-`python -m benchmarks` compares (`make bench`), `python -m benchmarks.many` measures arrays, `python -m
-benchmarks.growth` a long log; each writes a file below benchmarks/results, and `python -m benchmarks.report README.md`
-makes the tables from them."""
+Each command measures one subject and writes a file below benchmarks/results: `python -m benchmarks` (`make bench`) the
+comparison, `benchmarks.many` arrays, `benchmarks.growth` a long log, `benchmarks.score` the performance report,
+`benchmarks.compiled` the compiled form. `python -m benchmarks.report README.md docs/performance.md docs/score.md` makes
+the tables from these files."""

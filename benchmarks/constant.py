@@ -1,4 +1,4 @@
-"""The ceiling: Flask-RESTful answering a constant, without reading what was sent."""
+"""A constant answer by Flask-RESTful, without reading the request body: what the HTTP stack alone can do."""
 
 from typing import Any
 

@@ -89,7 +89,7 @@ def fastapi(model: Model, python: str) -> Contender:
 
 
 def constants() -> list[Contender]:
-    """Flask-RESTful answering a constant, under each worker class that keeps connections."""
+    """A constant answer by Flask-RESTful under each of gunicorn's worker classes that keep connections open."""
     workers = {"constant, gevent": ["--worker-class=gevent"], "constant, gthread": ["--threads=16"]}
     return [
         Contender(name, _gunicorn("benchmarks.constant:app", "--keep-alive=95", *options), lambda _: {})

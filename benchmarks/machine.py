@@ -1,8 +1,9 @@
-"""The machine and the versions that a result was measured with."""
+"""The machine and the library versions of a measurement."""
 
 import os
 import platform
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -52,6 +53,8 @@ def _cpu() -> str:
 
 
 def _wrk() -> str:
+    if shutil.which("wrk") is None:
+        return "not installed"
     told = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False).stdout
     found = re.search(r"wrk (?:\S*/)?(\S+)", told)
     return found[1] if found else "unknown"

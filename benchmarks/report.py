@@ -1,23 +1,26 @@
-"""The tables of the README and of docs/performance.md, from the newest result files: `python -m benchmarks.report
-README.md docs/performance.md` writes them between `<!-- benchmark -->` and `<!-- /benchmark -->`. A name in the first
-marker, as in `<!-- benchmark growth -->`, chooses another result than the comparison."""
+"""Writes the tables of the documents from the newest result files: `python -m benchmarks.report README.md
+docs/performance.md docs/score.md`.
+
+A table stands between `<!-- benchmark -->` and `<!-- /benchmark -->`. A name in the first marker, as in
+`<!-- benchmark growth -->`, selects another subject than the comparison."""
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from benchmarks.result import RESULTS, newest
+from benchmarks.result import RESULTS, file_name, newest
 
 LABELS = {
     "service-sqlite": "**this service, SQLite**",
     "service-postgresql": "this service, PostgreSQL",
     "service-beside": "this service, the other checkout",
-    "naive": "Flask-RESTful, a pandas row and an insert a request (gunicorn sync)",
-    "fastapi": "FastAPI, a pandas row, stores nothing (uvicorn)",
-    "constant": "Flask-RESTful answering a constant (the ceiling)",
+    "naive": "Flask-RESTful, one pandas row and one insert per request (gunicorn sync)",
+    "fastapi": "FastAPI, one pandas row per request, stores nothing (uvicorn)",
+    "constant, gevent": "Flask-RESTful, a constant answer under gunicorn's gevent worker",
     "mlserver": "MLServer, batching, stores nothing",
     "mlflow": "MLflow, stores nothing",
     "bentoml": "BentoML, batching, stores nothing",
@@ -26,6 +29,7 @@ LABELS = {
 }
 
 _OURS = "service-sqlite"
+_NOT_SHOWN = ("constant, gthread",)
 _MARKED = re.compile(r"(<!-- benchmark(?: ([a-z-]+))? -->\n).*?(<!-- /benchmark -->)", re.DOTALL)
 
 Result = Mapping[str, Any]
@@ -41,7 +45,7 @@ def main(documents: tuple[Path, ...]) -> None:
 
 
 def written(text: str, results: Path) -> str:
-    """The text with the tables of the results between its markers; where there is no result yet, with what is there."""
+    """The text with the newest results between its markers. A subject without a result file keeps its text."""
 
     def table(marked: re.Match[str]) -> str:
         name = marked[2] or "comparison"
@@ -54,13 +58,13 @@ def written(text: str, results: Path) -> str:
 
 
 def comparison(result: Result) -> str:
-    """Requests a second with, in brackets, how many times as many this service answers; memory and start-up; and the
+    """Requests per second and, in brackets, the ratio of this service to the contender; memory and start-up time; the
     latencies of an open loop."""
     connections = [str(number) for number in result["settings"]["connections"]]
-    rows = _best_constant(result["contenders"])
+    rows = {name: found for name, found in result["contenders"].items() if name not in _NOT_SHOWN}
     ours = rows[_OURS].get("median", {})
     lines = [
-        _row("requests/s at ... connections", *connections, "MB a worker", "s to the first answer"),
+        _row("requests/s by connections", *connections, "MB per worker", "s to first answer"),
         _row("---", *["--:" for _ in connections], "--:", "--:"),
     ]
     for name, found in rows.items():
@@ -73,8 +77,8 @@ def comparison(result: Result) -> str:
 
 
 def growth(result: Result) -> str:
-    """Requests a second by the number of rows in the log."""
-    lines = [_row("rows in the log", "/predict", "/update", "bytes a row"), _row("--:", "--:", "--:", "--:")]
+    """Requests per second by the number of rows in the log."""
+    lines = [_row("rows in the log", "/predict", "/update", "bytes per row"), _row("--:", "--:", "--:", "--:")]
     for found in result["sizes"]:
         figures = (f"{found[path]['per_second']:,.0f}" for path in ("predict", "update"))
         lines.append(_row(f"{found['rows']:,}", *figures, _plain(found["bytes_a_row"], 0)))
@@ -82,31 +86,50 @@ def growth(result: Result) -> str:
 
 
 def many(result: Result) -> str:
-    """Rows a second of arrays, and the memory of a large one."""
-    lines = [_row("arrays of 1,000, connections", "rows/s", "rows/s a core"), _row("--:", "--:", "--:")]
+    """Rows per second of arrays, and the memory that a large array needs."""
+    lines = [_row("connections, arrays of 1,000", "rows/s", "rows/s per core"), _row("--:", "--:", "--:")]
     for number, found in result["arrays"].items():
         lines.append(_row(number, f"{found['rows_per_second']:,.0f}", f"{found['rows_per_second_a_core']:,.0f}"))
     large = result["large"]
-    said = f"An array of {large['rows']:,} takes a worker {large['above_idle_mb']:.0f} MB above idle."
-    return "\n".join([*lines, "", f"{said} {_where(result)}"])
+    memory = f"An array of {large['rows']:,} rows takes {large['above_idle_mb']:.0f} MB more than an idle worker."
+    return "\n".join([*lines, "", f"{memory} {_where(result)}"])
 
 
-TABLES: Mapping[str, Callable[[Result], str]] = {"comparison": comparison, "growth": growth, "many": many}
+def score(result: Result) -> str:
+    """Seconds that GET /performance takes on a long log, by database."""
+    names = list(next(iter(result["seconds"].values())))
+    lines = [_row("seconds", *names), _row("---", *["--:" for _ in names])]
+    for database, seconds in result["seconds"].items():
+        lines.append(_row(database, *(f"{seconds[name]:.2f}" for name in names)))
+    return "\n".join([*lines, "", f"{result['settings']['rows']:,} labelled rows. {_where(result)}"])
 
 
-def _best_constant(contenders: Mapping[str, Any]) -> dict[str, Any]:
-    """The contenders with the constants as one: at each number of connections the better of them."""
-    constants = {name: found for name, found in contenders.items() if name.startswith("constant")}
-    rows = {name: found for name, found in contenders.items() if name not in constants}
-    answering = [found for found in constants.values() if found["failure"] is None]
-    if not answering:
-        return rows
-    best = max(answering, key=lambda found: max(one["per_second"] for one in found["median"].values()))
-    medians = {
-        number: max((found["median"][number] for found in answering), key=lambda one: float(one["per_second"]))
-        for number in best["median"]
-    }
-    return rows | {"constant": {**best, "median": medians}}
+def compiled(result: Result) -> str:
+    """Microseconds of the fastest call by model and batch size, compiled / pipeline, and the largest difference of the
+    outputs."""
+    sizes = [str(size) for size in result["settings"]["sizes"]]
+    header = ("model", "largest difference", *(f"n = {int(size):,}" for size in sizes))
+    lines = [_row(*header), _row("---", *["--:" for _ in header[1:]])]
+    for name, found in result["models"].items():
+        times = [found["microseconds"][size] for size in sizes]
+        cells = [f"{one['compiled']:,.0f} / {one['pipeline']:,.0f}" for one in times]
+        lines.append(_row(name, f"{found['difference']:.0e}", *cells))
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Microseconds of the fastest call with n rows, compiled / pipeline, on one thread. {_where(result)}",
+        ]
+    )
+
+
+TABLES: Mapping[str, Callable[[Result], str]] = {
+    "comparison": comparison,
+    "growth": growth,
+    "many": many,
+    "score": score,
+    "compiled": compiled,
+}
 
 
 def _figure(name: str, found: Mapping[str, Any], ours: Mapping[str, Any], connections: str) -> str:
@@ -125,8 +148,8 @@ def _latencies(name: str, found: Mapping[str, Any]) -> str:
     times = ", ".join(f"{label} {open_load[key]:.1f}" for label, key in _LATENCIES)
     where = LABELS[name].strip("*").removeprefix("this service, ")
     return (
-        f"Open loop on {where} at half of saturation, {open_load['per_second']:,.0f} requests/s: {times} ms; "
-        f"/livez under full load: p99 {alive['p99_ms']:.1f}, worst {alive['worst_ms']:.1f} ms."
+        f"Open loop on {where} at half of the saturation rate, {open_load['per_second']:,.0f} requests/s: {times} ms; "
+        f"/livez under full load: p99 {alive['p99_ms']:.1f}, maximum {alive['worst_ms']:.1f} ms."
     )
 
 
@@ -136,17 +159,17 @@ _LATENCIES = (("p50", "p50_ms"), ("p99", "p99_ms"), ("p99.9", "p999_ms"))
 def _circumstances(result: Result) -> str:
     settings = result["settings"]
     return (
-        "In brackets how many times as many this service answers. "
-        f"Medians of {settings['rounds']} interleaved rounds of {settings['seconds']:g} s, two workers each, the load "
-        f"generator on the same machine. {_where(result)}"
+        "In brackets: requests/s of this service on SQLite divided by requests/s of the row. "
+        f"Medians of {settings['rounds']} interleaved rounds of {settings['seconds']:g} s; two workers each; the load "
+        f"generator runs on the same machine. {_where(result)}"
     )
 
 
 def _where(result: Result) -> str:
     machine, versions = result["machine"], result["versions"]["service"]
     return (
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB; Python {versions['python']}; "
-        f"{result['date'][:10]}."
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB; Python {versions['python']}. "
+        f"Result file: `benchmarks/results/{file_name(result['subject'], datetime.fromisoformat(result['date']))}`."
     )
 
 

@@ -1,6 +1,7 @@
 """What the benchmarks count, and what they refuse to count."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from benchmarks import load, open_loop, result
 from benchmarks.passengers import ID, PASSENGER, PROBA, WrongAnswer, prediction, require_right
 from benchmarks.report import comparison, written
 from tests import passengers
+from tests.chaos.table import written as with_faults
 
 SUMMARY = {
     "requests": 4200,
@@ -158,6 +160,7 @@ def contender(per_second: float, **more: Any) -> dict[str, Any]:
 
 OPEN_LOAD = {"per_second": 2400.0, "p50_ms": 2.04, "p99_ms": 8.06, "p999_ms": 12.0}
 RESULT = {
+    "subject": "comparison",
     "date": "2026-01-31T12:00:00+00:00",
     "machine": {"cpu": "A processor", "cores": 2, "memory_gb": 4},
     "versions": {"service": {"python": "3.11.7"}},
@@ -180,10 +183,10 @@ def test_the_table_says_how_many_times_as_many_the_service_answers() -> None:
     assert "p99 8.1" in comparison(RESULT)
 
 
-def test_the_ceiling_is_the_better_of_the_constants_and_a_failure_has_no_figure() -> None:
+def test_the_constant_is_that_of_the_gevent_worker_and_a_failure_has_no_figure() -> None:
     table = comparison(RESULT)
 
-    assert "the ceiling) | 8,000 (0.60) |" in table
+    assert "a constant answer under gunicorn's gevent worker | 8,000 (0.60) |" in table
     assert "6,000" not in table
     assert "MLflow, stores nothing | - |" in table
 
@@ -201,6 +204,29 @@ def test_the_newest_result_is_written_between_the_markers_and_nothing_else_chang
     assert once.endswith("\n<!-- /benchmark -->\nAfter.\n<!-- benchmark many -->\n<!-- /benchmark -->\n")
     assert "old" not in once
     assert written(once, tmp_path) == once
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/performance.md", "docs/score.md"])
+def test_the_tables_of_the_documents_are_those_of_the_newest_results(name: str) -> None:
+    text = (passengers.PROJECT / name).read_text()
+
+    assert "<!-- benchmark" in text
+    assert text == written(text, result.RESULTS), f"run `python -m benchmarks.report {name}`"
+
+
+def test_the_table_of_faults_is_that_of_the_newest_result() -> None:
+    text, newest = (passengers.PROJECT / "docs" / "reliability.md").read_text(), result.newest("chaos")
+
+    assert newest is not None
+    assert text == with_faults(text, newest)
+
+
+def test_every_result_that_a_document_names_exists() -> None:
+    documents = [passengers.PROJECT / "README.md", *(passengers.PROJECT / "docs").glob("*.md")]
+    named = {name for path in documents for name in re.findall(r"benchmarks/results/(\S+\.json)", path.read_text())}
+
+    assert named
+    assert named <= {path.name for path in result.RESULTS.iterdir()}
 
 
 def test_a_result_is_found_again_under_its_own_subject_only(tmp_path: Path) -> None:

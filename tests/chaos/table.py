@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+from benchmarks.result import file_name
+
 _MARKED = re.compile(r"(<!-- chaos -->\n).*?(<!-- /chaos -->)", re.DOTALL)
-_COLUMNS = ("fault", "database", "sent", "acknowledged", "lost", "duplicated", "wrong", "s to recover, longest")
+_COLUMNS = ("fault", "database", "sent", "acknowledged", "lost", "duplicated", "wrong", "longest recovery, s")
 
 
 def table(outcomes: Sequence[Mapping[str, Any]]) -> str:
-    """One row an outcome, and below it what was found beside."""
+    """One row per outcome, then a list of the other figures."""
     lines = [_row(*_COLUMNS), _row("---", "---", *["--:"] * 6)]
     lines += [_row(*_cells(one)) for one in outcomes]
     said = [sentence for one in outcomes if (sentence := _figures(one))]
@@ -19,7 +22,11 @@ def table(outcomes: Sequence[Mapping[str, Any]]) -> str:
 def written(document: str, result: Mapping[str, Any]) -> str:
     """The document with the table of a result between its markers."""
     machine = result["machine"]
-    where = f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB; {result['date'][:10]}."
+    name = file_name("chaos", datetime.fromisoformat(result["date"]))
+    where = (
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB. "
+        f"Result file: `benchmarks/results/{name}`."
+    )
     return _MARKED.sub(lambda marked: f"{marked[1]}{table(result['outcomes'])}\n\n{where}\n{marked[2]}", document)
 
 

@@ -97,7 +97,7 @@ def test_any_loss_and_any_control_that_is_not_caught_is_a_failure(changes: dict[
     assert not outcome(**changes).is_good
 
 
-def test_the_table_is_written_between_its_markers_with_the_machine_and_the_date() -> None:
+def test_the_table_is_written_between_its_markers_with_the_machine_and_the_result_file() -> None:
     result = {
         "machine": {"cpu": "A processor", "cores": 2, "memory_gb": 4},
         "date": "2026-01-31T12:00:00+00:00",
@@ -108,7 +108,7 @@ def test_the_table_is_written_between_its_markers_with_the_machine_and_the_date(
 
     assert "| a fault | SQLite | 10 | 9 | 0 | 0 | 0 | 0.50 |" in document
     assert "| a control (caught) | SQLite | 10 | 9 | 5 | 0 | 0 | 0.50 |" in document
-    assert "A processor, 2 cores, 4 GB; 2026-01-31." in document
+    assert "A processor, 2 cores, 4 GB. Result file: `benchmarks/results/2026-01-31T120000Z.chaos.json`." in document
     assert "old" not in document
     assert written(document, result) == document
     assert table(result["outcomes"]) in document  # type: ignore[arg-type]
