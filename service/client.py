@@ -1,5 +1,7 @@
-"""A client of the service that keeps one connection open. Every request is safe to repeat, because its ids make it so. It
-is repeated after a connection error, and while the service answers that it is unavailable."""
+"""A client of the service that keeps one connection open.
+
+Its requests are safe to repeat, because their ids make them so. They are repeated after a connection error, and while
+the service answers that it is unavailable."""
 
 import re
 import time

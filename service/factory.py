@@ -79,7 +79,7 @@ def create_app(settings: Settings) -> Flask:
     )
     app.wsgi_app = RequestLine(gate, artifact.version, metrics.request, metrics.refused)  # type: ignore[method-assign]
     if not settings.api_key:
-        logs.event(_log, logging.WARNING, "unprotected", reason="API_KEY is not set, so no key is asked for.")
+        logs.event(_log, logging.WARNING, "auth-disabled", reason="API_KEY is not set; all clients have access.")
     logs.event(
         _log,
         logging.INFO,
