@@ -14,7 +14,7 @@ from peewee import Database, PeeweeException
 from rich.console import Console
 from rich.progress import Progress
 
-from service.database import DatabaseError, connect, kind
+from service.database import DatabaseError, database_of, kind
 from service.erasure import Erasure
 from service.errors import Unavailable
 from service.log_export import export_table
@@ -91,7 +91,7 @@ def export(
 def purge(before: datetime, dry_run: bool, yes: bool) -> None:
     """Erase the predictions that are older, and their labels, for good. The service may go on meanwhile."""
     with _failures():
-        session = Session(_database())
+        session = Session(database_of(Settings.from_env()))
         erasure = Erasure(session, log_reader(session.database))
         count = erasure.count_before(before)
         made = f"{count} predictions made before {before:%Y-%m-%d %H:%M:%S} UTC"
@@ -151,13 +151,8 @@ def _progress() -> Iterator[Callable[[float], None]]:
 @contextmanager
 def _reading() -> Iterator[Database]:
     """The database with its connection open. A SQLite file that is not there is not made."""
-    database = _database()
+    database = database_of(Settings.from_env())
     if kind(database) == "sqlite" and not Path(database.database).is_file():
         raise DatabaseError(f"There is no file {database.database}, which DATABASE_URL names.")
     with database.connection_context():
         yield database
-
-
-def _database() -> Database:
-    settings = Settings.from_env()
-    return connect(settings.database_url, require_tls=bool(settings.dyno))

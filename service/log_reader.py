@@ -11,10 +11,11 @@ from typing import Any, ClassVar, NamedTuple
 
 from peewee import Database, SqliteDatabase
 
-from service.log_query import EVERYTHING, Wanted, moment_of
+from service.log_query import EVERYTHING, Wanted
 from service.logged_row import Row
 from service.models import LabelCorrection
 from service.observation import canonical
+from service.query import moment_of
 
 MOST_ROWS = 2_000
 
@@ -120,8 +121,8 @@ class LogReader(ABC):
             [
                 ("model_version = {}", wanted.selection.model_version),
                 ("predicted_class = {}", wanted.predicted_class),
-                ("created_at >= {}", None if since is None else moment_of(since)),
-                ("created_at < {}", None if until is None else moment_of(until)),
+                ("created_at >= {}", None if since is None else moment_of(since, "microseconds")),
+                ("created_at < {}", None if until is None else moment_of(until, "microseconds")),
             ]
         )
         if wanted.labelled is not None:

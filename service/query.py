@@ -4,7 +4,7 @@ those of /performance and /drift."""
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from service.errors import Fault, InvalidQuery, pointer, shown
@@ -23,6 +23,7 @@ _DAY = (
     "|([1-9][0-9](0[48]|[2468][048]|[13579][26])|([2468][048]|[13579][26])00)-02-29"
 )
 _HOUR = "([01][0-9]|2[0-3]):[0-5][0-9]"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # A plus sign that was not quoted in the URL arrives as a blank.
 MOMENT = f"^({_DAY})(T{_HOUR}(:[0-5][0-9]([.][0-9]{{1,6}})?)?(Z|[+ -]{_HOUR})?)?$"
 
@@ -135,7 +136,16 @@ def parse_moment(text: str) -> int:
         raise ValueError(text)
     moment = datetime.fromisoformat(text.replace(" ", "+"))
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return round((aware - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
+    return (aware - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment_of(microseconds: int, timespec: str = "auto") -> str:
+    """Microseconds since 1970 as ISO 8601 in UTC; a moment after the year 9999 becomes its end."""
+    try:
+        moment = _EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError:
+        moment = datetime.max.replace(tzinfo=UTC)
+    return moment.isoformat(timespec=timespec)
 
 
 def _version(text: str) -> str:
