@@ -43,7 +43,7 @@ timeout = 60
 keepalive = 95
 
 loglevel = _settings.log_level
-logger_class = "service.logs.GunicornLogger"
+logger_class = "service.gunicorn_logger.GunicornLogger"
 control_socket_disable = True
 
 

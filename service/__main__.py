@@ -9,7 +9,7 @@ from peewee import PeeweeException
 from rich.console import Console
 
 from serialize.errors import ArtifactError
-from service.database import DatabaseError, connect, kind, prepare
+from service.database import DatabaseError, database_of, kind, prepare
 from service.errors import ServiceError
 from service.log_commands import export, purge
 from service.settings import Settings, SettingsError
@@ -30,8 +30,7 @@ main.add_command(purge)
 def migrate() -> None:
     """Create what is missing in the database and migrate what is old; nothing is dropped."""
     try:
-        settings = Settings.from_env()
-        database = connect(settings.database_url, require_tls=bool(settings.dyno))
+        database = database_of(Settings.from_env())
         applied = prepare(database)
     except (SettingsError, DatabaseError) as error:
         raise click.ClickException(str(error)) from error

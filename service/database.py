@@ -12,6 +12,7 @@ from psycopg.errors import ProgrammingError
 
 from service.models import FIELD_TYPES_POSTGRESQL, FIELD_TYPES_SQLITE, Prediction
 from service.postgresql import Postgresql
+from service.settings import Settings
 from service.sqlite_file import damage
 from service.turn import Turn
 
@@ -46,6 +47,11 @@ def connect(url: str, *, require_tls: bool = False, patience: float | None = Non
     if scheme in ("postgres", "postgresql"):
         return _postgresql(url, require_tls, patience)
     raise DatabaseError("DATABASE_URL must begin with sqlite:///, postgres:// or postgresql://.")
+
+
+def database_of(settings: Settings, patience: float | None = None) -> Database:
+    """The database of the settings; on a Heroku dyno only through TLS. See `connect`. Raises DatabaseError."""
+    return connect(settings.database_url, require_tls=bool(settings.dyno), patience=patience)
 
 
 def kind(database: Database) -> str:

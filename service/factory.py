@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from peewee import Database
 
 from serialize import Artifact, load
 from serialize.artifact import Answers
@@ -20,7 +19,7 @@ from service.application import Application
 from service.auth import Gate
 from service.batching import Batcher, later, native_lock, runner
 from service.body import JsonBody
-from service.database import connect, kind, prepare
+from service.database import database_of, kind, prepare
 from service.demo import Demo
 from service.drift import Drift
 from service.erasure import Erasure
@@ -65,12 +64,12 @@ def create_app(settings: Settings) -> Flask:
     and no connection open. Raises ArtifactError or DatabaseError where it must not start."""
     logs.configure(settings.log_level)
     artifact = _artifact(settings)
-    prepare(_database(settings))
+    prepare(database_of(settings))
     app = Application("service")
     app.debug = False  # whatever FLASK_DEBUG says: it would change how failures are answered
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    session = app.extensions["session"] = Session(_database(settings, _PATIENCE_SECONDS), _PATIENCE_SECONDS)
+    session = app.extensions["session"] = Session(database_of(settings, _PATIENCE_SECONDS), _PATIENCE_SECONDS)
     monitor = _monitor(settings, artifact)
     figures = _live_figures(artifact, monitor, lambda: metrics.folder)
     metrics = app.extensions["metrics"] = _metrics(app, artifact, figures)
@@ -82,7 +81,7 @@ def create_app(settings: Settings) -> Flask:
     )
     app.wsgi_app = RequestLine(gate, artifact.version, metrics.request, metrics.refused)  # type: ignore[method-assign]
     if not settings.api_key:
-        logs.event(_log, logging.WARNING, "unprotected", reason="API_KEY is not set, so no key is asked for.")
+        logs.event(_log, logging.WARNING, "auth-disabled", reason="API_KEY is not set; all clients have access.")
     logs.event(
         _log,
         logging.INFO,
@@ -106,12 +105,8 @@ def _artifact(settings: Settings) -> Artifact:
     return artifact
 
 
-def _database(settings: Settings, patience: float | None = None) -> Database:
-    return connect(settings.database_url, require_tls=bool(settings.dyno), patience=patience)
-
-
 def _add_resources(api: Api, settings: Settings, artifact: Artifact, flow: PredictionService, monitor: Monitor) -> None:
-    probe = Session(_database(settings, _PROBE_PATIENCE_SECONDS), _PROBE_PATIENCE_SECONDS)
+    probe = Session(database_of(settings, _PROBE_PATIENCE_SECONDS), _PROBE_PATIENCE_SECONDS)
 
     def check_health(waiting: list[None]) -> list[None]:
         probe.ping()
@@ -135,7 +130,7 @@ def _add_resources(api: Api, settings: Settings, artifact: Artifact, flow: Predi
 def _add_administration(
     api: Api, settings: Settings, artifact: Artifact, flow: PredictionService, body: JsonBody
 ) -> None:
-    reset = Reset(Session(_database(settings)), partial(dump_log, folder=Path(settings.exports)))
+    reset = Reset(Session(database_of(settings)), partial(dump_log, folder=Path(settings.exports)))
     emptying = _batcher(settings, reset.empty_for_each)
     demo = Demo(artifact.manifest, flow, RECIPES, settings.max_items)
     api.add_resource(EmptyLog, "/admin/reset", resource_class_args=(reset, lambda: emptying.submit(None), body))
@@ -145,7 +140,7 @@ def _add_administration(
 
 def _pages(settings: Settings, artifact: Artifact) -> LogPages:
     """The log to be read and erased from outside, through a connection for either."""
-    reading, erasing = (Session(_database(settings, _PATIENCE_SECONDS), _PATIENCE_SECONDS) for _ in range(2))
+    reading, erasing = (Session(database_of(settings, _PATIENCE_SECONDS), _PATIENCE_SECONDS) for _ in range(2))
     return LogPages(
         LogArguments(artifact.manifest.task),
         log_reader(reading.database),
@@ -202,7 +197,7 @@ def _flow(settings: Settings, artifact: Artifact, session: Session, metrics: Met
 
 def _monitor(settings: Settings, artifact: Artifact) -> Monitor:
     """The reports on the log, read through a connection of their own."""
-    reader = Session(_database(settings, _PATIENCE_SECONDS))
+    reader = Session(database_of(settings, _PATIENCE_SECONDS))
     read = SqliteColumns if kind(reader.database) == "sqlite" else PostgresqlColumns
     manifest = artifact.manifest
     columns = read(reader.database, manifest.task)

@@ -14,14 +14,14 @@ from peewee import Database, PeeweeException
 from rich.console import Console
 from rich.progress import Progress
 
-from service.database import DatabaseError, connect, kind
+from service.database import DatabaseError, database_of, kind
 from service.erasure import Erasure
 from service.errors import Unavailable
 from service.filter import PredictionFilter, Selection
 from service.log_export import export_table
 from service.log_reader import log_reader
+from service.moment import EXPECTED_MOMENT, parse_moment
 from service.new_file import new_file
-from service.query import EXPECTED_MOMENT, parse_moment
 from service.session import Session
 from service.settings import Settings, SettingsError
 from service.table_file import Writer, write_csv, write_ndjson
@@ -93,7 +93,7 @@ def export(
 def purge(before: datetime, dry_run: bool, yes: bool) -> None:
     """Erase the predictions that are older, and their labels, for good. The service may go on meanwhile."""
     with _failures():
-        session = Session(_database())
+        session = Session(database_of(Settings.from_env()))
         erasure = Erasure(session, log_reader(session.database))
         count = erasure.count_before(before)
         made = f"{count} predictions made before {before:%Y-%m-%d %H:%M:%S} UTC"
@@ -153,13 +153,8 @@ def _progress() -> Iterator[Callable[[float], None]]:
 @contextmanager
 def _reading() -> Iterator[Database]:
     """The database with its connection open. A SQLite file that is not there is not made."""
-    database = _database()
+    database = database_of(Settings.from_env())
     if kind(database) == "sqlite" and not Path(database.database).is_file():
         raise DatabaseError(f"There is no file {database.database}, which DATABASE_URL names.")
     with database.connection_context():
         yield database
-
-
-def _database() -> Database:
-    settings = Settings.from_env()
-    return connect(settings.database_url, require_tls=bool(settings.dyno))

@@ -2,7 +2,6 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,7 +18,6 @@ MOST_LIMIT = 1_000
 MOST_KEY = 2**63 - 1
 
 _BOOLEANS = {"true": True, "false": False}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EXPECTED_ID = (
     'an id: 0 for the integer, "0" in quotes for the string, any other text of 1 to 255 characters for itself'
 )
@@ -82,15 +80,6 @@ class LogArguments:
             if label is not None:
                 return canonical(label)
         raise ValueError(text)
-
-
-def moment_of(microseconds: int) -> str:
-    """Microseconds since 1970 as the log has a moment; what is beyond the calendar is its end."""
-    try:
-        moment = _EPOCH + timedelta(microseconds=microseconds)
-    except OverflowError:
-        moment = datetime.max.replace(tzinfo=UTC)
-    return moment.isoformat(timespec="microseconds")
 
 
 def _key(text: str) -> str:

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, NamedTuple
 from peewee import Database, SqliteDatabase
 
 from service.filter import EVERYTHING, PredictionFilter
-from service.log_query import moment_of
 from service.logged_row import Row
 from service.models import LabelCorrection
+from service.moment import moment_of
 from service.observation import canonical
 
 MOST_ROWS = 2_000
@@ -135,8 +135,8 @@ class LogReader(ABC):
             [
                 ("model_version = {}", wanted.selection.model_version),
                 ("predicted_class = {}", wanted.predicted_class),
-                ("created_at >= {}", None if since is None else moment_of(since)),
-                ("created_at < {}", None if until is None else moment_of(until)),
+                ("created_at >= {}", None if since is None else moment_of(since, "microseconds")),
+                ("created_at < {}", None if until is None else moment_of(until, "microseconds")),
             ]
         )
         if wanted.labelled is not None:

@@ -2,7 +2,6 @@
 of time and by group, each figure beside that of the training."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from service.filter import PerformanceQuery, Selection
 from service.grouping import Groups
 from service.intervals import LEVEL, Array, Figure
 from service.ledger import Ledger, Rows
+from service.moment import moment_of
 
 FEWEST = 30
 MOST_WINDOWS = 400
@@ -80,7 +80,7 @@ class Performance:
             detail = f"window: expected {expected}; got {window}, which makes {len(found)}"
             raise InvalidQuery([Fault(pointer("window"), detail, window, expected)])
         parts = ((place * size + first, rows.take(places == place)) for place in found)
-        return [{"from": _iso(start), "to": _iso(start + size), **self._part(part)} for start, part in parts]
+        return [{"from": moment_of(start), "to": moment_of(start + size), **self._part(part)} for start, part in parts]
 
     def _summary(self, rows: Rows, found: Figures) -> dict[str, Any]:
         labelled = rows.is_labelled
@@ -185,7 +185,3 @@ def _delay(microseconds: Array) -> dict[str, float | None]:
         return {"median": None, "p90": None}
     median, p90 = (np.quantile(microseconds, [0.5, 0.9]) / 1e6).tolist()
     return {"median": median, "p90": p90}
-
-
-def _iso(microseconds: int) -> str:
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)).isoformat()

@@ -3,11 +3,11 @@ those of /performance and /drift."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from service.errors import Fault, InvalidQuery, pointer, shown
 from service.filter import DEFAULT_LAST, DriftQuery, PerformanceQuery, Selection
+from service.moment import EXPECTED_MOMENT, parse_moment
 
 Value = TypeVar("Value")
 
@@ -16,17 +16,7 @@ Arguments = Mapping[str, Sequence[str]]
 WINDOWS = ("1d", "1w")
 MOST_LAST = 100_000
 
-_DAY = (
-    "[1-9][0-9]{3}-(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|[1-9][0-9]{3}-(0[469]|11)-(0[1-9]|[12][0-9]|30)"
-    "|[1-9][0-9]{3}-02-(0[1-9]|1[0-9]|2[0-8])"
-    "|([1-9][0-9](0[48]|[2468][048]|[13579][26])|([2468][048]|[13579][26])00)-02-29"
-)
-_HOUR = "([01][0-9]|2[0-3]):[0-5][0-9]"
-# A plus sign that was not quoted in the URL arrives as a blank.
-MOMENT = f"^({_DAY})(T{_HOUR}(:[0-5][0-9]([.][0-9]{{1,6}})?)?(Z|[+ -]{_HOUR})?)?$"
-
 EXPECTED_VERSION = "a version of a model, text without NUL"
-EXPECTED_MOMENT = "a date or a time in ISO 8601, as 2026-01-31 or 2026-01-31T12:00:00Z"
 
 
 def performance_query(arguments: Arguments, columns: Sequence[str]) -> PerformanceQuery:
@@ -99,15 +89,6 @@ class ArgumentReader:
     def _refuse(self, name: str, value: Any, expected: str, what: str | None = None) -> None:
         detail = f"{name}: {what or 'expected ' + expected}; got {shown(value)}"
         self._faults.append(Fault(pointer(name), detail, value, expected))
-
-
-def parse_moment(text: str) -> int:
-    """Microseconds since 1970; a time without a zone is in UTC. Raises ValueError."""
-    if not re.fullmatch(MOMENT, text):
-        raise ValueError(text)
-    moment = datetime.fromisoformat(text.replace(" ", "+"))
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return round((aware - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
 
 
 def _version(text: str) -> str:

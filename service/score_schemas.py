@@ -7,7 +7,8 @@ from serialize.task import Task
 from service.comparison import CHANGES
 from service.figures import QUANTILES
 from service.filter import DEFAULT_LAST
-from service.query import MOMENT, MOST_LAST, WINDOWS
+from service.moment import MOMENT
+from service.query import MOST_LAST, WINDOWS
 from service.schemas import NO_NUL, Schema, closed, reference
 
 Parameters = Mapping[str, tuple[str, Schema]]

@@ -1,74 +1,90 @@
-"""What can be set from outside, and the only reader of the environment."""
+"""The settings of the service. This is the only module that reads the environment."""
 
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Self
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, Literal
 
-LEAST_KEY_CHARACTERS = 16
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
-_KEY = re.compile(r"[!-+\--~]+")  # what is visible in ASCII, but for the comma that separates keys
+_LEAST_KEY_CHARACTERS = 16
+_KEY = re.compile(r"[!-+\--~]+")  # visible ASCII without the comma, which separates keys
+_DIGEST = re.compile("[0-9a-f]{64}")
+_FLAGS = {"0": False, "1": True, "false": False, "true": True}
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be; the message names the variable."""
+    """A setting is invalid; the message names the variable."""
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in _FLAGS:
+        raise ValueError("use 0 or 1")
+    return _FLAGS[text.lower()]
+
+
+def _digest(text: str) -> str:
+    if not _DIGEST.fullmatch(text.lower()):
+        raise ValueError("use the 64 hex digits of a sha256, as `python -m serialize show` prints")
+    return text.lower()
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    """The keys of a comma-separated list. The messages refer to a key by its position, because keys are secret."""
+    keys = tuple(key.strip(" ") for key in text.split(","))
+    for position, key in enumerate(keys, start=1):
+        name = f"key {position} of {len(keys)}"
+        if len(key) < _LEAST_KEY_CHARACTERS:
+            least = f"{_LEAST_KEY_CHARACTERS} or more, such as `openssl rand -hex 32` prints"
+            raise ValueError(f"{name} has {len(key)} characters; use {least}")
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"{name} has a character that cannot be in a header; use visible ASCII without commas")
+    return keys
+
+
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Count = Annotated[int, Field(ge=1, lt=2**63)]
+Keys = Annotated[tuple[str, ...], BeforeValidator(_keys)]
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Every setting with a default that works on a laptop; the variable is the field's name in capitals. What is
-    secret, or may hold a secret, is not in the repr."""
+    """Every setting, with a default that works on a laptop. The variable is the field's name in capitals. A field that
+    is secret, or may contain a secret, is not in the repr and its value is in no error."""
 
     database_url: str = field(default="sqlite:///predictions.db", repr=False)
     artifacts: str = "artifacts"
     exports: str = "exports"
-    model_digest: str = ""
+    model_digest: Annotated[str, BeforeValidator(_digest)] = ""
     model_signing_key: str = field(default="", repr=False)
-    require_signed: bool = False
+    require_signed: Flag = False
     host: str = "127.0.0.1"
-    port: int = 5000
-    web_concurrency: int = 2
-    api_key: tuple[str, ...] = field(default=(), repr=False)
-    admin_key: tuple[str, ...] = field(default=(), repr=False)
-    scorer: str = "compiled"
-    log_level: str = "info"
-    max_pending: int = 1000
-    request_timeout: float = 20.0
-    max_items: int = 10_000
-    max_body_bytes: int = 1024 * 1024
-    max_array_bytes: int = 16 * 1024 * 1024
-    allow_ephemeral_db: bool = False
+    port: Annotated[int, Field(ge=0, le=65535)] = 5000
+    web_concurrency: Count = 2
+    api_key: Keys = field(default=(), repr=False)
+    admin_key: Keys = field(default=(), repr=False)
+    scorer: Annotated[Literal["compiled", "pipeline"], BeforeValidator(str.lower)] = "compiled"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = "info"
+    max_pending: Count = 1000
+    request_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 20.0
+    max_items: Count = 10_000
+    max_body_bytes: Count = 1024 * 1024
+    max_array_bytes: Count = 16 * 1024 * 1024
+    allow_ephemeral_db: Flag = False
     dyno: str = ""
 
     @classmethod
-    def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """The settings from environment variables; an empty one counts as not set. On a dyno every interface is
-        listened on. Raises SettingsError."""
-        read = _Reader(environment)
-        defaults = cls(host="0.0.0.0" if environment.get("DYNO") else "127.0.0.1")
-        settings = cls(
-            database_url=read.text("DATABASE_URL", defaults.database_url),
-            artifacts=read.text("ARTIFACTS", defaults.artifacts),
-            exports=read.text("EXPORTS", defaults.exports),
-            model_digest=read.digest("MODEL_DIGEST"),
-            model_signing_key=read.text("MODEL_SIGNING_KEY", defaults.model_signing_key),
-            require_signed=read.flag("REQUIRE_SIGNED", defaults.require_signed),
-            host=read.text("HOST", defaults.host),
-            port=read.integer("PORT", defaults.port, least=0, most=65535),
-            web_concurrency=read.integer("WEB_CONCURRENCY", defaults.web_concurrency),
-            api_key=read.keys("API_KEY"),
-            admin_key=read.keys("ADMIN_KEY"),
-            scorer=read.choice("SCORER", defaults.scorer, ("compiled", "pipeline")),
-            log_level=read.choice("LOG_LEVEL", defaults.log_level, ("debug", "info", "warning", "error")),
-            max_pending=read.integer("MAX_PENDING", defaults.max_pending),
-            request_timeout=read.seconds("REQUEST_TIMEOUT", defaults.request_timeout),
-            max_items=read.integer("MAX_ITEMS", defaults.max_items),
-            max_body_bytes=read.integer("MAX_BODY_BYTES", defaults.max_body_bytes),
-            max_array_bytes=read.integer("MAX_ARRAY_BYTES", defaults.max_array_bytes),
-            allow_ephemeral_db=read.flag("ALLOW_EPHEMERAL_DB", defaults.allow_ephemeral_db),
-            dyno=read.text("DYNO", defaults.dyno),
-        )
+    def from_env(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """The settings from environment variables. An empty variable counts as not set. On a Heroku dyno the service
+        listens on every interface unless HOST is set. Raises SettingsError."""
+        given = {name: environment[name.upper()] for name in _SECRET if environment.get(name.upper())}
+        if "dyno" in given:
+            given.setdefault("host", "0.0.0.0")
+        try:
+            settings = _ADAPTER.validate_python(given)
+        except ValidationError as error:
+            raise SettingsError(" ".join(map(_sentence, error.errors()))) from None
         settings._refuse_ephemeral_log()
         settings._refuse_shared_key()
         return settings
@@ -76,86 +92,36 @@ class Settings:
     def _refuse_ephemeral_log(self) -> None:
         if self.dyno and self.database_url.startswith("sqlite") and not self.allow_ephemeral_db:
             raise SettingsError(
-                "DATABASE_URL is a SQLite file, and the disk of a dyno is lost at every restart, so the log would be "
-                "too: add Heroku Postgres, or set ALLOW_EPHEMERAL_DB=1 to accept the loss."
+                "DATABASE_URL is a SQLite file, and a dyno loses its disk, and so the log, at every restart. Add "
+                "Heroku Postgres, or set ALLOW_EPHEMERAL_DB=1 to accept the loss."
             )
 
     def _refuse_shared_key(self) -> None:
         if set(self.api_key) & set(self.admin_key):
             raise SettingsError(
-                "API_KEY and ADMIN_KEY share a key, so every client would be an administrator; part them."
+                "API_KEY and ADMIN_KEY share a key, which makes clients administrators; use other keys."
             )
 
 
 def set_native_defaults() -> None:
-    """Sets, unless the environment does, how native libraries behave in a worker. To be called before numpy and
-    psycopg are imported.
+    """Sets how native libraries behave in a worker, unless the environment does. Call it before numpy and psycopg are
+    imported.
 
-    OpenMP and BLAS get one thread a process: the workers share the cores among themselves, and a parallel region run
-    before a fork would hang the children. psycopg waits in C, for it waits in a thread of its own; under gevent's
-    patches it would by default start an event loop there."""
+    OpenMP and BLAS get one thread per process: the workers share the cores, and a parallel region that ran before a
+    fork makes the children hang. psycopg waits in C, because it waits in a thread of its own; under gevent's patches it
+    would start an event loop there by default."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     os.environ.setdefault("PSYCOPG_WAIT_FUNC", "wait_c")
 
 
-class _Reader:
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = environment
+_ADAPTER = TypeAdapter(Settings)
+_SECRET = {one.name: not one.repr for one in fields(Settings)}
 
-    def text(self, name: str, default: str) -> str:
-        return self._environment.get(name) or default
 
-    def integer(self, name: str, default: int, least: int = 1, most: int = 2**63 - 1) -> int:
-        text = self.text(name, str(default))
-        if not text.isdecimal() or not least <= int(text) <= most:
-            upper = f" to {most}" if most < 2**63 - 1 else " or more"
-            raise SettingsError(f"{name} is {text!r}; it must be an integer from {least}{upper}.")
-        return int(text)
-
-    def seconds(self, name: str, default: float) -> float:
-        text = self.text(name, str(default))
-        try:
-            number = float(text)
-        except ValueError:
-            number = 0.0
-        if not 0.0 < number < float("inf"):
-            raise SettingsError(f"{name} is {text!r}; it must be a number of seconds above 0.")
-        return number
-
-    def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
-        text = self.text(name, default).lower()
-        if text not in choices:
-            raise SettingsError(f"{name} is {text!r}; it must be one of {', '.join(choices)}.")
-        return text
-
-    def flag(self, name: str, default: bool) -> bool:
-        text = self.text(name, "1" if default else "0").lower()
-        if text not in ("0", "1", "true", "false"):
-            raise SettingsError(f"{name} is {text!r}; it must be 0 or 1.")
-        return text in ("1", "true")
-
-    def digest(self, name: str) -> str:
-        text = self.text(name, "").lower()
-        if text and not re.fullmatch("[0-9a-f]{64}", text):
-            raise SettingsError(
-                f"{name} is {text!r}; it must be the 64 hex digits of a sha256, as serialize show says."
-            )
-        return text
-
-    def keys(self, name: str) -> tuple[str, ...]:
-        """Comma separated keys. The messages tell them by their place: a key is shown nowhere."""
-        text = self.text(name, "")
-        keys = tuple(key.strip(" ") for key in text.split(",")) if text else ()
-        for place, key in enumerate(keys, start=1):
-            if len(key) < LEAST_KEY_CHARACTERS:
-                raise SettingsError(
-                    f"{name}: key {place} of {len(keys)} has {len(key)} characters; give {LEAST_KEY_CHARACTERS} or "
-                    "more, such as `openssl rand -hex 32` prints."
-                )
-            if not _KEY.fullmatch(key):
-                raise SettingsError(
-                    f"{name}: key {place} of {len(keys)} holds a character that cannot be in a header; use visible "
-                    "ASCII without spaces and commas."
-                )
-        return keys
+def _sentence(error: Any) -> str:
+    """An error of pydantic in one sentence, without the value of a secret."""
+    name = error["loc"][0]
+    value = "" if _SECRET[name] else f" is {error['input']!r}"
+    reason = str(error.get("ctx", {}).get("error") or error["msg"])
+    return f"{name.upper()}{value}: {reason[0].lower()}{reason[1:]}."

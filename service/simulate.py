@@ -11,7 +11,7 @@ from rich.table import Table
 
 from serialize.recipes import RECIPES
 from service import simulation
-from service.http_client import HttpClient, NoAnswer
+from service.client import HttpClient, NoAnswer
 from service.shift import ShiftError
 
 _PATIENCE_AT_FIRST_SECONDS = 10.0  # it may be about to start; more likely it does not run, or elsewhere

@@ -14,8 +14,8 @@ import numpy as np
 
 from serialize.signature import Signature
 from serialize.task import Label, Task
+from service.client import HttpClient, Reply
 from service.demo import RecipeRows, Recipes, fitting
-from service.http_client import Answer, HttpClient
 from service.shift import Shift
 
 Progress = Callable[[str, int], None]
@@ -39,13 +39,13 @@ class Served:
     @classmethod
     def of(cls, client: HttpClient) -> "Served":
         """What GET /model says. Raises SimulationError and NoAnswer."""
-        answer = client.get("/model")
-        if answer.status != 200:
-            raise SimulationError(f"GET /model is answered {_refusal(answer)}")
+        reply = client.get("/model")
+        if reply.status != 200:
+            raise SimulationError(f"GET /model is answered {_refusal(reply)}")
         try:
-            card = answer.body
+            card = reply.body
             task, signature = Task.from_json(card), Signature.from_json(card["signature"])
-            now = parsedate_to_datetime(answer.date).isoformat() if answer.date else None
+            now = parsedate_to_datetime(reply.date).isoformat() if reply.date else None
             return cls(card["name"], task, signature, now)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise SimulationError("GET /model is not answered as this service does.") from None
@@ -126,8 +126,8 @@ def run(client: HttpClient, task: Task, planned: Sequence[Row], rate: float, pro
 def score(client: HttpClient, since: str | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """What /performance and /drift say of what was answered since; None where they do not answer."""
     selection = f"?since={quote(since)}" if since else ""
-    answers = [client.get(f"{path}{selection}") for path in ("/performance", "/drift")]
-    performance, drift = (answer.body if answer.status == 200 else None for answer in answers)
+    replies = [client.get(f"{path}{selection}") for path in ("/performance", "/drift")]
+    performance, drift = (reply.body if reply.status == 200 else None for reply in replies)
     return performance, drift
 
 
@@ -147,12 +147,12 @@ def _pairs(part: RecipeRows) -> Iterator[tuple[dict[str, Any], Label]]:
 
 
 def _predict(client: HttpClient, row: Row, outcome: Outcome) -> bool:
-    answer = client.post("/predict", {"id": row.id, "observation": row.observation})
+    reply = client.post("/predict", {"id": row.id, "observation": row.observation})
     outcome.sent += 1
-    if answer.status == 200:
+    if reply.status == 200:
         outcome.answered += 1
         return True
-    _note(answer, outcome)
+    _note(reply, outcome)
     outcome.refused += 1
     return False
 
@@ -182,29 +182,29 @@ def _label(
 
 
 def _update(client: HttpClient, labels: list[dict[str, Any]], outcome: Outcome) -> None:
-    answer = client.post("/update", labels)
-    if answer.status == 200:
+    reply = client.post("/update", labels)
+    if reply.status == 200:
         outcome.labelled += len(labels)
-    elif answer.status == 413 and len(labels) > 1:  # it takes fewer at once
+    elif reply.status == 413 and len(labels) > 1:  # it takes fewer at once
         for label in labels:
             _update(client, [label], outcome)
     else:
-        _note(answer, outcome)
+        _note(reply, outcome)
 
 
-def _note(answer: Answer, outcome: Outcome) -> None:
-    if answer.status in (401, 403):
-        raise SimulationError(f"The service asks for a key: set API_KEY or give --api-key ({answer.status}).")
-    reason = _refusal(answer)
-    times, first = outcome.refusals.get(reason, (0, _detail(answer)))
+def _note(reply: Reply, outcome: Outcome) -> None:
+    if reply.status in (401, 403):
+        raise SimulationError(f"The service asks for a key: set API_KEY or give --api-key ({reply.status}).")
+    reason = _refusal(reply)
+    times, first = outcome.refusals.get(reason, (0, _detail(reply)))
     outcome.refusals[reason] = times + 1, first
 
 
-def _refusal(answer: Answer) -> str:
+def _refusal(reply: Reply) -> str:
     """The status with the title of the problem."""
-    title = answer.body.get("title") if isinstance(answer.body, dict) else None
-    return f"{answer.status} {title or ''}".strip()
+    title = reply.body.get("title") if isinstance(reply.body, dict) else None
+    return f"{reply.status} {title or ''}".strip()
 
 
-def _detail(answer: Answer) -> str:
-    return str(answer.body.get("error", "")) if isinstance(answer.body, dict) else ""
+def _detail(reply: Reply) -> str:
+    return str(reply.body.get("error", "")) if isinstance(reply.body, dict) else ""

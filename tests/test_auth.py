@@ -120,13 +120,13 @@ def test_without_api_keys_the_api_is_open_and_the_start_says_so(
 
     assert client.post("/predict", json=prediction(0)).status_code == 200
     assert client.get("/nothing").status_code == 404
-    assert "level=warning event=unprotected" in capsys.readouterr().out
+    assert "level=warning event=auth-disabled" in capsys.readouterr().out
 
 
 def test_with_an_api_key_the_start_does_not_warn(make_client: MakeClient, capsys: pytest.CaptureFixture[str]) -> None:
     make_client(api_key=(KEY,))
 
-    assert "unprotected" not in capsys.readouterr().out
+    assert "auth-disabled" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("path", CLOSED)

@@ -8,10 +8,11 @@ import psycopg
 import pytest
 from peewee import Database, IntegrityError
 
-from service.database import DatabaseError, connect, kind, prepare
+from service.database import DatabaseError, connect, database_of, kind, prepare
 from service.models import LabelCorrection, Prediction
 from service.prediction_log import PredictionLog
 from service.session import Session
+from service.settings import Settings
 
 
 def _prepare_in_process(url: str, start: "multiprocessing.synchronize.Barrier") -> None:
@@ -127,6 +128,8 @@ def test_quoted_passwords_and_options_of_the_url_are_kept() -> None:
 def test_tls_is_required_where_it_is_asked_for_and_the_url_says_nothing() -> None:
     assert connect("postgres://h/d", require_tls=True).connect_params["sslmode"] == "require"
     assert "sslmode" not in connect("postgres://h/d").connect_params
+    assert database_of(Settings(database_url="postgres://h/d", dyno="web.1")).connect_params["sslmode"] == "require"
+    assert "sslmode" not in database_of(Settings(database_url="postgres://h/d")).connect_params
 
 
 @pytest.mark.parametrize(

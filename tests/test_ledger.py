@@ -1,6 +1,7 @@
 """The ledger holds what the log holds, however and in whatever order that came to be."""
 
 import json
+import math
 import sqlite3
 from collections.abc import Iterator
 from typing import Any
@@ -24,6 +25,7 @@ REGRESSION = Task("regression")
 
 PROBABILITIES = [0.0, 1.0, 0.1 + 0.2, 1 / 3, 2**-9, 2**-9 - 2**-61, 1e-5, 1e-20, 5e-324, 0.9999999999999999]
 NUMBERS = [0.0, -1.5, 1 / 3, 1e300, -1e-300, 123456789.123456789, 5e-324, 1.7976931348623157e308, 2.0**70]
+SMALLEST_NORMAL = 2.2250738585072014e-308
 
 
 def columns_of(database: Database, task: Task = BINARY) -> LogColumns:
@@ -80,6 +82,48 @@ def test_numbers_are_read_to_the_bit(database: Database) -> None:
     assert found.output.tolist() == [*NUMBERS, 1.0]
     assert found.target[:-1].tolist() == [-number for number in NUMBERS]
     assert found.is_labelled.tolist() == [True] * len(NUMBERS) + [False]
+
+
+def test_the_bits_of_any_number_are_kept(database: Database) -> None:
+    zero = 0.0 if kind(database) == "sqlite" else -0.0  # SQLite stores whole numbers as integers
+    numbers = [-0.0, SMALLEST_NORMAL, -SMALLEST_NORMAL / 3, math.nextafter(1.0, 2.0), -math.pi * 1e200, 2.0**53 + 2]
+    write(database, *(logged(i, proba=None, predicted_value=number) for i, number in enumerate(numbers)))
+
+    found = Ledger(columns_of(database, REGRESSION)).rows().output
+
+    assert [number.hex() for number in found.tolist()] == [number.hex() for number in [zero, *numbers[1:]]]
+
+
+def test_a_write_between_the_two_statements_of_a_block_is_not_seen(
+    database: Database, other: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(database, logged(1, proba=0.25), logged(2, proba=0.5))
+    columns = columns_of(database)
+    columns.between(0, 10)  # the model version is known now, so the next call reads the block once
+    execute: Any = database.execute_sql
+
+    def execute_then_write(statement: str, values: Any = None) -> Any:
+        found = execute(statement, values)
+        if "group_concat" in statement:
+            write(other, logged(3, proba=0.75))
+            erase(other, 1)
+        return found
+
+    monkeypatch.setattr(database, "execute_sql", execute_then_write)
+    seen = columns.between(0, 10)
+    monkeypatch.undo()
+
+    assert seen.output.tolist() == [0.25, 0.5]
+    assert not database.in_transaction()
+    if kind(database) == "sqlite":
+        assert columns.between(0, 10).output.tolist() == [0.5, 0.75]
+
+
+def test_a_log_with_one_foreign_time_zone_is_read(database: Database) -> None:
+    write(database, logged(1))
+    database.execute_sql("UPDATE prediction SET created_at = '2026-01-31T14:00:00.000000+02:00'")
+
+    assert Ledger(columns_of(database)).rows().created.tolist() == [1_769_860_800_000_000]
 
 
 def test_many_classes_bring_the_probability_of_the_true_one(database: Database) -> None:

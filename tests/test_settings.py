@@ -1,6 +1,7 @@
 """Settings come from the environment, with defaults for a laptop, and docs/settings.md lists them all."""
 
 import re
+import traceback
 from dataclasses import fields
 
 import pytest
@@ -81,18 +82,44 @@ def test_every_field_is_read_from_the_variable_of_its_name() -> None:
         ("MODEL_DIGEST", "ba49f809a0ef"),
         ("MODEL_DIGEST", "g" * 64),
         ("REQUIRE_SIGNED", "yes"),
+        ("MAX_PENDING", "9223372036854775808"),
+        ("REQUEST_TIMEOUT", "inf"),
     ],
 )
-def test_a_setting_that_cannot_be_is_named(name: str, value: str) -> None:
-    with pytest.raises(SettingsError, match=name):
+def test_an_invalid_setting_is_named_with_its_value(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} is {re.escape(repr(value))}: .*[.]$"):
         Settings.from_env({name: value})
+
+
+def test_the_message_says_what_is_expected_of_every_invalid_setting() -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_env({"PORT": "70000", "SCORER": "fast"})
+
+    assert str(refused.value) == (
+        "PORT is '70000': input should be less than or equal to 65535. "
+        "SCORER is 'fast': input should be 'compiled' or 'pipeline'."
+    )
+
+
+@pytest.mark.parametrize("name", ["API_KEY", "ADMIN_KEY"])
+def test_an_invalid_secret_is_not_shown(name: str) -> None:
+    secret = "-".join(["SECRET"] * 3) + "\x7f"
+
+    with pytest.raises(SettingsError, match=name) as refused:
+        Settings.from_env({name: secret})
+
+    assert "SECRET-" not in "".join(traceback.format_exception(refused.value))
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    assert Settings.from_env({one.name.upper(): "" for one in fields(Settings)}) == Settings()
 
 
 @pytest.mark.parametrize("name", ["API_KEY", "ADMIN_KEY"])
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        ("short-SECRET", "has 12 characters; give 16 or more"),
+        ("short-SECRET", "has 12 characters; use 16 or more"),
         (f"{KEY},", "key 2 of 2 has 0 characters"),
         (f"{KEY},,{OTHER_KEY}", "key 2 of 3 has 0 characters"),
         (" ", "key 1 of 1 has 0 characters"),

@@ -1,0 +1,23 @@
+"""gunicorn's own log messages in the format of the service."""
+
+import logging
+from typing import Any
+
+from gunicorn.glogging import Logger
+
+
+class GunicornLogger(Logger):  # type: ignore[misc]
+    """Hands gunicorn's messages to the root logger. It writes no access log, whatever GUNICORN_CMD_ARGS says: the
+    service writes a line for each request itself."""
+
+    def setup(self, cfg: Any) -> None:
+        """Sets the level, and leaves the output to the root logger."""
+        self.cfg = cfg
+        self._access_log_enabled = False
+        self.loglevel = self.LOG_LEVELS.get(cfg.loglevel.lower(), logging.INFO)
+        self.error_log.handlers[:] = []
+        self.error_log.propagate = True
+        self.error_log.setLevel(self.loglevel)
+
+    def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
+        """Does nothing."""
