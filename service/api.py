@@ -1,5 +1,4 @@
-"""The edge: Flask-RESTful set up so that every answer is JSON and every failure, of whatever kind and wherever, is
-problem+json (RFC 9457)."""
+"""Responses: JSON for results, problem+json (RFC 9457) for every failure."""
 
 import json
 import logging
@@ -7,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask, Response, request
-from flask_restful import Api as RestfulApi
+from flask_restful import Api
 from werkzeug.exceptions import HTTPException
-from werkzeug.http import HTTP_STATUS_CODES
 
-from service.errors import LISTED_FAULTS, PROBLEM_JSON, ServiceError, problem
+from service.errors import LISTED_FAULTS, PROBLEM_JSON, ServiceError, problem, reason_phrase
 from service.logs import event, frames
 from service.request_line import Note
 
@@ -20,16 +18,11 @@ _log = logging.getLogger("service")
 _encode = json.JSONEncoder(allow_nan=False).encode
 
 
-class Api(RestfulApi):  # type: ignore[misc]
-    """Flask-RESTful with one way out for errors, the same with TESTING on and off."""
-
-    def __init__(self, app: Flask) -> None:
-        super().__init__(app, catch_all_404s=True)
-        self.representations = {"application/json": json_response}
-        app.register_error_handler(Exception, answer_error)
-
-    def error_router(self, original_handler: Any, error: Exception) -> Any:
-        return original_handler(error)
+def json_api(app: Flask) -> Api:
+    """Flask-RESTful for an application, with JSON as the only representation."""
+    api = Api(app)
+    api.representations = {"application/json": json_response}
+    return api
 
 
 def json_response(data: Any, code: int, headers: Mapping[str, str] | None = None) -> Response:
@@ -38,8 +31,7 @@ def json_response(data: Any, code: int, headers: Mapping[str, str] | None = None
 
 
 class Finished(Response):
-    """A 200 with a JSON body that is sent as it is: nothing in it can change any more, so it keeps nothing of what
-    Werkzeug does for a response that may."""
+    """A final 200 with a JSON body. It skips the work that Werkzeug does for responses that may still change."""
 
     def __init__(self, data: Any, *headers: tuple[str, str]) -> None:
         body = _encode(data).encode() + b"\n"
@@ -52,7 +44,7 @@ class Finished(Response):
 
 
 def answer_error(error: Exception) -> Response:
-    """Any exception as problem+json. One that nobody foresaw is 500, opaque to the caller; the log says where."""
+    """Any exception as problem+json. An unexpected one is an opaque 500; the log line has the traceback."""
     note = Note.of(request.environ)
     if isinstance(error, ServiceError):
         return refusal(error, note)
@@ -62,15 +54,15 @@ def answer_error(error: Exception) -> Response:
         _log, logging.ERROR, "error", exception=type(error).__name__, trace=frames(error.__traceback__),
         request_id=note.request_id,
     )  # fmt: skip
-    detail = f"The service failed; its log says why under the request id {note.request_id}."
+    detail = f"The service failed. Its log has the reason under the request id {note.request_id}."
     return _problem_response(problem(500, ServiceError.title, detail, ServiceError.slug, note.request_id), {})
 
 
 def refusal(error: ServiceError, note: Note) -> Response:
-    """The answer to a request that is refused."""
+    """The response to a refused request."""
     note.reason = error.reason
     body = problem(error.status, error.title, error.detail, error.slug, note.request_id)
-    # A refusal must not be many times as long as what it refuses.
+    # A refusal must not be much longer than the request.
     body |= {"errors": [fault.to_json() for fault in error.faults[:LISTED_FAULTS]]} if error.faults else {}
     return _problem_response(body, error.headers)
 
@@ -83,7 +75,7 @@ _DETAILS = {
 
 
 def _answer_http_error(error: HTTPException, status: int, note: Note) -> Response:
-    title = HTTP_STATUS_CODES.get(status, "Error")
+    title = reason_phrase(status)
     note.reason = title.lower().replace(" ", "-")
     headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
     body = problem(status, title, _DETAILS.get(status, title + "."), note.reason, note.request_id)

@@ -1,6 +1,7 @@
-"""Flask without what an API does not use: no session, no signal, no URL made from a route, and an answer that is
-finished when a resource returns it. What a request costs below the resources is decided here."""
+"""Flask reduced to what an API needs: no sessions, no signals, no URL building, and responses that are final when a
+resource returns them. This keeps the cost of a request low."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Request, Response, has_app_context
@@ -8,26 +9,27 @@ from flask.sessions import NullSession, SessionInterface
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import Map, MapAdapter
 
-_MOST_FOUND = 256
+_MAX_CACHED_ROUTES = 256
 
 
 class Application(Flask):
-    """A Flask application whose views return finished responses.
+    """A Flask application whose views return responses or raise; `answer_error` turns every exception into a response.
 
-    Functions to be called before, after or at the end of a request are not called; what belongs around every request
-    is WSGI around this application."""
+    Flask's before, after and teardown functions and its error handlers are not called. Code for every request belongs
+    in WSGI middleware around this application."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, answer_error: Callable[[Exception], Response]) -> None:
         super().__init__(name, static_folder=None)
+        self._answer_error = answer_error
         self.session_interface = _NoSessions()
         self.url_map.strict_slashes = False
-        self.url_map.merge_slashes = False  # it would redirect, with a page of HTML
-        self._found: dict[tuple[str, str], Any] = {}
+        self.url_map.merge_slashes = False  # merging redirects with an HTML page
+        self._cache: dict[tuple[str, str], Any] = {}
 
     def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:
-        """The application below its middleware."""
+        """The application without its middleware."""
         if not has_app_context():
-            # It holds nothing of a request, and stays for the others that this greenlet or thread serves.
+            # It holds no request data, so it stays for the next requests of this greenlet or thread.
             self.app_context().push()
         context = self.request_context(environ)
         context.push()
@@ -37,19 +39,18 @@ class Application(Flask):
             context.pop(None)
 
     def _response(self, request: Request) -> Response:
-        """The answer of the resource, or of the error handler."""
+        """The response of the resource, or of `answer_error`."""
         try:
             if request.routing_exception is not None:
                 raise request.routing_exception
             assert request.url_rule is not None
             answer: Any = self.view_functions[request.url_rule.endpoint](**(request.view_args or {}))
-        except Exception as error:  # noqa: BLE001 - the handlers know what to make of it
-            answer = self.handle_user_exception(error)
-        response: Response = answer if isinstance(answer, Response) else self.make_response(answer)
-        return response
+            return answer if isinstance(answer, Response) else self.make_response(answer)
+        except Exception as error:  # noqa: BLE001 - every exception is answered
+            return self._answer_error(error)
 
     def route_of(self, path: str) -> str | None:
-        """The route that a path in a WSGI environment leads to, whatever the method; None where there is none."""
+        """The route of a path of a WSGI environment, for any method; None for an unknown path."""
         asked = "/" + path.encode("latin-1").decode(errors="replace").lstrip("/")
         adapter = self.url_map.bind("")
         try:
@@ -63,33 +64,33 @@ class Application(Flask):
         return rule.rule
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """What finds the route of a request. No host, scheme or query is needed for it."""
+        """Finds the route of a request, without host, scheme or query."""
         if request is None:
             return None
-        return _Routes(self.url_map, request.path, request.method, self._found)
+        return _Routes(self.url_map, request.path, request.method, self._cache)
 
     def do_teardown_request(self, *args: Any) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def ensure_sync(self, func: Any) -> Any:
-        """The function itself; none is a coroutine."""
+        """Returns the function unchanged: none is a coroutine."""
         return func
 
 
 class _Routes(MapAdapter):
-    """Finds the route of one path and method, at once where it was found before."""
+    """Finds the route of one path and method, and caches it."""
 
-    def __init__(self, url_map: Map, path: str, method: str, found: dict[tuple[str, str], Any]) -> None:
+    def __init__(self, url_map: Map, path: str, method: str, cache: dict[tuple[str, str], Any]) -> None:
         super().__init__(url_map, "", "/", "", "http", path, method)
-        self._found = found
+        self._cache = cache
         self._asked = (path, method)
 
     def match(self, *args: Any, **kwargs: Any) -> Any:
-        found = self._found.get(self._asked)
+        found = self._cache.get(self._asked)
         if found is None:
             found = super().match(*args, **kwargs)
-            if not found[1] and len(self._found) < _MOST_FOUND:
-                self._found[self._asked] = found
+            if not found[1] and len(self._cache) < _MAX_CACHED_ROUTES:
+                self._cache[self._asked] = found
         return found
 
 

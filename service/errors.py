@@ -13,6 +13,12 @@ LISTED_FAULTS = 1000
 _PROBLEM_TYPES = "urn:prediction-service:problem:"
 _SHOWN_CHARACTERS = 200
 _NAMED_FAULTS = 20
+_RENAMED_PHRASES = {  # Python 3.13 gives these statuses the names of RFC 9110
+    413: "Request Entity Too Large",
+    414: "Request-URI Too Long",
+    416: "Requested Range Not Satisfiable",
+    422: "Unprocessable Entity",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +156,16 @@ def problem(status: int, title: str, detail: str, slug: str, request_id: str) ->
     }
 
 
+def reason_phrase(status: int) -> str:
+    """The reason phrase of an HTTP status, the same on every Python version: problem types are made of it."""
+    return _RENAMED_PHRASES.get(status) or HTTPStatus(status).phrase
+
+
 def bare_problem(status: HTTPStatus, request_id: str) -> bytes:
-    """The problem+json body for a request that is refused before it is understood."""
-    slug = status.phrase.lower().replace(" ", "-")
-    return json.dumps(problem(status, status.phrase, f"{status.phrase}.", slug, request_id)).encode() + b"\n"
+    """The problem+json body for a request that is refused before it reaches the application."""
+    title = reason_phrase(status)
+    slug = title.lower().replace(" ", "-")
+    return json.dumps(problem(status, title, f"{title}.", slug, request_id)).encode() + b"\n"
 
 
 def _is_short(value: Any) -> bool:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
+from flask_restful import Api
 
 from serialize import Artifact, load
 from serialize.artifact import Answers
 from serialize.recipes import RECIPES
 from serialize.trust import Trust
 from service import logs
-from service.api import Api, refusal
+from service.api import answer_error, json_api, refusal
 from service.application import Application
 from service.auth import Gate
 from service.batching import Batcher, later, native_lock, runner
@@ -65,7 +66,7 @@ def create_app(settings: Settings) -> Flask:
     logs.configure(settings.log_level)
     artifact = _artifact(settings)
     prepare(database_of(settings))
-    app = Application("service")
+    app = Application("service", answer_error)
     app.debug = False  # whatever FLASK_DEBUG says: it would change how failures are answered
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -73,7 +74,7 @@ def create_app(settings: Settings) -> Flask:
     monitor = _monitor(settings, artifact)
     figures = _live_figures(artifact, monitor, lambda: metrics.folder)
     metrics = app.extensions["metrics"] = _metrics(app, artifact, figures)
-    api = Api(app)
+    api = json_api(app)
     _add_resources(api, settings, artifact, _flow(settings, artifact, session, metrics), monitor)
     _add_metrics(api, settings, metrics, figures)
     gate = Gate(

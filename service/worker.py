@@ -21,7 +21,7 @@ from gunicorn.util import close
 from gunicorn.workers import ggevent
 
 from service.connection import Answer, Heads, Request, Requests
-from service.errors import PROBLEM_JSON, bare_problem
+from service.errors import PROBLEM_JSON, bare_problem, reason_phrase
 from service.fair_server import FairServer
 from service.logs import event, frames
 from service.parting import end_input, hear_out
@@ -180,7 +180,7 @@ def hold_stop_while_forking() -> None:
 def _problem_response(status: HTTPStatus, request_id: str) -> bytes:
     body = bare_problem(status, request_id)
     head = (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {PROBLEM_JSON}\r\n"
+        f"HTTP/1.1 {status.value} {reason_phrase(status)}\r\nContent-Type: {PROBLEM_JSON}\r\n"
         f"Content-Length: {len(body)}\r\nX-Request-ID: {request_id}\r\nConnection: close\r\n"
         "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n\r\n"
     )
