@@ -67,7 +67,8 @@ class Metrics:
 
     def share(self, directory: MultiprocessDir) -> None:
         """Makes this process, and those forked from it later, count in a directory."""
-        self._dir = directory
+        _close(self._files)
+        self._dir, self._metrics = directory, {}
 
     def use_slot(self, slot: int) -> None:
         """Makes this process count in a slot that no other living process uses."""

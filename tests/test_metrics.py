@@ -359,8 +359,8 @@ def test_a_full_file_system_stops_no_request(metrics: Metrics, monkeypatch: pyte
         metrics.request("/before", "GET", "200", 0.001)
     found = Scrape(metrics.render())
 
-    assert found.total("requests_total", route="/before") == 201
-    assert 0 < len(found.labels("requests_total", "route")) < 200
+    assert found.total("request_duration_seconds_count", route="/before") == 201
+    assert 0 < len(found.labels("request_duration_seconds_count", "route")) < 200
 
 
 def test_a_file_grows_with_what_is_counted(metrics: Metrics) -> None:
