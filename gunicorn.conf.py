@@ -10,6 +10,7 @@ import gc  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
 from pathlib import Path  # noqa: E402
+from tempfile import gettempdir  # noqa: E402
 from typing import Any  # noqa: E402
 
 from service import logs  # noqa: E402
@@ -51,31 +52,31 @@ def _metrics(server: Any) -> Any:
     return server.app.wsgi().extensions["metrics"]
 
 
-def on_starting(server: object) -> None:
-    from service.shared_folder import SharedFolder  # noqa: PLC0415 - after the application
+def on_starting(server: Any) -> None:
+    from service.multiprocess_dir import MultiprocessDir  # noqa: PLC0415 - after the application
     from service.worker import hold_stop_while_forking  # noqa: PLC0415 - gunicorn loads the worker's module late too
 
     hold_stop_while_forking()
-    _metrics(server).share(SharedFolder.make())
+    _metrics(server).share(MultiprocessDir.make(Path(server.cfg.worker_tmp_dir or gettempdir())))
     # What was loaded stays for good: to go through it at every collection would stop a worker for tens of milliseconds.
     gc.collect()
     gc.freeze()
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    taken = {other.place for other in server.WORKERS.values()}
-    worker.place = min(set(range(len(taken) + 1)) - taken)
+    taken = {other.slot for other in server.WORKERS.values()}
+    worker.slot = min(set(range(len(taken) + 1)) - taken)
 
 
 def post_fork(server: object, worker: Any) -> None:
     worker.body_seconds = _settings.request_timeout
     metrics = _metrics(server)
-    metrics.enter(worker.place)
+    metrics.use_slot(worker.slot)
     worker.refused = metrics.refused
 
 
 def child_exit(server: object, worker: Any) -> None:
-    _metrics(server).forget(worker.place)
+    _metrics(server).mark_dead(worker.slot)
 
 
 def on_exit(server: object) -> None:

@@ -18,7 +18,7 @@ from service import logs
 from service.api import answer_error, json_api, refusal
 from service.application import Application
 from service.auth import Gate
-from service.batching import Batcher, later, native_lock, runner
+from service.batching import Batcher, later, runner
 from service.body import JsonBody
 from service.database import database_of, kind, prepare
 from service.demo import Demo
@@ -31,12 +31,12 @@ from service.filter import PerformanceQuery, Selection
 from service.flow import PredictionService
 from service.label import LabelParser
 from service.ledger import Ledger
-from service.live_figures import LiveFigures
+from service.live_performance import LivePerformance
 from service.log_pages import LogPages
 from service.log_query import LogArguments
 from service.log_reader import log_reader
 from service.log_resources import Predictions
-from service.measures import MODEL, Reading
+from service.metric_definitions import MODEL, Sample
 from service.metrics import CONTENT_TYPE, Metrics
 from service.observation import ObservationParser
 from service.openapi import document
@@ -72,7 +72,7 @@ def create_app(settings: Settings) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     session = app.extensions["session"] = Session(database_of(settings, _PATIENCE_SECONDS), _PATIENCE_SECONDS)
     monitor = _monitor(settings, artifact)
-    figures = _live_figures(artifact, monitor, lambda: metrics.folder)
+    figures = _live_figures(artifact, monitor, lambda: metrics.directory)
     metrics = app.extensions["metrics"] = _metrics(app, artifact, figures)
     api = json_api(app)
     _add_resources(api, settings, artifact, _flow(settings, artifact, session, metrics), monitor)
@@ -151,9 +151,9 @@ def _pages(settings: Settings, artifact: Artifact) -> LogPages:
     )
 
 
-def _add_metrics(api: Api, settings: Settings, metrics: Metrics, figures: LiveFigures) -> None:
+def _add_metrics(api: Api, settings: Settings, metrics: Metrics, figures: LivePerformance) -> None:
     def read_once(waiting: list[None]) -> list[str]:
-        return [metrics.text()] * len(waiting)
+        return [metrics.render()] * len(waiting)
 
     reading = _batcher(settings, read_once)
 
@@ -165,21 +165,20 @@ def _add_metrics(api: Api, settings: Settings, metrics: Metrics, figures: LiveFi
     api.add_resource(Measured, "/metrics", resource_class_args=(text, CONTENT_TYPE))
 
 
-def _metrics(app: Application, artifact: Artifact, figures: LiveFigures) -> Metrics:
+def _metrics(app: Application, artifact: Artifact, figures: LivePerformance) -> Metrics:
     task, served = artifact.manifest.task, {"model_version": artifact.version, "name": artifact.manifest.name}
     classes = {label: label if isinstance(label, str) else json.dumps(label) for label in task.classes}
     return Metrics(
         artifact.version,
         classes or {None: ""},
         app.route_of,
-        lambda: (Reading(MODEL, served, 1), *figures.readings()),
-        native_lock,
+        lambda: (Sample(MODEL, served, 1), *figures.samples()),
     )
 
 
-def _live_figures(artifact: Artifact, monitor: Monitor, folder: Callable[[], Path]) -> LiveFigures:
+def _live_figures(artifact: Artifact, monitor: Monitor, folder: Callable[[], Path]) -> LivePerformance:
     own = PerformanceQuery(Selection(artifact.version))
-    return LiveFigures(artifact.version, lambda: monitor.performance(own), folder, later)
+    return LivePerformance(artifact.version, lambda: monitor.performance(own), folder, later)
 
 
 def _flow(settings: Settings, artifact: Artifact, session: Session, metrics: Metrics) -> PredictionService:

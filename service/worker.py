@@ -42,11 +42,11 @@ _STATUSES = {
 
 
 class Worker(ggevent.GeventWorker):  # type: ignore[misc]
-    """Serves each connection in a greenlet, and waits `body_seconds` for the body of a request. `place` is its own
-    among the workers that live; `refused` is told why a request was refused that the application does not see."""
+    """Serves each connection in a greenlet, and waits `body_seconds` for the body of a request. `slot` is a number that
+    no other living worker has; `refused` is told why a request was refused that the application does not see."""
 
     body_seconds = 20.0
-    place = 0
+    slot = 0
     refused: Callable[[str], None] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -17,6 +17,7 @@ from serialize.recipe import train
 from serialize.recipes import RECIPES
 from service.database import connect, prepare
 from service.factory import create_app
+from service.multiprocess_dir import MultiprocessDir
 from service.settings import Settings
 from tests.passengers import ARTIFACTS
 
@@ -93,6 +94,7 @@ def make_client(tmp_path: Path) -> Iterator[MakeClient]:
     def make(**settings: Any) -> Client:
         defaults = {"database_url": f"sqlite:///{tmp_path}/predictions.db", "artifacts": str(ARTIFACTS)}
         made.append(create_app(Settings(**{**defaults, **settings})))
+        made[-1].extensions["metrics"].share(MultiprocessDir.make(tmp_path))
         return made[-1].test_client()
 
     yield make

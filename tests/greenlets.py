@@ -1,7 +1,8 @@
-"""What the batcher promises to greenlets beyond what it promises to threads. Run by test_batching in a process that
-gevent has patched."""
+"""What the batcher and the metrics promise to greenlets beyond what they promise to threads. Run by test_batching in a
+process that gevent has patched."""
 
 import time
+from pathlib import Path
 
 import gevent
 import pytest
@@ -9,6 +10,8 @@ from gevent import monkey
 
 from service.batching import Batcher, in_hub_threadpool
 from service.errors import Unavailable
+from service.metrics import Metrics
+from service.multiprocess_dir import MultiprocessDir
 from tests.test_batching import Gate, doubled, until
 
 
@@ -93,3 +96,28 @@ def test_a_caller_that_waits_too_long_does_not_hold_up_the_others() -> None:
 
     assert leader.get(timeout=10) == 0
     assert serving.submit(2) == 4
+
+
+def test_greenlets_and_threads_of_the_hub_lose_no_count_of_the_metrics(tmp_path: Path) -> None:
+    metrics = Metrics("v", {True: "true", False: "false"}, lambda path: path, tuple)
+    metrics.share(MultiprocessDir.make(tmp_path))
+
+    def count(pause: bool) -> None:
+        for i in range(3000):
+            metrics.request(f"/{i % 50}", "GET", "200", 0.001)
+            metrics.batch(1, 0.001, [i % 2 == 0])
+            metrics.waiting(i)
+            if pause and i % 10 == 0:
+                gevent.sleep(0)
+
+    pool = gevent.get_hub().threadpool
+    counting = [pool.spawn(count, False) for _ in range(4)] + [gevent.spawn(count, True) for _ in range(4)]
+    assert len(gevent.wait(counting, timeout=60)) == 8
+    lines = metrics.render().splitlines()
+    metrics.close()
+
+    assert sum(float(line.split()[1]) for line in lines if line.startswith("prediction_service_requests_tot")) == 24_000
+    for predicted in ("false", "true"):
+        label = f'{{model_version="v",predicted_class="{predicted}"}}'
+        assert f"prediction_service_predictions_total{label} 12000.0" in lines
+    assert "prediction_service_batch_size_sum 24000.0" in lines

@@ -20,7 +20,7 @@ FORBIDDEN = {
             *("observation", "label", "payload", "scoring", "batching", "errors", "flow", "record"),
             *("openapi", "operations", "schemas", "example", "score_schemas"),
             *("performance", "figures", "cells", "intervals", "estimate", "grouping", "ledger", "query", "scorecard"),
-            *("metrics", "measures", "instruments", "shared_folder", "live_figures"),
+            *("metrics", "metric_definitions", "multiprocess_dir", "live_performance"),
             *("report", "picture", "curves", "drawing", "pictures", "number_pictures", "log_pictures", "page"),
             *("drift", "comparison", "evidence", "log_query", "log_pages", "log_table", "log_schemas", "logged_row"),
         )

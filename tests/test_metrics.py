@@ -4,7 +4,7 @@ import json
 import re
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,9 @@ import requests
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from service import shared_folder
-from service.batching import native_lock
-from service.measures import MEASURES
+from service.metric_definitions import METRICS
 from service.metrics import Metrics
-from service.shared_folder import SharedFolder
+from service.multiprocess_dir import MultiprocessDir
 from tests.conftest import Client, MakeClient
 from tests.passengers import PROJECT, prediction
 from tests.served import Served, serve
@@ -54,6 +52,11 @@ def scraped(served: Served) -> Scrape:
     return Scrape(answer.text)
 
 
+def in_own_dir(folder: Path) -> tuple[str, ...]:
+    """The command of a service whose workers share their metrics in a folder of the test."""
+    return ("gunicorn", "--worker-tmp-dir", str(folder), "app:app")
+
+
 def until(scrape: Callable[[], Scrape], condition: Callable[[Scrape], bool]) -> Scrape:
     """The first scrape of which the condition holds, for at most twenty seconds."""
     deadline = time.monotonic() + 20
@@ -74,6 +77,14 @@ def post_predictions(served: Served, ids: range) -> None:
 
 
 @pytest.fixture
+def metrics(tmp_path: Path) -> Iterator[Metrics]:
+    made = Metrics("v", {None: ""}, lambda path: path, tuple)
+    made.share(MultiprocessDir.make(tmp_path))
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def scrape(client: Client) -> Callable[[], Scrape]:
     return lambda: Scrape(client.get("/metrics").text)
 
@@ -83,7 +94,7 @@ def test_it_is_text_for_prometheus_with_every_metric_in_it(client: Client) -> No
 
     assert answer.status_code == 200
     assert answer.content_type == "text/plain; version=0.0.4; charset=utf-8"
-    assert set(Scrape(answer.text).families) == {measure.name.removesuffix("_total") for measure in MEASURES}
+    assert set(Scrape(answer.text).families) == {metric.name.removesuffix("_total") for metric in METRICS}
 
 
 def test_requests_are_counted_by_route_method_and_status(client: Client, scrape: Callable[[], Scrape]) -> None:
@@ -214,8 +225,12 @@ def test_figures_that_the_log_does_not_define_are_left_out(scrape: Callable[[], 
     assert "accuracy" in found.labels("performance_training", "metric")
 
 
-def test_the_workers_of_gunicorn_are_counted_together_and_a_killed_one_stays_counted(tmp_path: Path) -> None:
-    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", variables=TWO_WORKERS) as served:
+@pytest.mark.parametrize("number", [2, 4])
+def test_the_workers_of_gunicorn_are_counted_together_and_a_killed_one_stays_counted(
+    number: int, tmp_path: Path
+) -> None:
+    variables = {"WEB_CONCURRENCY": str(number)}
+    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", in_own_dir(tmp_path), variables=variables) as served:
         post_predictions(served, range(200))
         before = [scraped(served) for _ in range(10)]
         (folder,) = _open_folders(served)
@@ -223,7 +238,7 @@ def test_the_workers_of_gunicorn_are_counted_together_and_a_killed_one_stays_cou
             (victim, *_) = served.workers()
             victim.send_signal(signal.SIGKILL)
             victim.wait()
-            until(lambda: scraped(served), lambda one: one.total("workers") == 2)
+            until(lambda: scraped(served), lambda one: one.total("workers") == number)
             post_predictions(served, range(200 + 50 * round_, 250 + 50 * round_))
         after = [scraped(served) for _ in range(10)]
         files = sorted(path.name for path in Path(folder).glob("*.db"))
@@ -236,14 +251,14 @@ def test_the_workers_of_gunicorn_are_counted_together_and_a_killed_one_stays_cou
         assert found.total("requests_total", route="/predict", status="200") == 350
         assert found.total("predictions_total") == found.total("batch_size_sum") == 350
         assert found.total("queue_depth") == 0
-        assert found.total("workers") == 2
-    assert files == [f"{kind}_{i}.db" for kind in ("counter", "gauge_livesum", "histogram") for i in (0, 1)]
+        assert found.total("workers") == number
+    assert files == [f"{kind}_{i}.db" for kind in ("counter", "gauge_livesum", "histogram") for i in range(number)]
     assert mode == 0o700
     assert not Path(folder).exists()
 
 
 def test_a_reload_keeps_the_counts(tmp_path: Path) -> None:
-    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", variables=TWO_WORKERS) as served:
+    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", in_own_dir(tmp_path), variables=TWO_WORKERS) as served:
         post_predictions(served, range(20))
         old = {worker.pid for worker in served.workers()}
         served.process.send_signal(signal.SIGHUP)
@@ -258,26 +273,26 @@ def test_a_reload_keeps_the_counts(tmp_path: Path) -> None:
     assert after.total("predictions_total") == 40
 
 
-@pytest.mark.alone
-def test_two_services_share_nothing_and_what_a_killed_one_left_is_removed(tmp_path: Path) -> None:
-    for name in ("one", "two", "three"):
+def test_two_services_share_nothing_and_the_directory_of_a_killed_one_is_removed(tmp_path: Path) -> None:
+    for name in ("one", "two", "three", "shared"):
         (tmp_path / name).mkdir()
-    with serve(tmp_path / "one", f"sqlite:///{tmp_path}/one.db", variables=TWO_WORKERS) as one:
+    command = in_own_dir(tmp_path / "shared")
+    with serve(tmp_path / "one", f"sqlite:///{tmp_path}/one.db", command, variables=TWO_WORKERS) as one:
         (left,) = _open_folders(one)
-        with serve(tmp_path / "two", f"sqlite:///{tmp_path}/two.db", variables=TWO_WORKERS) as two:
+        with serve(tmp_path / "two", f"sqlite:///{tmp_path}/two.db", command, variables=TWO_WORKERS) as two:
             one.post("/predict", prediction(0))
             assert scraped(two).total("predictions_total") == 0
             assert scraped(one).total("predictions_total") == 1
             assert _open_folders(two) != {left}
         one.kill()
-        assert Path(left).exists()
-        with serve(tmp_path / "three", f"sqlite:///{tmp_path}/one.db", variables=TWO_WORKERS) as three:
+        assert Path(left).parent == tmp_path / "shared"
+        with serve(tmp_path / "three", f"sqlite:///{tmp_path}/one.db", command, variables=TWO_WORKERS) as three:
             assert not Path(left).exists()
             assert scraped(three).total("predictions_total") == 0
 
 
 def test_what_the_application_does_not_see_is_counted_as_refused(tmp_path: Path) -> None:
-    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", variables=TWO_WORKERS) as served:
+    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", in_own_dir(tmp_path), variables=TWO_WORKERS) as served:
         assert requests.get(served.url + "/" + "x" * 5000, timeout=20).status_code == 414
         found = scraped(served)
 
@@ -294,9 +309,7 @@ def test_the_development_server_counts_exactly_with_its_threads(tmp_path: Path) 
     assert found.total("predictions_total") == 200
 
 
-def test_threads_lose_no_count() -> None:
-    metrics = Metrics("v", {None: ""}, lambda path: path, tuple, native_lock)
-
+def test_threads_lose_no_count(metrics: Metrics) -> None:
     def count(i: int) -> None:
         for _ in range(2000):
             metrics.request(f"/{i % 4}", "GET", "200", 0.001)
@@ -304,14 +317,37 @@ def test_threads_lose_no_count() -> None:
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(count, range(8)))
-    found = Scrape(metrics.text())
-    metrics.close()
+    found = Scrape(metrics.render())
 
     assert found.total("requests_total") == found.total("refused_requests_total") == 16_000
 
 
-def test_a_full_file_system_stops_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    metrics = Metrics("v", {None: ""}, lambda path: path, tuple, native_lock)
+def test_applications_in_one_process_share_nothing(make_client: MakeClient) -> None:
+    one, other = make_client(), make_client()
+    one.post("/predict", json=prediction(0))
+
+    assert Scrape(one.get("/metrics").text).total("predictions_total") == 1
+    assert Scrape(other.get("/metrics").text).total("predictions_total") == 0
+
+
+def test_where_no_directory_can_be_made_requests_are_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    metrics = Metrics("v", {None: ""}, lambda path: path, tuple)
+
+    def refuse(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(MultiprocessDir, "make", refuse)
+    metrics.request("/predict", "POST", "200", 0.001)
+    metrics.batch(2, 0.001, [None, None])
+    metrics.refused("reason")
+
+    with pytest.raises(OSError, match="could not be made"):
+        metrics.render()
+
+
+def test_a_full_file_system_stops_no_request(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
     metrics.request("/before", "GET", "200", 0.001)
 
     def full(*_: int) -> None:
@@ -321,44 +357,23 @@ def test_a_full_file_system_stops_no_request(monkeypatch: pytest.MonkeyPatch) ->
     for i in range(200):
         metrics.request(f"/{i}", "GET", "200", 0.001)
         metrics.request("/before", "GET", "200", 0.001)
-    found = Scrape(metrics.text())
-    metrics.close()
+    found = Scrape(metrics.render())
 
-    assert found.total("requests_total", route="/before") == 201
-    assert 0 < len(found.labels("requests_total", "route")) < 200
+    assert found.total("request_duration_seconds_count", route="/before") == 201
+    assert 0 < len(found.labels("request_duration_seconds_count", "route")) < 200
 
 
-def test_a_file_grows_with_what_is_counted() -> None:
-    metrics = Metrics("v", {None: ""}, lambda path: path, tuple, native_lock)
-
+def test_a_file_grows_with_what_is_counted(metrics: Metrics) -> None:
     for _ in range(2):
         for i in range(200):
             metrics.request(f"/{i}", "GET", "200", 0.001)
-    found = Scrape(metrics.text())
-    metrics.close()
+    found = Scrape(metrics.render())
 
     assert found.total("requests_total") == 400
     assert len(found.labels("requests_total", "route")) == 200
 
 
-def test_only_what_nobody_uses_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_folder, "_IN_MEMORY", tmp_path)
-    used = SharedFolder.make()
-    abandoned = tmp_path / (used.path.name + "-abandoned")
-    abandoned.mkdir()
-    (abandoned / "lock").touch()
-
-    other = SharedFolder.make()
-
-    assert set(tmp_path.iterdir()) == {used.path, other.path}
-    open_here = [path.readlink() for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
-    assert sum(path.is_relative_to(tmp_path) for path in open_here) == 2
-    used.remove()
-    other.remove()
-    assert not list(tmp_path.iterdir())
-
-
-EXPOSED = {name for measure in MEASURES for name in measure.samples}
+EXPOSED = {name for metric in METRICS for name in metric.sample_names}
 
 
 def names_in(text: str) -> set[str]:
@@ -369,7 +384,7 @@ def test_every_metric_is_listed_with_its_type_unit_and_labels() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.+?) \| (.*?) \| (.+) \|$", _docs("metrics.md"), re.MULTILINE)
 
     assert rows == [
-        (one.name, one.kind, one.unit, ", ".join(f"`{label}`" for label in one.labels), one.meaning) for one in MEASURES
+        (one.name, one.kind, one.unit, ", ".join(f"`{label}`" for label in one.labels), one.help) for one in METRICS
     ]
 
 
@@ -410,7 +425,7 @@ def test_the_dashboard_has_a_panel_for_all_that_is_measured() -> None:
         assert_understood(expression)
         assert_known_labels(expression)
     asked = names_in(" ".join(expressions))
-    assert all(asked & set(measure.samples) for measure in MEASURES)
+    assert all(asked & set(metric.sample_names) for metric in METRICS)
 
 
 def assert_understood(expression: str) -> None:
@@ -420,7 +435,7 @@ def assert_understood(expression: str) -> None:
 
 def assert_known_labels(expression: str) -> None:
     """Every selector of a metric names labels that the metric has, or that Prometheus adds."""
-    labels = {name: measure.labels for measure in MEASURES for name in measure.samples}
+    labels = {name: metric.labels for metric in METRICS for name in metric.sample_names}
     for name, selector in re.findall(rf"({PREFIX}\w+)\{{(.*?)\}}", expression):
         assert set(re.findall(r"(\w+)(?:=|!)", selector)) <= {*labels[name], "instance", "job"}
 

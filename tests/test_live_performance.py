@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from service import measures
+from service import metric_definitions as metrics
 from service.errors import Unavailable
-from service.live_figures import LiveFigures
+from service.live_performance import LivePerformance
 
 FIGURE = {"value": 0.5, "low": 0.25, "high": None, "training": 0.75}
 REPORT: dict[str, Any] = {"count": 4, "labelled": 2, "coverage": 0.5, "metrics": {"accuracy": FIGURE}}
@@ -36,13 +36,13 @@ def later() -> Later:
     return Later()
 
 
-def figures(folder: Path, later: Later, report: Callable[[], dict[str, Any]] = lambda: REPORT) -> LiveFigures:
-    return LiveFigures("v", report, lambda: folder, later)
+def figures(folder: Path, later: Later, report: Callable[[], dict[str, Any]] = lambda: REPORT) -> LivePerformance:
+    return LivePerformance("v", report, lambda: folder, later)
 
 
 def keep(folder: Path, *, age: float, took: float) -> None:
     kept = {"report": REPORT, "at": time.time() - age, "took": took}
-    (folder / "figures.json").write_text(json.dumps(kept))
+    (folder / "performance.json").write_text(json.dumps(kept))
 
 
 def test_who_asks_first_gets_none_and_has_them_computed_once(tmp_path: Path, later: Later) -> None:
@@ -51,7 +51,7 @@ def test_who_asks_first_gets_none_and_has_them_computed_once(tmp_path: Path, lat
     live.refresh()
     live.refresh()
 
-    assert not list(live.readings())
+    assert not list(live.samples())
     assert len(later.jobs) == 1
 
 
@@ -59,17 +59,19 @@ def test_who_asks_next_gets_them_from_any_worker(tmp_path: Path, later: Later) -
     figures(tmp_path, later).refresh()
     later.do()
 
-    read = {reading.measure: reading for reading in figures(tmp_path, later).readings()}
+    read = {sample.metric: sample for sample in figures(tmp_path, later).samples()}
 
-    assert [read[one].value for one in (measures.LOGGED, measures.LABELLED, measures.LABELLED_SHARE)] == [4, 2, 0.5]
-    assert read[measures.FIGURE].labels == {"model_version": "v", "metric": "accuracy"}
-    assert [read[one].value for one in (measures.FIGURE, measures.FIGURE_LOW, measures.FIGURE_TRAINING)] == [
+    assert [read[one].value for one in (metrics.LOGGED, metrics.LABELLED, metrics.LABELLED_SHARE)] == [4, 2, 0.5]
+    assert read[metrics.PERFORMANCE].labels == {"model_version": "v", "metric": "accuracy"}
+    assert [
+        read[one].value for one in (metrics.PERFORMANCE, metrics.PERFORMANCE_LOW, metrics.PERFORMANCE_TRAINING)
+    ] == [
         0.5,
         0.25,
         0.75,
     ]
-    assert measures.FIGURE_HIGH not in read
-    assert read[measures.FIGURES_AT].value == pytest.approx(time.time(), abs=60)
+    assert metrics.PERFORMANCE_HIGH not in read
+    assert read[metrics.PERFORMANCE_AT].value == pytest.approx(time.time(), abs=60)
 
 
 @pytest.mark.parametrize(
@@ -92,11 +94,11 @@ def test_where_the_log_cannot_be_read_the_old_ones_stay_and_it_is_tried_again(tm
 
     keep(tmp_path, age=60.0, took=0.01)
     live = figures(tmp_path, later, fail)
-    before = list(live.readings())
+    before = list(live.samples())
 
     live.refresh()
     later.do()
 
-    assert list(live.readings()) == before
+    assert list(live.samples()) == before
     live.refresh()
     assert later.jobs
