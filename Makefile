@@ -3,7 +3,7 @@ BIN := .venv/bin
 COMPILE := pip-compile --quiet --upgrade --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: serve test check chaos bench artifacts requirements
+.PHONY: serve test check chaos mutants bench artifacts requirements
 
 serve: .venv/installed
 	python -m service migrate
@@ -20,6 +20,9 @@ check: .venv/installed-dev
 
 chaos: .venv/installed-dev
 	python -m tests.chaos $(CHAOS)
+
+mutants: .venv/installed-dev
+	python -m tests.support.mutants $(or $(SEED),0) $(or $(N),200)
 
 bench: .venv/installed-dev
 	python -m benchmarks $(BENCH)

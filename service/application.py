@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Request, Response, has_app_context
+from flask.ctx import AppContext
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import Map, MapAdapter
@@ -69,7 +70,8 @@ class Application(Flask):
             return None
         return _Routes(self.url_map, request.path, request.method, self._cache)
 
-    def do_teardown_request(self, *args: Any) -> None:
+    # Flask 3.2 wants a first parameter of this type; Flask 3.1 passes an exception or None.
+    def do_teardown_request(self, ctx: "AppContext", *args: Any) -> None:  # type: ignore[override]
         """Does nothing."""
 
     def ensure_sync(self, func: Any) -> Any:

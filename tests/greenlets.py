@@ -12,11 +12,12 @@ from service.batching import Batcher, in_hub_threadpool
 from service.errors import Unavailable
 from service.metrics import Metrics
 from service.multiprocess_dir import MultiprocessDir
-from tests.test_batching import Gate, doubled, until
+from tests.test_batching import Gate, doubled
+from tests.waiting import WAIT_SECONDS, until
 
 
 def batcher(gate: Gate) -> Batcher[int, int]:
-    return Batcher(gate, in_hub_threadpool, max_pending=100, timeout=30.0)
+    return Batcher(gate, in_hub_threadpool, max_pending=100, timeout=WAIT_SECONDS)
 
 
 def test_the_loop_goes_on_while_a_batch_is_processed() -> None:
@@ -24,7 +25,7 @@ def test_the_loop_goes_on_while_a_batch_is_processed() -> None:
         monkey.get_original("time", "sleep")(0.2)
         return doubled(items)
 
-    serving: Batcher[int, int] = Batcher(blocking, in_hub_threadpool, max_pending=100, timeout=30.0)
+    serving: Batcher[int, int] = Batcher(blocking, in_hub_threadpool, max_pending=100, timeout=WAIT_SECONDS)
     caller = gevent.spawn(serving.submit, 1)
     ticks = 0
     while not caller.ready():
@@ -48,8 +49,8 @@ def test_a_leader_that_is_killed_waits_for_its_batch_and_serves_its_followers() 
     assert len(gate.batches) == 1
     gate.is_open = True
 
-    assert follower.get(timeout=10) == 2
-    assert isinstance(leader.get(timeout=10), gevent.GreenletExit)
+    assert follower.get(timeout=WAIT_SECONDS) == 2
+    assert isinstance(leader.get(timeout=WAIT_SECONDS), gevent.GreenletExit)
     assert serving.submit(2) == 4
 
 
@@ -64,7 +65,7 @@ def test_a_follower_that_is_killed_takes_its_item_back() -> None:
     follower.kill()
     gate.is_open = True
 
-    assert leader.get(timeout=10) == 0
+    assert leader.get(timeout=WAIT_SECONDS) == 0
     assert gate.batches == [[0]]
     assert serving.submit(2) == 4
 
@@ -79,8 +80,8 @@ def test_an_heir_that_is_killed_before_it_leads_passes_the_lead_on() -> None:
     gate.is_open = True
     leader.rawlink(lambda _: heir.kill(block=False))
 
-    assert leader.get(timeout=10) == 0
-    assert last.get(timeout=10) == 4
+    assert leader.get(timeout=WAIT_SECONDS) == 0
+    assert last.get(timeout=WAIT_SECONDS) == 4
     assert serving.submit(3) == 6
 
 
@@ -94,7 +95,7 @@ def test_a_caller_that_waits_too_long_does_not_hold_up_the_others() -> None:
         serving.submit(1)
     gate.is_open = True
 
-    assert leader.get(timeout=10) == 0
+    assert leader.get(timeout=WAIT_SECONDS) == 0
     assert serving.submit(2) == 4
 
 

@@ -17,7 +17,7 @@ import requests
 
 from tests.passengers import ARTIFACTS, PROJECT
 
-_READY_SECONDS = 30.0
+_READY_SECONDS = 90.0
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Served:
 
     def post(self, path: str, body: Any, **options: Any) -> requests.Response:
         """POSTs JSON, on a kept connection."""
-        return self.session.post(self.url + path, json=body, timeout=20, **options)
+        return self.session.post(self.url + path, json=body, timeout=60, **options)
 
     def processes(self) -> list[psutil.Process]:
         """The processes of the service: the one started and all its descendants."""
@@ -102,7 +102,7 @@ def serve(
             processes = served.processes()
             for each in processes:
                 each.terminate()
-            _, alive = psutil.wait_procs(processes, timeout=30)
+            _, alive = psutil.wait_procs(processes, timeout=60)
             for late in alive:
                 late.kill()
         process.wait()

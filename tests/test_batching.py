@@ -16,10 +16,11 @@ from gevent import monkey
 from service.batching import Batcher, runner
 from service.errors import Unavailable
 from tests.passengers import PROJECT
+from tests.waiting import WAIT_SECONDS, until
 
 
 def batcher(
-    process: Callable[[list[int]], list[int | Exception]], max_pending: int = 10_000, timeout: float = 30.0
+    process: Callable[[list[int]], list[int | Exception]], max_pending: int = 10_000, timeout: float = WAIT_SECONDS
 ) -> Batcher[int, int]:
     return Batcher(process, runner(), max_pending=max_pending, timeout=timeout)
 
@@ -41,21 +42,13 @@ class Gate:
         return doubled(items)
 
 
-def until(condition: Callable[[], bool]) -> None:
-    """Waits, for ten seconds at most, until a condition holds; other threads and greenlets go on meanwhile."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
 def test_a_single_caller_is_served_at_once() -> None:
     assert batcher(doubled).submit(21) == 42
 
 
 def test_it_tells_how_many_wait() -> None:
     gate, told = Gate(), list[int]()
-    serving: Batcher[int, int] = Batcher(gate, runner(), max_pending=100, timeout=30.0, told=told.append)
+    serving: Batcher[int, int] = Batcher(gate, runner(), max_pending=100, timeout=WAIT_SECONDS, told=told.append)
 
     with ThreadPoolExecutor(4) as pool:
         pool.submit(serving.submit, 0)
@@ -89,8 +82,8 @@ def test_those_who_wait_together_are_processed_together() -> None:
         until(lambda: len(serving._waiting) == 9)
         gate.is_open = True
 
-        assert first.result(10) == 0
-        assert sorted(other.result(10) for other in others) == [2 * item for item in range(1, 10)]
+        assert first.result(WAIT_SECONDS) == 0
+        assert sorted(other.result(WAIT_SECONDS) for other in others) == [2 * item for item in range(1, 10)]
     assert [len(batch) for batch in gate.batches] == [1, 9]
 
 
@@ -145,8 +138,10 @@ def test_a_process_that_raises_for_a_batch_fails_only_for_those_who_cause_it() -
         gate.is_open = True
 
         with pytest.raises(ValueError, match="five"):
-            futures.pop(5).result(10)
-        assert {item: future.result(10) for item, future in futures.items()} == {item: 2 * item for item in futures}
+            futures.pop(5).result(WAIT_SECONDS)
+        assert {item: future.result(WAIT_SECONDS) for item, future in futures.items()} == {
+            item: 2 * item for item in futures
+        }
 
 
 def test_past_the_limit_callers_are_turned_away_at_once() -> None:
@@ -161,7 +156,7 @@ def test_past_the_limit_callers_are_turned_away_at_once() -> None:
         with pytest.raises(Unavailable) as refused:
             serving.submit(3)
         gate.is_open = True
-        answers = [future.result(10) for future in futures]
+        answers = [future.result(WAIT_SECONDS) for future in futures]
 
     assert refused.value.retry_after
     assert answers == [0, 2, 4]
@@ -177,7 +172,7 @@ def test_a_caller_who_waited_too_long_is_turned_away_and_its_item_taken_back() -
         with pytest.raises(Unavailable):
             serving.submit(1)
         gate.is_open = True
-        assert first.result(10) == 0
+        assert first.result(WAIT_SECONDS) == 0
 
     assert gate.batches == [[0]]
     assert serving.submit(2) == 4
@@ -210,6 +205,37 @@ def test_a_leader_that_is_interrupted_passes_the_lead_on() -> None:
         serving.submit(0)
 
     assert serving.submit(1) == 2
+
+
+class Interruption(BaseException):
+    """What ends a leader: no Exception, as KeyboardInterrupt and GreenletExit are none."""
+
+
+def test_the_followers_of_a_leader_that_is_interrupted_are_told_to_repeat() -> None:
+    gate = Gate()
+
+    def interrupted(items: list[int]) -> list[int | Exception]:
+        if 1 in items:
+            raise Interruption
+        return gate(items)
+
+    serving = batcher(interrupted)
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(serving.submit, 0)
+        until(lambda: bool(gate.batches))
+        leader = pool.submit(serving.submit, 1)
+        until(lambda: len(serving._waiting) == 1)
+        followers = [pool.submit(serving.submit, item) for item in (2, 3)]
+        until(lambda: len(serving._waiting) == 3)
+        gate.is_open = True
+
+        assert first.result(WAIT_SECONDS) == 0
+        assert isinstance(leader.exception(WAIT_SECONDS), Interruption)
+        for follower in followers:
+            with pytest.raises(Unavailable, match="is stopping"):
+                follower.result(WAIT_SECONDS)
+
+    assert serving.submit(4) == 8
 
 
 def test_all_of_this_holds_for_greenlets_too() -> None:

@@ -57,7 +57,7 @@ def test_those_who_wait_at_the_end_are_still_served(counted: Counted) -> None:
     counted.connect()
 
     counted.server.close()
-    counted.pool.join(timeout=10)
+    counted.pool.join(timeout=60)
 
     assert counted.served == CLIENTS
 

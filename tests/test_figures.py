@@ -1,11 +1,13 @@
-"""The figures of several classes, as scikit-learn has them, and never surer than the rows allow."""
+"""The figures of several classes and of numbers, as scikit-learn has them, and never surer than the rows allow."""
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 from sklearn import metrics as skm
 
 from serialize.task import Task
 from service.figures import figures
+from service.intervals import Figure
 from service.ledger import Rows
 
 TASK = Task("multiclass", ("a", "b", "c", "d"))
@@ -44,3 +46,39 @@ def test_answers_that_are_all_right_still_have_an_interval() -> None:
         assert (figure.value, figure.high) == (1.0, 1.0)
         assert figure.low is not None
         assert 0.4 < figure.low < 0.9
+
+
+def numbers(truth: list[float], output: list[float]) -> Rows:
+    """Labelled rows of a regression."""
+    none = np.zeros(len(truth), np.int64)
+    return Rows(np.arange(len(truth)), none, none, none, none, none, np.array(output), np.array(truth))
+
+
+def test_r2_has_the_interval_of_the_jackknife() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=400)
+    output = 0.2 * truth + rng.normal(size=400, scale=0.3) + 0.1
+    count = len(truth)
+
+    found = figures(Task("regression"), numbers(truth.tolist(), output.tolist())).metrics["r2"]
+
+    # Leaving out one row at a time (Tukey 1958), of which the infinitesimal jackknife is the limit.
+    others = ~np.eye(count, dtype=bool)
+    left = np.array([skm.r2_score(truth[kept], output[kept]) for kept in others])
+    error = np.sqrt((count - 1) / count * ((left - left.mean()) ** 2).sum())
+    half = error * student.ppf(0.975, count - 1)
+    assert found.value == pytest.approx(skm.r2_score(truth, output), abs=1e-12)
+    assert found.low == pytest.approx(found.value - half, abs=0.03 * half)
+    assert found.high == pytest.approx(found.value + half, abs=0.03 * half)
+
+
+def test_r2_is_at_most_one_and_without_a_spread_it_is_not_defined() -> None:
+    near = figures(Task("regression"), numbers([1.0, 2.0, 3.0], [1.5, 2.0, 2.9])).metrics["r2"]
+    exact = figures(Task("regression"), numbers([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])).metrics["r2"]
+
+    assert near.value is not None
+    assert near.low is not None
+    assert near.low < 0.5 < near.value < 1.0 == near.high
+    assert exact == Figure(1.0, 1.0, 1.0)
+    for truth in ([2.0, 2.0, 2.0], [2.0]):
+        assert figures(Task("regression"), numbers(truth, [1.0] * len(truth))).metrics["r2"] == Figure()

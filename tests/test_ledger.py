@@ -17,6 +17,7 @@ from service.log_columns import LogColumns
 from service.models import Prediction
 from service.postgresql_columns import PostgresqlColumns
 from service.sqlite_columns import SqliteColumns
+from tests.filled import fill
 from tests.logged import START, erase, labelled, logged, relabel, write
 
 BINARY = Task("binary", (False, True), True, 0.5)
@@ -328,6 +329,23 @@ def test_a_grouping_grows_with_the_rows(database: Database) -> None:
         '"female"',
         '"unknown"',
     ]
+
+
+def test_more_rows_than_are_asked_for_by_their_ids_are_grouped_in_blocks(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(database_url, 50_001)
+    Prediction.update(observation='{"Sex":"female"}').where(Prediction.id.bin_and(1) == 0).execute(database)
+    columns = columns_of(database)
+    ledger = Ledger(columns)
+    rows = ledger.rows()
+    monkeypatch.setattr(columns, "groups_with_ids", None)  # calling it fails
+
+    grouping = ledger.grouping("Sex")
+
+    values = [grouping.values[code] for code in grouping.codes_of(rows.id).tolist()]
+    assert values == ['"male"' if id_ % 2 else '"female"' for id_ in rows.id.tolist()]
+    assert len(rows) == 50_001
 
 
 def test_documents_are_given_for_the_rows_that_there_are(database: Database) -> None:

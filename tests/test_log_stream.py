@@ -15,7 +15,7 @@ from tests.conftest import empty_postgresql
 from tests.filled import fill
 from tests.passengers import prediction
 from tests.served import Served, serve
-from tests.test_batching import until
+from tests.waiting import until
 
 KEY = "the-key-of-an-admin"
 NDJSON = {"X-API-Key": KEY, "Accept": "application/x-ndjson"}

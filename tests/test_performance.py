@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,12 @@ from sklearn import metrics as skm
 from sklearn.datasets import load_diabetes, load_iris
 
 from serialize import load
-from service.database import connect
+from service.database import connect, kind
+from service.ledger import Ledger
 from service.models import Prediction
+from service.performance import Performance
+from service.postgresql_columns import PostgresqlColumns
+from service.sqlite_columns import SqliteColumns
 from tests.conftest import Client, MakeClient
 from tests.logged import START, labelled, logged, relabel, write
 from tests.passengers import ARTIFACTS, PROJECT, all_passengers, prediction
@@ -240,6 +244,33 @@ def test_a_series_has_a_part_for_each_day_or_week_with_rows(log: Database, clien
     assert [part["from"][:10] for part in weeks] == ["2025-12-29", "2026-01-05", "2026-01-12"]
     assert sum(part["count"] for part in weeks) == 30
     assert [part["metrics"]["accuracy"]["value"] for part in days[:3]] == [0.5, 0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("window", "first", "last", "end"),
+    [
+        ("1min", "2026-01-31T12:34:00", "2026-02-01T00:00:00", "2026-02-01T00:01:00"),
+        ("10min", "2026-01-31T12:30:00", "2026-02-01T00:00:00", "2026-02-01T00:10:00"),
+        ("1h", "2026-01-31T12:00:00", "2026-02-01T00:00:00", "2026-02-01T01:00:00"),
+        ("6h", "2026-01-31T12:00:00", "2026-02-01T00:00:00", "2026-02-01T06:00:00"),
+        ("1d", "2026-01-31T00:00:00", "2026-02-01T00:00:00", "2026-02-02T00:00:00"),
+        ("1w", "2026-01-26T00:00:00", "2026-01-26T00:00:00", "2026-02-02T00:00:00"),
+        ("4w", "2026-01-19T00:00:00", "2026-01-19T00:00:00", "2026-02-16T00:00:00"),
+        ("52w", "2025-10-27T00:00:00", "2025-10-27T00:00:00", "2026-10-26T00:00:00"),
+    ],
+)
+def test_a_window_of_each_size_begins_and_ends_where_clocks_and_weeks_do(
+    log: Database, window: str, first: str, last: str, end: str
+) -> None:
+    times = [datetime(2026, 1, 31, 12, 34, 56, 789, UTC), datetime(2026, 2, 1, tzinfo=UTC)]
+    write(log, *(logged(i, created_at=time) for i, time in enumerate(times)))
+    manifest = load(ARTIFACTS).manifest
+    ledger = Ledger((SqliteColumns if kind(log) == "sqlite" else PostgresqlColumns)(log, manifest.task))
+
+    series = Performance(manifest, ledger).series(ledger.rows(), window)
+
+    assert [series[0]["from"], series[-1]["from"], series[-1]["to"]] == [f"{time}+00:00" for time in (first, last, end)]
+    assert [part["count"] for part in series] == ([1, 1] if len(series) == 2 else [2])
 
 
 def test_a_series_of_too_many_parts_is_refused(log: Database, client: Client) -> None:

@@ -17,7 +17,7 @@ from service.reset import name_of
 from tests.conftest import Client, MakeClient
 from tests.passengers import PASSENGER, prediction
 from tests.served import Served, serve
-from tests.test_batching import until
+from tests.waiting import until
 
 ADMIN = {"X-API-Key": "the-key-of-an-admin"}
 

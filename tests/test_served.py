@@ -21,7 +21,7 @@ from service.database import MIGRATIONS, connect
 from service.models import Prediction
 from tests.passengers import ARTIFACTS, PASSENGER, PROBA, PROJECT, all_passengers, prediction
 from tests.served import Served, environment, free_port, serve
-from tests.test_batching import until
+from tests.waiting import until
 from tests.wire import answer, connected, until_closed, with_length
 
 SENDERS = 50
@@ -138,7 +138,7 @@ def test_a_request_in_hand_is_answered_when_the_service_is_asked_to_stop(tmp_pat
         until(lambda: any(future.done() for future in sending))
         served.process.terminate()
         statuses = [future.result() for future in sending]
-        served.process.wait(20)
+        served.process.wait(60)
 
     assert statuses == [200] * 8
     for sender in senders:
@@ -152,7 +152,7 @@ def test_idle_connections_do_not_hold_up_a_stop(tmp_path: Path) -> None:
             session.get(served.url + "/livez", timeout=5)
         served.process.terminate()
         began = time.monotonic()
-        served.process.wait(20)
+        served.process.wait(60)
 
     assert time.monotonic() - began < 10
     for session in sessions:

@@ -237,7 +237,7 @@ def test_the_service_does_not_start_with_what_it_may_not_trust(
 
 
 def test_a_signed_model_is_served_and_another_version_of_a_library_said(artifact: Path, tmp_path: Path) -> None:
-    rewrite(artifact, lambda manifest: manifest["libraries"].update({"scikit-learn": "1.2.3", "lost-library": "1.0"}))
+    rewrite(artifact, lambda manifest: manifest.update(libraries={"scikit-learn": "1.2.3", "lost-library": "1.0"}))
     sign(artifact, KEY)
     trusted = {"MODEL_DIGEST": digest_of(artifact), "MODEL_SIGNING_KEY": KEY, "REQUIRE_SIGNED": "1"}
 
@@ -251,7 +251,7 @@ def test_a_signed_model_is_served_and_another_version_of_a_library_said(artifact
 
 def test_under_another_version_the_golden_rows_decide(artifact: Path) -> None:
     def alter(manifest: dict[str, Any]) -> None:
-        manifest["libraries"]["scikit-learn"] = "1.2.3"
+        manifest["libraries"] = {"scikit-learn": "1.2.3"}
         manifest["golden"]["rows"][0]["output"] = [0.5, 0.5]
 
     rewrite(artifact, alter)

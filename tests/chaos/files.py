@@ -175,7 +175,7 @@ def _limit_files(stage: Stage, most: int) -> None:
 def _wait_until_refused(recorder: Recorder) -> None:
     """Waits until what room is left is used up."""
     before = recorder.total("unavailable")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while recorder.total("unavailable") == before:
         assert time.monotonic() < deadline, "the room was never used up"
         time.sleep(0.01)

@@ -89,7 +89,7 @@ class Stage:
 
     def outlast_strays(self) -> None:
         """Waits until the workers that a killed master has left behind have ended."""
-        _, alive = psutil.wait_procs(self._strays, timeout=30)
+        _, alive = psutil.wait_procs(self._strays, timeout=60)
         assert not alive, "workers outlived their master"
 
     def failures(self) -> int:
@@ -105,7 +105,7 @@ def allow_many_connections() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
-def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Waits until a condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():

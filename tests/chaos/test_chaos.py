@@ -1,5 +1,6 @@
 """Promises 1 and 2 while the service and what it stands on are broken: in short here, at length by `make chaos`."""
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,8 @@ pytestmark = pytest.mark.alone
 
 
 @pytest.fixture(scope="module")
-def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with cluster(tmp_path_factory.mktemp("chaos") / "cluster") as running:
+def own_cluster() -> Iterator[Cluster]:
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder, cluster(Path(folder) / "cluster") as running:
         yield running
 
 
