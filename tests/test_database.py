@@ -2,6 +2,7 @@
 
 import multiprocessing
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -63,7 +64,7 @@ def test_the_database_itself_holds_an_id_unique(database: Database) -> None:
 def test_a_log_without_the_unique_constraint_is_refused(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/predictions.db"
     prepare(connect(url))
-    with sqlite3.connect(tmp_path / "predictions.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "predictions.db")) as connection, connection:
         connection.execute("ALTER TABLE prediction RENAME TO aside")
         connection.execute("CREATE TABLE prediction AS SELECT * FROM aside")
 
@@ -171,7 +172,7 @@ def _make_original(url: str) -> None:
         """INSERT INTO prediction VALUES (1, 7, '{"Age": 22.0}', 0.25, NULL), (2, 8, '{"Age": null}', 0.75, 1)""",
     ]
     if url.startswith("sqlite"):
-        with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
             for statement in statements:
                 connection.execute(statement)
         connection.close()

@@ -4,6 +4,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -369,7 +370,7 @@ def test_a_prediction_makes_no_entry_among_the_changes(database: Database) -> No
 def test_an_older_log_is_migrated_with_its_rows(tmp_path: Any) -> None:
     url = f"sqlite:///{tmp_path}/log.db"
     prepare(connect(url))
-    with sqlite3.connect(tmp_path / "log.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "log.db")) as connection, connection:
         for trigger in ("prediction_labelled", "prediction_erased"):
             connection.execute(f"DROP TRIGGER {trigger}")
         connection.execute("DROP TABLE label_change")

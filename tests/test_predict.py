@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -271,7 +272,7 @@ def test_the_row_is_in_the_database_and_queryable_as_json(make_client: MakeClien
     client = make_client(database_url=f"sqlite:///{tmp_path}/log.db")
     answer = client.post("/predict", json=prediction("a")).json
 
-    with sqlite3.connect(tmp_path / "log.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "log.db")) as connection, connection:
         row = connection.execute(
             "SELECT id, observation_id, json_extract(observation, '$.Sex'), proba, predicted_class, true_class,"
             " threshold, model_version FROM prediction"

@@ -3,6 +3,7 @@
 import random
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def log(tmp_path: Path) -> Path:
     """A log of a thousand rows."""
     path = tmp_path / "predictions.db"
     prepare(connect(f"sqlite:///{path}"))
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.executemany(
             "INSERT INTO prediction (observation_id, observation, created_at) VALUES (?, ?, '2026-01-01')",
             [(str(i), '{"Age": 22.0, "Cabin": null, "Embarked": "S", "Fare": 7.25}') for i in range(1000)],
