@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serialize.model import Outputs
 from serialize.signature import Column, Signature
-from serialize.task import Task
+from serialize.task import Outputs, Task
 from service.batching import Batcher
 from service.database import connect, prepare
 from service.errors import InvalidBody
-from service.flow import Flow
+from service.flow import PredictionService
 from service.label import LabelParser
 from service.observation import ObservationParser
 from service.prediction_log import PredictionLog
@@ -71,12 +70,12 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 
 @pytest.fixture
-def flow(gate: Gate, session: Session) -> Flow:
-    return Flow(
+def flow(gate: Gate, session: Session) -> PredictionService:
+    return PredictionService(
         ObservationParser(Signature("frame", (Column("x", "integer", False, "int64"),))),
         LabelParser(TASK),
         Scorer(TASK, outputs),
-        PredictionLog(session, "a" * 12, None, regression=True),
+        PredictionLog(session, "a" * 12, None, regression=True).commit,
         lambda process: Batcher(process, gate.run, max_pending=100, timeout=WAIT_SECONDS, told=gate.note),
         100,
         lambda requests, seconds, classes: None,
@@ -93,7 +92,7 @@ def pointers(error: InvalidBody) -> list[str]:
 
 
 def test_an_array_with_items_that_the_model_refuses_names_them_and_is_not_stored(
-    flow: Flow, gate: Gate, session: Session
+    flow: PredictionService, gate: Gate, session: Session
 ) -> None:
     gate.opened.set()
 
@@ -104,7 +103,9 @@ def test_an_array_with_items_that_the_model_refuses_names_them_and_is_not_stored
     assert stored(session) == []
 
 
-def test_a_single_observation_that_the_model_refuses_is_named_without_a_place(flow: Flow, gate: Gate) -> None:
+def test_a_single_observation_that_the_model_refuses_is_named_without_a_place(
+    flow: PredictionService, gate: Gate
+) -> None:
     gate.opened.set()
 
     with pytest.raises(InvalidBody) as refused:
@@ -113,14 +114,18 @@ def test_a_single_observation_that_the_model_refuses_is_named_without_a_place(fl
     assert pointers(refused.value) == ["/observation"]
 
 
-def test_a_failure_of_the_model_that_is_not_about_the_values_is_raised_as_it_is(flow: Flow, gate: Gate) -> None:
+def test_a_failure_of_the_model_that_is_not_about_the_values_is_raised_as_it_is(
+    flow: PredictionService, gate: Gate
+) -> None:
     gate.opened.set()
 
     with pytest.raises(MemoryError):
         flow.predict([body(13), body(14)])
 
 
-def test_of_requests_in_one_batch_only_those_with_refused_values_fail(flow: Flow, gate: Gate, session: Session) -> None:
+def test_of_requests_in_one_batch_only_those_with_refused_values_fail(
+    flow: PredictionService, gate: Gate, session: Session
+) -> None:
     requests: list[Any] = [body(12), body(13), [body(20), body(21)], [body(22), {"id": 0, "observation": {"x": 13}}]]
 
     with ThreadPoolExecutor(len(requests) + 1) as pool:

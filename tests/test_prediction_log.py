@@ -12,18 +12,19 @@ from service.database import connect, prepare
 from service.errors import ObservationConflict
 from service.label import TrueLabel
 from service.observation import Observation, canonical, key_of
-from service.prediction_log import Entry, PredictionLog, Scored
+from service.prediction_log import PredictionLog
+from service.record import ScoredObservation, StoredPrediction
 from service.scoring import Score
 from service.session import Session
 from tests.waiting import WAIT_SECONDS, until
 
-Group = list[Scored]
+Group = list[ScoredObservation]
 
 
-def scored(id_: str, x: int = 1) -> Scored:
+def scored(id_: str, x: int = 1) -> ScoredObservation:
     """An observation with its score."""
     values = {"x": x}
-    return Scored(Observation(id_, key_of(id_), values, canonical(values)), Score(predicted_value=float(x)))
+    return ScoredObservation(Observation(id_, key_of(id_), values, canonical(values)), Score(predicted_value=float(x)))
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_a_batch_that_is_all_there_is_read(log: PredictionLog, session: Session)
     for one, other in zip(first, again, strict=True):
         assert isinstance(one, list)
         assert isinstance(other, list)
-        assert other == [Entry(one[0].record, True)]
+        assert other == [StoredPrediction(one[0].record, True)]
     assert len(stored(session)) == 3
 
 
