@@ -1,41 +1,63 @@
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
-BIN := .venv/bin
-COMPILE := pip-compile --quiet --upgrade --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+# The virtual environment. Another one, for another Python: make test VENV=.venv-3.13 PYTHON=python3.13
+VENV ?= .venv
+BIN := $(VENV)/bin
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --strip-extras \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements"
+INSTALL := VENV=$(VENV) tools/install.sh
+export PYTHON # unset, tools/find-python.sh chooses one
+export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: serve test check chaos bench artifacts requirements
+.PHONY: serve test test-all check prove chaos bench upgrades release artifacts requirements
 
-serve: .venv/installed
+serve: $(VENV)/installed
 	python -m service migrate
 	exec honcho start web
 
-test: .venv/installed-dev
-	pytest -n 2 --dist worksteal -m "not alone"
-	pytest -m alone
+# The fast part: what every change must pass.
+test: $(VENV)/installed-dev
+	pytest -n 2 --dist worksteal -m "not alone and not long"
+	pytest -m "alone and not long"
 
-check: .venv/installed-dev
+# The rest. pytest exits with 5 when no test has both marks.
+test-all: $(VENV)/installed-dev
+	pytest -n 2 --dist worksteal -m "long and not alone"
+	pytest -m "long and alone" || test $$? -eq 5
+
+check: $(VENV)/installed-dev
 	ruff format --check .
 	ruff check .
 	mypy
+	lint-imports
+	codespell
 
-chaos: .venv/installed-dev
+# Measures again every figure that docs/ shows; this takes about an hour.
+prove: chaos bench
+
+chaos: $(VENV)/installed-dev
 	python -m tests.chaos $(CHAOS)
 
-bench: .venv/installed-dev
+bench: $(VENV)/installed-dev
 	python -m benchmarks $(BENCH)
 
-artifacts: .venv/installed
+upgrades: $(VENV)/installed-dev
+	@tools/upgrades.sh
+
+# Checks that VERSION can be released, and says how. It pushes nothing.
+release: $(VENV)/installed-dev
+	@python -m tools.release $(VERSION)
+
+artifacts: $(VENV)/installed
 	python -m serialize recipe titanic -o artifacts
 
-requirements: .venv/installed-dev
-	$(COMPILE) requirements.in
-	$(COMPILE) requirements-dev.in
+# Keeps the pinned versions where it can; with UPGRADE=--upgrade it takes the newest.
+requirements: $(VENV)/installed-dev
+	$(COMPILE) $(UPGRADE) pyproject.toml -o requirements.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml requirements-dev.in -c requirements.txt -o requirements-dev.txt
 
-.venv/installed: requirements.txt
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
-	touch $@
+$(VENV)/installed: requirements.txt
+	@$(INSTALL) requirements.txt
+	@touch $@
 
-.venv/installed-dev: requirements-dev.txt .venv/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	touch $@
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+	@$(INSTALL) requirements-dev.txt
+	@touch $@
