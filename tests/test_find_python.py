@@ -1,5 +1,5 @@
-"""The Makefile takes the Python of the deployment if it is there, otherwise the newest supported one, and never a command
-that exists but does not work."""
+"""The Makefile takes the Python of the deployment if it is there and the newest supported one otherwise. A command that
+exists but does not work is passed over."""
 
 import subprocess
 from pathlib import Path
