@@ -27,7 +27,7 @@ check: $(VENV)/installed-dev
 	ruff format --check .
 	ruff check .
 	mypy
-	lint-imports
+	lint-imports --no-logo
 	codespell
 
 # Measures again every figure that docs/ shows; this takes about an hour.

@@ -18,15 +18,10 @@ PACKAGES = ("serialize", "service")
 # Tests that need the packages and what is beside them here, and nothing else of the checkout.
 NEEDED = ("pyproject.toml", "artifacts", "data", "tests")
 TESTS = (
-    "test_compile.py",
     "test_manifest.py",
     "test_observation.py",
     "test_payload.py",
-    "test_performance.py",
-    "test_pickles.py",
     "test_predict.py",
-    "test_serialize_main.py",
-    "test_shift.py",
 )
 
 DUMP = """
@@ -143,4 +138,4 @@ def test_the_tests_pass_against_the_wheel(python: str, folder: Path) -> None:
 
     where = run(python, folder, "-c", "import serialize, service; print(serialize.__file__, service.__file__)")
     assert where.count("site-packages") == 2
-    run(python, folder, "-m", "pytest", "-m", "not alone and not long", *chosen)
+    run(python, folder, "-m", "pytest", "-m", "not alone and not long", "-k", "not postgresql", *chosen)
