@@ -1,44 +1,76 @@
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
-BIN := .venv/bin
-COMPILE := pip-compile --quiet --upgrade --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+# The virtual environment. Another one, for another Python: make test VENV=.venv-3.13 PYTHON=python3.13
+VENV ?= .venv
+BIN := $(VENV)/bin
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --strip-extras \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements"
+INSTALL := VENV=$(VENV) tools/install.sh
+export PYTHON # unset, tools/find-python.sh chooses one
+export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: serve test check chaos mutants bench artifacts requirements
+.PHONY: serve test test-all check prove chaos mutants bench upgrades release artifacts requirements
 
-serve: .venv/installed
+serve: $(VENV)/installed
 	python -m service migrate
 	exec honcho start web
 
-test: .venv/installed-dev
-	pytest -n 2 --dist worksteal -m "not alone"
-	pytest -m alone
+# The fast part: what every change must pass.
+test: $(VENV)/installed-dev
+	pytest -n 2 --dist worksteal -m "not alone and not long"
+	pytest -m "alone and not long"
 
-check: .venv/installed-dev
+# The rest. pytest exits with 5 when no test has both marks.
+test-all: $(VENV)/installed-dev
+	pytest -n 2 --dist worksteal -m "long and not alone"
+	pytest -m "long and alone" || test $$? -eq 5
+
+check: $(VENV)/installed-dev
 	ruff format --check .
 	ruff check .
 	mypy
+	lint-imports --no-logo
+	codespell
 
-chaos: .venv/installed-dev
+# Measures again every figure that docs/ shows, and writes the tables; this takes more than an hour.
+prove: $(VENV)/installed-dev
+	python -m tests.chaos
+	python -m benchmarks --postgres --peers mlserver,litserve
+	python -m benchmarks --scorer pipeline
+	python -m benchmarks --scorer pipeline --forest
+	python -m benchmarks.many
+	python -m benchmarks.growth
+	python -m benchmarks.score
+	python -m benchmarks.compiled
+	python -m benchmarks.report README.md docs/performance.md docs/score.md
+
+chaos: $(VENV)/installed-dev
 	python -m tests.chaos $(CHAOS)
 
-mutants: .venv/installed-dev
+# Breaks N (200) places of the code, chosen by SEED (0), one at a time, and reports which of them no test notices.
+mutants: $(VENV)/installed-dev
 	python -m tests.support.mutants $(or $(SEED),0) $(or $(N),200)
 
-bench: .venv/installed-dev
+bench: $(VENV)/installed-dev
 	python -m benchmarks $(BENCH)
 
-artifacts: .venv/installed
+upgrades: $(VENV)/installed-dev
+	@tools/upgrades.sh
+
+# Checks that VERSION can be released, and says how. It pushes nothing.
+release: $(VENV)/installed-dev
+	@python -m tools.release $(VERSION)
+
+artifacts: $(VENV)/installed
 	python -m serialize recipe titanic -o artifacts
 
-requirements: .venv/installed-dev
-	$(COMPILE) requirements.in
-	$(COMPILE) requirements-dev.in
+# Keeps the pinned versions where it can; with UPGRADE=--upgrade it takes the newest.
+requirements: $(VENV)/installed-dev
+	$(COMPILE) $(UPGRADE) pyproject.toml -o requirements.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml requirements-dev.in -c requirements.txt -o requirements-dev.txt
 
-.venv/installed: requirements.txt
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
-	touch $@
+$(VENV)/installed: requirements.txt
+	@$(INSTALL) requirements.txt
+	@touch $@
 
-.venv/installed-dev: requirements-dev.txt .venv/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	touch $@
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+	@$(INSTALL) requirements-dev.txt
+	@touch $@

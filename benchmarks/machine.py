@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,11 @@ def machine() -> dict[str, Any]:
 
 
 def libraries(peers: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """The versions of what the service names in requirements.in, and of each peer by its interpreter."""
-    named = re.findall(r"^([a-z][a-z0-9-]*)", (PROJECT / "requirements.in").read_text(), re.MULTILINE)
+    """The versions of the service's dependencies in pyproject.toml, and of each peer by its interpreter."""
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    named = [re.split(r"[^\w-]", wanted)[0] for wanted in project["dependencies"]]
     own = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version, "wrk": _wrk()}
-    own |= _chosen(versions(sys.executable), [*named, "gevent", "werkzeug"])
+    own |= _chosen(versions(sys.executable), named)
     return {
         "service": own,
         **{

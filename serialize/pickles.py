@@ -41,9 +41,10 @@ def modules_of(pipeline: Any) -> set[str]:
 
 
 def library_versions(modules: set[str]) -> dict[str, str]:
-    """The installed version of Python and of every distribution that the modules come from."""
+    """The installed version of Python and of every distribution that the modules come from. This project is left out:
+    a service that runs from a checkout has no installed version of it."""
     by_module = importlib.metadata.packages_distributions()
-    names = {name for module in modules for name in by_module.get(module, ())} | set(_ALWAYS)
+    names = {name for module in modules - {"serialize"} for name in by_module.get(module, ())} | set(_ALWAYS)
     versions = {name: importlib.metadata.version(name) for name in sorted(names, key=str.lower)}
     return {"python": platform.python_version(), **versions}
 

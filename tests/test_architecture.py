@@ -90,8 +90,3 @@ def test_pickles_are_loaded_in_artifact_only_and_threads_kept_in_batching(path: 
 @pytest.mark.parametrize("path", MODULES, ids=relative)
 def test_the_library_of_prometheus_is_known_to_metrics_only(path: Path) -> None:
     assert ("prometheus_client" in imported(path)) is (relative(path) == "service/metrics.py")
-
-
-def test_there_is_a_test_for_the_versions_that_heroku_reads() -> None:
-    assert (PROJECT / "runtime.txt").read_text() == "python-3.11\n"
-    assert (PROJECT / ".python-version").read_text() == "3.11\n"

@@ -8,6 +8,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from serialize.errors import DumpError
 from serialize.recipe import Recipe
 from serialize.transformers import null_blind_one_hot
 
@@ -16,7 +17,9 @@ DATA = Path(__file__).parents[2] / "data" / "titanic.csv"
 
 def titanic() -> Recipe:
     """1,309 passengers: one-hot sex, port and cabin with a null as no category, mean-imputed numbers, and a logistic
-    regression."""
+    regression. Raises DumpError where its data are missing: the installed package does not include them."""
+    if not DATA.is_file():
+        raise DumpError("titanic needs data/titanic.csv, which is in the repository and not in the installed package.")
     passengers = pd.read_csv(DATA)
     X, y = passengers.drop(columns="Survived"), passengers["Survived"].astype(bool)
     strings = ["Sex", "Cabin", "Embarked"]
