@@ -51,7 +51,7 @@ def migrate() -> None:
 @click.option("--force", is_flag=True, help="Overwrite a file that is no earlier report.")
 def _report(output: Path | None, folder: Path | None, force: bool, **selection: str | None) -> None:
     """Write how good the answers were, and what has drifted, as pictures in one HTML file."""
-    from service import report_file  # noqa: PLC0415
+    from service.cli import report as report_file  # noqa: PLC0415
 
     path = output or (None if folder else Path("report.html"))
     try:

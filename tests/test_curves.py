@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn import metrics as skm
 
-from service import curves
 from service.cells import Cells
 from service.intervals import Array
+from service.report import curves
 
 
 def drawn(count: int) -> tuple[Array, Array]:

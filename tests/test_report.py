@@ -22,10 +22,10 @@ from sklearn.preprocessing import OneHotEncoder
 from serialize import dump, load
 from serialize.frame import observations
 from serialize.recipes import RECIPES
-from service import report_file
 from service.__main__ import main
+from service.cli import report as report_file
 from service.database import connect, prepare
-from service.report import Report
+from service.report.report import Report
 from service.settings import Settings
 from tests.conftest import Client, MakeClient
 from tests.logged import START, labelled, logged, write
@@ -264,7 +264,7 @@ def test_what_is_served_does_without_matplotlib(imported: str, tmp_path: Path) -
 
 
 def test_the_report_draws_without_pyplot() -> None:
-    code = "import sys, service.report_file; print('matplotlib' in sys.modules, 'matplotlib.pyplot' in sys.modules)"
+    code = "import sys, service.cli.report; print('matplotlib' in sys.modules, 'matplotlib.pyplot' in sys.modules)"
 
     ran = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=environment(), capture_output=True, check=True)
 

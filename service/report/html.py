@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from service.report import Report
+from service.report.report import Report
 
 MARK = b'<meta name="generator" content="prediction-service report">'
 

@@ -19,11 +19,11 @@ from serialize.trust import Trust
 from service.database import DatabaseError, connect, kind
 from service.drift import Drift
 from service.ledger import Ledger
-from service.page import figure, is_page, page
 from service.performance import Performance
 from service.postgresql_columns import PostgresqlColumns
 from service.query import Arguments, drift_query, performance_query
-from service.report import Report, Reporter
+from service.report.html import figure, is_page, page
+from service.report.report import Report, Reporter
 from service.session import Session
 from service.settings import Settings
 from service.sqlite_columns import SqliteColumns

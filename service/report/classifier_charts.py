@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from service.curves import Bars, Curve
-from service.drawing import (
+from service.report.curves import Bars, Curve
+from service.report.style import (
     BLUE,
     DARK,
     GREEN,

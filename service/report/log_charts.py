@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
 from service.comparison import Counts
-from service.curves import Bars
-from service.drawing import BLUE, DARK, GREY, SERIES, VERMILION, canvas, count_axis, plain
+from service.report.curves import Bars
+from service.report.style import BLUE, DARK, GREY, SERIES, VERMILION, canvas, count_axis, plain
 
 PANELS = 9
 

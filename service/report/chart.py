@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from service.drawing import notice, png
+from service.report.style import notice, png
 
 Draw = Callable[[], Figure]
 

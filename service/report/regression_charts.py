@@ -7,9 +7,9 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from service.curves import MOST_DOTS, Bars
-from service.drawing import BLUE, DARK, GREY, VERMILION, canvas, count_axis, short
 from service.intervals import Array
+from service.report.curves import MOST_DOTS, Bars
+from service.report.style import BLUE, DARK, GREY, VERMILION, canvas, count_axis, short
 
 _CELLS = 40
 

@@ -9,17 +9,20 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from serialize.manifest import Manifest
-from service import curves, log_pictures, number_pictures, pictures
 from service.cells import Cells
 from service.comparison import Counts
-from service.curves import Bars
-from service.drawing import SERIES, plain
 from service.drift import Drift
 from service.intervals import Array
 from service.ledger import Ledger, Rows
 from service.performance import WINDOW_SIZES, Performance, selected
-from service.picture import Picture, picture, said, unlabelled
 from service.query import DriftQuery, PerformanceQuery
+from service.report import classifier_charts as pictures
+from service.report import curves
+from service.report import log_charts as log_pictures
+from service.report import regression_charts as number_pictures
+from service.report.chart import Picture, picture, said, unlabelled
+from service.report.curves import Bars
+from service.report.style import SERIES, plain
 
 MOST_DRIFT_PICTURES = 4
 
