@@ -1,131 +1,106 @@
-"""The pictures of a classifier's answers: each a function from figures, which were computed before, to a drawing."""
+"""Charts of a classifier's predictions. scikit-learn draws the curves; figures and intervals come from the answer of
+GET /performance."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-
-from service.report.curves import Bars, Curve
-from service.report.style import (
-    BLUE,
-    DARK,
-    GREEN,
-    GREY,
-    VERMILION,
-    canvas,
-    count_axis,
-    plain,
-    share_axes,
-    short,
+from sklearn.calibration import CalibrationDisplay
+from sklearn.metrics import (
+    ConfusionMatrixDisplay,
+    PrecisionRecallDisplay,
+    RocCurveDisplay,
+    precision_recall_curve,
+    roc_curve,
 )
 
-_NUMBERED = 10
-_NAMED = 40
-_MOST_CLASSES = 15
+from service.intervals import Array
+from service.report.style import BLUE, DARK, GREY, VERMILION, NotDrawable, number, number_axis, plain, with_interval
+
+_BINS = 20
+_WRITTEN = 10  # up to so many classes, the cells of the confusion matrix hold text
+_NAMED = 40  # up to so many classes, its axes name them
 
 
-def reliability(bins: Sequence[Mapping[str, Any]], of: str) -> Figure:
-    """The share that was true against the mean probability, by bin of the probability, and the rows of each bin. `of`
-    says whose probability it is."""
-    figure = canvas(5.6, 6.4)
+def calibration_curve(performance: Mapping[str, Any], of: str) -> Figure:
+    """The observed frequency by bin of the predicted probability, and the predictions per bin, of GET /performance.
+    `of` says whose probability it is."""
+    figure = Figure((5.6, 6.4))
     axes, below = figure.subplots(2, 1, height_ratios=(4, 1), sharex=True)
-    share_axes([axes])
-    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="as often as said")
-    filled = [one for one in bins if one["count"]]
-    x, y, low, high = (
-        np.array(values, dtype=float)
-        for values in zip(
-            *((one["mean_proba"], *(one["share"][name] for name in ("value", "low", "high"))) for one in filled),
-            strict=True,
-        )
-    )
-    axes.errorbar(x, y, (y - low, high - y), fmt="o-", color=BLUE, capsize=3, label="observed, 95 % interval")
-    axes.set_ylabel("share of the labelled that was so")
-    figure.legend(loc="outside upper left", ncols=2)
-    middles = [(one["from"] + one["to"]) / 2 for one in bins]
-    below.bar(middles, [one["count"] for one in bins], width=0.09, color=BLUE)
-    count_axis(below)
-    below.set_xlabel(f"mean probability of {of}")
+    bins = [each for each in performance["calibration"]["bins"] if each["count"]]
+    proba = np.array([each["mean_proba"] for each in bins])
+    value, low, high = (np.array([each["share"][name] for each in bins]) for name in ("value", "low", "high"))
+    CalibrationDisplay(value, proba, proba).plot(ax=axes, marker="o")
+    axes.errorbar(proba, value, (value - low, high - value), fmt="none", capsize=3, label="95 % interval")
+    error = with_interval(performance["metrics"]["expected_calibration_error"])
+    axes.set(xlabel="", ylabel="Observed frequency", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    axes.set_title(f"Expected calibration error {error}")
+    axes.grid()
+    axes.legend(loc="upper left")
+    below.bar([(each["from"] + each["to"]) / 2 for each in bins], [each["count"] for each in bins], width=0.09)
+    below.set(xlabel=f"Mean predicted probability of {of}", ylabel="Predictions")
+    number_axis(below.yaxis, 3, integer=True)
     return figure
 
 
-def curves(roc: Curve, roc_auc: str, precision_recall: Curve, average_precision: str, share: float) -> Figure:
-    """ROC and precision-recall, each with its figure; `share` of the labelled were of the positive class."""
-    figure = canvas(8.0, 4.4)
+def roc_and_precision_recall(truth: Array, proba: Array, metrics: Mapping[str, Any]) -> Figure:
+    """Both curves of n rows: whether each is of the positive class, and its probability. Raises NotDrawable for rows
+    of one class only."""
+    if truth.all() or not truth.any():
+        raise NotDrawable("All labels are of one class so far.")
+    figure = Figure((8.4, 4.7))
     left, right = figure.subplots(1, 2)
-    share_axes((left, right))
-    left.plot(roc.x, roc.y, color=BLUE)
-    left.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="by chance")
-    left.set(xlabel="false positive rate", ylabel="true positive rate (recall)", title=f"ROC, area {roc_auc}")
-    right.step(precision_recall.x, precision_recall.y, where="pre", color=BLUE)
-    right.axhline(share, color=GREY, linestyle="--", label="by chance")
-    right.set(xlabel="recall", ylabel="precision", title=f"Precision-recall, average {average_precision}")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside upper left")
+    chance: dict[str, Any] = {"plot_chance_level": True, "chance_level_kw": {"color": GREY, "label": "Chance level"}}
+    false_positive_rate, true_positive_rate, _ = roc_curve(truth, proba)
+    RocCurveDisplay(fpr=false_positive_rate, tpr=true_positive_rate).plot(left, **chance)
+    precision, recall, _ = precision_recall_curve(truth, proba, drop_intermediate=True)
+    PrecisionRecallDisplay(precision, recall, prevalence_pos_label=float(truth.mean())).plot(right, **chance)
+    left.set_title(f"ROC curve\nAUC {with_interval(metrics['roc_auc'])}")
+    right.set_title(f"Precision-recall curve\naverage precision {with_interval(metrics['average_precision'])}")
+    left.grid()
+    right.grid()
     return figure
 
 
-def scores(groups: Sequence[tuple[str, Bars]], of: str, threshold: float | None) -> Figure:
-    """How the probabilities are spread, one panel a group of predictions."""
-    figure = canvas(6.4, 0.9 + 1.5 * len(groups))
-    panels = figure.subplots(len(groups), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, (name, bars), color in zip(panels, groups, (BLUE, VERMILION, GREY), strict=False):
-        axes.bar(bars.edges[:-1], bars.counts, width=np.diff(bars.edges), align="edge", color=color, edgecolor="white")
-        axes.set_title(f"{name}: {int(bars.counts.sum()):,}")
-        count_axis(axes)
+def probabilities(groups: Mapping[str, Array], of: str, threshold: float | None) -> Figure:
+    """A histogram of the predicted probabilities in each group of predictions, by its name; `of` says whose they
+    are."""
+    shown = [each for each in zip(groups.items(), (BLUE, VERMILION, GREY), strict=True) if len(each[0][1])]
+    figure = Figure((6.4, 0.9 + 1.5 * len(shown)))
+    panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, ((name, values), color) in zip(panels, shown, strict=True):
+        axes.hist(values.clip(0.0, 1.0), bins=_BINS, range=(0.0, 1.0), color=color, edgecolor="white")
+        axes.set(title=f"{name}: {len(values):,}", ylabel="Predictions", xlim=(-0.01, 1.01))
+        number_axis(axes.yaxis, 5, integer=True)
+        axes.grid(axis="y")
         if threshold is not None:
             axes.axvline(threshold, color=DARK, linestyle="--", linewidth=1)
-    panels[-1].set(xlim=(-0.01, 1.01))
-    panels[-1].set_xlabel(f"probability of {of}" + ("" if threshold is None else f" (dashed: threshold {threshold:g})"))
+    dashed = "" if threshold is None else f" (dashed line: threshold {number(threshold, 3)})"
+    panels[-1].set_xlabel(f"Predicted probability of {of}{dashed}")
     return figure
 
 
 def confusion_matrix(labels: Sequence[Any], counts: Sequence[Sequence[int]]) -> Figure:
-    """The true class by row against the predicted one by column; the colour is the share of the true class."""
+    """Counts by true label (row) and predicted label (column), coloured by their share of the row."""
     table, size = np.array(counts), len(labels)
     whole = table.sum(axis=1, keepdims=True)
     shares = np.divide(table, whole, out=np.zeros(table.shape), where=whole > 0)
     inches = min(8.0, 2.6 + 0.75 * size)
-    figure = canvas(inches + 1.4, inches)
+    figure = Figure((inches + 1.4, inches))
     axes = figure.subplots()
-    shown = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    written, names = size <= _WRITTEN, [plain(label, 16) for label in labels]
+    display = ConfusionMatrixDisplay(shares, display_labels=names)
+    display.plot(ax=axes, include_values=written, cmap="Blues", colorbar=False, im_kw={"vmin": 0, "vmax": 1})
     axes.spines[:].set_visible(False)
-    named = size <= _NAMED
-    points = 9 if size <= _NUMBERED else 6
-    names = [plain(label, 16) for label in labels] if named else []
-    upright = all(len(name) <= 6 for name in names) and size <= _NUMBERED
-    turned = {"rotation": 0} if upright else {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
-    if size > _NUMBERED:
-        turned = {"rotation": 90}
-    axes.set_xticks(range(size) if named else [], names, fontsize=points, **turned)
-    axes.set_yticks(range(size) if named else [], names, fontsize=points)
-    order = "" if named else f" ({size}, in the model's order)"
-    axes.set(xlabel=f"predicted class{order}", ylabel=f"true class{order}")
-    if size <= _NUMBERED:
-        for place, count in np.ndenumerate(table):
-            text = f"{short(count)}\n{shares[place]:.0%}"
-            color = "white" if shares[place] > 0.55 else DARK
-            axes.text(place[1], place[0], text, ha="center", va="center", color=color)
-    figure.colorbar(shown, ax=axes, label="share of the true class", shrink=0.8)
-    return figure
-
-
-def classes(found: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """Precision, recall and F1 of each class with their intervals; of many classes those with the most labels."""
-    chosen = sorted(found, key=lambda label: -found[label]["labelled"])[:_MOST_CLASSES]
-    kept = [label for label in found if label in chosen]
-    figure = canvas(8.0, 1.4 + 0.36 * len(kept))
-    panels = figure.subplots(1, 3, sharey=True)
-    named = zip(panels, ("precision", "recall", "f1"), (BLUE, VERMILION, GREEN), strict=True)
-    for axes, name, color in named:
-        for place, label in enumerate(kept):
-            figure_ = found[label]["metrics"][name]
-            if figure_["value"] is not None:
-                value, low, high = figure_["value"], figure_["low"], figure_["high"]
-                axes.errorbar(value, place, xerr=[[value - low], [high - value]], fmt="o", color=color, capsize=3)
-        axes.set(xlim=(-0.03, 1.03), title={"f1": "F1"}.get(name, name), xlabel="share, 95 % interval")
-        axes.grid(color="#dddddd", linewidth=0.6)
-    names = [f"{plain(label)} ({short(found[label]['labelled'])})" for label in kept]
-    panels[0].set_yticks(range(len(kept)), names)
-    panels[0].set(ylim=(len(kept) - 0.5, -0.5), ylabel="class (labelled)")
+    if size > _NAMED:
+        axes.set(xticks=[], yticks=[], title=f"{size} labels in the model's order")
+    if not written or max(map(len, names)) > 6:
+        axes.tick_params(labelsize=9 if written else 6)
+        for text in axes.get_xticklabels():
+            text.set(rotation=40 if written else 90, ha="right", va="center", rotation_mode="anchor")
+    for place, text in np.ndenumerate(display.text_) if written else ():
+        color = "white" if shares[place] > 0.55 else DARK
+        text.set(text=f"{number(float(table[place]), 3)}\n{shares[place]:.0%}", color=color)
+    figure.colorbar(display.im_, ax=axes, label="Share of the true label", shrink=0.8)
     return figure

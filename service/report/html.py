@@ -1,5 +1,5 @@
-"""The report as one HTML file that fetches nothing: pictures and style are within, and a browser is told to load
-nothing else. Names and categories come from outside; the template escapes whatever it is given."""
+"""The report as one HTML file that loads nothing: charts and style are inside, and the page forbids the browser to
+load anything else. The template escapes names and categories, which come from outside."""
 
 import base64
 from collections.abc import Mapping
@@ -9,45 +9,39 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from service.report.report import Report
+from service.report.style import number
 
-MARK = b'<meta name="generator" content="prediction-service report">'
+_MARK = b'<meta name="generator" content="prediction-service report">'
+_TEMPLATES = Path(__file__).parent / "templates"
 
-_FOLDER = Path(__file__).parent / "templates"
 
-
-def page(report: Report, about: Mapping[str, Any]) -> bytes:
-    """The report in UTF-8; `about` says what it is of, line by line."""
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"base64": _base64, "figure": figure, "share": share}
+def html(report: Report, about: Mapping[str, Any]) -> bytes:
+    """The report in UTF-8. `about` holds the names and values above it."""
+    environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    environment.trim_blocks = environment.lstrip_blocks = True
+    environment.filters |= {"base64": _base64, "value": value, "share": _share}
     text = environment.get_template("report.html").render(
         report=report,
         about=about,
         metrics=report.performance["metrics"],
         columns=report.drift["columns"],
-        generator=MARK.decode(),
+        generator=_MARK.decode(),
     )
     return text.encode("utf-8", errors="replace")
 
 
-def is_page(content: bytes) -> bool:
-    """Whether this is the beginning of a file that `page` has made."""
-    return MARK in content
+def is_report(content: bytes) -> bool:
+    """Whether this is the beginning of a file that `html` made."""
+    return _MARK in content
 
 
-def figure(number: float | None) -> str:
-    """A number as the tables show it."""
-    return "-" if number is None else f"{number:.4g}"
+def value(figure: float | None) -> str:
+    """A figure as in the tables."""
+    return "-" if figure is None else number(figure, 4)
 
 
-def share(number: float | None) -> str:
-    """A share as the tables show it."""
-    return "-" if number is None else f"{number:.1%}"
+def _share(figure: float | None) -> str:
+    return "-" if figure is None else f"{figure:.1%}"
 
 
 def _base64(content: bytes) -> str:

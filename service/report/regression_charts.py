@@ -1,60 +1,86 @@
-"""The pictures of a regression's answers."""
+"""Charts of a regression's predictions. An error is the predicted minus the true value, as in GET /performance."""
 
 from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from sklearn.metrics import PredictionErrorDisplay
 
 from service.intervals import Array
-from service.report.curves import MOST_DOTS, Bars
-from service.report.style import BLUE, DARK, GREY, VERMILION, canvas, count_axis, short
+from service.ledger import Rows
+from service.report.style import DARK, GREY, VERMILION, NotDrawable, number_axis
 
+MOST_DOTS = 2_000
+
+_GREATEST = 1e100  # above it, squares and the axes would overflow
 _CELLS = 40
+_BARS = 40
 
 
-def predicted_against_true(predicted: Array, true: Array) -> Figure:
-    """A dot a row, or of many rows the count in each cell of a grid."""
-    figure = canvas(6.0, 5.2)
+def actual_and_predicted(rows: Rows) -> Figure:
+    """A dot for each labelled row, or the number of rows in each cell of a grid if there are many. Raises NotDrawable
+    for numbers that no axis can show."""
+    true, predicted = _values(rows)
+    low, high = min(true.min(), predicted.min()), max(true.max(), predicted.max())
+    figure = Figure((6.0, 5.2))
     axes = figure.subplots()
-    low, high = (float(find([predicted.min(), true.min(), predicted.max(), true.max()])) for find in (min, max))
-    margin = 0.03 * (high - low) or 0.5 * (abs(low) or 1)
-    ends = (low - margin, high + margin)
+    ends = _widened(low, high, 0.03 * (high - low))
     if len(true) <= MOST_DOTS:
-        axes.plot(true, predicted, "o", color=BLUE, markersize=4, alpha=0.6, markeredgewidth=0)
+        display = PredictionErrorDisplay(y_true=true, y_pred=predicted)
+        display.plot(axes, kind="actual_vs_predicted", scatter_kwargs={"s": 16, "alpha": 0.6, "linewidths": 0})
+        display.line_.remove()  # it ends at the outermost dots
     else:
-        counts, x, y = np.histogram2d(true, predicted, bins=_CELLS, range=(ends, ends))
-        cells = np.ma.masked_equal(counts.T, 0)
-        drawn = axes.pcolormesh(
-            x, y, cells, cmap="viridis_r", norm=LogNorm(cells.min(), max(cells.min() + 1, counts.max()))
+        norm = LogNorm(vmin=1)
+        counts, *_, cells = axes.hist2d(
+            predicted, true, bins=_CELLS, range=(ends, ends), cmin=1, cmap="viridis_r", norm=norm
         )
-        bar = figure.colorbar(drawn, ax=axes, label="predictions in a cell")
-        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda number, _: short(number)))
-        bar.ax.yaxis.set_minor_formatter(NullFormatter())
-    axes.plot(ends, ends, color=GREY, linestyle="--", label="predicted as it was")
-    axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel="true value", ylabel="predicted value")
-    axes.locator_params(nbins=6)
-    axes.grid(color="#dddddd", linewidth=0.6)
-    figure.legend(loc="outside upper left", ncols=2)
+        ticks = 10.0 ** np.arange(np.log10(max(10.0, np.nanmax(counts))) + 1)
+        figure.colorbar(cells, ax=axes, label="Predictions per cell", ticks=ticks, format="{x:,.0f}")
+    axes.plot(ends, ends, color=GREY, linestyle="--", label="Exact prediction")
+    axes.set_aspect("equal", adjustable="box")
+    axes.set(xlim=ends, ylim=ends, xlabel="Predicted values", ylabel="Actual values")
+    for axis in (axes.xaxis, axes.yaxis):
+        number_axis(axis)
+    axes.grid()
+    figure.legend(loc="outside upper left")
     return figure
 
 
-def errors(bars: Bars, quantiles: Mapping[str, float | None]) -> Figure:
-    """How predicted minus true is spread, with its quantiles."""
-    figure = canvas(6.4, 3.8)
+def errors(rows: Rows, quantiles: Mapping[str, float | None]) -> Figure:
+    """A histogram of the errors of labelled rows, with their quantiles of GET /performance. The outermost bars hold the
+    few errors that lie far out. Raises NotDrawable as above."""
+    true, predicted = _values(rows)
+    values = predicted - true
+    least, low, high, most = np.quantile(values, [0.0, 0.005, 0.995, 1.0]).tolist()
+    low, high = _widened(max(least, low - (high - low) / 2), min(most, high + (high - low) / 2))
+    figure = Figure((6.4, 3.8))
     axes = figure.subplots()
-    axes.bar(bars.edges[:-1], bars.counts, width=np.diff(bars.edges), align="edge", color=BLUE, edgecolor="white")
+    axes.hist(values.clip(low, high), bins=_BARS, range=(low, high), edgecolor="white")
     axes.axvline(0, color=DARK, linewidth=1)
-    low, high = bars.edges[0], bars.edges[-1]
     for name, value in quantiles.items():
         if value is not None and low <= value <= high:
             median = name == "0.5"
-            label = "median" if median else "5, 25, 75 and 95 %" if name == "0.05" else None
+            label = "Median" if median else "5, 25, 75 and 95 % quantiles" if name == "0.05" else None
             axes.axvline(value, color=VERMILION, linestyle="-" if median else ":", linewidth=1.4, label=label)
-    count_axis(axes)
-    beyond = f"; the outermost bars hold {bars.beyond:,} beyond" if bars.beyond else ""
-    axes.set_xlabel(f"predicted minus true, in units of the value{beyond}")
-    axes.locator_params(axis="x", nbins=7)
+    beyond = int(((values < low) | (values > high)).sum())
+    outside = f" ({beyond:,} beyond the axis, in the outermost bars)" if beyond else ""
+    axes.set(xlabel=f"Predicted minus true value{outside}", ylabel="Predictions")
+    number_axis(axes.xaxis, 7)
+    number_axis(axes.yaxis, 5, integer=True)
+    axes.grid(axis="y")
     figure.legend(loc="outside upper left", ncols=2)
     return figure
+
+
+def _values(rows: Rows) -> tuple[Array, Array]:
+    assert rows.target is not None
+    if not max(np.abs(rows.target).max(), np.abs(rows.output).max()) < _GREATEST:
+        raise NotDrawable("Some values are too large to draw.")
+    return rows.target, rows.output
+
+
+def _widened(low: float, high: float, margin: float = 0.0) -> tuple[float, float]:
+    """The range with a margin at both ends; a single value gets a range of some length."""
+    margin = margin if low < high else 0.5 * (abs(low) or 1.0)
+    return low - margin, high + margin

@@ -1,7 +1,8 @@
-"""The report for people who would rather look than read: what GET /performance and GET /drift say of the log, as
-pictures. Their figures are taken from there; nothing is computed a second way."""
+"""The report: the answers of GET /performance and GET /drift with charts of them. Every figure in a chart comes from
+these answers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,45 +10,60 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from serialize.manifest import Manifest
-from service.cells import Cells
-from service.comparison import Counts
 from service.drift import Drift
 from service.intervals import Array
 from service.ledger import Ledger, Rows
 from service.performance import WINDOW_SIZES, Performance, selected
 from service.query import DriftQuery, PerformanceQuery
-from service.report import classifier_charts as pictures
-from service.report import curves
-from service.report import log_charts as log_pictures
-from service.report import regression_charts as number_pictures
-from service.report.chart import Picture, picture, said, unlabelled
-from service.report.curves import Bars
-from service.report.style import SERIES, plain
+from service.report.classifier_charts import (
+    calibration_curve,
+    confusion_matrix,
+    probabilities,
+    roc_and_precision_recall,
+)
+from service.report.drift_charts import drift_charts
+from service.report.log_charts import duration, label_delay, over_time
+from service.report.regression_charts import actual_and_predicted, errors
+from service.report.style import DARK, SERIES, NotDrawable, chart_style, plain, png
 
-MOST_DRIFT_PICTURES = 4
-
-_BINS = 20
-_FINE_BINS = 40
-_MOST_POINTS_IN_TIME = 40
-_IN_TIME = {
-    "binary": ("accuracy", "roc_auc"),
-    "multiclass": ("accuracy", "f1_macro"),
-    "regression": ("mean_absolute_error", "bias"),
+_EMPTY = "There are no predictions in this selection of the log."
+_UNLABELLED = "None of these predictions has a label yet."
+_PROBABILITIES = "Predicted probabilities"
+_OVER_TIME = {
+    "binary": {"accuracy": "Accuracy", "roc_auc": "ROC AUC"},
+    "multiclass": {"accuracy": "Accuracy", "f1_macro": "F1 (macro average)"},
+    "regression": {"mean_absolute_error": "Mean absolute error", "bias": "Mean error (bias)"},
 }
-_VERDICTS = ("drifted", "watch", "ok", None)
+_MOST_WINDOWS = 40
+
+Draw = Callable[[], Figure]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A chart as PNG with its title. `missing` says why there is none; the PNG then shows that sentence."""
+
+    title: str
+    png: bytes
+    missing: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The title as a file name, without suffix."""
+        return self.title.lower().replace(" ", "-")
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The answers of /performance and of /drift, and the pictures of them."""
+    """The answers of GET /performance and GET /drift, and the charts of them."""
 
     performance: Mapping[str, Any]
     drift: Mapping[str, Any]
-    pictures: Sequence[Picture]
+    charts: Sequence[Chart]
 
 
 class Reporter:
-    """Makes the report of a ledger for the model of a manifest, of the rows as they are at one moment."""
+    """Makes the report on a ledger's rows, as they are at one moment, for the model of a manifest."""
 
     def __init__(self, manifest: Manifest, performance: Performance, drift: Drift, ledger: Ledger) -> None:
         self._task = manifest.task
@@ -56,178 +72,78 @@ class Reporter:
         self._ledger = ledger
 
     def report(self, query: PerformanceQuery, drift_query: DriftQuery) -> Report:
-        """The report of both queries' rows."""
-        all_rows = self._ledger.rows()
-        rows = selected(all_rows, self._ledger.stamps, query.selection)
+        """The report on the rows that the two queries select."""
+        all_rows, stamps = self._ledger.rows(), self._ledger.stamps
+        rows = selected(all_rows, stamps, query.selection)
         performance = self._performance.of(rows, query)
-        drift, counts = self._drift.examined(
-            selected(all_rows, self._ledger.stamps, drift_query.selection), drift_query.last
-        )
-        found = [*self._answers(rows, performance), *self._log(rows, performance), *_drift(drift, counts)]
-        return Report(performance, drift, found)
+        drift, counts = self._drift.examined(selected(all_rows, stamps, drift_query.selection), drift_query.last)
+        outside = [list(self._task.classes), list(drift["columns"]), [each.names for each in counts.values()], stamps]
+        with chart_style(json.dumps(outside, ensure_ascii=False)):
+            charts = list(self._charts(rows, performance))
+            for page, draw in enumerate(drift_charts(drift["columns"], counts), start=1):
+                charts.append(_chart(f"Drift by column {page}", draw, None if drift["count"] else _EMPTY))
+        return Report(performance, drift, charts)
 
-    def _answers(self, rows: Rows, performance: Mapping[str, Any]) -> Iterator[Picture]:
+    def _charts(self, rows: Rows, performance: Mapping[str, Any]) -> Iterator[Chart]:
         labelled = rows.take(rows.is_labelled)
-        match self._task.kind:
-            case "binary":
-                yield from self._binary(rows, labelled, performance)
-            case "multiclass":
-                yield from self._multiclass(rows, labelled, performance)
-            case "regression":
-                yield from _regression(labelled, performance)
+        draws: dict[str, Draw] = {
+            "Actual and predicted values": lambda: actual_and_predicted(labelled),
+            "Prediction errors": lambda: errors(labelled, performance["error_quantiles"]),
+        }
+        if self._task.kind != "regression":
+            draws = self._classifier(rows, labelled, performance)
+        draws["Performance over time"] = lambda: self._over_time(labelled, performance["metrics"])
+        draws["Label delay"] = lambda: label_delay(labelled, performance["label_delay"])
+        for title, draw in draws.items():
+            enough = len(labelled) or (title == _PROBABILITIES and len(rows))
+            yield _chart(title, draw, None if enough else _UNLABELLED if len(rows) else _EMPTY)
 
-    def _binary(self, rows: Rows, labelled: Rows, performance: Mapping[str, Any]) -> Iterator[Picture]:
-        positive = plain(self._task.positive_class)
-        truth = labelled.truth == self._task.positive_index
-        yield _reliability(performance, f"class {positive}", len(rows), len(labelled))
-        yield self._curves(labelled, truth, performance, len(rows))
-        names = ((f"true class {positive}", True), (f"true class {plain(self._task.negative_class)}", False))
-        groups = [(name, _shares(labelled.output[truth == side])) for name, side in names]
-        yield self._scores(rows, groups, f"class {positive}", performance["threshold"])
-        yield _confusion(performance, len(rows), len(labelled))
+    def _classifier(self, rows: Rows, labelled: Rows, performance: Mapping[str, Any]) -> dict[str, Draw]:
+        binary = self._task.kind == "binary"
+        side = labelled.truth == (self._task.positive_index if binary else labelled.predicted)
+        of = f"class {plain(self._task.positive_class)}" if binary else "the predicted class"
+        names = (f"true {of}", f"true class {plain(self._task.negative_class)}") if binary else ("correct", "wrong")
+        groups = dict(zip(names, (labelled.output[side], labelled.output[~side]), strict=True))
+        groups["no label yet"] = rows.output[~rows.is_labelled]
+        draws: dict[str, Draw] = {
+            "Calibration curve": lambda: calibration_curve(performance, of),
+            _PROBABILITIES: lambda: probabilities(groups, of, performance["threshold"]),
+            "Confusion matrix": lambda: confusion_matrix(**performance["confusion_matrix"]),
+        }
+        if binary:
+            proba = labelled.output.clip(0.0, 1.0)
+            draws["ROC and precision-recall"] = lambda: roc_and_precision_recall(side, proba, performance["metrics"])
+        return draws
 
-    def _curves(self, labelled: Rows, truth: Array, performance: Mapping[str, Any], count: int) -> Picture:
-        both = 0 < int(truth.sum()) < len(truth)
-        missing = unlabelled(count, len(labelled)) or (None if both else "All labels are of one class so far.")
-
-        def draw() -> Figure:
-            cells = Cells.of(labelled.output.clip(0.0, 1.0), truth)
-            areas = [said(performance["metrics"][name]) for name in ("roc_auc", "average_precision")]
-            lines = curves.roc(cells), curves.precision_recall(cells)
-            return pictures.curves(lines[0], areas[0], lines[1], areas[1], float(truth.mean()))
-
-        text = "Whether the probabilities tell the classes apart, at every threshold; in brackets 95 % intervals."
-        return picture("curves", "ROC and precision-recall", text, missing, draw)
-
-    def _scores(self, rows: Rows, groups: list[tuple[str, Bars]], of: str, threshold: float | None = None) -> Picture:
-        waiting = rows.output[~rows.is_labelled]
-        shown = [*groups, *([("no label yet", _shares(waiting))] if len(waiting) else [])]
-        text = "How many predictions were given which probability, by what was true of them later."
-        missing = None if len(rows) else unlabelled(0, 0)
-        return picture("scores", "Scores", text, missing, lambda: pictures.scores(shown, of, threshold))
-
-    def _multiclass(self, rows: Rows, labelled: Rows, performance: Mapping[str, Any]) -> Iterator[Picture]:
-        missing = unlabelled(len(rows), len(labelled))
-        yield _confusion(performance, len(rows), len(labelled))
-        text = "Precision, recall and F1 of each class, with 95 % intervals and the number of its labels."
-        found = performance["classes"]
-        yield picture("classes", "Classes", text, missing, lambda: pictures.classes(found))
-        yield _reliability(performance, "the predicted class", len(rows), len(labelled))
-        right = labelled.truth == labelled.predicted
-        groups = [(name, _shares(labelled.output[right == side])) for name, side in (("right", True), ("wrong", False))]
-        yield self._scores(rows, groups, "the predicted class")
-
-    def _log(self, rows: Rows, performance: Mapping[str, Any]) -> Iterator[Picture]:
-        labelled = rows.take(rows.is_labelled)
-        missing = unlabelled(len(rows), len(labelled))
-        yield self._over_time(labelled, performance, missing)
-        seconds = (labelled.labelled - labelled.created) / 1e6
-        delay = performance["label_delay"]
-        text = "How long it took until the (last) label came, on a logarithmic axis."
-        yield picture(
-            "delay",
-            "Label delay",
-            text,
-            missing,
-            lambda: log_pictures.label_delay(curves.delays(seconds, _FINE_BINS), delay["median"], delay["p90"]),
-        )
-
-    def _over_time(self, labelled: Rows, performance: Mapping[str, Any], missing: str | None) -> Picture:
-        metrics = _IN_TIME[self._task.kind]
-        training = {name: performance["metrics"][name]["training"] for name in metrics}
+    def _over_time(self, labelled: Rows, overall: Mapping[str, Any]) -> Figure:
+        metrics = _OVER_TIME[self._task.kind]
         window = _window(labelled.created)
         versions = self._versions(labelled)
-        shown = dict(list(versions.items())[-len(SERIES) :])
-        left = len(versions) - len(shown)
-        text = f"Of windows of {window}, by the time of the answer and the version that gave it, with 95 % intervals."
-        text += f" The {left} versions used longest ago are left out." if left > 0 else ""
+        shown = versions[-len(SERIES) :]
+        note = f"Model version, in time windows of {duration(WINDOW_SIZES[window][0] / 1e6)}"
+        note += f" ({len(versions) - len(shown)} earlier not shown)" if len(shown) < len(versions) else ""
+        series = {name: self._performance.series(labelled.take(mine), window) for name, mine in shown}
+        return over_time(metrics, series, {name: overall[name]["training"] for name in metrics}, note)
 
-        def draw() -> Figure:
-            series = {name: self._performance.series(labelled.take(mine), window) for name, mine in shown.items()}
-            return log_pictures.over_time(metrics, series, training)
-
-        return picture("time", "Performance over time", text, missing, draw)
-
-    def _versions(self, rows: Rows) -> dict[str, Array]:
-        """Which rows are of which model version; the version used last comes last."""
-        masks: dict[str, Array] = {}
-        for place in np.unique(rows.stamp).tolist():
-            version = self._ledger.stamps[place][0] or "not known"
-            masks[version] = masks.get(version, np.zeros(len(rows), dtype=bool)) | (rows.stamp == place)
-        return dict(sorted(masks.items(), key=lambda item: int(rows.created[item[1]].max())))
+    def _versions(self, rows: Rows) -> list[tuple[str, Array]]:
+        """The model versions, the one used last at the end, and their rows as a mask."""
+        names = np.array([version or "unknown" for version, _ in self._ledger.stamps])
+        masks = [(name, (names == name)[rows.stamp]) for name in np.unique(names[np.unique(rows.stamp)]).tolist()]
+        return sorted(masks, key=lambda each: int(rows.created[each[1]].max()))
 
 
-def _regression(labelled: Rows, performance: Mapping[str, Any]) -> Iterator[Picture]:
-    assert labelled.target is not None
-    predicted, true = labelled.output, labelled.target
-    missing = unlabelled(performance["count"], len(labelled))
-    if missing is None and not curves.drawable(predicted, true):
-        missing = "Some values are too large to draw."
-    text = "What was predicted against what was true; on the dashed line it was predicted as it was."
-    yield picture(
-        "predicted",
-        "Predicted against true",
-        text,
-        missing,
-        lambda: number_pictures.predicted_against_true(predicted, true),
-    )
-    text = "How far off the predictions were, and in which direction."
-    found = performance["error_quantiles"]
-    yield picture(
-        "errors",
-        "Errors",
-        text,
-        missing,
-        lambda: number_pictures.errors(curves.errors(predicted, true, _FINE_BINS), found),
-    )
-
-
-def _reliability(performance: Mapping[str, Any], of: str, count: int, labelled: int) -> Picture:
-    error = performance["metrics"]["expected_calibration_error"]
-    text = f"Whether what is given a probability of 0.7 is so 7 times in 10, by the probability of {of}."
-    text += f" Expected calibration error {said(error)}." if labelled else ""
-
-    def draw() -> Figure:
-        return pictures.reliability(performance["calibration"]["bins"], of)
-
-    return picture("reliability", "Reliability", text, unlabelled(count, labelled), draw)
-
-
-def _confusion(performance: Mapping[str, Any], count: int, labelled: int) -> Picture:
-    found = performance["confusion_matrix"]
-    text = "How often each true class, by row, was answered with each class; the shares are of the row."
-    return picture(
-        "confusion",
-        "Confusion matrix",
-        text,
-        unlabelled(count, labelled),
-        lambda: pictures.confusion_matrix(found["labels"], found["counts"]),
-    )
-
-
-def _drift(drift: Mapping[str, Any], counts: Mapping[str, Counts]) -> Iterator[Picture]:
-    """The columns, those with the gravest verdict first, so many a picture."""
-    columns = drift["columns"]
-    names = sorted(columns, key=lambda name: _VERDICTS.index(columns[name]["verdict"]))
-    size = log_pictures.PANELS
-    text = f"The {drift['compared']:,} observations compared (blue) beside those of the training (grey)"
-    kept = names[: MOST_DRIFT_PICTURES * size] if drift["count"] else names[:size]
-    left = len(names) - len(kept)
-    text += f"; {left} columns less changed are in the table only." if drift["count"] and left > 0 else "."
-    missing = None if drift["count"] else unlabelled(0, 0)
-    for page, start in enumerate(range(0, len(kept), size), start=1):
-        panels = [(name, columns[name], counts.get(name)) for name in kept[start : start + size]]
-        title = "Drift by column" + (f" ({page})" if page > 1 else "")
-        yield picture(f"drift-{page}", title, text, missing, lambda panels=panels: log_pictures.drift(panels))  # type: ignore[misc]
+def _chart(title: str, draw: Draw, missing: str | None) -> Chart:
+    try:
+        figure = draw() if missing is None else None
+    except NotDrawable as error:
+        figure, missing = None, str(error)
+    if figure is None:
+        figure = Figure((6.4, 1.2))
+        figure.text(0.5, 0.5, f"{title}: {missing}", ha="center", va="center", color=DARK, wrap=True)
+    return Chart(title, png(figure), missing)
 
 
 def _window(created: Array) -> str:
-    """The shortest window that cuts the rows into few parts."""
-    for name, (size, first) in WINDOW_SIZES.items():
-        if len(np.unique((created - first) // size)) <= _MOST_POINTS_IN_TIME:
-            return name
-    return list(WINDOW_SIZES)[-1]
-
-
-def _shares(probabilities: Array) -> Bars:
-    return curves.histogram(probabilities, _BINS, 0.0, 1.0)
+    """The shortest time window that divides the rows into few parts."""
+    parts = ((name, np.unique((created - first) // size)) for name, (size, first) in WINDOW_SIZES.items())
+    return next((name for name, found in parts if len(found) <= _MOST_WINDOWS), list(WINDOW_SIZES)[-1])
