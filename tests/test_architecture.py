@@ -21,7 +21,7 @@ FORBIDDEN = {
             *("openapi", "operations", "schemas", "example", "score_schemas"),
             *("performance", "figures", "cells", "intervals", "estimate", "grouping", "ledger", "query", "scorecard"),
             *("metrics", "measures", "instruments", "shared_folder", "live_figures"),
-            *("report/report", "report/html", "report/chart", "report/style", "report/classifier_charts"),
+            *("report/report", "report/html", "report/style", "report/classifier_charts", "report/drift_charts"),
             *("report/regression_charts", "report/log_charts"),
             *("drift", "comparison", "evidence", "log_query", "log_pages", "log_table", "log_schemas", "logged_row"),
         )

@@ -37,8 +37,12 @@ def make(settings: Settings, arguments: Arguments) -> tuple[Report, dict[str, An
     trust = Trust(settings.model_digest or None, settings.model_signing_key or None, settings.require_signed)
     content = read_content(settings.artifacts, trust)
     query, recent = performance_query(arguments, ()), drift_query(arguments)
-    with closing(Session(_database(settings))) as session:
-        reporter = _reporter(content, session.database)
+    database, manifest = _database(settings), content.manifest
+    columns = (SqliteColumns if kind(database) == "sqlite" else PostgresqlColumns)(database, manifest.task)
+    ledger = Ledger(columns)
+    drift = Drift(manifest, content.version, ledger, columns.documents)
+    reporter = Reporter(manifest, Performance(manifest, ledger), drift, ledger)
+    with closing(Session(database)) as session:
         report = session.read(lambda: reporter.report(query, recent))
     return report, _about(content, report, arguments)
 
@@ -95,14 +99,6 @@ def _database(settings: Settings) -> Database:
     return database
 
 
-def _reporter(content: Content, database: Database) -> Reporter:
-    manifest = content.manifest
-    columns = (SqliteColumns if kind(database) == "sqlite" else PostgresqlColumns)(database, manifest.task)
-    ledger = Ledger(columns)
-    drift = Drift(manifest, content.version, ledger, columns.documents)
-    return Reporter(manifest, Performance(manifest, ledger), drift, ledger)
-
-
 def _about(content: Content, report: Report, arguments: Arguments) -> dict[str, Any]:
     performance, drift = report.performance, report.drift
     return {
@@ -112,6 +108,5 @@ def _about(content: Content, report: Report, arguments: Arguments) -> dict[str, 
         "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "selection": ", ".join(f"{name} {values[0]}" for name, values in arguments.items()) or "the whole log",
         "predictions": f"{performance['count']:,}, {performance['labelled']:,} of them with a label",
-        "drift": f"{drift['verdict'] or 'too few rows to test'}; {drift['compared']:,} of the latest "
-        f"{drift['count']:,} rows were compared",
+        "drift": f"{drift['verdict'] or 'too few rows to test'}; {drift['compared']:,} rows of the log compared",
     }

@@ -6,14 +6,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from sklearn import metrics as skm
 from sklearn.calibration import CalibrationDisplay
-from sklearn.metrics import (
-    ConfusionMatrixDisplay,
-    PrecisionRecallDisplay,
-    RocCurveDisplay,
-    precision_recall_curve,
-    roc_curve,
-)
 
 from service.intervals import Array
 from service.report.style import BLUE, DARK, GREY, VERMILION, NotDrawable, number, number_axis, plain, with_interval
@@ -52,10 +46,10 @@ def roc_and_precision_recall(truth: Array, proba: Array, metrics: Mapping[str, A
     figure = Figure((8.4, 4.7))
     left, right = figure.subplots(1, 2)
     chance: dict[str, Any] = {"plot_chance_level": True, "chance_level_kw": {"color": GREY, "label": "Chance level"}}
-    false_positive_rate, true_positive_rate, _ = roc_curve(truth, proba)
-    RocCurveDisplay(fpr=false_positive_rate, tpr=true_positive_rate).plot(left, **chance)
-    precision, recall, _ = precision_recall_curve(truth, proba, drop_intermediate=True)
-    PrecisionRecallDisplay(precision, recall, prevalence_pos_label=float(truth.mean())).plot(right, **chance)
+    false_positive_rate, true_positive_rate, _ = skm.roc_curve(truth, proba)
+    skm.RocCurveDisplay(fpr=false_positive_rate, tpr=true_positive_rate).plot(left, **chance)
+    precision, recall, _ = skm.precision_recall_curve(truth, proba, drop_intermediate=True)
+    skm.PrecisionRecallDisplay(precision, recall, prevalence_pos_label=float(truth.mean())).plot(right, **chance)
     left.set_title(f"ROC curve\nAUC {with_interval(metrics['roc_auc'])}")
     right.set_title(f"Precision-recall curve\naverage precision {with_interval(metrics['average_precision'])}")
     left.grid()
@@ -90,7 +84,7 @@ def confusion_matrix(labels: Sequence[Any], counts: Sequence[Sequence[int]]) -> 
     figure = Figure((inches + 1.4, inches))
     axes = figure.subplots()
     written, names = size <= _WRITTEN, [plain(label, 16) for label in labels]
-    display = ConfusionMatrixDisplay(shares, display_labels=names)
+    display = skm.ConfusionMatrixDisplay(shares, display_labels=names)
     display.plot(ax=axes, include_values=written, cmap="Blues", colorbar=False, im_kw={"vmin": 0, "vmax": 1})
     axes.spines[:].set_visible(False)
     if size > _NAMED:

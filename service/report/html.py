@@ -19,7 +19,8 @@ def html(report: Report, about: Mapping[str, Any]) -> bytes:
     """The report in UTF-8. `about` holds the names and values above it."""
     environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
-    environment.filters |= {"base64": _base64, "value": value, "share": _share}
+    environment.filters["base64"] = lambda content: base64.b64encode(content).decode()
+    environment.filters |= {"value": value, "share": lambda figure: "-" if figure is None else f"{figure:.1%}"}
     text = environment.get_template("report.html").render(
         report=report,
         about=about,
@@ -38,11 +39,3 @@ def is_report(content: bytes) -> bool:
 def value(figure: float | None) -> str:
     """A figure as in the tables."""
     return "-" if figure is None else number(figure, 4)
-
-
-def _share(figure: float | None) -> str:
-    return "-" if figure is None else f"{figure:.1%}"
-
-
-def _base64(content: bytes) -> str:
-    return base64.b64encode(content).decode()

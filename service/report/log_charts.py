@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 
 from service.ledger import Rows
 from service.report.style import DARK, SERIES, VERMILION, number, number_axis, plain, with_interval
@@ -17,7 +16,7 @@ _BARS = 40
 _MOST_TICKS = 8
 _SHORTEST = 1e-3  # seconds
 _UNITS = (("d", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3))
-_TICKS = (1e-3, 0.01, 0.1, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200)
+_SHORT = (1e-3, 0.01, 0.1, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200)
 _TIMES = ["%Y", "%b %Y", "%d %b", "%H:%M", "%H:%M", "%H:%M:%S"]  # ticks at years, months, days, hours, ...
 _DAYS = (1, 2, 7, 14, 30, 90, 180, 365, 730, 1825, 3650)
 
@@ -39,10 +38,9 @@ def over_time(
             known = [each for each in mine if each["metrics"][metric]["value"] is not None]
             found = [each["metrics"][metric] for each in known]
             _points(axes, [place if single else _middle(each) for each in known], found, plain(version), SERIES[place])
+            style: dict[str, Any] = {"textcoords": "offset points", "va": "center", "backgroundcolor": "white"}
             for each in found if single else ():
-                style: dict[str, Any] = {"va": "center", "fontsize": 8, "backgroundcolor": "white"}
-                text = with_interval(each, "\n")
-                axes.annotate(text, (place, each["value"]), (8, 0), textcoords="offset points", **style)
+                axes.annotate(with_interval(each, "\n"), (place, each["value"]), (8, 0), fontsize=8, **style)
         if training[metric] is not None:
             axes.axhline(training[metric], color=DARK, linestyle="--", linewidth=1, label="training")
         axes.set_ylabel(label)
@@ -66,10 +64,10 @@ def label_delay(rows: Rows, delay: Mapping[str, float]) -> Figure:
     low, high = (low, high) if high > 1.25 * low else (low / 3, high * 3)
     axes.hist(shown, bins=np.geomspace(low, high, _BARS + 1).tolist(), edgecolor="white")
     axes.set(xscale="log", xlim=(low, high), xlabel="Time from the prediction to its label", ylabel="Labels")
-    ticks = [tick for tick in (*_TICKS, *(days * 86400 for days in _DAYS)) if low <= tick <= high]
+    ticks = [tick for tick in (*_SHORT, *(days * 86400 for days in _DAYS)) if low <= tick <= high]
     ticks = ticks[:: -(-len(ticks) // _MOST_TICKS) or 1]
     axes.set_xticks(ticks, [duration(tick) for tick in ticks])
-    axes.xaxis.set_minor_locator(NullLocator())
+    axes.minorticks_off()
     for name, text, line in (("median", "Median", "-"), ("p90", "90th percentile", ":")):
         label, place = f"{text}: {duration(delay[name])}", max(delay[name], _SHORTEST)
         axes.axvline(place, color=VERMILION, linestyle=line, linewidth=1.4, label=label)

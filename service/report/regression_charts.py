@@ -14,8 +14,7 @@ from service.report.style import DARK, GREY, VERMILION, NotDrawable, number_axis
 MOST_DOTS = 2_000
 
 _GREATEST = 1e100  # above it, squares and the axes would overflow
-_CELLS = 40
-_BARS = 40
+_BINS = 40
 
 
 def actual_and_predicted(rows: Rows) -> Figure:
@@ -33,7 +32,7 @@ def actual_and_predicted(rows: Rows) -> Figure:
     else:
         norm = LogNorm(vmin=1)
         counts, *_, cells = axes.hist2d(
-            predicted, true, bins=_CELLS, range=(ends, ends), cmin=1, cmap="viridis_r", norm=norm
+            predicted, true, bins=_BINS, range=(ends, ends), cmin=1, cmap="viridis_r", norm=norm
         )
         ticks = 10.0 ** np.arange(np.log10(max(10.0, np.nanmax(counts))) + 1)
         figure.colorbar(cells, ax=axes, label="Predictions per cell", ticks=ticks, format="{x:,.0f}")
@@ -56,7 +55,7 @@ def errors(rows: Rows, quantiles: Mapping[str, float | None]) -> Figure:
     low, high = _widened(max(least, low - (high - low) / 2), min(most, high + (high - low) / 2))
     figure = Figure((6.4, 3.8))
     axes = figure.subplots()
-    axes.hist(values.clip(low, high), bins=_BARS, range=(low, high), edgecolor="white")
+    axes.hist(values.clip(low, high), bins=_BINS, range=(low, high), edgecolor="white")
     axes.axvline(0, color=DARK, linewidth=1)
     for name, value in quantiles.items():
         if value is not None and low <= value <= high:

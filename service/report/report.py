@@ -81,7 +81,8 @@ class Reporter:
         with chart_style(json.dumps(outside, ensure_ascii=False)):
             charts = list(self._charts(rows, performance))
             for page, draw in enumerate(drift_charts(drift["columns"], counts), start=1):
-                charts.append(_chart(f"Drift by column {page}", draw, None if drift["count"] else _EMPTY))
+                if drift["count"] or page == 1:
+                    charts.append(_chart(f"Drift by column {page}", draw, None if drift["count"] else _EMPTY))
         return Report(performance, drift, charts)
 
     def _charts(self, rows: Rows, performance: Mapping[str, Any]) -> Iterator[Chart]:
@@ -134,13 +135,13 @@ class Reporter:
 
 def _chart(title: str, draw: Draw, missing: str | None) -> Chart:
     try:
-        figure = draw() if missing is None else None
+        if missing is not None:
+            raise NotDrawable(missing)
+        return Chart(title, png(draw()))
     except NotDrawable as error:
-        figure, missing = None, str(error)
-    if figure is None:
         figure = Figure((6.4, 1.2))
-        figure.text(0.5, 0.5, f"{title}: {missing}", ha="center", va="center", color=DARK, wrap=True)
-    return Chart(title, png(figure), missing)
+        figure.text(0.5, 0.5, f"{title}: {error}", ha="center", va="center", color=DARK, wrap=True)
+        return Chart(title, png(figure), str(error))
 
 
 def _window(created: Array) -> str:

@@ -63,14 +63,13 @@ def plain(value: Any, most: int = 24) -> str:
 def number(value: float, digits: int = 10) -> str:
     """A number with so many significant digits, or more where its whole part has more: 3,650 or 0.00008 or 12.5M."""
     size = abs(value)
-    if size >= 1e15 or 0 < size < 1e-5:
-        mantissa, exponent = f"{value:.2e}".split("e")
+    if size >= 1e9 or 0 < size < 1e-5:
+        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
         return f"{float(mantissa):g}·10{str(int(exponent)).translate(_SUPERSCRIPT)}"
-    for unit, name in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
-        if size >= unit:
-            return f"{number(value / unit, digits)}{name}"
-    decimals = max(0, digits - 1 - math.floor(math.log10(size))) if size else 0
-    text = f"{value:,.{decimals}f}"
+    if size >= 1e6:
+        return f"{number(value / 1e6, digits)}M"
+    decimals = max(0, digits - 1 - math.floor(math.log10(size))) if size else 1
+    text = f"{value + 0.0:,.{decimals}f}"
     return text.rstrip("0").rstrip(".") if decimals else text
 
 
