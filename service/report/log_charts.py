@@ -26,8 +26,9 @@ Windows = Sequence[Mapping[str, Any]]
 def over_time(
     metrics: Mapping[str, str], series: Mapping[str, Windows], training: Mapping[str, Any], note: str
 ) -> Figure:
-    """The metrics of a name, with their label, by model version and time window as in the `series` of GET /performance,
-    and their values in training as lines. A single window is a point with its value beside it."""
+    """Metrics by model version and time window, as in the `series` of GET /performance, and in training as lines;
+    `metrics` holds their names with labels. A point stands at the start of its window. A single window has its value
+    beside its point."""
     figure = Figure((8.0, 2.4 * len(metrics) + 0.6))
     panels = figure.subplots(len(metrics), 1, sharex=True, squeeze=False)[:, 0]
     windows = [each for mine in series.values() for each in mine]
@@ -37,7 +38,8 @@ def over_time(
         for place, (version, mine) in enumerate(series.items()):
             known = [each for each in mine if each["metrics"][metric]["value"] is not None]
             found = [each["metrics"][metric] for each in known]
-            _points(axes, [place if single else _middle(each) for each in known], found, plain(version), SERIES[place])
+            places = [place if single else datetime.fromisoformat(each["from"]) for each in known]
+            _points(axes, places, found, plain(version), SERIES[place])
             style: dict[str, Any] = {"textcoords": "offset points", "va": "center", "backgroundcolor": "white"}
             for each in found if single else ():
                 axes.annotate(with_interval(each, "\n"), (place, each["value"]), (8, 0), fontsize=8, **style)
@@ -49,7 +51,11 @@ def over_time(
         number_axis(axes.yaxis, 5)
         if not any(each["metrics"][metric]["value"] is not None for each in windows):
             axes.text(0.5, 0.25, "not defined in any window", ha="center", transform=axes.transAxes, color=DARK)
-    _time_axis(panels[-1], first, last, len(series) if single else 0)
+    if single:
+        begin, end = (time[:16].replace("T", " ") for time in (first, last))
+        panels[-1].set(xlim=(-0.5, len(series) - 0.1), xticks=[], xlabel=f"Predictions from {begin} to {end} UTC")
+    else:
+        _time_axis(panels[-1], datetime.fromisoformat(first), datetime.fromisoformat(last))
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=4, title=note)
     return figure
 
@@ -92,20 +98,9 @@ def _points(axes: Axes, places: list[Any], found: Windows, label: str, series: t
     axes.errorbar(places, value, (value - low, high - value), label=label, **style)
 
 
-def _time_axis(axes: Axes, first: str, last: str, points: int) -> None:
-    """Times from the first window to the end of the last one, or so many points of a single window."""
-    if points:
-        begin, end = (time[:16].replace("T", " ") for time in (first, last))
-        axes.set(xlim=(-0.5, points - 0.1), xticks=[], xlabel=f"Predictions from {begin} to {end} UTC")
-        return
-    ends = [datetime.fromisoformat(time) for time in (first, last)]
-    room = (ends[1] - ends[0]) / 30
-    axes.set(xlim=(ends[0] - room, ends[1] + room), xlabel="Time of the prediction (UTC)")
+def _time_axis(axes: Axes, first: datetime, last: datetime) -> None:
+    room = (last - first) / 30
     locator = AutoDateLocator(tz=UTC, minticks=3, maxticks=8)
+    axes.set(xlim=(first - room, last + room), xlabel="Time of the prediction (UTC)")
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, UTC, _TIMES, zero_formats=["", *_TIMES[:-1]]))
-
-
-def _middle(window: Mapping[str, Any]) -> datetime:
-    first, last = (datetime.fromisoformat(window[end]) for end in ("from", "to"))
-    return first + (last - first) / 2
