@@ -42,27 +42,27 @@ def migrate() -> None:
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The file.  [default: report.html]"
 )
 @click.option(
-    "--png", "folder", type=click.Path(path_type=Path, file_okay=False), help="A folder for the pictures alone."
+    "--png", "folder", type=click.Path(path_type=Path, file_okay=False), help="A folder for the charts alone."
 )
-@click.option("--since", help="Only what was answered from this time on, as 2026-01-31 or 2026-01-31T12:00Z.")
-@click.option("--until", help="Only what was answered before this time.")
-@click.option("--model-version", help="Only what this version answered.")
-@click.option("--force", is_flag=True, help="Overwrite a file that is no earlier report.")
+@click.option("--since", help="Only predictions made from this time on, as 2026-01-31 or 2026-01-31T12:00Z.")
+@click.option("--until", help="Only predictions made before this time.")
+@click.option("--model-version", help="Only predictions of this version.")
+@click.option("--force", is_flag=True, help="Overwrite a file that is not an earlier report.")
 def _report(output: Path | None, folder: Path | None, force: bool, **selection: str | None) -> None:
-    """Write how good the answers were, and what has drifted, as pictures in one HTML file."""
-    from service import report_file  # noqa: PLC0415
+    """Write a report on performance and drift, with charts, as one HTML file."""
+    from service.cli import report  # noqa: PLC0415
 
     path = output or (None if folder else Path("report.html"))
     try:
         if path and not force:
-            report_file.require_free(path)
+            report.require_free(path)
         given = {name: [value] for name, value in selection.items() if value is not None}
-        made, about = report_file.make(Settings.from_env(), given)
-        report_file.show(made, Console())
+        made, about = report.make(Settings.from_env(), given)
+        report.show(made, Console())
         if folder:
-            report_file.write_pictures(folder, made)
+            report.write_charts(folder, made)
         if path:
-            report_file.write(path, made, about)
+            report.write(path, made, about)
     except (SettingsError, DatabaseError, ArtifactError, ServiceError, PeeweeException, OSError) as error:
         raise click.ClickException(_said(error)) from error
     click.echo(f"Wrote {', '.join(str(place) for place in (path, folder) if place)}.")

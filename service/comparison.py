@@ -45,12 +45,15 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What was compared: rows by category or bin, here and in the training. `names` are the categories, the last
-    count being of all others; of bins they are the k + 1 `edges`, what is beyond counting with the outermost."""
+    count being of all others; of bins they are the k + 1 `edges`, what is beyond counting with the outermost: so many
+    rows `below` and `above`."""
 
     live: Array
     reference: Array
     names: Sequence[Any] | None = None
     edges: Sequence[float] | None = None
+    below: int = 0
+    above: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,8 @@ def compare_numbers(profile: Mapping[str, Any], values: Array, reference_rows: i
     """Numbers against a profile of `reference_rows` numbers, by the percentiles and the bins."""
     numbers = np.sort(values)
     quantiles, edges = profile["quantiles"], profile["bins"]["edges"]
-    outside = int((numbers < quantiles[0]).sum() + (numbers > quantiles[-1]).sum())
+    below, above = int((numbers < quantiles[0]).sum()), int((numbers > quantiles[-1]).sum())
+    outside = below + above
     places = np.searchsorted(edges[1:-1], numbers, side="right")
     live = np.bincount(places, minlength=max(1, len(edges) - 1))
     distance = _kolmogorov_smirnov(numbers, quantiles)
@@ -105,7 +109,7 @@ def compare_numbers(profile: Mapping[str, Any], values: Array, reference_rows: i
     return Comparison(
         figures,
         [Change("distribution", distance, chance, noise), Change("out of range", outside / len(numbers), excess)],
-        Counts(live, np.array(profile["bins"]["counts"]), edges=edges),
+        Counts(live, np.array(profile["bins"]["counts"]), edges=edges, below=below, above=above),
     )
 
 

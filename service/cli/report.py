@@ -1,12 +1,10 @@
-"""Makes the report from the settings' log and model, and writes it. The model itself is not loaded: its manifest says
-all that is needed."""
+"""`python -m service report`: makes the report on the log, prints a summary and writes it. The model is not loaded;
+its manifest is enough."""
 
-import os
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 from peewee import Database
@@ -19,11 +17,12 @@ from serialize.trust import Trust
 from service.database import DatabaseError, connect, kind
 from service.drift import Drift
 from service.ledger import Ledger
-from service.page import figure, is_page, page
+from service.new_file import new_file
 from service.performance import Performance
 from service.postgresql_columns import PostgresqlColumns
 from service.query import Arguments, drift_query, performance_query
-from service.report import Report, Reporter
+from service.report.html import html, is_report, value
+from service.report.report import Report, Reporter
 from service.session import Session
 from service.settings import Settings
 from service.sqlite_columns import SqliteColumns
@@ -33,62 +32,65 @@ _HEAD = 1_000
 
 
 def make(settings: Settings, arguments: Arguments) -> tuple[Report, dict[str, Any]]:
-    """The report on the rows that the arguments select, and what it is of. Raises ArtifactError, DatabaseError,
-    InvalidQuery, and Unavailable where the log cannot be read now."""
+    """The report on the rows that the arguments select, and what its heading says. Raises ArtifactError, DatabaseError,
+    InvalidQuery, and Unavailable if the log cannot be read now."""
     trust = Trust(settings.model_digest or None, settings.model_signing_key or None, settings.require_signed)
     content = read_content(settings.artifacts, trust)
     query, recent = performance_query(arguments, ()), drift_query(arguments)
-    with closing(Session(_database(settings))) as session:
-        reporter = _reporter(content, session.database)
+    database, manifest = _database(settings), content.manifest
+    columns = (SqliteColumns if kind(database) == "sqlite" else PostgresqlColumns)(database, manifest.task)
+    ledger = Ledger(columns)
+    drift = Drift(manifest, content.version, ledger, columns.documents)
+    reporter = Reporter(manifest, Performance(manifest, ledger), drift, ledger)
+    with closing(Session(database)) as session:
         report = session.read(lambda: reporter.report(query, recent))
     return report, _about(content, report, arguments)
 
 
 def require_free(path: Path) -> None:
-    """Raises FileExistsError where the path holds anything but an earlier report."""
+    """Raises FileExistsError if the path holds anything but an earlier report."""
     if path.exists():
         with path.open("rb") as file:
-            if not is_page(file.read(_HEAD)):
-                raise FileExistsError(f"{path} is no report of this service; give another name, or --force.")
+            if not is_report(file.read(_HEAD)):
+                raise FileExistsError(f"{path} is not a report of this service. Give another name, or --force.")
 
 
 def write(path: Path, report: Report, about: Mapping[str, Any]) -> None:
-    """Writes the report; who reads the file meanwhile sees the earlier one to its end."""
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        file.write(page(report, about))
-    Path(file.name).chmod(0o644)
-    os.replace(file.name, path)
+    """Writes the report in one step: a reader of an earlier one sees that to its end."""
+    with new_file(path, replace=True) as file:
+        file.write(html(report, about))
+    path.chmod(0o644)
 
 
-def write_pictures(folder: Path, report: Report) -> None:
-    """Writes the pictures alone, each by its name."""
+def write_charts(folder: Path, report: Report) -> None:
+    """Writes the charts alone, each to a PNG file of its name."""
     folder.mkdir(parents=True, exist_ok=True)
-    for picture in report.pictures:
-        (folder / f"{picture.name}.png").write_bytes(picture.content)
+    for chart in report.charts:
+        (folder / f"{chart.name}.png").write_bytes(chart.png)
 
 
 def show(report: Report, console: Console) -> None:
-    """Prints the report in short."""
+    """Prints a summary of the report."""
     performance, drift = report.performance, report.drift
     plural = "" if performance["count"] == 1 else "s"
     console.print(f"{performance['count']:,} prediction{plural}, {performance['labelled']:,} with a label.")
     if performance["labelled"]:
-        table = Table("figure", "value", "95 % interval", "in training")
+        table = Table("metric", "value", "95 % interval", "in training")
         for name, one in performance["metrics"].items():
-            interval = "-" if one["low"] is None else f"{figure(one['low'])} to {figure(one['high'])}"
-            table.add_row(name, figure(one["value"]), interval, figure(one["training"]))
+            interval = "-" if one["low"] is None else f"{value(one['low'])} to {value(one['high'])}"
+            table.add_row(name, value(one["value"]), interval, value(one["training"]))
         console.print(table)
     changed = {name: one for name, one in drift["columns"].items() if one["verdict"] in ("watch", "drifted")}
     for name, one in changed.items():
         console.print(f"{escape(name)}: {one['verdict']}, {', '.join(one['changes'])}")
     if not changed:
-        console.print("No column has drifted." if drift["verdict"] else "Too few rows to say whether columns drift.")
+        console.print("No column has drifted." if drift["verdict"] else "Too few rows to test for drift.")
 
 
 def _database(settings: Settings) -> Database:
-    """The database, if it holds a log. It is not prepared: a report changes nothing."""
+    """The database if it holds a log. A report changes nothing, so it creates no tables."""
     database = connect(settings.database_url, require_tls=bool(settings.dyno))
-    absent = "There is no log in the database of DATABASE_URL; python -m service migrate makes one."
+    absent = "The database of DATABASE_URL has no log. `python -m service migrate` creates one."
     if kind(database) == "sqlite" and not Path(database.database).is_file():
         raise DatabaseError(absent)
     with database.connection_context():
@@ -97,23 +99,14 @@ def _database(settings: Settings) -> Database:
     return database
 
 
-def _reporter(content: Content, database: Database) -> Reporter:
-    manifest = content.manifest
-    columns = (SqliteColumns if kind(database) == "sqlite" else PostgresqlColumns)(database, manifest.task)
-    ledger = Ledger(columns)
-    drift = Drift(manifest, content.version, ledger, columns.documents)
-    return Reporter(manifest, Performance(manifest, ledger), drift, ledger)
-
-
 def _about(content: Content, report: Report, arguments: Arguments) -> dict[str, Any]:
     performance, drift = report.performance, report.drift
     return {
         "model": content.manifest.name,
         "version": content.version,
         "task": content.manifest.task.kind,
-        "made at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "of": ", ".join(f"{name} {values[0]}" for name, values in arguments.items()) or "the whole log",
-        "predictions": f"{performance['count']:,}, of which {performance['labelled']:,} have a label",
-        "drift": f"{drift['verdict'] or 'too few rows to say'}; {drift['compared']:,} of the latest "
-        f"{drift['count']:,} rows were compared",
+        "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "selection": ", ".join(f"{name} {values[0]}" for name, values in arguments.items()) or "the whole log",
+        "predictions": f"{performance['count']:,}, {performance['labelled']:,} of them with a label",
+        "drift": f"{drift['verdict'] or 'too few rows to test'}; {drift['compared']:,} rows of the log compared",
     }
