@@ -15,6 +15,7 @@ from serialize.recipes import RECIPES
 from service.cli.report import make
 from service.database import connect
 from service.factory import create_app
+from service.filter import Selection
 from service.models import Prediction
 from service.settings import Settings
 from service.shift import Shift
@@ -38,7 +39,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         settings = Settings(database_url=f"sqlite:///{folder}/log.db", artifacts=str(_PROJECT / "artifacts"))
         fill(settings)
-        report, _ = make(settings, {})
+        report, _ = make(settings, Selection())
     for chart in report.charts:
         if chart.name in IMAGES:
             (_PROJECT / "docs/images" / f"{chart.name}.png").write_bytes(chart.png)

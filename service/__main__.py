@@ -9,8 +9,10 @@ from peewee import PeeweeException
 from rich.console import Console
 
 from serialize.errors import ArtifactError
+from service.cli.options import selection_options
 from service.database import DatabaseError, database_of, kind, prepare
 from service.errors import ServiceError
+from service.filter import Selection
 from service.log_commands import export, purge
 from service.settings import Settings, SettingsError
 
@@ -44,11 +46,9 @@ def migrate() -> None:
 @click.option(
     "--png", "folder", type=click.Path(path_type=Path, file_okay=False), help="A folder for the charts alone."
 )
-@click.option("--since", help="Only predictions made from this time on, as 2026-01-31 or 2026-01-31T12:00Z.")
-@click.option("--until", help="Only predictions made before this time.")
-@click.option("--model-version", help="Only predictions of this version.")
+@selection_options
 @click.option("--force", is_flag=True, help="Overwrite a file that is not an earlier report.")
-def _report(output: Path | None, folder: Path | None, force: bool, **selection: str | None) -> None:
+def _report(output: Path | None, folder: Path | None, force: bool, **selection: Any) -> None:
     """Write a report on performance and drift, with charts, as one HTML file."""
     from service.cli import report  # noqa: PLC0415
 
@@ -56,8 +56,7 @@ def _report(output: Path | None, folder: Path | None, force: bool, **selection: 
     try:
         if path and not force:
             report.require_free(path)
-        given = {name: [value] for name, value in selection.items() if value is not None}
-        made, about = report.make(Settings.from_env(), given)
+        made, about = report.make(Settings.from_env(), Selection(**selection))
         report.show(made, Console())
         if folder:
             report.write_charts(folder, made)

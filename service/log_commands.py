@@ -14,27 +14,19 @@ from peewee import Database, PeeweeException
 from rich.console import Console
 from rich.progress import Progress
 
+from service.cli.options import selection_options
 from service.database import DatabaseError, database_of, kind
 from service.erasure import Erasure
 from service.errors import Unavailable
 from service.filter import PredictionFilter, Selection
 from service.log_export import export_table
 from service.log_reader import log_reader
-from service.moment import EXPECTED_MOMENT, parse_moment
 from service.new_file import new_file
 from service.session import Session
 from service.settings import Settings, SettingsError
 from service.table_file import Writer, write_csv, write_ndjson
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
-
-
-def _moment(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
-    """A moment, as microseconds since 1970."""
-    try:
-        return None if value is None else parse_moment(value)
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is not {EXPECTED_MOMENT}.") from None
 
 
 def _ago(ctx: click.Context, parameter: click.Parameter, value: str) -> datetime:
@@ -51,8 +43,6 @@ def _ago(ctx: click.Context, parameter: click.Parameter, value: str) -> datetime
 @click.command()
 @click.option("--format", "form", required=True, type=click.Choice(["ndjson", "csv", "parquet"]))
 @click.option("-o", "--output", required=True, help="The file to write; - is standard output, not for parquet.")
-@click.option("--since", callback=_moment, help="Only what was answered from this time on (ISO 8601).")
-@click.option("--until", callback=_moment, help="Only what was answered before this time.")
 @click.option(
     "--labelled",
     type=click.Choice(["true", "false"]),
@@ -60,7 +50,7 @@ def _ago(ctx: click.Context, parameter: click.Parameter, value: str) -> datetime
     flag_value="true",
     help="Only rows with a true label; `--labelled false`, only rows without.",
 )
-@click.option("--model-version", help="Only what this version of a model answered.")
+@selection_options
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @click.option("--escape-formulas", is_flag=True, help="In CSV, an apostrophe before text that begins with = + - @.")
 def export(

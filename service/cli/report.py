@@ -14,13 +14,14 @@ from rich.table import Table
 
 from serialize.content import Content, read_content
 from serialize.trust import Trust
-from service.database import DatabaseError, connect, kind
+from service.database import DatabaseError, database_of, kind
 from service.drift import Drift
+from service.filter import DEFAULT_LAST, DriftQuery, PerformanceQuery, Selection
 from service.ledger import Ledger
+from service.moment import moment_of
 from service.new_file import new_file
 from service.performance import Performance
 from service.postgresql_columns import PostgresqlColumns
-from service.query import Arguments, drift_query, performance_query
 from service.report.html import html, is_report, value
 from service.report.report import Report, Reporter
 from service.session import Session
@@ -31,12 +32,14 @@ _TABLES = {"prediction", "label_change"}
 _HEAD = 1_000
 
 
-def make(settings: Settings, arguments: Arguments) -> tuple[Report, dict[str, Any]]:
-    """The report on the rows that the arguments select, and what its heading says. Raises ArtifactError, DatabaseError,
-    InvalidQuery, and Unavailable if the log cannot be read now."""
+def make(settings: Settings, selection: Selection) -> tuple[Report, dict[str, Any]]:
+    """The report on the selected rows, and what its heading says. Drift is measured on all rows of a period, or on the
+    latest rows if there is no period. Raises ArtifactError, DatabaseError, InvalidQuery for too many windows, and
+    Unavailable if the log cannot be read now."""
     trust = Trust(settings.model_digest or None, settings.model_signing_key or None, settings.require_signed)
     content = read_content(settings.artifacts, trust)
-    query, recent = performance_query(arguments, ()), drift_query(arguments)
+    has_period = selection.since is not None or selection.until is not None
+    query, recent = PerformanceQuery(selection), DriftQuery(selection, None if has_period else DEFAULT_LAST)
     database, manifest = _database(settings), content.manifest
     columns = (SqliteColumns if kind(database) == "sqlite" else PostgresqlColumns)(database, manifest.task)
     ledger = Ledger(columns)
@@ -44,7 +47,7 @@ def make(settings: Settings, arguments: Arguments) -> tuple[Report, dict[str, An
     reporter = Reporter(manifest, Performance(manifest, ledger), drift, ledger)
     with closing(Session(database)) as session:
         report = session.read(lambda: reporter.report(query, recent))
-    return report, _about(content, report, arguments)
+    return report, _about(content, report, selection)
 
 
 def require_free(path: Path) -> None:
@@ -89,7 +92,7 @@ def show(report: Report, console: Console) -> None:
 
 def _database(settings: Settings) -> Database:
     """The database if it holds a log. A report changes nothing, so it creates no tables."""
-    database = connect(settings.database_url, require_tls=bool(settings.dyno))
+    database = database_of(settings)
     absent = "The database of DATABASE_URL has no log. `python -m service migrate` creates one."
     if kind(database) == "sqlite" and not Path(database.database).is_file():
         raise DatabaseError(absent)
@@ -99,14 +102,19 @@ def _database(settings: Settings) -> Database:
     return database
 
 
-def _about(content: Content, report: Report, arguments: Arguments) -> dict[str, Any]:
+def _about(content: Content, report: Report, selection: Selection) -> dict[str, Any]:
     performance, drift = report.performance, report.drift
+    given = {
+        "model version": selection.model_version,
+        "since": None if selection.since is None else moment_of(selection.since),
+        "until": None if selection.until is None else moment_of(selection.until),
+    }
     return {
         "model": content.manifest.name,
         "version": content.version,
         "task": content.manifest.task.kind,
         "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "selection": ", ".join(f"{name} {values[0]}" for name, values in arguments.items()) or "the whole log",
+        "selection": ", ".join(f"{name} {text}" for name, text in given.items() if text is not None) or "the whole log",
         "predictions": f"{performance['count']:,}, {performance['labelled']:,} of them with a label",
         "drift": f"{drift['verdict'] or 'too few rows to test'}; {drift['compared']:,} rows of the log compared",
     }
