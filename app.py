@@ -3,10 +3,10 @@
 import sys
 
 from serialize import ArtifactError
-from service.database import DatabaseError
-from service.development import RequestHandler
 from service.factory import create_app
+from service.server.development_server import RequestHandler
 from service.settings import Settings, SettingsError
+from service.storage.connection import DatabaseError
 
 try:
     settings = Settings.from_env()

@@ -13,8 +13,8 @@ from pathlib import Path  # noqa: E402
 from tempfile import gettempdir  # noqa: E402
 from typing import Any  # noqa: E402
 
-from service import logs  # noqa: E402
 from service.settings import Settings, SettingsError, set_native_defaults  # noqa: E402
+from service.telemetry import log_format  # noqa: E402
 
 set_native_defaults()
 # A batch that scores in Python takes turns with the loop; ten times as often, and a health check is answered at once.
@@ -23,11 +23,11 @@ try:
     _settings = Settings.from_env()
 except SettingsError as error:
     sys.exit(f"The service cannot start. {error}")
-logs.configure(_settings.log_level)
+log_format.configure(_settings.log_level)
 
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.web_concurrency
-worker_class = "service.worker.Worker"
+worker_class = "service.server.worker.Worker"
 worker_connections = 2000
 preload_app = True
 # A heartbeat on a disk can wait for that disk, and a waiting worker looks like a dead one.
@@ -44,7 +44,7 @@ timeout = 60
 keepalive = 95
 
 loglevel = _settings.log_level
-logger_class = "service.gunicorn_logger.GunicornLogger"
+logger_class = "service.server.gunicorn_logger.GunicornLogger"
 control_socket_disable = True
 
 
@@ -53,8 +53,8 @@ def _metrics(server: Any) -> Any:
 
 
 def on_starting(server: Any) -> None:
-    from service.multiprocess_dir import MultiprocessDir  # noqa: PLC0415 - after the application
-    from service.worker import hold_stop_while_forking  # noqa: PLC0415 - gunicorn loads the worker's module late too
+    from service.server.worker import hold_stop_while_forking  # noqa: PLC0415 - gunicorn loads the worker's module late too
+    from service.telemetry.multiprocess_dir import MultiprocessDir  # noqa: PLC0415 - after the application
 
     hold_stop_while_forking()
     _metrics(server).share(MultiprocessDir.make(Path(server.cfg.worker_tmp_dir or gettempdir())))

@@ -20,9 +20,9 @@ from benchmarks import result  # noqa: E402
 from benchmarks.machine import libraries, machine  # noqa: E402
 from benchmarks.passengers import DATA, TARGET  # noqa: E402
 from serialize.frame import observations  # noqa: E402
-from serialize.recipe import Recipe, train  # noqa: E402
 from serialize.recipes import RECIPES  # noqa: E402
-from serialize.train import from_csv  # noqa: E402
+from serialize.recipes.csv import from_csv  # noqa: E402
+from serialize.recipes.recipe import Recipe, train  # noqa: E402
 
 _SIZES = (1, 64, 1_000)
 _CALLS = 5

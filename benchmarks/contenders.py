@@ -71,7 +71,7 @@ def naive(model: Model) -> Contender:
     """A pandas row, predict_proba and one insert a request, under gunicorn's sync workers."""
     return Contender(
         "naive",
-        _gunicorn("benchmarks.naive:app", "--worker-class=sync"),
+        _gunicorn("benchmarks.apps.naive:app", "--worker-class=sync"),
         lambda folder: {"MODEL": model.pipeline, "DATABASE": str(folder / "naive.db")},
         expected=model.expected,
     )
@@ -81,7 +81,7 @@ def fastapi(model: Model, python: str) -> Contender:
     """The same with FastAPI, storing nothing."""
     return Contender(
         "fastapi",
-        uvicorn(python, "benchmarks.fastapi_naive:app"),
+        uvicorn(python, "benchmarks.apps.fastapi_naive:app"),
         lambda _: {"MODEL": model.pipeline},
         expected=model.expected,
         python=python,
@@ -92,7 +92,7 @@ def constants() -> list[Contender]:
     """A constant answer by Flask-RESTful under each of gunicorn's worker classes that keep connections open."""
     workers = {"constant, gevent": ["--worker-class=gevent"], "constant, gthread": ["--threads=16"]}
     return [
-        Contender(name, _gunicorn("benchmarks.constant:app", "--keep-alive=95", *options), lambda _: {})
+        Contender(name, _gunicorn("benchmarks.apps.constant:app", "--keep-alive=95", *options), lambda _: {})
         for name, options in workers.items()
     ]
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from benchmarks.contenders import Model
 from benchmarks.passengers import DATA, PASSENGER, TARGET
-from serialize.recipe import train
-from serialize.train import from_csv
+from serialize.recipes.csv import from_csv
+from serialize.recipes.recipe import train
 
 
 def forest(folder: Path) -> Model:

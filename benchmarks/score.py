@@ -19,12 +19,12 @@ from benchmarks import result  # noqa: E402
 from benchmarks.machine import libraries, machine  # noqa: E402
 from benchmarks.postgresql import postgresql  # noqa: E402
 from serialize import load  # noqa: E402
-from service.database import connect, kind, prepare  # noqa: E402
-from service.filter import PerformanceQuery, Selection  # noqa: E402
-from service.ledger import Ledger  # noqa: E402
-from service.performance import Performance  # noqa: E402
-from service.postgresql_columns import PostgresqlColumns  # noqa: E402
-from service.sqlite_columns import SqliteColumns  # noqa: E402
+from service.monitoring.performance import Performance  # noqa: E402
+from service.prediction.filter import PerformanceQuery, Selection  # noqa: E402
+from service.storage.column_cache import Ledger  # noqa: E402
+from service.storage.connection import connect, kind, prepare  # noqa: E402
+from service.storage.postgresql_columns import PostgresqlColumns  # noqa: E402
+from service.storage.sqlite_columns import SqliteColumns  # noqa: E402
 
 _ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 _OBSERVATION = '{"Pclass":3,"Sex":"male","Age":22,"SibSp":1,"Parch":0,"Fare":7.25,"Cabin":null,"Embarked":"S"}'

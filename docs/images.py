@@ -13,12 +13,12 @@ from serialize import load
 from serialize.frame import observations
 from serialize.recipes import RECIPES
 from service.cli.report import make
-from service.database import connect
+from service.cli.shift import Shift
 from service.factory import create_app
-from service.filter import Selection
-from service.models import Prediction
+from service.prediction.filter import Selection
 from service.settings import Settings
-from service.shift import Shift
+from service.storage.connection import connect
+from service.storage.tables import Prediction
 
 IMAGES = (
     "calibration-curve",

@@ -14,12 +14,12 @@ from rich.table import Table
 from serialize.artifact import load
 from serialize.content import Content, read_content, sign
 from serialize.errors import ArtifactError, DumpError
-from serialize.evaluate import FOLDS
+from serialize.evaluation import FOLDS
 from serialize.folder import COMPILED, MANIFEST
 from serialize.manifest import Manifest
-from serialize.recipe import Recipe, train
 from serialize.recipes import RECIPES
-from serialize.train import from_csv, remarks
+from serialize.recipes.csv import from_csv, remarks
+from serialize.recipes.recipe import Recipe, train
 from serialize.trust import Trust
 
 _console = Console()

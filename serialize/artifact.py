@@ -17,12 +17,12 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from serialize.compile import compile_model
-from serialize.compiled import CompiledModel
+from serialize.compiler.compile import compile_model
+from serialize.compiler.runtime import CompiledModel
 from serialize.content import read_content
 from serialize.declarations import Bounds, Declarations
 from serialize.errors import ArtifactError, DumpError, said
-from serialize.evaluate import importances, in_sample
+from serialize.evaluation import importances, in_sample
 from serialize.folder import (
     COMPILED,
     MANIFEST,
@@ -31,13 +31,13 @@ from serialize.folder import (
     refuse_foreign_files,
 )
 from serialize.frame import Row, as_array, as_table, observations
-from serialize.golden import choose, prove_round_trip
+from serialize.golden_rows import choose, prove_round_trip
+from serialize.infer_signature import learn
 from serialize.infer_task import infer_task
-from serialize.learning import learn
 from serialize.manifest import Manifest
 from serialize.model import Model
 from serialize.pickles import library_versions, modules_of, other_versions, own_modules, pickled
-from serialize.profile import profile_columns, profile_outputs
+from serialize.reference_profile import profile_columns, profile_outputs
 from serialize.signature import Scalar
 from serialize.task import Label, Outputs
 from serialize.trust import Trust

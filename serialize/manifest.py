@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from serialize.errors import ArtifactError, DumpError
-from serialize.golden import GoldenRows
+from serialize.golden_rows import GoldenRows
 from serialize.signature import Signature
 from serialize.task import Task
 

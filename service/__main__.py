@@ -9,12 +9,12 @@ from peewee import PeeweeException
 from rich.console import Console
 
 from serialize.errors import ArtifactError
+from service.cli.log import export, purge
 from service.cli.options import selection_options
-from service.database import DatabaseError, database_of, kind, prepare
 from service.errors import ServiceError
-from service.filter import Selection
-from service.log_commands import export, purge
+from service.prediction.filter import Selection
 from service.settings import Settings, SettingsError
+from service.storage.connection import DatabaseError, database_of, kind, prepare
 
 # What a command alone needs it imports itself: matplotlib and scikit-learn take a second each.
 
@@ -91,7 +91,7 @@ def _simulate(url: str, api_key: str, rate: float, **options: Any) -> None:
 
     CHANGE is +N, -N or *N for numbers, null:SHARE or null:*N (N times as many), swap (the two most frequent values),
     or the value that every row gets."""
-    from service import simulate  # noqa: PLC0415
+    from service.cli import simulate  # noqa: PLC0415
 
     simulate.simulate(url, api_key, rate, **options)
 

@@ -10,12 +10,12 @@ import pandas as pd
 from serialize.errors import DumpError
 from serialize.frame import observations
 from serialize.manifest import Manifest
-from serialize.recipe import Recipe
+from serialize.recipes.recipe import Recipe
 from serialize.signature import Signature
 from serialize.task import Label, Task
 from service.errors import InvalidBody, ServiceError
-from service.flow import PredictionService
-from service.observation import ObservationParser
+from service.prediction.observation import ObservationParser
+from service.prediction.service import PredictionService
 
 Recipes = Mapping[str, Callable[[], Recipe]]
 

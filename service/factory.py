@@ -14,45 +14,45 @@ from serialize import Artifact, load
 from serialize.artifact import Answers
 from serialize.recipes import RECIPES
 from serialize.trust import Trust
-from service import logs
-from service.api import answer_error, json_api, refusal
-from service.application import Application
-from service.auth import Gate
 from service.batching import Batcher, later, runner
-from service.body import JsonBody
-from service.database import database_of, kind, prepare
 from service.demo import Demo
-from service.drift import Drift
-from service.erasure import Erasure
 from service.errors import InvalidBody
-from service.example import Values, example_observation
-from service.export import dump_log
-from service.filter import PerformanceQuery, Selection
-from service.flow import PredictionService
-from service.label import LabelParser
-from service.ledger import Ledger
-from service.live_performance import LivePerformance
-from service.log_pages import LogPages
-from service.log_query import LogArguments
-from service.log_reader import log_reader
-from service.log_resources import Predictions
-from service.metric_definitions import MODEL, Sample
-from service.metrics import CONTENT_TYPE, Metrics
-from service.observation import ObservationParser
-from service.openapi import document
-from service.operations import Key, operations
-from service.performance import Performance
-from service.postgresql_columns import PostgresqlColumns
-from service.prediction_log import PredictionLog
-from service.request_line import Note, RequestLine
-from service.reset import Reset
-from service.resources import Document, EmptyLog, Live, Measured, ModelCard, Predict, Ready, SeedLog, Update
-from service.score_resources import DriftReport, PerformanceReport
-from service.scorecard import Monitor
-from service.scoring import Score, Scorer
-from service.session import Session
+from service.export.reset_dump import dump_log
+from service.monitoring.drift import Drift
+from service.monitoring.monitor import Monitor
+from service.monitoring.performance import Performance
+from service.prediction.filter import PerformanceQuery, Selection
+from service.prediction.observation import ObservationParser
+from service.prediction.scoring import Score, Scorer
+from service.prediction.service import PredictionService
+from service.prediction.true_label import LabelParser
 from service.settings import Settings
-from service.sqlite_columns import SqliteColumns
+from service.storage.column_cache import Ledger
+from service.storage.connection import database_of, kind, prepare
+from service.storage.deletion import Erasure
+from service.storage.log_reader import log_reader
+from service.storage.postgresql_columns import PostgresqlColumns
+from service.storage.predictions import PredictionLog
+from service.storage.reset import Reset
+from service.storage.session import Session
+from service.storage.sqlite_columns import SqliteColumns
+from service.telemetry import log_format
+from service.telemetry.live_performance import LivePerformance
+from service.telemetry.metric_definitions import MODEL, Sample
+from service.telemetry.metrics import CONTENT_TYPE, Metrics
+from service.web.access_log import Note, RequestLine
+from service.web.app import Application
+from service.web.auth import Gate
+from service.web.example import Values, example_observation
+from service.web.json_body import JsonBody
+from service.web.log_query import LogArguments
+from service.web.log_resources import Predictions
+from service.web.openapi import document
+from service.web.operations import Key, operations
+from service.web.pages import LogPages
+from service.web.problem import answer_error, json_api, refusal
+from service.web.resources import Document, EmptyLog, Live, Measured, ModelCard, Predict, Ready, SeedLog, Update
+from service.web.score_resources import DriftReport, PerformanceReport
 
 _PATIENCE_SECONDS = 5.0
 _PROBE_PATIENCE_SECONDS = 2.0  # who asks for health does not wait long
@@ -63,7 +63,7 @@ _log = logging.getLogger("service")
 def create_app(settings: Settings) -> Flask:
     """The service as a WSGI application: the artifact verified and its golden rows proven, the database prepared,
     and no connection open. Raises ArtifactError or DatabaseError where it must not start."""
-    logs.configure(settings.log_level)
+    log_format.configure(settings.log_level)
     artifact = _artifact(settings)
     prepare(database_of(settings))
     app = Application("service", answer_error)
@@ -82,8 +82,8 @@ def create_app(settings: Settings) -> Flask:
     )
     app.wsgi_app = RequestLine(gate, artifact.version, metrics.request, metrics.refused)  # type: ignore[method-assign]
     if not settings.api_key:
-        logs.event(_log, logging.WARNING, "auth-disabled", reason="API_KEY is not set; all clients have access.")
-    logs.event(
+        log_format.event(_log, logging.WARNING, "auth-disabled", reason="API_KEY is not set; all clients have access.")
+    log_format.event(
         _log,
         logging.INFO,
         "start",
@@ -101,7 +101,7 @@ def _artifact(settings: Settings) -> Artifact:
     key = settings.model_signing_key or None
     artifact = load(settings.artifacts, Trust(settings.model_digest or None, key, settings.require_signed))
     for name, version, installed in artifact.other_versions:
-        logs.event(_log, logging.WARNING, "other-version", library=name, dumped_with=version, installed=installed)
+        log_format.event(_log, logging.WARNING, "other-version", library=name, dumped_with=version, installed=installed)
     artifact.prove(_answers(settings, artifact))
     return artifact
 

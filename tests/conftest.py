@@ -12,14 +12,14 @@ import pytest
 from flask import Flask
 from peewee import Database
 
-from serialize.recipe import train
 from serialize.recipes import RECIPES
-from service.database import connect, prepare
+from serialize.recipes.recipe import train
 from service.factory import create_app
-from service.multiprocess_dir import MultiprocessDir
 from service.settings import Settings
-from tests.passengers import ARTIFACTS
-from tests.postgresql import postgresql
+from service.storage.connection import connect, prepare
+from service.telemetry.multiprocess_dir import MultiprocessDir
+from tests.support.passengers import ARTIFACTS
+from tests.support.postgresql import postgresql
 
 # What is generated is the same mix in fewer examples than the library's hundred: many tests are of that kind. How long
 # the machine takes for it is no failure.

@@ -6,8 +6,8 @@ from typing import Any
 import bentoml
 import joblib
 
+from benchmarks.apps.row import probas_of
 from benchmarks.passengers import training_rows
-from benchmarks.row import probas_of
 
 
 @bentoml.service(workers=int(os.environ["WORKERS"]), traffic={"timeout": 60})

@@ -6,8 +6,8 @@ from typing import Any
 import joblib
 import litserve
 
+from benchmarks.apps.row import probas_of
 from benchmarks.passengers import training_rows
-from benchmarks.row import probas_of
 
 
 class Titanic(litserve.LitAPI):  # type: ignore[misc]

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from serialize.compiled import Codes, Inputs
 from serialize.compiler.demands import Demands
 from serialize.compiler.features import Feature, NoCompiledForm
 from serialize.compiler.graph import Array, Graph
+from serialize.compiler.runtime import Codes, Inputs
 from serialize.frame import Row
 from serialize.signature import Column, Scalar
 from serialize.task import Task

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from serialize.recipe import Recipe
 from serialize.recipes.diabetes import diabetes
 from serialize.recipes.iris import iris
+from serialize.recipes.recipe import Recipe
 from serialize.recipes.titanic import titanic
 
 RECIPES: dict[str, Callable[[], Recipe]] = {"titanic": titanic, "iris": iris, "diabetes": diabetes}

@@ -6,7 +6,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from serialize.recipe import Recipe
+from serialize.recipes.recipe import Recipe
 
 
 def diabetes() -> Recipe:

@@ -5,7 +5,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from serialize.recipe import Recipe
+from serialize.recipes.recipe import Recipe
 
 
 def iris() -> Recipe:

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from serialize.errors import DumpError
-from serialize.recipe import Recipe
+from serialize.recipes.recipe import Recipe
 from serialize.transformers import null_blind_one_hot
 
 DATA = Path(__file__).parents[2] / "data" / "titanic.csv"

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from service.moment import EXPECTED_MOMENT, parse_moment
+from service.prediction.moment import EXPECTED_MOMENT, parse_moment
 
 
 def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:

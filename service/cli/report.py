@@ -14,19 +14,19 @@ from rich.table import Table
 
 from serialize.content import Content, read_content
 from serialize.trust import Trust
-from service.database import DatabaseError, database_of, kind
-from service.drift import Drift
-from service.filter import DEFAULT_LAST, DriftQuery, PerformanceQuery, Selection
-from service.ledger import Ledger
-from service.moment import moment_of
-from service.new_file import new_file
-from service.performance import Performance
-from service.postgresql_columns import PostgresqlColumns
+from service.export.atomic_file import new_file
+from service.monitoring.drift import Drift
+from service.monitoring.performance import Performance
+from service.prediction.filter import DEFAULT_LAST, DriftQuery, PerformanceQuery, Selection
+from service.prediction.moment import moment_of
 from service.report.html import html, is_report, value
 from service.report.report import Report, Reporter
-from service.session import Session
 from service.settings import Settings
-from service.sqlite_columns import SqliteColumns
+from service.storage.column_cache import Ledger
+from service.storage.connection import DatabaseError, database_of, kind
+from service.storage.postgresql_columns import PostgresqlColumns
+from service.storage.session import Session
+from service.storage.sqlite_columns import SqliteColumns
 
 _TABLES = {"prediction", "label_change"}
 _HEAD = 1_000

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from sklearn import metrics as skm
 from sklearn.calibration import CalibrationDisplay
 
-from service.intervals import Array
+from service.monitoring.intervals import Array
 from service.report.style import BLUE, DARK, GREY, VERMILION, NotDrawable, number, number_axis, plain, with_interval
 
 _BINS = 20

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from service.comparison import Counts
+from service.monitoring.comparison import Counts
 from service.report.style import BLUE, DARK, GREY, VERMILION, number, number_axis, plain
 
 MOST_CHARTS = 4

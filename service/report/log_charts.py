@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
-from service.ledger import Rows
 from service.report.style import DARK, SERIES, VERMILION, number, number_axis, plain, with_interval
+from service.storage.column_cache import Rows
 
 _BARS = 40
 _MOST_TICKS = 8

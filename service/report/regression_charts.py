@@ -7,9 +7,9 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from sklearn.metrics import PredictionErrorDisplay
 
-from service.intervals import Array
-from service.ledger import Rows
+from service.monitoring.intervals import Array
 from service.report.style import DARK, GREY, VERMILION, NotDrawable, number_axis
+from service.storage.column_cache import Rows
 
 MOST_DOTS = 2_000
 

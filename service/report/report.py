@@ -10,11 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from serialize.manifest import Manifest
-from service.drift import Drift
-from service.filter import DriftQuery, PerformanceQuery
-from service.intervals import Array
-from service.ledger import Ledger, Rows
-from service.performance import WINDOW_SIZES, Performance, selected
+from service.monitoring.drift import Drift
+from service.monitoring.intervals import Array
+from service.monitoring.performance import WINDOW_SIZES, Performance, selected
+from service.prediction.filter import DriftQuery, PerformanceQuery
 from service.report.classifier_charts import (
     calibration_curve,
     confusion_matrix,
@@ -25,6 +24,7 @@ from service.report.drift_charts import drift_charts
 from service.report.log_charts import duration, label_delay, over_time
 from service.report.regression_charts import actual_and_predicted, errors
 from service.report.style import DARK, SERIES, NotDrawable, chart_style, plain, png
+from service.storage.column_cache import Ledger, Rows
 
 _EMPTY = "There are no predictions in this selection of the log."
 _UNLABELLED = "None of these predictions has a label yet."

@@ -16,7 +16,7 @@ from tests.chaos.cases import Case, cases
 from tests.chaos.cluster import Cluster, cluster
 from tests.chaos.outcome import LONG, SHORT, Outcome, Scale
 from tests.chaos.table import table, written
-from tests.passengers import PROJECT
+from tests.support.passengers import PROJECT
 
 _DOCUMENT = PROJECT / "docs" / "reliability.md"
 

@@ -12,7 +12,7 @@ import psycopg
 
 from serialize import load
 from tests.chaos.recorder import PASSENGERS, Acknowledged
-from tests.passengers import ARTIFACTS
+from tests.support.passengers import ARTIFACTS
 
 _ROWS = "SELECT id, observation_id, proba, predicted_class, observation FROM prediction"
 _TOLERANCE = 1e-9

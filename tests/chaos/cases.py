@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.chaos import controls, databases, files, flushes, load, processes, senders
+from tests.chaos import controls, databases, load, senders
 from tests.chaos.cluster import Cluster
+from tests.chaos.faults import files, flushes, processes
 from tests.chaos.outcome import Outcome, Scale
 from tests.chaos.stage import Stage
 

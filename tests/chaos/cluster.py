@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 
-from tests import postgresql
 from tests.chaos.stage import until
+from tests.support import postgresql
 
 _MOST_CONNECTIONS = 20
 _START_SECONDS = 60.0

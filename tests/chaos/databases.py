@@ -6,9 +6,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.chaos.cluster import Cluster, through
-from tests.chaos.outage import outage
+from tests.chaos.faults.outage import outage
+from tests.chaos.faults.proxy import Proxy
 from tests.chaos.outcome import RECOVERY_SECONDS, Outcome, Scale, recorded
-from tests.chaos.proxy import Proxy
 from tests.chaos.recorder import Recorder
 from tests.chaos.stage import Stage
 

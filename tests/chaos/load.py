@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from tests.chaos.audit import audit, rows
-from tests.chaos.flood import Flood
+from tests.chaos.faults.flood import Flood
 from tests.chaos.outcome import RECOVERY_SECONDS, Outcome, Scale, outcome
 from tests.chaos.recorder import Recorder
 from tests.chaos.stage import Stage

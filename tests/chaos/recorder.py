@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-from tests.passengers import all_passengers
+from tests.support.passengers import all_passengers
 
 SENDERS = 50
 PASSENGERS = all_passengers()

@@ -12,8 +12,8 @@ from typing import Self
 
 import psutil
 
-from tests.passengers import PROJECT
-from tests.served import Served, free_port, serve
+from tests.support.passengers import PROJECT
+from tests.support.served import Served, free_port, serve
 
 _DESCRIPTORS = 16384
 _QUIET = {"LOG_LEVEL": "warning"}  # else the log fills the disk before the database does

@@ -11,7 +11,7 @@ from tests.chaos.audit import Row, audit
 from tests.chaos.outcome import Outcome
 from tests.chaos.recorder import PASSENGERS, Acknowledged
 from tests.chaos.table import table, written
-from tests.passengers import ARTIFACTS
+from tests.support.passengers import ARTIFACTS
 
 
 @pytest.fixture(scope="module")

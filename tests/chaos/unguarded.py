@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from service.factory import create_app
 from service.settings import Settings
-from service.statements import Row, Statements
+from service.storage.statements import Row, Statements
 
 _MOMENT_SECONDS = 0.1
 _COLUMNS = (

@@ -1,0 +1,1 @@
+"""The applications that the service is compared with."""

@@ -1,0 +1,57 @@
+"""Compiles a fitted pipeline to an ONNX model and verifies that its outputs are equal, or gives the reason why there
+is no compiled form.
+
+Text becomes integer codes by dictionary lookup; the rest is one graph in double precision. Numeric steps are computed
+as scikit-learn computes them; the result of a step for a category is read from a table."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from serialize.compiler.equivalence import difference
+from serialize.compiler.features import NoCompiledForm, features_of
+from serialize.compiler.graph import Graph
+from serialize.compiler.matrix import Given
+from serialize.compiler.predictors import answered
+from serialize.compiler.runtime import CODES, INPUTS_KEY, NUMBERS, CompiledModel, Inputs
+from serialize.compiler.tables import Site
+from serialize.errors import said
+from serialize.frame import Row, build_input
+from serialize.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """The ONNX model, or one sentence that says why there is none."""
+
+    content: bytes | None
+    reason: str | None
+
+
+def compile_model(model: Model, rows: Sequence[Row]) -> Compilation:
+    """The compiled form of a model, verified to give equal outputs for the training observations (at most the first
+    100,000) and for edge rows. Never raises: a model that cannot be converted, or differs, gets a reason."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            content = _converted(model, rows[0])
+            unequal = difference(model, CompiledModel(content, model.task, model.signature).outputs, rows)
+        except NoCompiledForm as error:
+            return Compilation(None, str(error))
+        except Exception as error:  # noqa: BLE001 - any pipeline can be served without a compiled form
+            return Compilation(None, f"It could not be compiled ({said(error)}).")
+    return Compilation(content, None) if unequal is None else Compilation(None, unequal)
+
+
+def _converted(model: Model, row: Row) -> bytes:
+    site = Site(Graph(), Inputs(), model.task, row)
+    given = Given(features_of(model.signature), lambda rows: build_input(model.signature, rows), site)
+    outputs = answered(model.pipeline, given)
+    if site.inputs.numbers:
+        site.graph.input(NUMBERS, len(site.inputs.numbers))
+    if site.inputs.codes:
+        site.graph.input(CODES, len(site.inputs.codes), whole=True)
+    width = len(model.task.classes) or 1
+    return site.graph.to_bytes(outputs, width, {INPUTS_KEY: site.inputs.to_json()})

@@ -1,0 +1,189 @@
+"""A recipe for any table with a target column: which pipeline suits its columns, and which columns look as if they
+did not belong in a model."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder, StandardScaler
+
+from serialize.errors import DumpError
+from serialize.recipes.recipe import Recipe
+from serialize.task import Label
+from serialize.transformers import documents, null_blind_one_hot
+
+ModelName = Literal["logistic", "forest", "boosting"]
+TaskName = Literal["classification", "regression"]
+
+_MAX_LABELS = 20
+_WORDS_OF_PROSE = 4
+
+
+def from_csv(
+    path: str | Path,
+    target: str,
+    *,
+    name: str | None = None,
+    drop: Sequence[str] = (),
+    model: ModelName = "logistic",
+    task: TaskName | None = None,
+    threshold: float | None = None,
+    positive_class: Label | None = None,
+    declared: Mapping[str, Any] | None = None,
+) -> Recipe:
+    """A recipe for the rows of a CSV file with a header. `model` is a logistic regression (ridge where the target
+    is a number), a random forest, or histogram gradient boosting; `positive_class` may be a label's text. Raises
+    DumpError for a file that is no table, a column that is not there or a target that cannot be learned."""
+    rows = _rows(path)
+    for column in (target, *drop):
+        if column not in rows.columns:
+            raise DumpError(f"{path} has no column {column!r}; its columns are {', '.join(map(str, rows.columns))}.")
+    X, y = rows.drop(columns=[target, *drop]), rows[target]
+    if y.isna().any():
+        raise DumpError(f"{target!r} is null in {int(y.isna().sum())} rows of {path}; take them out.")
+    if not len(X.columns):
+        raise DumpError(f"{path} has no column but {target!r} to learn from; drop fewer.")
+    kind = task or _task(y)
+    if kind == "regression" and not types.is_numeric_dtype(y):
+        raise DumpError(f"{target!r} holds no numbers; choose the task classification, or another target.")
+    if kind == "classification":
+        y = _labels(y)
+    return Recipe(
+        name=name or Path(path).stem,
+        pipeline=_pipeline(X, model, kind),
+        X=X,
+        y=y,
+        threshold=threshold,
+        positive_class=_label(positive_class, y),
+        declared=dict(declared or {}),
+    )
+
+
+def remarks(X: pd.DataFrame) -> list[str]:
+    """A sentence for every column that looks like an identifier or never varies."""
+    found = []
+    for name in X.columns:
+        distinct = X[name].nunique()
+        if distinct <= 1 and not (distinct and X[name].isna().any()):
+            found.append(f"{name} is the same in every row and teaches the model nothing; --drop {name}?")
+        elif distinct == len(X) and not types.is_float_dtype(X[name]) and not _is_prose(X[name]):
+            found.append(f"{name} differs in every row, as an identifier does; --drop {name}?")
+    return found
+
+
+def _rows(path: str | Path) -> pd.DataFrame:
+    try:
+        header = pd.read_csv(path, header=None, nrows=1, dtype=str, skip_blank_lines=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            rows = pd.read_csv(path, low_memory=False, index_col=False)
+    except pd.errors.ParserWarning:
+        raise DumpError(f"{path} has rows with more values than its header has names; mend one or the other.") from None
+    except (OSError, ValueError) as error:
+        raise DumpError(f"{path} cannot be read as CSV: {' '.join(str(error).split())}.") from error
+    names = header.iloc[0].dropna()
+    twice = names[names.duplicated()]
+    if len(twice):
+        raise DumpError(f"{path} has two columns called {twice.iloc[0]!r}; rename one of them.")
+    if not len(rows):
+        raise DumpError(f"{path} has a header but no rows.")
+    return rows
+
+
+def _label(text: Label | None, y: "pd.Series[Any]") -> Label | None:
+    """The label that a text stands for: `yes`, `1` or `true` as the target holds them."""
+    if not isinstance(text, str):
+        return text
+    if types.is_bool_dtype(y):
+        return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
+    said: dict[str, Label] = {str(label): label for label in y.unique().tolist()}
+    return said.get(text, text)
+
+
+def _task(y: "pd.Series[Any]") -> TaskName:
+    if types.is_bool_dtype(y) or not types.is_numeric_dtype(y):
+        return "classification"
+    whole = bool((y == y.round()).all())
+    return "classification" if whole and y.nunique() <= _MAX_LABELS else "regression"
+
+
+def _labels(y: "pd.Series[Any]") -> "pd.Series[Any]":
+    """The labels, those of a 0/1 target as booleans and whole numbers as integers."""
+    if types.is_numeric_dtype(y) and set(y.unique()) == {0, 1}:
+        return y.astype(bool)
+    if types.is_float_dtype(y) and (y == y.round()).all():
+        return y.astype(int)
+    return y
+
+
+def _pipeline(X: pd.DataFrame, model: ModelName, task: TaskName) -> Pipeline:
+    strings = [name for name in X.columns if not types.is_numeric_dtype(X[name]) and not _is_flag(X[name])]
+    prose = [name for name in strings if _is_prose(X[name])]
+    short = [name for name in strings if name not in prose]
+    numbers = [name for name in X.columns if name not in strings and X[name].notna().any()]
+    steps: list[tuple[str, Any, Any]] = [("numbers", _numbers(model), numbers)] if numbers else []
+    if short:
+        steps.append(("categories", _categories(X[short], model), short))
+    steps += [(f"prose {number}", _prose(), [name]) for number, name in enumerate(prose)]
+    columns = ColumnTransformer(steps, sparse_threshold=0.0 if model == "boosting" else 0.3)
+    return make_pipeline(columns, _estimator(model, task))
+
+
+def _is_flag(column: "pd.Series[Any]") -> bool:
+    return bool(column.dropna().map(lambda value: isinstance(value, bool | np.bool_)).all())
+
+
+def _is_prose(column: "pd.Series[Any]") -> bool:
+    """Whether a column holds sentences rather than names: many distinct values, of several words each."""
+    present = column.dropna()
+    if types.is_numeric_dtype(column) or _is_flag(column) or present.nunique() <= _MAX_LABELS:
+        return False
+    return float(present.map(lambda text: len(str(text).split())).mean()) >= _WORDS_OF_PROSE
+
+
+def _numbers(model: ModelName) -> Any:
+    if model == "boosting":
+        return "passthrough"
+    imputed = SimpleImputer(strategy="median", keep_empty_features=True)
+    return make_pipeline(imputed, StandardScaler()) if model == "logistic" else imputed
+
+
+def _categories(strings: pd.DataFrame, model: ModelName) -> Any:
+    if model == "boosting":
+        return OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)
+    return null_blind_one_hot(strings)
+
+
+def _prose() -> Pipeline:
+    return make_pipeline(FunctionTransformer(documents), TfidfVectorizer(max_features=1000))
+
+
+def _estimator(model: ModelName, task: TaskName) -> Any:
+    match model, task:
+        case "logistic", "classification":
+            return LogisticRegression(max_iter=1000)
+        case "logistic", _:
+            return Ridge()
+        case "forest", "classification":
+            return RandomForestClassifier(n_estimators=200, min_samples_leaf=2, random_state=0)
+        case "forest", _:
+            return RandomForestRegressor(n_estimators=200, min_samples_leaf=2, random_state=0)
+        case _, "classification":
+            return HistGradientBoostingClassifier(random_state=0)
+        case _:
+            return HistGradientBoostingRegressor(random_state=0)

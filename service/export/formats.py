@@ -1,0 +1,42 @@
+"""A table as a file, written as its rows come: NDJSON and CSV. Parquet is in parquet_file."""
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from io import TextIOWrapper
+from typing import IO, Any
+
+from service.export.log_table import Columns
+
+Values = Mapping[str, Any]
+Blocks = Iterable[Sequence[Values]]
+# Writes rows of these columns to a binary file, which it leaves open.
+Writer = Callable[[IO[bytes], Columns, Blocks], None]
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_ndjson(file: IO[bytes], columns: Columns, blocks: Blocks) -> None:
+    """Writes one JSON object a line."""
+    for rows in blocks:
+        file.writelines(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+def write_csv(file: IO[bytes], columns: Columns, blocks: Blocks, *, escape_formulas: bool = False) -> None:
+    """Writes comma separated values (RFC 4180) in UTF-8 with a header; a field is empty where there is no value."""
+    field = _escaped if escape_formulas else _exact
+    text = TextIOWrapper(file, "utf-8", newline="", write_through=True)
+    lines = csv.writer(text)
+    lines.writerow([field(name) for name in columns])
+    for rows in blocks:
+        lines.writerows([field(value) for value in row.values()] for row in rows)
+    text.detach()
+
+
+def _escaped(value: Any) -> Any:
+    """Text that a spreadsheet would take for a formula, with an apostrophe before it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else _exact(value)
+
+
+def _exact(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, bool) else value

@@ -1,0 +1,119 @@
+"""The log as a table: a row a prediction, a column for each column of the observations and for each thing that the log
+knows. What kind of values a column holds is learned from the log itself, which may hold the rows of several models."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from service.storage.logged_row import NULL, Row
+
+Kind = Literal["boolean", "integer", "number", "text", "moment", "json"]
+Columns = Mapping[str, Kind | None]
+
+_ANSWERS = {
+    "predicted_class": ("predicted_class", "proba", "true_class"),
+    "predicted_value": ("predicted_value", "true_value"),
+}
+_FIRST = ("id", "observation_id")
+_LAST = ("threshold", "model_version", "created_at", "labelled_at")
+_OWN = frozenset(Row._fields)
+_KINDS: Mapping[type, Kind] = {bool: "boolean", int: "integer", float: "number", str: "text"}
+_SINGLE = tuple(name for name in Row._fields if name not in ("observation", "probas"))
+_GREATEST = 2**63 - 1
+
+
+class LogTable:
+    """Learns its columns from every row.
+
+    A column of an observation keeps its name, but for one that is the log's own: `observation.id`. Probabilities of
+    several classes are in `probas.<class>`. Values of several kinds in one column are JSON text: 0 and "0"."""
+
+    def __init__(self) -> None:
+        self._observed: dict[str, Kind | None] = {}
+        self._probas: dict[str, Kind | None] = {}
+        self._kinds: dict[str, Kind | None] = dict.fromkeys(Row._fields)
+        self._answers: set[str] = set()
+
+    def learn(self, row: Row) -> None:
+        """Makes room for a row."""
+        self._answers.update(name for name in _ANSWERS if getattr(row, name) != NULL)
+        for name in ("observation_id", "predicted_class", "true_class"):
+            self._kinds[name] = _joined(self._kinds[name], _kind(json.loads(getattr(row, name))))
+        _learn(self._observed, _observed(row))
+        _learn(self._probas, _probas(row))
+
+    @property
+    def columns(self) -> Columns:
+        """The kind of each column by name, in order; None where there is no value."""
+        answers = [name for found, names in _ANSWERS.items() if found in self._answers for name in names]
+        labels = _joined(self._kinds["predicted_class"], self._kinds["true_class"])
+        kinds = {**self._kinds, **_FIXED, "predicted_class": labels, "true_class": labels}
+        return {
+            **{name: kinds[name] for name in _FIRST},
+            **self._observed,
+            **{name: kinds[name] for name in answers},
+            **self._probas,
+            **{name: kinds[name] for name in _LAST},
+        }
+
+
+_FIXED: Mapping[str, Kind] = {
+    "id": "integer",
+    **dict.fromkeys(("proba", "predicted_value", "threshold", "true_value"), "number"),
+    "model_version": "text",
+    "created_at": "moment",
+    "labelled_at": "moment",
+}
+
+
+def values_of(row: Row, columns: Columns) -> dict[str, Any]:
+    """The values of a row by column, None for none; a moment as ISO 8601."""
+    own = {name: json.loads(getattr(row, name)) for name in _SINGLE}
+    found = {**own, **_observed(row), **_probas(row)}
+    return {name: _as_kind(found.get(name), kind) for name, kind in columns.items()}
+
+
+def _observed(row: Row) -> dict[str, Any]:
+    observation = json.loads(row.observation)
+    if not isinstance(observation, dict):
+        return {"observation": observation}  # as the log of another service may have it
+    return {f"observation.{name}" if _is_own(name) else name: value for name, value in observation.items()}
+
+
+def _probas(row: Row) -> dict[str, float]:
+    probas: dict[str, float] = {} if row.probas == NULL else json.loads(row.probas)
+    return {f"probas.{label}": proba for label, proba in probas.items()}
+
+
+def _is_own(name: str) -> bool:
+    return name in _OWN or name.startswith(("observation.", "probas."))
+
+
+def _learn(kinds: dict[str, Kind | None], values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        kinds[name] = _joined(kinds.get(name), _kind(value))
+
+
+def _kind(value: Any) -> Kind | None:
+    if value is None:
+        return None
+    if isinstance(value, int) and not -_GREATEST - 1 <= value <= _GREATEST:
+        return "json"
+    return _KINDS.get(type(value), "json")
+
+
+def _joined(one: Kind | None, other: Kind | None) -> Kind | None:
+    """The kind that holds the values of both."""
+    if one is None or other is None or one == other:
+        return one or other
+    return "number" if {one, other} == {"integer", "number"} else "json"
+
+
+def _as_kind(value: Any, kind: Kind | None) -> Any:
+    if value is None:
+        return None
+    if kind == "json":
+        return json.dumps(value)
+    if kind == "text" and not value.isascii():
+        return value.encode("utf-8", "backslashreplace").decode()  # no file holds half of a surrogate pair
+    return float(value) if kind == "number" else value

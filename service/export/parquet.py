@@ -1,0 +1,51 @@
+"""A table as an Apache Parquet file, written as its rows come, a row group of some thousand at a time."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, Any
+
+import pandas as pd
+from fastparquet import writer
+
+from service.export.formats import Blocks, Values
+from service.export.log_table import Columns, Kind
+
+_ROWS_A_GROUP = 20_000
+_DTYPES: Mapping[Kind | None, Any] = {
+    "boolean": "boolean",
+    "integer": "Int64",
+    "number": "float64",
+    "text": object,
+    "json": object,
+    None: object,
+}
+_IN_UTC = pd.Series([], dtype="datetime64[us, UTC]")
+
+
+def write_parquet(file: IO[bytes], columns: Columns, blocks: Blocks) -> None:
+    """Writes the rows with the types of their columns, nulls as nulls; a column without any value is text."""
+    described = _frame(columns, ()).assign(**{name: _IN_UTC for name, kind in columns.items() if kind == "moment"})
+    schema = writer.make_metadata(described, object_encoding="utf8", index_cols=[])
+    writer.write_simple(file, _groups(columns, blocks), schema, compression="SNAPPY", stats="auto")
+
+
+def _groups(columns: Columns, blocks: Blocks) -> Iterator[pd.DataFrame]:
+    waiting: list[pd.DataFrame] = []
+    for rows in blocks:
+        waiting.append(_frame(columns, rows))
+        if sum(map(len, waiting)) >= _ROWS_A_GROUP:
+            yield pd.concat(waiting, ignore_index=True)
+            waiting = []
+    if waiting:
+        yield pd.concat(waiting, ignore_index=True)
+
+
+def _frame(columns: Columns, rows: Sequence[Values]) -> pd.DataFrame:
+    return pd.DataFrame({name: _series([row[name] for row in rows], kind) for name, kind in columns.items()})
+
+
+def _series(values: list[Any], kind: Kind | None) -> "pd.Series[Any]":
+    if kind == "moment":  # without its zone, which is in the schema: the writer takes the bare numbers
+        moments = pd.to_datetime(values, format="ISO8601", utc=True)
+        return pd.Series(moments.tz_localize(None), dtype="datetime64[us]")
+    series: pd.Series[Any] = pd.Series(values, dtype=_DTYPES[kind])
+    return series

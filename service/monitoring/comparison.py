@@ -1,0 +1,198 @@
+"""One column of the log against its reference profile: the figures, and for each way in which it may have changed
+how far it has and how likely that is by chance."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from service.monitoring import significance
+from service.monitoring.intervals import Array
+
+LARGE = 10_000
+ALPHA = 0.01
+
+# What may change, and from which share of the rows on it matters.
+CHANGES = {"nulls": 0.03, "distribution": 0.1, "unseen categories": 0.01, "out of range": 0.01}
+
+_RESOLUTION = 0.01  # the profile knows a distribution at each hundredth
+_ROUNDING = 1e-6  # single precision is better than this
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A way in which a column may have changed: the size of the change in shares of the rows, and the p value; in a
+    large sample None, and `noise` what chance alone may come to."""
+
+    name: str
+    size: float
+    chance: float | None
+    noise: float = 0.0
+
+    def verdict(self, corrected: float | None) -> str:
+        """ok, watch or drifted, by the p value corrected for the number of tests and the least size that matters."""
+        floor = CHANGES[self.name]
+        if corrected is None:
+            return "drifted" if self.size >= max(floor, self.noise) else "ok"
+        if corrected < ALPHA and self.size >= floor:
+            return "drifted"
+        return "watch" if corrected < 5 * ALPHA and self.size >= floor / 2 else "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What was compared: rows by category or bin, here and in the training. `names` are the categories, the last
+    count being of all others; of bins they are the k + 1 `edges`, what is beyond counting with the outermost: so many
+    rows `below` and `above`."""
+
+    live: Array
+    reference: Array
+    names: Sequence[Any] | None = None
+    edges: Sequence[float] | None = None
+    below: int = 0
+    above: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The figures of a column as JSON, its possible changes, and the counts of what is no null."""
+
+    figures: dict[str, Any]
+    changes: list[Change] = field(default_factory=list)
+    counts: Counts | None = None
+
+
+def compare(kind: str, profile: Mapping[str, Any], values: Sequence[Any], tests: int) -> Comparison:
+    """JSON values of n rows, None for a null, against the profile of a column of this kind; `tests` is the number of
+    tests that are made at once."""
+    present = [value for value in values if value is not None]
+    rows, reference_rows = len(values), profile["count"]
+    nulls, reference_nulls = rows - len(present), round(profile["null_rate"] * reference_rows)
+    figures = {
+        "kind": kind,
+        "count": rows,
+        "null_rate": _share(nulls, rows),
+        "reference_null_rate": profile["null_rate"],
+    }
+    if not rows:
+        return Comparison(figures)
+    chance = significance.of_shares(nulls, rows, reference_nulls, reference_rows)
+    change = Change("nulls", abs(nulls / rows - profile["null_rate"]), chance)
+    shape = _shape(kind, profile, present, reference_rows - reference_nulls, tests)
+    return Comparison({**figures, **shape.figures}, [change, *shape.changes], shape.counts)
+
+
+def compare_numbers(profile: Mapping[str, Any], values: Array, reference_rows: int, tests: int) -> Comparison:
+    """Numbers against a profile of `reference_rows` numbers, by the percentiles and the bins."""
+    numbers = np.sort(values)
+    quantiles, edges = profile["quantiles"], profile["bins"]["edges"]
+    below, above = int((numbers < quantiles[0]).sum()), int((numbers > quantiles[-1]).sum())
+    outside = below + above
+    places = np.searchsorted(edges[1:-1], numbers, side="right")
+    live = np.bincount(places, minlength=max(1, len(edges) - 1))
+    distance = _kolmogorov_smirnov(numbers, quantiles)
+    size = _effective(len(numbers), reference_rows)
+    noise = math.sqrt(-math.log(ALPHA / tests / 2) / 2 / size)
+    large = len(numbers) >= LARGE
+    chance = None if large else significance.of_distance(distance, size)
+    figures = {
+        "out_of_range_rate": outside / len(numbers),
+        "psi": _psi(live, np.array(profile["bins"]["counts"])),
+        "distance": distance,
+        "noise_floor": noise,
+        "test": "distance" if large else "Kolmogorov-Smirnov",
+    }
+    excess = significance.of_excess(outside, len(numbers), 2 / (reference_rows + 1))
+    return Comparison(
+        figures,
+        [Change("distribution", distance, chance, noise), Change("out of range", outside / len(numbers), excess)],
+        Counts(live, np.array(profile["bins"]["counts"]), edges=edges, below=below, above=above),
+    )
+
+
+def unrounded(profile: Mapping[str, Any], numbers: Array) -> Array:
+    """Real numbers, and in place of one that a value of the profile was rounded to that value. A compiled model and a
+    column in single precision are only so exact, and where many rows have one value that would move them all."""
+    known = [each["value"] for each in profile["values"]] if "values" in profile else profile["quantiles"]
+    points = np.unique(np.array(known, dtype=float))
+    with np.errstate(over="ignore"):
+        above = np.searchsorted(points[1:] / 2 + points[:-1] / 2, numbers)
+        nearest = points[above]
+        size = np.minimum(np.abs(nearest), points[-1] - points[0]) if len(points) > 1 else np.abs(nearest)
+        return np.where(np.abs(numbers - nearest) <= _ROUNDING * size, nearest, numbers)
+
+
+def _shape(kind: str, profile: Mapping[str, Any], present: list[Any], reference_rows: int, tests: int) -> Comparison:
+    """The distribution of what is no null."""
+    numeric = kind in ("integer", "number")
+    if numeric:
+        present = [value for value in present if isinstance(value, int | float)]
+    if not present or not reference_rows:
+        return Comparison({})
+    if kind == "text":
+        lengths = np.array([len(str(value)) for value in present], dtype=float)
+        return compare_numbers(profile["lengths"], lengths, reference_rows, tests)
+    if not numeric:
+        return _compare_counts(profile["counts"], present, tests, closed=True)
+    numbers = np.array(present, dtype=float)
+    numbers = unrounded(profile, numbers) if kind == "number" else numbers
+    found = compare_numbers(profile, numbers, reference_rows, tests)
+    if "values" not in profile:
+        return found
+    counted = _compare_counts(profile["values"], numbers.tolist(), tests, closed=False)
+    return Comparison({**found.figures, **counted.figures}, [*counted.changes, found.changes[1]], counted.counts)
+
+
+def _compare_counts(counts: Sequence[Mapping[str, Any]], present: list[Any], tests: int, *, closed: bool) -> Comparison:
+    """Values against the counts of the training; where the values are categories, one that is none of them is a
+    change of its own."""
+    found = Counter(present)
+    known = [each["value"] for each in counts]
+    unseen = len(present) - sum(found[value] for value in known)
+    live = np.array([*(found[value] for value in known), unseen])
+    reference = np.array([*(each["count"] for each in counts), 0])
+    rows, reference_rows = len(present), int(reference.sum())
+    distance = float(np.abs(live / rows - reference / reference_rows).sum() / 2)
+    noise = math.sqrt((len(live) * math.log(2) - math.log(ALPHA / tests)) / 2 / _effective(rows, reference_rows))
+    large = rows >= LARGE
+    figures = {
+        "psi": _psi(live, reference),
+        "distance": distance,
+        "noise_floor": noise,
+        "test": "distance" if large else "chi-squared",
+    }
+    change = Change("distribution", distance, None if large else significance.of_counts(live, reference), noise)
+    compared = Counts(live, reference, names=known)
+    if not closed:
+        return Comparison(figures, [change], compared)
+    chance = significance.of_shares(unseen, rows, 0, reference_rows)
+    changes = [change, Change("unseen categories", unseen / rows, chance)]
+    return Comparison({"unseen_rate": unseen / rows, **figures}, changes, compared)
+
+
+def _kolmogorov_smirnov(numbers: Array, quantiles: Sequence[float]) -> float:
+    """The greatest distance of two distribution functions that is certain: the profile knows its own to a hundredth."""
+    points, first, counts = np.unique(quantiles, return_index=True, return_counts=True)
+    above = (first + counts - 1) * _RESOLUTION
+    below = first * _RESOLUTION
+    upto = np.searchsorted(numbers, points, side="right") / len(numbers)
+    before = np.searchsorted(numbers, points, side="left") / len(numbers)
+    gaps = (above - upto, upto - (above + _RESOLUTION), before - below, below - _RESOLUTION - before)
+    return float(max(0.0, *(gap.max() for gap in gaps)))
+
+
+def _psi(live: Array, reference: Array) -> float:
+    """The population stability index (Siddiqi 2006), half a row added to each cell so that an empty one is finite."""
+    one, other = ((counts + 0.5) / (counts + 0.5).sum() for counts in (live, reference))
+    return float((one - other) @ np.log(one / other))
+
+
+def _effective(rows: int, reference_rows: int) -> float:
+    return rows * reference_rows / (rows + reference_rows)
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -1,0 +1,48 @@
+"""The reports on the service's own log. They are made one at a time, outside the serving path and on a connection of
+their own."""
+
+from collections.abc import Callable
+from typing import Any
+
+from service.batching import Batcher, Process
+from service.errors import ServiceError
+from service.monitoring.drift import Drift
+from service.monitoring.performance import Performance
+from service.prediction.filter import DriftQuery, PerformanceQuery
+
+Report = Callable[[], dict[str, Any]]
+
+
+class Monitor:
+    """Makes the bodies of /performance and /drift. `reading` runs a report with the connection open; `batched` makes
+    the batcher that runs concurrent reports one after the other."""
+
+    def __init__(
+        self,
+        performance: Performance,
+        drift: Drift,
+        reading: Callable[[Report], dict[str, Any]],
+        batched: Callable[[Process[Any, Any]], Batcher[Any, Any]],
+    ) -> None:
+        self._performance = performance
+        self._drift = drift
+        self._reading = reading
+        self._batcher: Batcher[Report, dict[str, Any]] = batched(self._process)
+
+    def performance(self, query: PerformanceQuery) -> dict[str, Any]:
+        """The body of GET /performance. Raises InvalidQuery for too many windows, and Unavailable if the log cannot be
+        read now."""
+        return self._batcher.submit(lambda: self._performance.report(query))
+
+    def drift(self, query: DriftQuery) -> dict[str, Any]:
+        """The body of GET /drift. Raises Unavailable if the log cannot be read now."""
+        return self._batcher.submit(lambda: self._drift.report(query))
+
+    def _process(self, reports: list[Report]) -> list[dict[str, Any] | Exception]:
+        return [self._outcome(report) for report in reports]
+
+    def _outcome(self, report: Report) -> dict[str, Any] | Exception:
+        try:
+            return self._reading(report)
+        except ServiceError as error:
+            return error

@@ -1,0 +1,160 @@
+"""Probabilities against what was true, as cells: the distinct probabilities in order, with how many of each were of
+the positive class and how many were not. Everything that a binary model is judged by follows from these counts."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from service.monitoring import intervals
+from service.monitoring.intervals import Array, Figure
+
+BINS = 10
+
+_EDGES = np.linspace(0, 1, BINS + 1)[1:-1]
+_FEWEST_DRAWN = 2
+_EPSILON = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The distinct probabilities, ascending, of shape (k,), and the counts of both classes; the counts may be
+    expected ones and so no integers."""
+
+    proba: Array
+    positives: Array
+    negatives: Array
+
+    @classmethod
+    def of(cls, proba: Array, truth: Array) -> "Cells":
+        """The cells of n rows: probabilities of the positive class, and whether that was true (or how probable)."""
+        order = np.argsort(proba)
+        proba, truth = proba[order], truth[order].astype(np.float64)
+        starts = np.flatnonzero(np.concatenate([[True], np.diff(proba) > 0])) if len(proba) else np.array([], np.int64)
+        if not len(starts):
+            return cls(proba, truth, truth)
+        positives = np.add.reduceat(truth, starts)
+        return cls(proba[starts], positives, np.diff(starts, append=len(proba)) - positives)
+
+    def coarse(self, most: int) -> "Cells":
+        """At most so many cells of about equal count, each with its mean probability."""
+        if len(self.proba) <= most:
+            return self
+        count = self.positives + self.negatives
+        place = np.minimum((np.cumsum(count) - count / 2) / count.sum() * most, most - 1).astype(np.int64)
+        both = np.bincount(place, count, most)
+        filled = both > 0
+        positives, proba = np.bincount(place, self.positives, most), np.bincount(place, self.proba * count, most)
+        return Cells((proba[filled] / both[filled]), positives[filled], (both - positives)[filled])
+
+    def figures(self) -> dict[str, Figure]:
+        """ROC AUC, average precision, log loss, Brier score and expected calibration error."""
+        total, both = self._totals()
+        found = {
+            "roc_auc": self._roc_auc() if both else Figure(),
+            "average_precision": self._average_precision() if both else Figure(),
+        }
+        if not total:
+            return {**found, **dict.fromkeys(("log_loss", "brier_score", "expected_calibration_error"), Figure())}
+        p = self.proba
+        logs = [-np.log(q.clip(_EPSILON, 1 - _EPSILON)) for q in (p, 1 - p)]
+        return {
+            **found,
+            "log_loss": self._mean_loss(*logs),
+            "brier_score": self._mean_loss((1 - p) ** 2, p**2),
+            "expected_calibration_error": self._calibration_error(),
+        }
+
+    def calibration(self) -> dict[str, Any] | None:
+        """The bins of the reliability diagram and the Brier score taken apart (Murphy 1973): reliability minus
+        resolution plus uncertainty, and what the bins hide (Stephenson, Coelho and Jolliffe 2008); the sum is exact."""
+        if not len(self.proba):
+            return None
+        count, positives, proba = self._binned()
+        bins = [
+            {
+                "from": i / BINS,
+                "to": (i + 1) / BINS,
+                "count": int(count[i]),
+                "mean_proba": float(proba[i] / count[i]) if count[i] else None,
+                "share": asdict(intervals.proportion(float(positives[i]), float(count[i]))),
+            }
+            for i in range(BINS)
+        ]
+        filled, total, rate = count > 0, count.sum(), positives.sum() / count.sum()
+        share, mean = positives[filled] / count[filled], proba[filled] / count[filled]
+        parts = {
+            "reliability": float(count[filled] @ (mean - share) ** 2 / total),
+            "resolution": float(count[filled] @ (share - rate) ** 2 / total),
+            "uncertainty": float(rate * (1 - rate)),
+        }
+        binned = parts["reliability"] - parts["resolution"] + parts["uncertainty"]
+        brier = float(self.positives @ (1 - self.proba) ** 2 + self.negatives @ self.proba**2) / float(total)
+        return {"bins": bins, "brier_score": {**parts, "within_bins": brier - binned}}
+
+    def _totals(self) -> tuple[float, bool]:
+        positives, negatives = float(self.positives.sum()), float(self.negatives.sum())
+        return positives + negatives, positives > 0 and negatives > 0
+
+    def _roc_auc(self) -> Figure:
+        """The share of pairs in order, ties half, with DeLong's variance (DeLong et al. 1988) on the logit scale."""
+        positives, negatives = float(self.positives.sum()), float(self.negatives.sum())
+        beaten = (np.cumsum(self.negatives) - self.negatives / 2) / negatives
+        beating = (positives - np.cumsum(self.positives) + self.positives / 2) / positives
+        value = float(self.positives @ beaten / positives)
+        variance = _variance(self.positives, beaten, value) + _variance(self.negatives, beating, value)
+        if not variance > 0 or not 0 < value < 1:
+            return intervals.separation(value, positives, negatives)
+        return intervals.on_logit(value, variance)
+
+    def _average_precision(self) -> Figure:
+        """The mean precision at the positives, with the logit interval of Boyd, Eng and Page (2013), Wilson's where
+        it is 1."""
+        positives = float(self.positives.sum())
+        found = positives - np.cumsum(self.positives) + self.positives
+        kept = found + float(self.negatives.sum()) - np.cumsum(self.negatives) + self.negatives
+        value = float(self.positives @ (found / kept) / positives)
+        if not 0 < value < 1:
+            return intervals.proportion(value * positives, positives)
+        return intervals.on_logit(value, value * (1 - value) / positives)
+
+    def _mean_loss(self, of_positive: Array, of_negative: Array) -> Figure:
+        count = self._totals()[0]
+        total = float(self.positives @ of_positive + self.negatives @ of_negative)
+        of_positive, of_negative = of_positive - total / count, of_negative - total / count
+        squares = self.positives @ (of_positive * of_positive) + self.negatives @ (of_negative * of_negative)
+        return intervals.mean(total, float(squares), count, least=0.0)
+
+    def _binned(self) -> tuple[Array, Array, Array]:
+        """Rows, positives and sum of probabilities in ten bins of equal width, (a, b] but for the first."""
+        positives, negatives = ([part.sum() for part in self._split(each)] for each in (self.positives, self.negatives))
+        parts = zip(*map(self._split, (self.proba, self.positives, self.negatives)), strict=True)
+        proba = [float(p @ positive + p @ negative) for p, positive, negative in parts]
+        return np.array(positives) + np.array(negatives), np.array(positives), np.array(proba)
+
+    def _split(self, values: Array) -> list[Array]:
+        """Values by cell, cut into the bins."""
+        return np.split(values, np.searchsorted(self.proba, _EDGES, side="right"))
+
+    def _calibration_error(self) -> Figure:
+        """The mean distance of a bin's share from its mean probability (Naeini, Cooper and Hauskrecht 2015), with a
+        bootstrap of the bins: of their counts, and of the sums within them by their normal limit."""
+        count, positives, proba = self._binned()
+        total = float(count.sum())
+        value = float(np.abs(positives - proba).sum() / total)
+        if total < _FEWEST_DRAWN:
+            return Figure(value)
+        gap = np.divide(positives - proba, count, out=np.zeros(BINS), where=count > 0)
+        parts = zip(*map(self._split, (self.proba, self.positives, self.negatives)), gap, strict=True)
+        squares = [positive @ (1 - p - mean) ** 2 + negative @ (p + mean) ** 2 for p, positive, negative, mean in parts]
+        spread = np.sqrt(np.divide(squares, count, out=np.zeros(BINS), where=count > 0))
+        drawn = intervals.draws(np.rint(count))
+        noise = np.random.default_rng(1).standard_normal(drawn.shape)
+        samples = np.abs(drawn * gap + np.sqrt(drawn) * spread * noise).sum(axis=1) / total
+        return intervals.resampled([value], samples[:, None])[0]
+
+
+def _variance(weights: Array, placements: Array, value: float) -> float:
+    count = float(weights.sum())
+    return float(weights @ (placements - value) ** 2 / (count - 1) / count) if count > 1 else math.nan

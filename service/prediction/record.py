@@ -1,0 +1,77 @@
+"""A prediction on its way into the log, and as a stored record that is answered."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple, Self
+
+from serialize.task import Label
+from service.prediction.observation import Observation
+from service.prediction.scoring import Score
+
+
+class Record(NamedTuple):
+    """One row of the log: its own `id`, the caller's `observation_id`, the observation as canonical JSON `text`, the
+    score, the true label or value once it is known, and when both came (UTC)."""
+
+    id: int
+    observation_id: int | str
+    text: str
+    score: Score
+    threshold: float | None
+    model_version: str | None
+    created_at: datetime
+    true_label: Label | None = None
+    labelled_at: datetime | None = None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """The record of a row by column, in which ids, classes and `probas` are JSON text."""
+        score = Score(
+            predicted_class=_loaded(row["predicted_class"]),
+            proba=row["proba"],
+            probas=_loaded(row["probas"]),
+            predicted_value=row["predicted_value"],
+        )
+        return cls(
+            id=row["id"],
+            observation_id=json.loads(row["observation_id"]),
+            text=row["observation"],
+            score=score,
+            threshold=row["threshold"],
+            model_version=row["model_version"],
+            created_at=row["created_at"],
+            true_label=row["true_value"] if score.predicted_value is not None else _loaded(row["true_class"]),
+            labelled_at=row["labelled_at"],
+        )
+
+    def answer(self) -> dict[str, Any]:
+        """The record as /predict answers it."""
+        score = self.score
+        head = {"id": self.id, "observation_id": self.observation_id}
+        if score.predicted_value is not None:
+            return {**head, "predicted_value": score.predicted_value, "true_value": self.true_label}
+        body = {**head, "predicted_class": score.predicted_class, "proba": score.proba, "true_class": self.true_label}
+        return body if score.probas is None else {**body, "probas": score.probas}
+
+    def answer_with_observation(self) -> dict[str, Any]:
+        """The record as /update answers it."""
+        return {**self.answer(), "observation": json.loads(self.text)}
+
+
+class ScoredObservation(NamedTuple):
+    """An observation with its score, not stored yet."""
+
+    observation: Observation
+    score: Score
+
+
+class StoredPrediction(NamedTuple):
+    """A stored record, and whether it was there before."""
+
+    record: Record
+    replayed: bool
+
+
+def _loaded(text: str | None) -> Any:
+    return None if text is None else json.loads(text)

@@ -1,0 +1,164 @@
+"""What the service does, in order and free of HTTP: parse, score, commit, answer."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any
+
+from serialize.task import Label
+from service.batching import Batcher, Process
+from service.errors import LISTED_FAULTS, BodyTooLarge, Fault, InvalidBody, ServiceError, Unavailable, pointer
+from service.prediction.observation import Observation, ObservationParser
+from service.prediction.record import Record, ScoredObservation, StoredPrediction
+from service.prediction.scoring import Score, Scorer
+from service.prediction.true_label import LabelParser, TrueLabel
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The body of a 200, whether every prediction in it was there before, and the caller's ids for the log line."""
+
+    body: Any
+    replayed: bool
+    observation_ids: tuple[int | str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What one request brought, to be done together with what others brought."""
+
+    observations: tuple[Observation, ...] = ()
+    labels: tuple[TrueLabel, ...] = ()
+
+
+_Outcome = list[StoredPrediction] | list[Record]
+
+# Stores groups of predictions and of labels in one transaction: see PredictionLog.commit.
+Commit = Callable[
+    [Sequence[Sequence[ScoredObservation]], Sequence[Sequence[TrueLabel]]],
+    tuple[list[list[StoredPrediction] | ServiceError], list[list[Record] | ServiceError]],
+]
+# The number of requests in a batch, the seconds that its commit took, and the classes of its new predictions.
+OnBatch = Callable[[int, float, list[Label | None]], None]
+
+
+class PredictionService:
+    """The use cases. `commit` stores a batch and returns after its commit; `batched` makes the batcher that serves
+    concurrent requests together; one body may hold at most `max_items`; `on_batch` is called for every batch."""
+
+    def __init__(
+        self,
+        observations: ObservationParser,
+        labels: LabelParser,
+        scorer: Scorer,
+        commit: Commit,
+        batched: Callable[[Process[Any, Any]], Batcher[Any, Any]],
+        max_items: int,
+        on_batch: OnBatch,
+    ) -> None:
+        self._observations = observations
+        self._labels = labels
+        self._scorer = scorer
+        self._commit = commit
+        self._batcher: Batcher[_Work, _Outcome] = batched(self._process)
+        self._max_items = max_items
+        self._on_batch = on_batch
+
+    def predict(self, payload: Any) -> Answer:
+        """Scores and stores one observation or an array of them; a known id is answered from its row. Returns after
+        the commit. Raises ServiceError, and nothing of the payload is stored then."""
+        observations = self._parsed(self._observations.parse, payload)
+        entries: list[StoredPrediction] = self._submit(_Work(observations=observations), payload)  # type: ignore[assignment]
+        bodies = [entry.record.answer() for entry in entries]
+        replayed = bool(entries) and all(entry.replayed for entry in entries)
+        return _answer(payload, bodies, replayed)
+
+    def update(self, payload: Any) -> Answer:
+        """Records the true label of one prediction or of an array of them. Returns after the commit. Raises
+        ServiceError, and nothing of the payload is recorded then."""
+        labels = self._parsed(self._labels.parse, payload)
+        records: list[Record] = self._submit(_Work(labels=labels), payload)  # type: ignore[assignment]
+        return _answer(payload, [record.answer_with_observation() for record in records], False)
+
+    def _parsed(self, parse: Callable[[Any], Any], payload: Any) -> tuple[Any, ...]:
+        if not isinstance(payload, list):
+            return (parse(payload),)
+        if len(payload) > self._max_items:
+            raise BodyTooLarge(f"The array has {len(payload)} items; send at most {self._max_items} at once.")
+        parsed, faults = [], []
+        for i, item in enumerate(payload):
+            try:
+                parsed.append(parse(item))
+            except InvalidBody as error:
+                faults += [_named_by_item(fault, i) for fault in error.faults]
+            if len(faults) >= LISTED_FAULTS:
+                break
+        if faults:
+            raise InvalidBody(faults)
+        return tuple(parsed)
+
+    def _submit(self, work: _Work, payload: Any) -> _Outcome:
+        if not work.observations and not work.labels:
+            return []
+        try:
+            return self._batcher.submit(work)
+        except ServiceError as error:
+            if error.faults and not isinstance(payload, list):
+                error.faults = tuple(replace(fault, pointer=fault.pointer.removeprefix("/0")) for fault in error.faults)
+            raise
+
+    def _process(self, batch: list[_Work]) -> Sequence[_Outcome | Exception]:
+        """One score call and one transaction for all that wait; what fails does so for its own request only."""
+        scored = self._score([work.observations for work in batch])
+        groups = {i: group for i, group in enumerate(scored) if not isinstance(group, Exception)}
+        labelled = {i: work.labels for i, work in enumerate(batch) if work.labels}
+        predicted = [i for i in groups if groups[i]]
+        began = perf_counter()
+        try:
+            entries, records = self._commit([groups[i] for i in predicted], list(labelled.values()))
+        except Unavailable as error:
+            self._on_batch(len(batch), perf_counter() - began, [])
+            return [error] * len(batch)
+        self._on_batch(len(batch), perf_counter() - began, _new_classes(entries))
+        outcomes: list[_Outcome | Exception] = [group if isinstance(group, Exception) else [] for group in scored]
+        for i, entry in zip(predicted, entries, strict=True):
+            outcomes[i] = entry
+        for i, record in zip(labelled, records, strict=True):
+            outcomes[i] = record
+        return outcomes
+
+    def _score(self, groups: Sequence[Sequence[Observation]]) -> list[list[ScoredObservation] | Exception]:
+        together = [observation for group in groups for observation in group]
+        scores = self._scorer.score_apart(together) if together else []
+        each = iter(scores)
+        if any(isinstance(score, Exception) for score in scores):
+            return [_scored(group, [next(each) for _ in group]) for group in groups]
+        return [list(map(ScoredObservation, group, each)) for group in groups]  # type: ignore[arg-type]
+
+
+def _scored(group: Sequence[Observation], scores: Sequence[Score | Exception]) -> list[ScoredObservation] | Exception:
+    """The observations of a group with their scores, or the error that keeps it from being stored."""
+    faults = []
+    for i, score in enumerate(scores):
+        if isinstance(score, InvalidBody):
+            faults += [fault.within(pointer(i)) for fault in score.faults]
+        elif isinstance(score, Exception):
+            return score
+    if faults:
+        return InvalidBody(faults)
+    pairs = zip(group, scores, strict=True)
+    return [ScoredObservation(observation, score) for observation, score in pairs if isinstance(score, Score)]
+
+
+def _new_classes(groups: Sequence[list[StoredPrediction] | ServiceError]) -> list[Label | None]:
+    stored = [group for group in groups if isinstance(group, list)]
+    return [entry.record.score.predicted_class for group in stored for entry in group if not entry.replayed]
+
+
+def _named_by_item(fault: Fault, i: int) -> Fault:
+    return replace(fault, pointer=pointer(i) + fault.pointer, detail=f"item {i}: {fault.detail}")
+
+
+def _answer(payload: Any, bodies: list[dict[str, Any]], replayed: bool) -> Answer:
+    ids = tuple(body["observation_id"] for body in bodies)
+    return Answer(bodies if isinstance(payload, list) else bodies[0], replayed, ids)

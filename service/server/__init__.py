@@ -1,0 +1,1 @@
+"""The gunicorn worker: bytes on sockets to WSGI calls and back."""

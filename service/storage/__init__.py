@@ -1,0 +1,1 @@
+"""All SQL: the connection, the schema and every statement."""

@@ -1,0 +1,90 @@
+"""Erasing from the log: one prediction by its id, or all that are older than some time. With a prediction go the labels
+that were replaced."""
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from peewee import Database, ModelDelete
+
+from service.errors import Fault, UnknownObservation, pointer
+from service.prediction.filter import PredictionFilter
+from service.storage.log_reader import LogReader
+from service.storage.session import Session
+from service.storage.tables import LabelCorrection, Prediction
+
+_ROWS_AT_ONCE = 500
+_LEAST_PAUSE_SECONDS = 0.002
+
+
+class Erasure:
+    """Erases through a session of its own. For one caller at a time."""
+
+    def __init__(self, session: Session, reader: LogReader) -> None:
+        self._session = session
+        self._database: Database = session.database
+        self._reader = reader
+
+    def one(self, key: str) -> str:
+        """Erases the prediction of an id (canonical JSON) and gives what was erased, as JSON; returns after the commit,
+        and the id is free. Raises UnknownObservation, and Unavailable, and then nothing is erased."""
+        try:
+            erased = self._session.run(lambda: self._take(key))
+        finally:
+            self._session.close()
+        if erased is None:
+            where = pointer("observation_id")
+            fault = Fault.of_id(where, json.loads(key), "does not exist", "the id of a prediction")
+            raise UnknownObservation(fault.detail, [fault])
+        return erased
+
+    def count_before(self, moment: datetime) -> int:
+        """How many predictions were made before a moment."""
+        query = Prediction.select().where(Prediction.created_at < moment)
+        return int(self._session.read(lambda: query.count(self._database)))
+
+    def erase_before(self, moment: datetime) -> Iterator[int]:
+        """Erases the predictions that were made before a moment, some hundred in a transaction, and yields their number
+        after each; in between the service has its turn. Raises Unavailable; what was yielded is erased."""
+        after, end = 0, self._end(0)
+        while end is not None:
+            began = time.monotonic()
+            erased = self._session.run(partial(self._erase_between, after, end, moment))
+            yield erased
+            time.sleep(max(_LEAST_PAUSE_SECONDS, time.monotonic() - began) if erased else 0)
+            after, end = end, self._end(end)
+        self._session.close()
+
+    def _take(self, key: str) -> str | None:
+        list(self._locking(Prediction.select().where(Prediction.observation_id == key)).execute(self._database))
+        rows = self._reader.older(PredictionFilter(observation_id=key), size=1).rows
+        if not rows:
+            return None
+        id_ = int(rows[0].id)
+        erased = rows[0].line_with(self._reader.corrections(id_, id_).get(id_, []))
+        ModelDelete(LabelCorrection).where(LabelCorrection.prediction == id_).execute(self._database)
+        ModelDelete(Prediction).where(Prediction.id == id_).execute(self._database)
+        return erased
+
+    def _locking(self, rows: Any) -> Any:
+        """In SQLite a transaction writes alone from its begin; in PostgreSQL the rows are kept from others, in the
+        order in which /update does so."""
+        return rows.for_update() if self._database.for_update else rows
+
+    def _end(self, after: int) -> int | None:
+        """The last of the keys that follow a key, some hundred; None where none follows."""
+        keys = Prediction.select(Prediction.id).where(Prediction.id > after).order_by(Prediction.id)
+        found: list[Any] = self._session.read(lambda: list(keys.limit(_ROWS_AT_ONCE).tuples().execute(self._database)))
+        return found[-1][0] if found else None
+
+    def _erase_between(self, after: int, end: int, moment: datetime) -> int:
+        between = (Prediction.id > after) & (Prediction.id <= end) & (Prediction.created_at < moment)
+        chosen = Prediction.select(Prediction.id).where(between).order_by(Prediction.id)
+        ids = [id_ for (id_,) in self._locking(chosen).tuples().execute(self._database)]
+        if ids:
+            ModelDelete(LabelCorrection).where(LabelCorrection.prediction.in_(ids)).execute(self._database)
+            ModelDelete(Prediction).where(Prediction.id.in_(ids)).execute(self._database)
+        return len(ids)

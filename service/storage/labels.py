@@ -1,0 +1,85 @@
+"""The true labels in the log: the latest one counts, and what it replaces stays on record."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from peewee import Database
+
+from service.errors import Fault, ServiceError, UnknownObservation, pointer
+from service.prediction.observation import canonical
+from service.prediction.record import Record
+from service.prediction.true_label import TrueLabel
+from service.storage.statements import Statements
+from service.storage.tables import LabelCorrection
+
+
+class LabelLog:
+    """Records true labels through a connection that is open, so for one caller at a time."""
+
+    def __init__(self, statements: Statements, database: Database, *, regression: bool) -> None:
+        self._statements = statements
+        self._database = database
+        self._true = "true_value" if regression else "true_class"
+
+    def record(self, groups: Sequence[Sequence[TrueLabel]]) -> list[list[Record] | ServiceError]:
+        """Within a transaction: records each group's labels and gives the rows as they are then. A label that
+        replaces another is kept as a correction. An id without a prediction is UnknownObservation for its group."""
+        if not groups:
+            return []
+        rows = self._locked_rows({label.key for group in groups for label in group})
+        now = datetime.now(UTC)
+        changed: dict[int, Any] = {}
+        corrections: list[dict[str, Any]] = []
+        outcomes: list[list[Record] | ServiceError] = []
+        for group in groups:
+            unknown = {i: label for i, label in enumerate(group) if label.key not in rows}
+            if unknown:
+                outcomes.append(_unknown(unknown))
+                continue
+            for label in group:
+                corrections += self._relabel(rows[label.key], label, now, changed)
+            outcomes.append([Record.of(rows[label.key]) for label in group])
+        self._write_labels(changed, now)
+        for correction in corrections:
+            LabelCorrection.insert(correction).execute(self._database)
+        return outcomes
+
+    def _locked_rows(self, keys: set[str]) -> dict[str, dict[str, Any]]:
+        return {row["observation_id"]: row for row in self._statements.read(sorted(keys), lock=True)}
+
+    def _relabel(
+        self, row: dict[str, Any], label: TrueLabel, now: datetime, changed: dict[int, Any]
+    ) -> list[dict[str, Any]]:
+        """Sets the label in the row; gives the correction that this is, if it is one."""
+        value = label.label if self._true == "true_value" else canonical(label.label)
+        previous = row[self._true]
+        if previous == value:
+            return []
+        replaced = {
+            "prediction": row["id"],
+            "replaced_class": row["true_class"],
+            "replaced_value": row["true_value"],
+            "labelled_at": row["labelled_at"],
+            "replaced_at": now,
+        }
+        row[self._true], row["labelled_at"] = value, now
+        changed[row["id"]] = value
+        return [] if previous is None else [replaced]
+
+    def _write_labels(self, changed: Mapping[int, Any], now: datetime) -> None:
+        by_value: dict[Any, list[int]] = {}
+        for id_, value in changed.items():
+            by_value.setdefault(value, []).append(id_)
+        for value, ids in by_value.items():
+            self._statements.label(self._true, value, now, ids)
+
+
+def _unknown(labels: Mapping[int, TrueLabel]) -> UnknownObservation:
+    """The error for labels whose ids have no prediction, by their place in the group."""
+    faults = [
+        Fault.of_id(pointer(place, "id"), json.loads(label.key), "does not exist", "the id of a prediction")
+        for place, label in labels.items()
+    ]
+    return UnknownObservation("; ".join(fault.detail for fault in faults), faults)

@@ -1,0 +1,240 @@
+"""Reading the log: blocks of rows by their keys, the same for pages, streams, exports and what is erased.
+
+A block is one short statement over so many rows and no more, so that no reader holds up a checkpoint, a vacuum or a
+writer. The database packs its rows into one text, so that the interpreter is free meanwhile."""
+
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar, NamedTuple
+
+from peewee import Database, SqliteDatabase
+
+from service.prediction.filter import EVERYTHING, PredictionFilter
+from service.prediction.moment import moment_of
+from service.prediction.observation import canonical
+from service.storage.logged_row import Row
+from service.storage.tables import LabelCorrection
+
+MOST_ROWS = 2_000
+
+_UNIT, _RECORD = "\x1f", "\x1e"  # JSON holds neither, in or between its tokens
+_RECENT_IDS = 100_000
+
+
+class Snapshot(NamedTuple):
+    """A moment of the log, by which rows that are committed later are told. `gaps` are (last id before, first id
+    after) of ids that were missing then."""
+
+    last_id: int
+    taken_at: str
+    changes: int = 0
+    gaps: tuple[tuple[int, int], ...] = ()
+
+    def holds(self, id_: int) -> bool:
+        """Whether a row with this id may have been there."""
+        if not self.gaps:
+            return True
+        place = bisect_right(self.gaps, (id_, 0)) - 1
+        return place < 0 or not self.gaps[place][0] < id_ < self.gaps[place][1]
+
+
+class Block(NamedTuple):
+    """The rows that are wanted of a block, and the key at its end: None where the log ends with it."""
+
+    rows: list[Row]
+    end: int | None
+
+
+class LogReader(ABC):
+    """Reads through a connection that is open; what differs between the databases is in the classes derived."""
+
+    _kinds: ClassVar[Mapping[str, str]]
+    _packed: str
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._line = f" || '{_UNIT}' || ".join(self._kinds[_KINDS[name]].format(name) for name in Row._fields)
+
+    @abstractmethod
+    def snapshot(self) -> Snapshot:
+        """The log as it is now."""
+
+    @abstractmethod
+    def _seen_at(self, snapshot: Snapshot) -> tuple[str, list[Any]]: ...
+
+    def older(
+        self,
+        wanted: PredictionFilter = EVERYTHING,
+        than: int | None = None,
+        size: int = MOST_ROWS,
+        at: Snapshot | None = None,
+    ) -> Block:
+        """The block of `size` rows with keys below `than`, the greatest first; of these what is wanted, and was there
+        `at` a snapshot."""
+        return self._block("<", "DESC", wanted, than, size, at)
+
+    def newer(
+        self,
+        wanted: PredictionFilter = EVERYTHING,
+        than: int | None = None,
+        size: int = MOST_ROWS,
+        at: Snapshot | None = None,
+    ) -> Block:
+        """The same with keys above `than`, the least first."""
+        return self._block(">", "ASC", wanted, than, size, at)
+
+    def blocks(
+        self, wanted: PredictionFilter = EVERYTHING, size: int = MOST_ROWS, at: Snapshot | None = None
+    ) -> Iterator[Block]:
+        """All blocks, the least keys first."""
+        end: int | None = None
+        while True:
+            block = self.newer(wanted, end, size, at)
+            yield block
+            if block.end is None:
+                return
+            end = block.end
+
+    def corrections(self, first: int, last: int) -> dict[int, list[str]]:
+        """The labels that were replaced, as JSON objects in their order, by the keys of the predictions between."""
+        query = LabelCorrection.select(LabelCorrection.prediction.alias("of"), *_CORRECTION)
+        between = query.where(LabelCorrection.prediction.between(first, last)).order_by(LabelCorrection.id)
+        found: dict[int, list[str]] = {}
+        for row in between.dicts().execute(self._database):
+            found.setdefault(row.pop("of"), []).append(_object(row))
+        return found
+
+    def _block(
+        self, side: str, order: str, wanted: PredictionFilter, than: int | None, size: int, at: Snapshot | None
+    ) -> Block:
+        within, keys = self._keys(side, wanted, than, at)
+        condition, values = self._condition(wanted, at)
+        packed = self._packed.format(line=self._line, order=order)
+        found = self._all(
+            f"SELECT count(*), {'min' if order == 'DESC' else 'max'}(id), {packed} FILTER (WHERE {condition}) "
+            f"FROM (SELECT * FROM prediction WHERE {within} ORDER BY id {order} LIMIT {size}) AS block",
+            [*values, *keys],
+        )
+        count, end, text = found[0]
+        rows = [Row.of(line.split(_UNIT)) for line in text.split(_RECORD)] if text else []
+        seen = rows if at is None or not at.gaps else [row for row in rows if at.holds(int(row.id))]
+        return Block(seen, int(end) if count == size else None)
+
+    def _keys(
+        self, side: str, wanted: PredictionFilter, than: int | None, at: Snapshot | None
+    ) -> tuple[str, list[Any]]:
+        """Which rows a block is made of: by their keys, or the one row of an id."""
+        given = [(f"id {side} {{}}", than), ("id <= {}", at.last_id if at else None)]
+        return self._all_of([*given, ("observation_id = {}", wanted.observation_id)])
+
+    def _condition(self, wanted: PredictionFilter, at: Snapshot | None) -> tuple[str, list[Any]]:
+        since, until = wanted.selection.since, wanted.selection.until
+        condition, values = self._all_of(
+            [
+                ("model_version = {}", wanted.selection.model_version),
+                ("predicted_class = {}", wanted.predicted_class),
+                ("created_at >= {}", None if since is None else moment_of(since, "microseconds")),
+                ("created_at < {}", None if until is None else moment_of(until, "microseconds")),
+            ]
+        )
+        if wanted.labelled is not None:
+            condition += f" AND labelled_at IS {'NOT ' if wanted.labelled else ''}NULL"
+        seen, more = ("", []) if at is None else self._seen_at(at)
+        return condition + seen, [*values, *more]
+
+    def _all_of(self, conditions: Sequence[tuple[str, Any]]) -> tuple[str, list[Any]]:
+        given = [(text.format(self._database.param), value) for text, value in conditions if value is not None]
+        return " AND ".join(["TRUE", *(text for text, _ in given)]), [value for _, value in given]
+
+    def _all(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return list(self._database.execute_sql(statement, values).fetchall())
+
+
+class SqliteReader(LogReader):
+    """One writes at a time here, so ids become visible in their order; but the greatest is given out again when its
+    row has been erased."""
+
+    _kinds: ClassVar[Mapping[str, str]] = {
+        "key": "{}",
+        "json": "coalesce({}, 'null')",
+        "real": "iif({0} IS NULL, 'null', printf('%!.20e', {0}))",
+        "text": "json_quote({})",
+        "moment": "json_quote({})",
+    }
+    _packed = f"group_concat({{line}}, '{_RECORD}')"
+
+    def snapshot(self) -> Snapshot:
+        """The log as it is now."""
+        (found,) = self._all(
+            "SELECT coalesce((SELECT max(id) FROM prediction), 0), coalesce((SELECT max(id) FROM label_change), 0)"
+        )
+        return Snapshot(found[0], _now(), found[1])
+
+    def _seen_at(self, snapshot: Snapshot) -> tuple[str, list[Any]]:
+        """Not a row under the id of one that was erased since."""
+        changed = "SELECT prediction_id FROM label_change WHERE id > ?"
+        return f" AND NOT (created_at > ? AND id IN ({changed}))", [snapshot.taken_at, snapshot.changes]
+
+
+class PostgresqlReader(LogReader):
+    """Transactions commit in any order here: an id that is missing below the greatest may yet come."""
+
+    _kinds: ClassVar[Mapping[str, str]] = {
+        "key": "{}",
+        "json": "coalesce({}::text, 'null')",
+        "real": "coalesce({}::text, 'null')",
+        "text": "coalesce(to_json({})::text, 'null')",
+        "moment": "coalesce('\"' || to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"
+        " || '+00:00\"', 'null')",
+    }
+    _packed = f"string_agg({{line}}, '{_RECORD}' ORDER BY id {{order}})"
+
+    def snapshot(self) -> Snapshot:
+        """The log as it is now, with the gaps among its latest ids."""
+        found = self._all(
+            "SELECT before, id FROM (SELECT id, lag(id) OVER (ORDER BY id) AS before, lead(id) OVER (ORDER BY id) AS "
+            f"after FROM (SELECT id FROM prediction ORDER BY id DESC LIMIT {_RECENT_IDS}) AS recent) AS neighbours "
+            "WHERE id > before + 1 OR after IS NULL ORDER BY id"
+        )
+        last_id = found[-1][1] if found else 0
+        gaps = tuple((before, id_) for before, id_ in found if before is not None and id_ > before + 1)
+        return Snapshot(last_id, _now(), gaps=gaps)
+
+    def _seen_at(self, snapshot: Snapshot) -> tuple[str, list[Any]]:
+        return "", []
+
+
+def log_reader(database: Database) -> LogReader:
+    """The reader for a database of this kind."""
+    return SqliteReader(database) if isinstance(database, SqliteDatabase) else PostgresqlReader(database)
+
+
+_KINDS = {
+    "id": "key",
+    **dict.fromkeys(("observation_id", "observation", "probas", "predicted_class", "true_class"), "json"),
+    **dict.fromkeys(("proba", "predicted_value", "threshold", "true_value"), "real"),
+    "model_version": "text",
+    **dict.fromkeys(("created_at", "labelled_at"), "moment"),
+}
+_CORRECTION = (
+    LabelCorrection.replaced_class,
+    LabelCorrection.replaced_value,
+    LabelCorrection.labelled_at,
+    LabelCorrection.replaced_at,
+)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def _object(row: Mapping[str, Any]) -> str:
+    return "{" + ",".join(f'"{name}":{_json(name, value)}' for name, value in row.items()) + "}"
+
+
+def _json(name: str, value: Any) -> str:
+    if isinstance(value, datetime):
+        return f'"{value.isoformat(timespec="microseconds")}"'
+    return value if name == "replaced_class" and value is not None else canonical(value)

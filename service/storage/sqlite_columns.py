@@ -1,0 +1,79 @@
+"""The log's columns from SQLite: integers and times packed into one text each, real numbers value by value, which keeps
+every bit."""
+
+from datetime import datetime
+from itertools import chain
+
+import numpy as np
+
+from service.storage.column_cache import Array, Group, Rows, Snapshot
+from service.storage.columns import LogColumns
+
+_TIME = np.dtype([("time", "S26"), ("zone", "S6")])  # 2026-01-31T12:00:00.000000 +00:00
+
+
+class SqliteColumns(LogColumns):
+    """SQLite has one writer at a time, so ids and change numbers become visible in ascending order."""
+
+    in_order = True
+    _same = "IS"
+
+    def snapshot(self) -> Snapshot:
+        following, last_id = self._one(
+            "SELECT coalesce((SELECT max(id) FROM label_change), 0) + 1, coalesce((SELECT max(id) FROM prediction), 0)"
+        )
+        return Snapshot(following, following, last_id)
+
+    def changed(self, since: int) -> Array:
+        ids = self._one(f"SELECT group_concat(prediction_id) FROM label_change WHERE id >= {since}")[0]
+        return np.unique(_integers(ids))
+
+    def _probability_of_truth(self) -> str:
+        return f"(SELECT value FROM json_each(probas) WHERE key = {self._label_of_truth()})"
+
+    def _read(self, where: str) -> Rows:
+        reals = self._reals()
+        # Both statements must see the same rows. The transaction ends before the parsing: it holds up checkpoints.
+        with self._database.atomic("DEFERRED"):
+            codes, created, labelled = self._one(
+                f"SELECT group_concat(id * {self._codes} + {self._code()}), group_concat(created_at, ''), "
+                f"group_concat(coalesce(labelled_at, created_at), '') FROM prediction WHERE {where}"
+            )
+            found = self._database.execute_sql(f"SELECT {', '.join(reals)} FROM prediction WHERE {where}")
+            numbers = np.fromiter(chain.from_iterable(found), np.float64)
+        ids, codes = np.divmod(_integers(codes), self._codes)
+        output, *target = numbers.reshape(-1, len(reals)).T.copy()
+        return Rows(
+            id=ids,
+            created=self._times("created_at", created, len(ids), where),
+            labelled=self._times("coalesce(labelled_at, created_at)", labelled, len(ids), where),
+            **self._decoded(codes),
+            output=output,
+            target=target[0] if target else None,
+        )
+
+    def _times(self, column: str, packed: str | None, count: int, where: str) -> Array:
+        """Microseconds since 1970. Times in another form than this service's are read again, one by one."""
+        content = (packed or "").encode()
+        if len(content) == count * _TIME.itemsize:
+            times = np.frombuffer(content, _TIME)
+            if (times["zone"] == b"+00:00").all():
+                return times["time"].astype("datetime64[us]").astype(np.int64)
+        found = self._all(f"SELECT {column} FROM prediction WHERE {where} ORDER BY id")
+        return np.array([round(datetime.fromisoformat(time).timestamp() * 1e6) for (time,) in found], np.int64)
+
+    def _groups(self, column: str, where: str) -> list[Group]:
+        value = (
+            "(SELECT CASE type WHEN 'true' THEN type WHEN 'false' THEN type WHEN 'real' THEN printf('%!.17g', value) "
+            "ELSE json_quote(value) END "
+            f"FROM json_each(observation) WHERE key = {self._literal(column)})"
+        )
+        found = self._all(f"SELECT {value} AS value, group_concat(id) FROM prediction WHERE {where} GROUP BY 1")
+        return [(None if value == "null" else value, _integers(ids)) for value, ids in found]
+
+    def _literal(self, text: str) -> str:
+        return "'" + text.replace("'", "''") + "'"
+
+
+def _integers(text: str | None) -> Array:
+    return np.fromstring(text or "", dtype=np.int64, sep=",")

@@ -1,0 +1,155 @@
+"""The statements that every request goes through, each written by Peewee once for each number of rows: to write one
+anew costs more than the database takes to carry it out."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from peewee import Database, Field, IntegrityError, Query, SqliteDatabase
+
+from serialize.task import Label
+from service.prediction.observation import canonical
+from service.prediction.scoring import Score
+from service.storage.tables import Prediction
+
+_INSERTED = [
+    Prediction.observation_id,
+    Prediction.observation,
+    Prediction.proba,
+    Prediction.probas,
+    Prediction.predicted_class,
+    Prediction.predicted_value,
+    Prediction.threshold,
+    Prediction.model_version,
+    Prediction.created_at,
+]
+_LARGEST = 512
+MOST_ALONE = 128
+
+Row = tuple[Any, ...]
+Value = TypeVar("Value")
+
+
+def moment(time: datetime) -> Any:
+    """A moment as the database is given it."""
+    return Prediction.created_at.db_value(time)
+
+
+def inserted_row(
+    key: str, text: str, score: Score, threshold: float | None, model_version: str, created_at: Any
+) -> Row:
+    """The values of one prediction in the order of the insert; `created_at` as `moment` gives it."""
+    predicted_class, proba, probas, predicted_value = score
+    listed = None if probas is None else canonical(probas)
+    predicted = None if predicted_class is None else _label_text(predicted_class)
+    return (key, text, proba, listed, predicted, predicted_value, threshold, model_version, created_at)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _label_text(label: Label) -> str:
+    return canonical(label)
+
+
+class Statements:
+    """The statements on the table of predictions, for one database. Any number of rows goes in chunks whose sizes are
+    powers of two, so that few texts serve every number."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._texts: dict[tuple[str, int], str] = {}
+
+    def insert_alone(self, rows: Sequence[Row]) -> dict[str, int]:
+        """Outside of a transaction: inserts at most MOST_ALONE rows of distinct ids by one statement, which is a
+        transaction of its own. Gives the row ids of those that it inserted by observation_id; in SQLite it inserts all
+        or none."""
+        try:
+            cursor = self._execute("alone", self._write_alone, len(rows), [value for row in rows for value in row])
+        except IntegrityError:
+            return {}
+        if not isinstance(self._database, SqliteDatabase):
+            return {key: id_ for id_, key in cursor.fetchall()}
+        # A statement has the file for itself, and SQLite counts on from the largest row id. To have each returned
+        # would cost a change of threads a row.
+        last: int = cursor.lastrowid
+        return {row[0]: last - i for i, row in enumerate(reversed(rows))}
+
+    def insert(self, rows: Sequence[Row]) -> Iterator[tuple[int, str]]:
+        """Inserts rows of distinct ids and yields (id, observation_id) of those that were new; whether one is there
+        already is the database's own judgement."""
+        for chunk in _chunks(rows):
+            values = [value for row in chunk for value in row]
+            yield from self._run("insert", _insert, len(chunk), values)
+
+    def read(self, keys: Sequence[str], *, lock: bool = False) -> Iterator[dict[str, Any]]:
+        """Yields the rows with these observation_ids by column; with `lock` they stay as they are until the end of
+        the transaction."""
+        fields: Mapping[str, Field] = Prediction._meta.fields
+        locked = lock and self._database.for_update
+        write = _read_locked if locked else _read
+        for chunk in _chunks(keys):
+            for row in self._run("lock" if locked else "read", write, len(chunk), chunk):
+                values = zip(fields.items(), row, strict=True)
+                yield {name: field.python_value(value) for (name, field), value in values}
+
+    def label(self, column: str, value: Any, labelled_at: datetime, ids: Sequence[int]) -> None:
+        """Sets the true label, in the column `true_class` or `true_value`, of the rows with these ids."""
+        write = _label_class if column == "true_class" else _label_value
+        for chunk in _chunks(ids):
+            self._run(column, write, len(chunk), [value, moment(labelled_at), *chunk])
+
+    def _write_alone(self, size: int) -> Query:
+        if isinstance(self._database, SqliteDatabase):
+            return Prediction.insert_many([_EXAMPLE] * size, fields=_INSERTED)
+        return _insert(size)
+
+    def _run(self, name: str, write: Callable[[int], Any], size: int, values: Sequence[Any]) -> list[Any]:
+        cursor = self._execute(name, write, size, values)
+        return list(cursor.fetchall()) if cursor.description else []
+
+    def _execute(self, name: str, write: Callable[[int], Any], size: int, values: Sequence[Any]) -> Any:
+        text = self._texts.get((name, size))
+        if text is None:
+            text, written = self._database.get_sql_context().parse(write(size))
+            if len(written) != len(values):
+                raise RuntimeError(f"Peewee wrote the statement {name} with other parameters than it is given")
+            self._texts[name, size] = text
+        return self._database.execute_sql(text, values)
+
+
+_EXAMPLE = (*inserted_row("", "", Score(), None, "", None)[:-1], datetime.now(UTC))
+
+
+def _insert(size: int) -> Query:
+    query = Prediction.insert_many([_EXAMPLE] * size, fields=_INSERTED)
+    arbitrated = query.on_conflict(conflict_target=[Prediction.observation_id], action="nothing")
+    return arbitrated.returning(Prediction.id, Prediction.observation_id)
+
+
+def _read(size: int) -> Any:
+    return Prediction.select().where(Prediction.observation_id.in_([""] * size)).order_by(Prediction.id)
+
+
+def _read_locked(size: int) -> Any:
+    return _read(size).for_update()
+
+
+def _label_class(size: int) -> Query:
+    return _labelled(size, true_class="")
+
+
+def _label_value(size: int) -> Query:
+    return _labelled(size, true_value=0.0)
+
+
+def _labelled(size: int, **label: Any) -> Query:
+    labels = Prediction.update({**label, "labelled_at": datetime.now(UTC)})
+    return labels.where(Prediction.id.in_([0] * size))
+
+
+def _chunks(items: Sequence[Value]) -> Iterator[Sequence[Value]]:
+    start = 0
+    while start < len(items):
+        size = min(_LARGEST, 1 << (len(items) - start).bit_length() - 1)
+        yield items[start : start + size]
+        start += size

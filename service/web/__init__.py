@@ -1,0 +1,1 @@
+"""HTTP requests to calls of the service, and results to responses."""

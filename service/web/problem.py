@@ -1,0 +1,86 @@
+"""Responses: JSON for results, problem+json (RFC 9457) for every failure."""
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask, Response, request
+from flask_restful import Api
+from werkzeug.exceptions import HTTPException
+
+from service.errors import LISTED_FAULTS, PROBLEM_JSON, ServiceError, problem, reason_phrase
+from service.telemetry.log_format import event, frames
+from service.web.access_log import Note
+
+_log = logging.getLogger("service")
+
+_encode = json.JSONEncoder(allow_nan=False).encode
+
+
+def json_api(app: Flask) -> Api:
+    """Flask-RESTful for an application, with JSON as the only representation."""
+    api = Api(app)
+    api.representations = {"application/json": json_response}
+    return api
+
+
+def json_response(data: Any, code: int, headers: Mapping[str, str] | None = None) -> Response:
+    """A response with a JSON body; NaN and Infinity raise ValueError."""
+    return Response(_encode(data) + "\n", code, headers, content_type="application/json")
+
+
+class Finished(Response):
+    """A final 200 with a JSON body. It skips the work that Werkzeug does for responses that may still change."""
+
+    def __init__(self, data: Any, *headers: tuple[str, str]) -> None:
+        body = _encode(data).encode() + b"\n"
+        self._body = (body,)
+        self._headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *headers]
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        start_response("200 OK", self._headers)
+        return self._body
+
+
+def answer_error(error: Exception) -> Response:
+    """Any exception as problem+json. An unexpected one is an opaque 500; the log line has the traceback."""
+    note = Note.of(request.environ)
+    if isinstance(error, ServiceError):
+        return refusal(error, note)
+    if isinstance(error, HTTPException) and error.code is not None and error.code >= 400:
+        return _answer_http_error(error, error.code, note)
+    event(
+        _log, logging.ERROR, "error", exception=type(error).__name__, trace=frames(error.__traceback__),
+        request_id=note.request_id,
+    )  # fmt: skip
+    detail = f"The service failed. Its log has the reason under the request id {note.request_id}."
+    return _problem_response(problem(500, ServiceError.title, detail, ServiceError.slug, note.request_id), {})
+
+
+def refusal(error: ServiceError, note: Note) -> Response:
+    """The response to a refused request."""
+    note.reason = error.reason
+    body = problem(error.status, error.title, error.detail, error.slug, note.request_id)
+    # A refusal must not be much longer than the request.
+    body |= {"errors": [fault.to_json() for fault in error.faults[:LISTED_FAULTS]]} if error.faults else {}
+    return _problem_response(body, error.headers)
+
+
+_DETAILS = {
+    404: "There is nothing at this URL; predictions are posted to /predict, true classes to /update.",
+    405: "This URL does not take this method; the header Allow says which it takes.",
+    413: "The body is larger than the service takes.",
+}
+
+
+def _answer_http_error(error: HTTPException, status: int, note: Note) -> Response:
+    title = reason_phrase(status)
+    note.reason = title.lower().replace(" ", "-")
+    headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
+    body = problem(status, title, _DETAILS.get(status, title + "."), note.reason, note.request_id)
+    return _problem_response(body, headers)
+
+
+def _problem_response(body: dict[str, Any], headers: dict[str, str]) -> Response:
+    return Response(_encode(body) + "\n", body["status"], headers, content_type=PROBLEM_JSON)

@@ -1,0 +1,335 @@
+"""The promises, held to the service as it is deployed: gunicorn, two workers, SQLite and PostgreSQL."""
+
+import contextlib
+import json
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+from peewee import Database
+
+from serialize import load
+from service.storage.connection import MIGRATIONS, connect
+from service.storage.tables import Prediction
+from tests.support.passengers import ARTIFACTS, PASSENGER, PROBA, PROJECT, all_passengers, prediction
+from tests.support.served import Served, environment, free_port, serve
+from tests.support.waiting import until
+from tests.support.wire import answer, connected, until_closed, with_length
+
+SENDERS = 50
+
+
+@pytest.fixture
+def served(tmp_path: Path, database_url: str) -> Iterator[Served]:
+    with serve(tmp_path, database_url) as served:
+        yield served
+
+
+def rows(database_url: str) -> list[Any]:
+    database: Database
+    with connect(database_url) as database:
+        return list(Prediction.select().order_by(Prediction.id).execute(database))
+
+
+def send_all(served: Served, bodies: list[dict[str, Any]]) -> list[requests.Response]:
+    """Posts each body to /predict, fifty at a time."""
+    with ThreadPoolExecutor(SENDERS) as pool:
+        return list(pool.map(lambda body: served.post("/predict", body), bodies))
+
+
+def run(*command: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Runs a command to its end in the project's folder, with these variables and the path only."""
+    return subprocess.run(
+        command, cwd=PROJECT, env=environment(**variables), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_a_prediction_and_its_true_class_survive_kill_9_and_a_restart(tmp_path: Path, database_url: str) -> None:
+    with serve(tmp_path, database_url) as served:
+        predicted = served.post("/predict", prediction(0)).json()
+        updated = served.post("/update", {"id": 0, "true_class": 1}).json()
+        served.kill()
+
+    with serve(tmp_path, database_url) as served:
+        again = served.post("/predict", prediction(0))
+
+    assert predicted["proba"] == pytest.approx(PROBA, abs=1e-4)
+    assert updated == {**predicted, "true_class": True, "observation": PASSENGER}
+    assert again.json() == {**predicted, "true_class": True}
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
+def test_fifty_senders_of_one_id_make_one_row_and_fifty_equal_answers(served: Served, database_url: str) -> None:
+    responses = send_all(served, [prediction("same")] * SENDERS)
+
+    assert [response.status_code for response in responses] == [200] * SENDERS
+    assert len({response.text for response in responses}) == 1
+    assert sum("Idempotent-Replayed" not in response.headers for response in responses) == 1
+    assert [row.observation_id for row in rows(database_url)] == ['"same"']
+
+
+def test_fifty_senders_of_one_id_with_two_observations_store_the_one_that_was_answered(
+    served: Served, database_url: str
+) -> None:
+    responses = send_all(served, [prediction(1, Age=20 + i % 2) for i in range(SENDERS)])
+
+    (row,) = rows(database_url)
+    answered = [response.json()["proba"] for response in responses if response.status_code == 200]
+    assert {response.status_code for response in responses} == {200, 409}
+    assert set(answered) == {row.proba}
+
+
+def test_five_thousand_ids_from_fifty_senders_are_five_thousand_rows_with_their_own_answers(
+    served: Served, database_url: str
+) -> None:
+    passengers = all_passengers()
+    bodies = [{"id": i, "observation": passengers[i % len(passengers)]} for i in range(5000)]
+    expected = load(ARTIFACTS).model.outputs(passengers)[:, 1]
+
+    responses = send_all(served, bodies)
+
+    assert {response.status_code for response in responses} == {200}
+    for i, response in enumerate(responses):
+        assert response.json()["observation_id"] == i
+        assert response.json()["proba"] == pytest.approx(expected[i % len(passengers)], abs=1e-9)
+    stored = {row.observation_id: row.proba for row in rows(database_url)}
+    assert stored == {str(i): response.json()["proba"] for i, response in enumerate(responses)}
+
+
+def test_a_worker_that_is_killed_while_it_answers_loses_nothing(served: Served, database_url: str) -> None:
+    def send(i: int) -> tuple[int, float] | None:
+        try:
+            response = requests.post(served.url + "/predict", json=prediction(i, Age=i % 100), timeout=20)
+        except requests.RequestException:
+            return None
+        return (i, response.json()["proba"]) if response.ok else None
+
+    with ThreadPoolExecutor(20) as pool:
+        sending = pool.map(send, range(600))
+        for _ in range(3):
+            time.sleep(0.2)
+            served.workers()[0].kill()
+        acknowledged = [answer for answer in sending if answer is not None]
+
+    stored = {int(row.observation_id): row.proba for row in rows(database_url)}
+    assert len(acknowledged) > 100
+    assert {i: stored.get(i) for i, _ in acknowledged} == dict(acknowledged)
+
+
+def test_a_request_in_hand_is_answered_when_the_service_is_asked_to_stop(tmp_path: Path, database_url: str) -> None:
+    senders = [requests.Session() for _ in range(8)]
+
+    def send(i: int) -> int:
+        return senders[i].post(f"{url}/predict", json=prediction(i), timeout=20).status_code
+
+    with serve(tmp_path, database_url) as served, ThreadPoolExecutor(8) as pool:
+        url = served.url
+        for sender in senders:
+            sender.get(f"{url}/livez", timeout=5)
+        sending = [pool.submit(send, i) for i in range(8)]
+        until(lambda: any(future.done() for future in sending))
+        served.process.terminate()
+        statuses = [future.result() for future in sending]
+        served.process.wait(60)
+
+    assert statuses == [200] * 8
+    for sender in senders:
+        sender.close()
+
+
+def test_idle_connections_do_not_hold_up_a_stop(tmp_path: Path) -> None:
+    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db") as served:
+        sessions = [requests.Session() for _ in range(10)]
+        for session in sessions:
+            session.get(served.url + "/livez", timeout=5)
+        served.process.terminate()
+        began = time.monotonic()
+        served.process.wait(60)
+
+    assert time.monotonic() - began < 10
+    for session in sessions:
+        session.close()
+
+
+def test_who_has_just_connected_when_the_service_stops_is_answered(tmp_path: Path) -> None:
+    def ask(connection: socket.socket) -> bytes:
+        with connection:
+            time.sleep(0.3)
+            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return connection.recv(65536)
+
+    answers: list[Future[bytes]] = []
+    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db") as served, ThreadPoolExecutor(20) as pool:
+        served.process.terminate()
+        with contextlib.suppress(ConnectionRefusedError):
+            while len(answers) < 200:
+                answers.append(pool.submit(ask, socket.create_connection(("127.0.0.1", served.port), timeout=10)))
+                time.sleep(0.02)
+
+    assert answers
+    assert {answer.result()[:15] for answer in answers} == {b"HTTP/1.1 200 OK"}
+
+
+def test_who_waits_to_be_accepted_when_a_worker_stops_is_answered(tmp_path: Path) -> None:
+    with (
+        serve(tmp_path, f"sqlite:///{tmp_path}/log.db", variables={"WEB_CONCURRENCY": "1"}) as served,
+        contextlib.ExitStack() as stack,
+    ):
+        (worker,) = served.workers()
+        worker.suspend()
+        connections = [stack.enter_context(connected(served)) for _ in range(20)]
+        for connection in connections:
+            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+        worker.terminate()
+        worker.resume()
+        answered = [until_closed(connection) for connection in connections]
+
+    assert [answer[:12] for answer in answered] == [b"HTTP/1.1 200"] * len(connections)
+
+
+def test_who_sends_many_requests_at_once_when_the_service_stops_sees_every_answer_to_the_end(tmp_path: Path) -> None:
+    database_url = f"sqlite:///{tmp_path}/log.db"
+    with serve(tmp_path, database_url) as served, connected(served) as connection:
+        connection.sendall(b"".join(with_length(json.dumps(prediction(i)).encode()) for i in range(300)))
+        first = connection.recv(1)
+        served.process.terminate()
+        answered = first + until_closed(connection)
+
+    assert 0 < answered.count(b"HTTP/1.1 200") < 300
+    assert answered.count(b"HTTP/1.1 200") == len(rows(database_url))
+    assert answered.count(b"Connection: close") == 1
+
+
+def test_what_is_no_http_is_a_problem_too(tmp_path: Path) -> None:
+    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db") as served:
+        long_url = requests.get(served.url + "/" + "x" * 10_000, timeout=5)
+        long_header = requests.get(served.url, headers={"X-Long": "x" * 100_000}, timeout=5)
+
+    assert [long_url.status_code, long_header.status_code] == [414, 431]
+    assert {answer.headers["Content-Type"] for answer in (long_url, long_header)} == {"application/problem+json"}
+    assert long_url.json()["status"] == 414
+
+
+def test_a_request_line_names_the_request_and_no_value_of_the_observation(tmp_path: Path, database_url: str) -> None:
+    with serve(tmp_path, database_url, variables={"LOG_LEVEL": "debug"}) as served:
+        served.post("/predict", prediction("a-1", Cabin="SECRET-CABIN", Age=33.125), headers={"X-Request-ID": "req-1"})
+        served.post("/predict", prediction("a-2", Cabin="SECRET-CABIN", Age="SECRET-AGE"))
+        served.post("/update", {"id": "a-1", "true_class": 1})
+
+    log = served.log.read_text()
+
+    version = load(ARTIFACTS).version
+    assert re.search(
+        rf"event=request method=POST path=/predict status=200 ms=[0-9.]+ request_id=req-1 observation_id=a-1 "
+        rf"model_version={version}$",
+        log,
+        re.MULTILINE,
+    )
+    assert f"event=start name=titanic version={version} task=binary database=" in log
+    assert "SECRET" not in log
+    assert "33.125" not in log
+    assert all(line.startswith("time=") for line in log.splitlines())
+
+
+def test_the_access_log_that_a_buildpack_asks_for_does_not_repeat_the_request_lines(tmp_path: Path) -> None:
+    asked = {"GUNICORN_CMD_ARGS": "--access-logfile -"}
+    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", variables=asked) as served:
+        served.post("/predict", prediction(1))
+
+    assert served.log.read_text().count("/predict") == 1
+
+
+def test_a_log_that_cannot_be_written_holds_up_nobody(tmp_path: Path) -> None:
+    command = ("sh", "-c", "exec gunicorn app:app >/dev/full")
+    request = with_length(json.dumps(prediction(0)).encode())
+
+    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", command) as served, connected(served) as connection:
+        statuses = []
+        for _ in range(3):
+            connection.sendall(request)
+            statuses.append(answer(connection).status)
+
+    assert statuses == [200] * 3
+    assert served.process.returncode == 0
+
+
+def test_a_postgresql_service_holds_few_connections(tmp_path: Path, postgresql_url: str) -> None:
+    with serve(tmp_path, postgresql_url) as served:
+        send_all(served, [prediction(i) for i in range(500)])
+        for _ in range(20):
+            requests.get(served.url + "/readyz", timeout=5)
+        with connect(postgresql_url) as database:
+            query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'prediction-service'"
+            (connections,) = database.execute_sql(query).fetchone()
+
+    assert 1 <= connections - 1 <= 4
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"DATABASE_URL": "sqlite:///log.db", "DYNO": "web.1"},
+        {"PORT": "none"},
+        {"DATABASE_URL": "mysql://u:SECRET@h/d"},
+        {"ARTIFACTS": "nowhere"},
+    ],
+    ids="-".join,
+)
+def test_a_service_that_must_not_start_says_why_in_one_sentence(tmp_path: Path, variables: dict[str, str]) -> None:
+    given = {"PORT": str(free_port()), "DATABASE_URL": f"sqlite:///{tmp_path}/log.db", **variables}
+
+    ended = run("gunicorn", "app:app", **given)
+
+    said = ended.stdout + ended.stderr
+    assert ended.returncode != 0
+    assert "Traceback" not in said
+    assert "SECRET" not in said
+    assert next(iter(variables)) in said
+
+
+def test_every_line_of_the_procfile_runs_with_what_heroku_gives(tmp_path: Path, postgresql_url: str) -> None:
+    lines = dict(line.split(": ", 1) for line in (PROJECT / "Procfile").read_text().splitlines())
+    heroku_url = postgresql_url.replace("postgresql://", "postgres://")
+
+    release = run("honcho", "run", *lines["release"].split(), DATABASE_URL=heroku_url, PORT="1")
+    with serve(tmp_path, heroku_url, command=("honcho", "run", *lines["web"].split())) as served:
+        answer = served.post("/predict", prediction(0)).json()
+
+    assert set(lines) == {"web", "release"}
+    assert release.returncode == 0, release.stderr
+    assert f"{len(list(MIGRATIONS.glob('0*.py')))} migrations ran now" in release.stdout
+    assert answer["proba"] == pytest.approx(PROBA, abs=1e-4)
+
+
+def test_the_development_server_serves(tmp_path: Path) -> None:
+    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", command=("python", "app.py")) as served:
+        assert served.post("/predict", prediction(0)).json()["predicted_class"] is False
+
+
+def test_connections_that_come_at_once_are_shared_among_the_workers(tmp_path: Path) -> None:
+    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db") as served:
+        until(lambda: min(shares_of_twenty(served)) >= 4)  # not the first time where one worker boots after the other
+
+
+def shares_of_twenty(served: Served) -> list[int]:
+    """How many of twenty connections that come at once each worker takes."""
+    connections = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(20)]
+    until(lambda: sum(map(accepted, served.workers())) == len(connections))
+    shares = [accepted(worker) for worker in served.workers()]
+    for connection in connections:
+        connection.close()
+    until(lambda: sum(map(accepted, served.workers())) == 0)
+    return shares
+
+
+def accepted(worker: psutil.Process) -> int:
+    """The connections that a worker holds."""
+    return sum(connection.status == psutil.CONN_ESTABLISHED for connection in worker.net_connections("tcp"))

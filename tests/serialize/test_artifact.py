@@ -1,0 +1,574 @@
+"""A model that is dumped is served as the notebook had it, and nothing is loaded that was not vouched for."""
+
+import functools
+import hashlib
+import importlib
+import json
+import os
+import pickle
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import TransformedTargetRegressor, make_column_transformer
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+    VotingClassifier,
+)
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.svm import SVC, LinearSVC
+
+from serialize import Artifact, ArtifactError, DumpError, dump, load
+from serialize.frame import as_table, observations
+from serialize.transformers import null_blind_one_hot
+from tests.support.manifests import Malice, rewrite
+from tests.support.own_steps import Claims, FareShare, centred, nulls_named, shaken
+
+RNG = np.random.default_rng(0)
+ROWS = 40
+
+
+def with_nulls(values: Any, null: Any = None) -> list[Any]:
+    return [null if gone else value for value, gone in zip(values, RNG.random(ROWS) < 0.2, strict=True)]
+
+
+AGES, RANKS = RNG.normal(40, 12, ROWS), RNG.integers(1, 4, ROWS)
+PORTS = np.array(["C", "Q", "S"], dtype=object)[RNG.integers(0, 3, ROWS)]
+WORDS = [" ".join(RNG.choice(["red", "green", "sea", "dog", "deck"], 5)) for _ in range(ROWS)]
+SURVIVED = (AGES / 12 + RANKS + RNG.normal(size=ROWS) > 5.3).astype(int)
+FARES = AGES * RANKS + RNG.normal(size=ROWS)
+CLASSES = np.array(["first", "second", "third"])[RANKS - 1]
+FRAME = pd.DataFrame({"age": with_nulls(AGES), "rank": RANKS, "port": with_nulls(PORTS)})
+NUMBERS = pd.DataFrame({"age": AGES, "rank": RANKS})
+
+
+def columns() -> Any:
+    return make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), ["port"]), (SimpleImputer(), ["age", "rank"])
+    )
+
+
+def ported(values: Any, dtype: Any) -> pd.DataFrame:
+    return FRAME.assign(port=pd.Series(values, dtype=dtype))
+
+
+def apart(artifact: Artifact, X: Any, expected: Any) -> float:
+    """How far the answers to the rows of X, sent as JSON in one batch and one at a time, are from those expected."""
+    _, table = as_table(X)
+    rows = json.loads(json.dumps(observations(table.set_axis(artifact.model.signature.names, axis=1))))
+    batch = artifact.model.outputs(rows)
+    alone = np.vstack([artifact.model.outputs([row]) for row in rows])
+    expected = np.asarray(expected, dtype=float).reshape(len(rows), -1)
+    assert batch.shape == alone.shape == expected.shape
+    return float(max(abs(batch - expected).max(), abs(alone - expected).max()))
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves what is dumped here, which saves two seconds, for tests whose promise is not the fresh process."""
+    monkeypatch.setattr("serialize.artifact._prove_in_fresh_process", lambda folder: load(folder).prove_all())
+
+
+@pytest.fixture(scope="module")
+def dumped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an artifact; not to be changed."""
+    folder = tmp_path_factory.mktemp("dumped") / "artifact"
+    dump(make_pipeline(columns(), LogisticRegression()).fit(FRAME, SURVIVED), FRAME, SURVIVED, folder, name="ship")
+    return folder
+
+
+@pytest.fixture
+def artifact(dumped: Path, tmp_path: Path) -> Path:
+    """A copy of that folder, to be changed."""
+    return Path(shutil.copytree(dumped, tmp_path / "artifact"))
+
+
+LOGISTIC = functools.partial(LogisticRegression, max_iter=1000)
+NAMED = functools.partial(FunctionTransformer, nulls_named)
+CATEGORIES = FRAME.astype({"port": "category"}).assign(
+    deck=pd.Categorical(with_nulls(RANKS), [3, 2, 1, 0], ordered=True)
+)
+BOOSTED = {"categorical_features": "from_dtype", "max_iter": 10}
+
+CLASSIFIERS: dict[str, tuple[Any, Any, Any]] = {
+    "logistic": (make_pipeline(columns(), LOGISTIC()), FRAME, SURVIVED),
+    "three string labels": (make_pipeline(columns(), LOGISTIC()), FRAME, CLASSES),
+    "liblinear, nulls as no category": (
+        make_pipeline(
+            make_column_transformer((null_blind_one_hot(FRAME[["port"]]), ["port"]), (SimpleImputer(), ["age"])),
+            LOGISTIC(solver="liblinear"),
+        ),
+        FRAME,
+        SURVIVED,
+    ),
+    "forest with jobs": (make_pipeline(columns(), RandomForestClassifier(10, n_jobs=2)), FRAME, SURVIVED),
+    "grid search": (
+        GridSearchCV(make_pipeline(columns(), LOGISTIC()), {"logisticregression__C": [1, 2]}),
+        FRAME,
+        CLASSES,
+    ),
+    "voting": (VotingClassifier([("a", LOGISTIC()), ("b", GaussianNB())], voting="soft"), NUMBERS, SURVIVED),
+    "calibrated": (CalibratedClassifierCV(LinearSVC(), cv=2), NUMBERS, SURVIVED),
+    "boosting on categories": (HistGradientBoostingClassifier(**BOOSTED), CATEGORIES, SURVIVED),
+    "own transformer on None": (
+        make_pipeline(FareShare(), LOGISTIC()),
+        pd.DataFrame({"fare": FARES, "cabin": ported(with_nulls(PORTS), object).port}),
+        SURVIVED,
+    ),
+    "own classifier": (Claims(0.3), NUMBERS, SURVIVED),
+    "numpy function": (make_pipeline(FunctionTransformer(np.arctan), LOGISTIC()), NUMBERS, SURVIVED),
+    "pandas output": (
+        make_pipeline(
+            make_column_transformer((SimpleImputer(), ["age"]), ("passthrough", ["rank"])).set_output(
+                transform="pandas"
+            ),
+            LOGISTIC(),
+        ),
+        FRAME,
+        SURVIVED,
+    ),
+    "text in a series": (make_pipeline(TfidfVectorizer(), LOGISTIC()), pd.Series(WORDS, name="words"), SURVIVED),
+    "text in a list": (make_pipeline(TfidfVectorizer(), LOGISTIC()), WORDS, SURVIVED),
+    "text in a column": (
+        make_pipeline(make_column_transformer((TfidfVectorizer(), "words"), remainder=SimpleImputer()), LOGISTIC()),
+        NUMBERS.assign(words=WORDS),
+        SURVIVED,
+    ),
+    "array": (make_pipeline(SimpleImputer(), LOGISTIC()), FRAME[["age", "rank"]].to_numpy(), SURVIVED),
+    "array of strings": (
+        make_pipeline(OneHotEncoder(), LOGISTIC()),
+        np.column_stack([PORTS, CLASSES]).astype(str),
+        SURVIVED,
+    ),
+    "array of objects": (
+        make_pipeline(NAMED(), OneHotEncoder(), LOGISTIC()),
+        np.array([with_nulls(PORTS), with_nulls(PORTS, np.nan)], dtype=object).T,
+        SURVIVED,
+    ),
+    "list of mixed rows": (
+        make_pipeline(OneHotEncoder(), LOGISTIC()),
+        [list(row) for row in zip(PORTS, RANKS.tolist(), strict=True)],
+        SURVIVED,
+    ),
+    "odd names and an index of dates": (
+        LOGISTIC(),
+        NUMBERS.set_axis(["", "_class.é /~"], axis=1).set_index(pd.date_range("2026-01-01", periods=ROWS)),
+        SURVIVED,
+    ),
+    "columns that are ignored": (
+        make_pipeline(columns(), LOGISTIC()),
+        FRAME.assign(id=[f"p{i}" for i in range(ROWS)], void=np.nan),
+        SURVIVED,
+    ),
+    "whole numbers beyond a float": (
+        make_pipeline(StandardScaler(), LOGISTIC()),
+        NUMBERS.assign(rank=2**53 + 1 + 2 * RANKS),
+        SURVIVED,
+    ),
+    "huge numbers": (HistGradientBoostingClassifier(max_iter=5), NUMBERS.assign(age=AGES * 1e306), SURVIVED),
+}
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("case", CLASSIFIERS)
+def test_a_classifier_is_served_as_the_notebook_had_it(case: str, tmp_path: Path) -> None:
+    pipeline, X, y = CLASSIFIERS[case]
+    pipeline.fit(X, y)
+
+    artifact = dump(pipeline, X, y, tmp_path / "artifact")
+
+    assert apart(artifact, X, pipeline.predict_proba(X)) <= 1e-9
+
+
+REGRESSORS: dict[str, tuple[Any, Any, Any]] = {
+    "ridge": (make_pipeline(columns(), Ridge()), FRAME, FARES),
+    "target in a frame": (LinearRegression(), NUMBERS, pd.DataFrame({"fare": FARES})),
+    "boosting on categories": (HistGradientBoostingRegressor(**BOOSTED), CATEGORIES, FARES),
+    "forest with jobs": (make_pipeline(columns(), RandomForestRegressor(10, n_jobs=2)), FRAME, FARES),
+    "transformed target": (TransformedTargetRegressor(Ridge(), func=np.arcsinh, inverse_func=np.sinh), NUMBERS, FARES),
+    "huge target": (RandomForestRegressor(3), NUMBERS, FARES * 1e200),
+}
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("case", REGRESSORS)
+def test_a_regressor_is_served_as_the_notebook_had_it(case: str, tmp_path: Path) -> None:
+    pipeline, X, y = REGRESSORS[case]
+    expected = pipeline.fit(X, y).predict(X)
+
+    artifact = dump(pipeline, X, y, tmp_path / "artifact")
+
+    assert apart(artifact, X, expected) <= 1e-9 * max(1.0, abs(expected).max())
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.filterwarnings("ignore:.*probability.*:FutureWarning")
+def test_a_support_vector_machine_with_probabilities_is_served(tmp_path: Path) -> None:
+    pipeline = make_pipeline(columns(), SVC(probability=True, random_state=0)).fit(FRAME, SURVIVED)
+
+    artifact = dump(pipeline, FRAME, SURVIVED, tmp_path / "artifact")
+
+    assert apart(artifact, FRAME, pipeline.predict_proba(FRAME)) <= 1e-9
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("null", [None, np.nan, pd.NA])
+@pytest.mark.parametrize("dtype", ["object", "str", "string", "category"])
+def test_the_null_of_a_string_column_is_the_same_null_when_it_is_served(dtype: str, null: Any, tmp_path: Path) -> None:
+    X = ported(with_nulls(PORTS, null), dtype)[["port"]]
+    pipeline = make_pipeline(NAMED(), OneHotEncoder(), LOGISTIC()).fit(X, SURVIVED)
+
+    artifact = dump(pipeline, X, SURVIVED, tmp_path / "artifact")
+
+    assert apart(artifact, X, pipeline.predict_proba(X)) <= 1e-9
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize(
+    "ages",
+    [
+        pd.Series(with_nulls(AGES), dtype="float32"),
+        pd.Series(with_nulls(AGES), dtype="Float64"),
+        pd.Series(with_nulls(RANKS), dtype="Int64"),
+        pd.Series(with_nulls(RANKS), dtype="UInt8"),
+        pd.Series(with_nulls(RANKS), dtype="object"),
+        pd.Series(with_nulls(RANKS > 1), dtype="boolean"),
+        pd.Series(with_nulls(RANKS > 1), dtype="object"),
+        pd.Series(RANKS > 1),
+        pd.Series(RANKS, dtype="uint8"),
+    ],
+    ids=lambda ages: str(ages.dtype),
+)
+def test_numbers_and_booleans_of_every_dtype_are_served(ages: "pd.Series[Any]", tmp_path: Path) -> None:
+    X = FRAME.assign(age=ages)
+    pipeline = make_pipeline(columns(), LOGISTIC()).fit(X, SURVIVED)
+
+    artifact = dump(pipeline, X, SURVIVED, tmp_path / "artifact", nullable=["age"])
+
+    assert apart(artifact, X, pipeline.predict_proba(X)) <= 1e-9
+    assert np.isfinite(artifact.model.outputs([{"age": None, "rank": 1, "port": "S"}])).all()
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize(
+    "y",
+    [
+        SURVIVED.tolist(),
+        SURVIVED.astype(bool),
+        pd.Series(SURVIVED, dtype="Int64", index=range(ROWS, 0, -1)),
+        pd.Series(SURVIVED.astype(bool), dtype="boolean"),
+        pd.DataFrame({"survived": SURVIVED}).survived,
+        pd.Series(np.where(SURVIVED, "yes", "no")),
+        pd.Series(np.where(SURVIVED, "yes", "no"), dtype="category"),
+        SURVIVED.astype(float),
+    ],
+)
+def test_a_target_may_come_in_any_form(y: Any, tmp_path: Path) -> None:
+    pipeline = LOGISTIC().fit(NUMBERS, y)
+
+    artifact = dump(pipeline, NUMBERS, y, tmp_path / "artifact")
+
+    assert artifact.manifest.task.classes in ((False, True), ("no", "yes"))
+    assert artifact.manifest.metrics["metrics"]["accuracy"]["mean"] == pytest.approx(pipeline.score(NUMBERS, y))
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_the_order_of_the_columns_is_that_of_the_rows_that_are_passed(tmp_path: Path) -> None:
+    pipeline = make_pipeline(columns(), LOGISTIC()).fit(FRAME, SURVIVED)
+    turned = FRAME[["port", "rank", "age"]]
+
+    artifact = dump(pipeline, turned, SURVIVED, tmp_path / "artifact")
+
+    assert artifact.model.signature.names == ("port", "rank", "age")
+    assert apart(artifact, turned, pipeline.predict_proba(FRAME)) <= 1e-9
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_what_is_declared_is_written_down(tmp_path: Path) -> None:
+    pipeline = make_pipeline(columns(), LOGISTIC()).fit(FRAME, SURVIVED)
+    figures = {"method": "by hand", "metrics": {"accuracy": {"mean": 0.5}}}
+
+    artifact = dump(
+        pipeline,
+        FRAME,
+        SURVIVED,
+        tmp_path / "artifact",
+        name="où",
+        threshold=0.3,
+        positive_class=0,
+        metrics=figures,
+        bounds={"age": (0, 120)},
+        categories={"port": ["C", "Q", "S", "X"]},
+        nullable=["rank"],
+    )
+
+    manifest = load(tmp_path / "artifact").manifest
+    assert (manifest.name, manifest.task.threshold, manifest.task.positive_class) == ("où", 0.3, False)
+    assert manifest.metrics == figures
+    age, rank, port = artifact.manifest.signature
+    assert (age.minimum, age.maximum, rank.nullable, port.categories) == (0, 120, True, ("C", "Q", "S", "X"))
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_the_columns_of_an_array_may_be_named(tmp_path: Path) -> None:
+    X = NUMBERS.to_numpy()
+    pipeline = LOGISTIC().fit(X, SURVIVED)
+
+    artifact = dump(pipeline, X, SURVIVED, tmp_path / "artifact", columns=["age", "rank"])
+
+    assert artifact.model.signature.names == ("age", "rank")
+    assert artifact.manifest.name == "LogisticRegression"
+    assert apart(artifact, X, pipeline.predict_proba(X)) <= 1e-9
+
+
+FITTED = LOGISTIC().fit(NUMBERS, SURVIVED)
+TWO = np.column_stack([AGES, FARES])
+REFUSED: dict[str, tuple[Any, Any, Any, str]] = {
+    "unfitted": (LOGISTIC(), NUMBERS, SURVIVED, "not fitted; call its fit"),
+    "no probabilities": (LinearSVC().fit(NUMBERS, SURVIVED), NUMBERS, SURVIVED, "no predict_proba"),
+    "duplicate names": (FITTED, NUMBERS.set_axis(["age", "age"], axis=1), SURVIVED, "Two columns are called 'age'"),
+    "names that are numbers": (
+        FITTED,
+        NUMBERS.set_axis([0, 1], axis=1),
+        SURVIVED,
+        "0 is not a string, and JSON keys are strings",
+    ),
+    "a target with nulls": (FITTED, NUMBERS, [None, *SURVIVED[1:]], "y_train has 1 nulls; drop those rows"),
+    "an infinite target": (Ridge().fit(NUMBERS, FARES), NUMBERS, [np.inf, *FARES[1:]], "y_train holds infinity"),
+    "a target of words": (Ridge().fit(NUMBERS, FARES), NUMBERS, WORDS, "not numbers, but the model is a regressor"),
+    "an unknown class": (FITTED, NUMBERS, SURVIVED + 1, "2, a class that the model was not fitted on"),
+    "unequal lengths": (FITTED, NUMBERS, SURVIVED[1:], "y_train has 39 targets for 40 rows"),
+    "several targets": (LinearRegression().fit(NUMBERS, TWO), NUMBERS, TWO, r"shape \(40, 2\).*one target"),
+    "several answers": (LinearRegression().fit(NUMBERS, TWO), NUMBERS, FARES, "several values for a row"),
+    "infinity": (FITTED, NUMBERS.assign(age=[np.inf, *AGES[1:]]), SURVIVED, "infinity, which JSON cannot carry"),
+    "mixed types": (FITTED, NUMBERS.assign(age=["x", *AGES[1:]]), SURVIVED, "str; make them all"),
+    "dates": (FITTED, NUMBERS.assign(age=pd.Timestamp("2026-01-01")), SURVIVED, "dtype datetime64"),
+    "a sparse matrix": (FITTED, pytest.importorskip("scipy.sparse").csr_matrix(NUMBERS), SURVIVED, "sparse"),
+    "other columns": (FITTED, NUMBERS[["rank", "age"]], SURVIVED, "cannot answer X_train .*pass the rows"),
+    "chance": (make_pipeline(FunctionTransformer(shaken), FITTED), NUMBERS, SURVIVED, "is random"),
+    "the company of rows": (make_pipeline(FunctionTransformer(centred), FITTED), NUMBERS, SURVIVED, "scored alone"),
+    "no probability": (Claims(7.0).fit(NUMBERS, SURVIVED), NUMBERS, SURVIVED, "2 probabilities from 0 to 1"),
+    "NaN": (Claims(np.nan).fit(NUMBERS, SURVIVED), NUMBERS, SURVIVED, "answers NaN or infinity"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*feature names:UserWarning")
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_could_not_be_served_is_refused_and_nothing_is_written(case: str, tmp_path: Path) -> None:
+    pipeline, X, y, says = REFUSED[case]
+
+    with pytest.raises(DumpError, match=says) as refused:
+        dump(pipeline, X, y, tmp_path / "artifact")
+
+    assert "\n" not in str(refused.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("options", [{"threshold": 2}, {"bounds": {"age": (0, 1)}}, {"metrics": {"accuracy": np.nan}}])
+def test_an_option_that_makes_no_sense_is_refused(options: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(DumpError):
+        dump(FITTED, NUMBERS, SURVIVED, tmp_path / "artifact", **options)
+    assert not list(tmp_path.iterdir())
+
+
+OWN_MODULE = """
+from sklearn.base import BaseEstimator, TransformerMixin
+
+class Doubled(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X * 2
+"""
+
+
+def test_a_module_of_the_user_is_found_in_the_fresh_process_and_named_where_it_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "features_of_mine.py").write_text(OWN_MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    step = importlib.import_module("features_of_mine").Doubled()
+
+    pipeline = make_pipeline(step, LOGISTIC()).fit(NUMBERS, SURVIVED)
+    artifact = dump(pipeline, NUMBERS, SURVIVED, tmp_path / "artifact")
+    assert artifact.manifest.modules == ("features_of_mine",)
+
+    (tmp_path / "features_of_mine.py").unlink()
+    monkeypatch.delitem(sys.modules, "features_of_mine")
+    with pytest.raises(
+        ArtifactError, match=r"No module named 'features_of_mine'.*put features_of_mine.py beside app.py"
+    ):
+        load(tmp_path / "artifact")
+
+
+def test_a_module_that_only_this_process_has_is_refused_and_the_folder_is_as_it_was(
+    artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path.name: path.read_bytes() for path in artifact.iterdir()}
+    Only = type(
+        "Only", (TransformerMixin, BaseEstimator), {"transform": lambda self, X: X, "fit": lambda self, X, y: self}
+    )
+    Only.__module__ = "made_up"
+    monkeypatch.setitem(sys.modules, "made_up", type(sys)("made_up"))
+    monkeypatch.setattr(sys.modules["made_up"], "Only", Only, raising=False)
+
+    with pytest.raises(DumpError, match=r"A new process cannot read the model back: .*'made_up'"):
+        dump(make_pipeline(Only(), FITTED), NUMBERS, SURVIVED, artifact)
+
+    assert {path.name: path.read_bytes() for path in artifact.iterdir()} == before
+    assert [path.name for path in artifact.parent.iterdir()] == ["artifact"]
+
+
+def test_a_dump_takes_the_place_of_a_former_artifact(artifact: Path) -> None:
+    former = load(artifact)
+
+    latter = dump(FITTED, NUMBERS, SURVIVED, artifact, name="other")
+
+    assert load(artifact).manifest == latter.manifest
+    assert (load(artifact).version, latter.manifest.name) == (latter.version, "other")
+    assert latter.version != former.version
+    assert [path.name for path in artifact.parent.iterdir()] == ["artifact"]
+
+
+def test_the_version_is_the_digest_of_the_manifest(dumped: Path) -> None:
+    digest = hashlib.sha256((dumped / "manifest.json").read_bytes()).hexdigest()
+
+    assert (load(dumped).digest, load(dumped).version) == (digest, digest[:12])
+
+
+def test_a_loaded_artifact_answers_as_the_dumped_one(dumped: Path) -> None:
+    artifact = load(dumped)
+
+    artifact.prove_all()
+    pipeline = make_pipeline(columns(), LOGISTIC()).fit(FRAME, SURVIVED)
+    assert apart(artifact, FRAME, pipeline.predict_proba(FRAME)) <= 1e-9
+
+
+def with_files(folder: Path, files: Any) -> None:
+    rewrite(folder, lambda manifest: manifest.update(files=files))
+
+
+def vouch(folder: Path) -> None:
+    names = ("pipeline.joblib", "pipeline.onnx")
+    with_files(folder, {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names})
+
+
+def test_a_pickle_that_was_not_vouched_for_is_never_run(artifact: Path, tmp_path: Path) -> None:
+    (artifact / "pipeline.joblib").write_bytes(pickle.dumps(Malice(tmp_path / "harm")))
+
+    with pytest.raises(ArtifactError, match="is not the file that its manifest lists; restore it"):
+        load(artifact)
+    assert not (tmp_path / "harm").exists()
+
+    vouch(artifact)
+    load(artifact)
+    assert (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize("name", ["pipeline.joblib", "pipeline.onnx", "manifest.json"])
+def test_a_flipped_bit_is_refused(artifact: Path, name: str) -> None:
+    content = bytearray((artifact / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (artifact / name).write_bytes(content)
+
+    with pytest.raises(ArtifactError, match=r"is not the file that its manifest lists|manifest.json is damaged"):
+        load(artifact)
+
+
+def test_a_pickle_that_cannot_be_read_is_refused(artifact: Path) -> None:
+    (artifact / "pipeline.joblib").write_bytes(b"no pickle")
+    vouch(artifact)
+
+    with pytest.raises(ArtifactError, match=r"cannot be unpickled .*install the library versions"):
+        load(artifact)
+
+
+def test_a_golden_answer_that_differs_is_refused(artifact: Path) -> None:
+    def alter(manifest: dict[str, Any]) -> None:
+        manifest["golden"]["rows"][0]["output"][0] += 1e-6
+
+    rewrite(artifact, alter)
+
+    with pytest.raises(ArtifactError, match=r"1 of .* golden rows give other outputs"):
+        load(artifact).prove_all()
+
+
+def test_a_compiled_form_of_another_model_is_refused(artifact: Path, artifacts: dict[str, Path]) -> None:
+    shutil.copy(artifacts["iris"] / "pipeline.onnx", artifact / "pipeline.onnx")
+    vouch(artifact)
+
+    with pytest.raises(ArtifactError, match="The compiled model does not belong to this pipeline"):
+        load(artifact)
+
+
+def test_why_a_model_is_not_compiled_is_in_the_manifest(tmp_path: Path) -> None:
+    neighbours = KNeighborsClassifier().fit([[0.0], [1.0]] * 10, [False, True] * 10)
+
+    artifact = dump(neighbours, [[0.0], [1.0]] * 10, [False, True] * 10, tmp_path / "artifact")
+
+    assert artifact.compiled is None
+    assert "KNeighborsClassifier" in str(artifact.manifest.not_compiled)
+
+
+def remove(path: Path) -> Path:
+    path.unlink()
+    return path
+
+
+def link(folder: Path, name: str) -> None:
+    """Moves a file of an artifact out and leaves a link to it."""
+    outside = shutil.move(folder / name, folder.parent / name)
+    (folder / name).symlink_to(outside)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda folder: (folder / "evil.py").write_text(""), "'evil.py', which its manifest does not list; remove it"),
+        (lambda folder: (folder / "sub").mkdir(), "'sub', which its manifest does not list"),
+        (lambda folder: (folder / "pipeline.joblib").unlink(), "pipeline.joblib is missing; restore the artifact"),
+        (lambda folder: (folder / "manifest.json").unlink(), "holds no manifest.json; dump a model there"),
+        (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json is damaged"),
+        (lambda folder: link(folder, "pipeline.onnx"), "pipeline.onnx is a symbolic link, which may point anywhere"),
+        (lambda folder: link(folder, "manifest.json"), "manifest.json is a symbolic link"),
+        (lambda folder: os.mkfifo(remove(folder / "pipeline.onnx")), "pipeline.onnx is missing"),
+        (shutil.rmtree, "holds no manifest.json"),
+        (lambda folder: with_files(folder, {}), "lists no pipeline.joblib"),
+        (lambda folder: with_files(folder, {"../x": "0"}), "'../x', which is not a file of its own folder"),
+        (lambda folder: with_files(folder, {"/etc/passwd": "0"}), "'/etc/passwd', which is not a file of its own"),
+        (lambda folder: with_files(folder, {"..": "0"}), "'..', which is not a file of its own folder"),
+        (lambda folder: with_files(folder, {"": "0"}), "'', which is not a file of its own folder"),
+        (
+            lambda folder: with_files(folder, {"manifest.json.hmac": "0"}),
+            "'manifest.json.hmac', which is not a file of",
+        ),
+        (lambda folder: with_files(folder, {"pipeline.joblib": 5, "pipeline.onnx": []}), "is not the file that its"),
+        (lambda folder: with_files(folder, None), "manifest.json is damaged"),
+    ],
+)
+def test_a_folder_that_is_not_what_dump_wrote_is_refused(
+    artifact: Path, change: Callable[[Path], Any], says: str
+) -> None:
+    change(artifact)
+
+    with pytest.raises(ArtifactError, match=says) as refused:
+        load(artifact)
+    assert "\n" not in str(refused.value)

@@ -1,0 +1,171 @@
+"""The signature is learned import sys
+from all rows, and a declaration that contradicts them is refused."""
+
+import sys
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from serialize import DumpError
+from serialize.declarations import Declarations
+from serialize.infer_signature import MAX_CATEGORIES, learn
+from serialize.signature import Column
+
+
+def column(values: Any, dtype: Any = None, **declared: Any) -> Column:
+    """What is learned of one column, called c."""
+    table = pd.DataFrame({"c": pd.Series(values, dtype=dtype)})
+    (learned,) = learn("frame", table, None, Declarations.of(**declared))
+    return learned
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "kind", "nullable"),
+    [
+        ([1, 2], "int64", "integer", False),
+        ([1, None], "Int64", "integer", True),
+        ([1, None], "object", "integer", True),
+        ([1.0, None], "float64", "number", True),
+        ([1.0, 2.0], "float32", "number", False),
+        ([1.0, 2], "object", "number", False),
+        ([None, None], "float64", "number", True),
+        ([True, False], "bool", "boolean", False),
+        ([True, pd.NA], "boolean", "boolean", True),
+        ([True, np.nan], "object", "boolean", True),
+        (["a", None], "str", "category", True),
+        (["a", pd.NA], "string", "category", True),
+        (["a", "b"], "object", "category", False),
+        ([1, 2, None], "category", "category", True),
+        ([None, None], "object", "text", True),
+        ([None, None], "category", "text", True),
+    ],
+)
+def test_kind_and_nullability_come_from_dtype_and_values(values: Any, dtype: str, kind: str, nullable: bool) -> None:
+    learned = column(values, dtype)
+
+    assert (learned.kind, learned.nullable, learned.dtype) == (kind, nullable, dtype)
+
+
+@pytest.mark.parametrize(
+    ("nulls", "marker"),
+    [([None], "none"), ([np.nan], "nan"), ([pd.NA], "na"), ([None, None, np.nan], "none"), ([None, np.nan], "nan")],
+)
+def test_an_object_column_says_null_as_it_mostly_did(nulls: list[Any], marker: str) -> None:
+    assert column(["a", *nulls], object).null == marker
+
+
+def test_a_null_in_the_last_of_many_rows_makes_the_column_nullable() -> None:
+    assert column([1.0] * 50_000 + [None]).nullable
+
+
+def test_a_category_in_the_last_of_many_rows_is_known() -> None:
+    assert column(["a"] * 50_000 + ["z"]).categories == ("a", "z")
+
+
+def test_strings_are_closed_up_to_twenty_values_and_text_beyond() -> None:
+    names = [f"n{number:02}" for number in range(MAX_CATEGORIES + 1)]
+
+    assert MAX_CATEGORIES == 20
+    assert column(names[:-1]).categories == tuple(names[:-1])
+    assert column(names).kind == "text"
+    assert column([*names, "x" * 300]).longest == 300
+
+
+def test_declarations_close_and_open_columns() -> None:
+    names = [f"n{number:02}" for number in range(30)]
+
+    assert column(names, categories=["c"]).categories == tuple(names)
+    assert column(["a", "b"], text="c").kind == "text"
+    assert column(["a", "b"], categories={"c": ["b", "a", "z"]}).categories == ("b", "a", "z")
+    assert column([2, 1], categories="c").categories == (1, 2)
+    assert column([2, 1], categories={"c": np.array([1.0, 2.0, 3.0])}).categories == (1, 2, 3)
+    assert column([True, False], categories=["c"]).categories == (False, True)
+    assert column(["a", None], categories={"c": pd.Series(["a", None]).unique()}).categories == ("a",)
+
+
+def test_a_declared_null_is_taken() -> None:
+    assert column([1, 2], nullable="c").nullable
+
+
+def test_a_category_column_is_closed_to_the_levels_that_were_seen() -> None:
+    levels = pd.CategoricalDtype(["never", "b", "a"], ordered=True)
+    learned = column(["a", "b"], levels)
+
+    assert learned.categories == ("b", "a")
+    assert learned.levels is not None
+    assert (learned.levels.values, learned.levels.ordered) == (("never", "b", "a"), True)
+    assert column(["a", "b"], levels, categories={"c": ["a", "b", "never"]}).categories == ("a", "b", "never")
+
+
+def test_of_large_numbers_larger_ones_are_expected() -> None:
+    assert column([1.0, 1e12]).limits == (-1e15, 1e15)
+    assert column([1.0, -1e13]).limits == (-sys.float_info.max, sys.float_info.max)
+    assert column([1.0, 1e200], bounds={"c": (0, None)}).limits == (0, sys.float_info.max)
+
+
+def test_bounds_are_kept_as_plain_numbers_and_infinity_is_none() -> None:
+    learned = column([1, 2], bounds={"c": (np.int64(0), np.float64(2.5))})
+
+    assert (learned.minimum, learned.maximum) == (0, 2.5)
+    assert [type(learned.minimum), type(learned.maximum)] == [int, float]
+    assert column([1, 2], bounds={"c": (-np.inf, None)}).limits == column([1, 2]).limits
+
+
+@pytest.mark.parametrize(
+    ("values", "declared", "says"),
+    [
+        ([1.0, 130.0], {"bounds": {"c": (0, 120)}}, "1 training rows outside its bounds; widen"),
+        ([1, -1], {"bounds": {"c": (0, None)}}, "1 training rows outside its bounds; widen"),
+        ([1.0, 2.0], {"bounds": {"c": (5, 0)}}, "in the wrong order"),
+        ([1.0, 2.0], {"bounds": {"c": (float("nan"), 5)}}, "give \\(low, high\\)"),
+        ([1.0, 2.0], {"bounds": {"c": ("0", 5)}}, "give \\(low, high\\)"),
+        ([1.0, 2.0], {"bounds": {"c": 5}}, "give \\(low, high\\)"),
+        (["a", "b"], {"bounds": {"c": (0, 1)}}, "bounds are for numeric columns"),
+        ([True, False], {"bounds": {"c": (0, 1)}}, "bounds are for numeric columns"),
+        ([1, 2], {"bounds": {"c": (0, 3)}, "categories": ["c"]}, "both in bounds and in categories"),
+        (["a"], {"text": ["c"], "categories": ["c"]}, "both in text and in categories"),
+        ([1, 2], {"text": ["c"]}, "text is for string columns"),
+        (["a", "b"], {"categories": {"c": ["a"]}}, "leave out 'b'"),
+        ([True, False], {"categories": {"c": [True]}}, "leave out False"),
+        (["a", "b"], {"categories": {"c": ["a", "b", 3]}}, "include 3, which the column cannot hold"),
+        ([1, 2], {"categories": {"c": [1, 2, 2.5]}}, "include 2.5, which the column cannot hold"),
+        ([1, 2], {"categories": {"c": [1, 2, "3"]}}, "include '3', which the column cannot hold"),
+        ([1.0, 2.0], {"categories": {"c": [1, 2, np.inf]}}, "include inf, which the column cannot hold"),
+        (["a"], {"categories": {"c": ["a", None]}}, "use nullable=\\['c'\\] instead"),
+        ([None], {"categories": ["c"]}, "holds no value, so its categories are unknown"),
+        (["a"], {"text": ["d"]}, "'d' is declared but is not a column; the columns are c"),
+        (["a"], {"nullable": "d"}, "'d' is declared but is not a column"),
+        (pd.Categorical([1, 2]), {"text": ["c"]}, "not strings"),
+    ],
+)
+def test_a_contradictory_declaration_is_refused(values: Any, declared: dict[str, Any], says: str) -> None:
+    with pytest.raises(DumpError, match=says):
+        column(values, **declared)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ([1.0, np.inf], "infinity, which JSON cannot carry"),
+        (pd.Series([1.0, -np.inf], dtype=object), "infinity, which JSON cannot carry"),
+        ([1, "a"], "type int, str; make them all"),
+        ([True, 2], "type bool, int"),
+        ([b"a"], "type bytes"),
+        ([Decimal(1)], "type Decimal"),
+        ([["a"]], "type list"),
+        ([1j], "dtype complex128, which JSON cannot carry"),
+        (pd.to_datetime(["2026-01-01"]), "dtype datetime64"),
+        (pd.to_timedelta(["1 day"]), "dtype timedelta64"),
+        (pd.cut([1, 2], 2), "Interval.*make it a string"),
+        (pd.arrays.SparseArray([1.0, 0.0]), "sparse; make it dense"),
+        (np.array([2**64 - 1], dtype="uint64"), "beyond 64 bits"),
+        ([10**30], "beyond 64 bits"),
+        (["\ud800"], "half of a surrogate pair"),
+    ],
+)
+def test_a_column_that_json_cannot_carry_is_refused(values: Any, says: str) -> None:
+    with pytest.raises(DumpError, match=says):
+        column(values)

@@ -1,0 +1,113 @@
+"""A manifest comes back from its bytes as it was, and what is none is refused in one sentence."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from serialize import ArtifactError, DumpError
+from serialize.golden_rows import GoldenRows
+from serialize.manifest import FORMAT, Manifest
+from serialize.signature import Column, Signature
+from serialize.task import Task
+from tests.support.manifests import sealed
+
+MANIFEST = Manifest(
+    name="où",
+    task=Task("binary", ("no", "yes"), "yes", 0.5),
+    signature=Signature("frame", (Column("a", "number", nullable=True, dtype="float64"),)),
+    profile={"columns": {}, "outputs": {}},
+    golden=GoldenRows(({"a": None},), ((0.25, 0.75),), 1e-9),
+    metrics={"method": "in-sample", "metrics": {}},
+    importances={"metric": "roc_auc", "columns": {}},
+    libraries={"python": "3.11"},
+    modules=("features",),
+    files={"pipeline.joblib": "00"},
+)
+
+
+def test_a_manifest_comes_back_from_its_bytes_as_it_was() -> None:
+    assert Manifest.from_bytes(MANIFEST.to_bytes()) == MANIFEST
+
+
+def test_the_same_manifest_has_the_same_bytes() -> None:
+    assert Manifest.from_bytes(MANIFEST.to_bytes()).to_bytes() == MANIFEST.to_bytes()
+    assert "où".encode() in MANIFEST.to_bytes()
+
+
+def changed(**members: Any) -> bytes:
+    """The manifest with other members, as one who knows how would change it."""
+    return sealed({**json.loads(MANIFEST.to_bytes()), **members})
+
+
+def test_no_byte_of_it_changes_unnoticed() -> None:
+    content = MANIFEST.to_bytes()
+    unnoticed = []
+    for place in range(len(content)):
+        flipped = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+        try:
+            read = Manifest.from_bytes(flipped)
+        except ArtifactError:
+            continue
+        if replace(read, libraries=MANIFEST.libraries) != MANIFEST:
+            unnoticed.append(place)
+
+    assert unnoticed == []
+
+
+@pytest.mark.parametrize("libraries", [None, [], "x", 1, {"numpy": 1}, {"numpy": None}, {"": "1"}])
+def test_libraries_that_are_no_versions_by_name_are_damage(libraries: Any) -> None:
+    data = {**json.loads(MANIFEST.to_bytes()), "libraries": libraries}
+
+    with pytest.raises(ArtifactError, match=r"manifest\.json is damaged"):
+        Manifest.from_bytes(json.dumps(data).encode())
+
+
+def test_the_libraries_may_differ_for_they_are_compared_and_not_relied_on() -> None:
+    data = {**json.loads(MANIFEST.to_bytes()), "libraries": {"scikit-learn": "1.0.0"}}
+
+    assert Manifest.from_bytes(json.dumps(data).encode()).libraries == {"scikit-learn": "1.0.0"}
+
+
+@pytest.mark.parametrize("number", [FORMAT + 1, 0, "1", None])
+def test_another_format_is_refused_with_both_numbers(number: Any) -> None:
+    with pytest.raises(ArtifactError, match=f"format {number}, and this version reads format {FORMAT}"):
+        Manifest.from_bytes(changed(format=number))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"{}",
+        f'{{"format": {FORMAT}}}'.encode(),
+        b"\xff\xfe",
+        b"[" * 100_000,
+        changed(signature="frame"),
+        changed(signature={"container": "frame", "columns": [{"named": "a"}]}),
+        changed(signature=None),
+        changed(golden={"rows": 5}),
+        changed(golden={"rows": ["ab"], "tolerance": 1e-9}),
+        changed(classes=None),
+        changed(files=None),
+        changed(files=["pipeline.joblib"]),
+        changed(modules=5),
+        MANIFEST.to_bytes().replace(b"0.25", b"0.26"),
+        MANIFEST.to_bytes().replace(b"sha256", b"sha257"),
+    ],
+)
+def test_damaged_bytes_are_refused_in_one_sentence(content: bytes) -> None:
+    with pytest.raises(
+        ArtifactError, match=r"^manifest.json is damaged; restore the artifact or dump the model again.$"
+    ):
+        Manifest.from_bytes(content)
+
+
+@pytest.mark.parametrize("figure", [float("nan"), float("inf"), object()])
+def test_what_json_cannot_carry_is_refused(figure: Any) -> None:
+    with pytest.raises(DumpError, match="metrics as numbers"):
+        replace(MANIFEST, metrics={"accuracy": figure}).to_bytes()

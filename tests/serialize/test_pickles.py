@@ -1,0 +1,101 @@
+"""What a pipeline needs of other modules is known before it is written, and what no other process has is refused."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from serialize import DumpError
+from serialize.pickles import library_versions, modules_of, own_modules, pickled
+from tests.support.own_steps import FareShare, centred
+
+
+def test_the_modules_that_a_pipeline_needs_are_those_it_names() -> None:
+    pipeline = make_pipeline(FareShare(), FunctionTransformer(centred), FunctionTransformer(np.log1p))
+
+    modules = modules_of(pipeline)
+
+    assert {"tests", "sklearn"} <= modules
+    assert own_modules(modules) == ["tests"]
+
+
+def test_the_versions_of_the_libraries_that_it_needs_are_written_down() -> None:
+    versions = library_versions({"sklearn", "yaml_of_the_user"})
+
+    assert versions["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert {"scikit-learn", "numpy", "pandas", "scipy", "joblib"} <= set(versions)
+
+
+def test_a_pickled_pipeline_is_read_back_by_joblib(tmp_path: Path) -> None:
+    (tmp_path / "model").write_bytes(pickled(StandardScaler().fit([[1.0], [3.0]])))
+
+    assert joblib.load(tmp_path / "model").mean_.tolist() == [2.0]
+
+
+def in_a_function() -> Any:
+    return lambda X: X
+
+
+class Unwilling(LogisticRegression):  # type: ignore[misc]
+    """Has a reason of its own not to be pickled."""
+
+    def __getstate__(self) -> Any:
+        raise RuntimeError("holds a connection")
+
+
+@pytest.mark.parametrize(
+    ("step", "says"),
+    [
+        (FunctionTransformer(lambda X: X), "define its functions and classes with def"),
+        (FunctionTransformer(in_a_function()), "define its functions and classes with def"),
+        (Unwilling(), "holds a connection"),
+    ],
+)
+def test_what_cannot_be_pickled_is_refused(step: Any, says: str) -> None:
+    with pytest.raises(DumpError, match=says):
+        modules_of(step)
+
+
+MAIN = """
+import sys
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from serialize import DumpError, dump
+
+class Doubled(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None): return self
+    def transform(self, X): return X * 2
+
+def doubled(X): return X * 2
+
+X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), [0, 1, 0, 1]
+for step in (Doubled(), FunctionTransformer(doubled), FunctionTransformer(lambda X: X * 2)):
+    try:
+        dump(make_pipeline(step, LogisticRegression()).fit(X, y), X, y, sys.argv[1])
+    except DumpError as error:
+        print(error)
+"""
+
+
+def test_a_class_a_function_and_a_lambda_of_the_script_that_runs_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(MAIN)
+    command = [sys.executable, str(tmp_path / "train.py"), str(tmp_path / "artifact")]
+
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)})
+
+    first, second, third = ended.stdout.splitlines()
+    assert first.startswith("Doubled is defined in __main__")
+    assert second.startswith("doubled is defined in __main__")
+    assert third.startswith("A lambda is defined in __main__")
+    assert all("such as features.py" in line for line in (first, second, third))
+    assert [path.name for path in tmp_path.iterdir()] == ["train.py"]

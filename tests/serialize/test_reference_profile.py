@@ -1,0 +1,80 @@
+"""The reference profile holds how columns and outputs were distributed, in finite JSON numbers."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from serialize.declarations import Declarations
+from serialize.infer_signature import learn
+from serialize.reference_profile import profile_columns, profile_outputs
+from serialize.task import Task
+
+
+def profile(values: Any, dtype: Any = None) -> dict[str, Any]:
+    table = pd.DataFrame({"c": pd.Series(values, dtype=dtype)})
+    found = profile_columns(learn("frame", table, None, Declarations()), table)["c"]
+    return dict(json.loads(json.dumps(found, allow_nan=False)))
+
+
+def test_numbers_have_a_null_rate_moments_percentiles_and_bins_of_equal_count() -> None:
+    found = profile([*range(100), None])
+
+    assert (found["count"], found["null_rate"]) == (101, pytest.approx(1 / 101))
+    assert (found["mean"], found["std"]) == (49.5, pytest.approx(np.arange(100).std()))
+    assert (found["quantiles"][0], found["quantiles"][50], found["quantiles"][100]) == (0, 49.5, 99)
+    assert found["bins"]["counts"] == [10] * 10
+    assert len(found["bins"]["edges"]) == 11
+
+
+def test_bins_count_every_value_once_however_many_are_equal() -> None:
+    found = profile([0.0] * 90 + [1.0, 2.0, 3.0])
+
+    assert sum(found["bins"]["counts"]) == 93
+    assert len(found["bins"]["edges"]) == len(found["bins"]["counts"]) + 1
+
+
+def test_a_constant_is_one_bin() -> None:
+    assert profile([7, 7, 7])["bins"] == {"edges": [7.0], "counts": [3]}
+
+
+def test_categories_are_counted_and_a_null_is_none_of_them() -> None:
+    found = profile(["a", "b", "a", None])
+
+    assert found["counts"] == [{"value": "a", "count": 2}, {"value": "b", "count": 1}]
+    assert found["null_rate"] == 0.25
+    assert profile([True, True])["counts"] == [{"value": False, "count": 0}, {"value": True, "count": 2}]
+
+
+def test_text_is_profiled_by_its_length() -> None:
+    found = profile([f"{'x' * number}y" for number in range(30)])
+
+    assert found["lengths"]["quantiles"][::100] == [1, 30]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "object", "category"])
+def test_a_column_of_nulls_alone_has_a_null_rate_of_one(dtype: str) -> None:
+    assert profile([None, None], dtype) == {"count": 2, "null_rate": 1.0}
+
+
+@pytest.mark.parametrize("greatest", [1e150, 1e307, 1.7e308])
+def test_the_profile_of_huge_values_is_finite(greatest: float) -> None:
+    found = profile([-greatest, 0.0, greatest])
+
+    assert (found["mean"], found["std"]) == (0.0, pytest.approx(greatest * np.sqrt(2 / 3)))
+    assert (found["quantiles"][0], found["quantiles"][100]) == (-greatest, greatest)
+    assert sum(found["bins"]["counts"]) == 3
+
+
+def test_outputs_are_profiled_by_the_task() -> None:
+    outputs = np.array([[0.75, 0.25], [0.5, 0.5]])
+
+    binary = profile_outputs(Task("binary", ("no", "yes"), "no", 0.5), outputs)
+    multiclass = profile_outputs(Task("multiclass", (1, 2)), outputs)
+    regression = profile_outputs(Task("regression"), outputs[:, :1])
+
+    assert binary["proba"]["mean"] == 0.625
+    assert (multiclass["probas"]["1"]["mean"], multiclass["probas"]["2"]["mean"]) == (0.625, 0.375)
+    assert regression["predicted_value"]["mean"] == 0.625

@@ -1,0 +1,190 @@
+"""The command line makes, shows and verifies artifacts, and answers a mistake with one line and no traceback."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from serialize import load
+from serialize.__main__ import main
+
+SHIPPED = str(Path(__file__).parents[2] / "artifacts")
+RNG = np.random.default_rng(0)
+ROWS = 60
+AGES = RNG.normal(40, 10, ROWS)
+TABLE = pd.DataFrame(
+    {
+        "id": range(ROWS),
+        "Age": AGES,
+        "size [cm]": RNG.integers(1, 4, ROWS),
+        "[/b]": np.array(["[red]", "blue"])[RNG.integers(0, 2, ROWS)],
+        "survived": np.where(AGES + RNG.normal(0, 5, ROWS) > 40, "yes", "no"),
+    }
+)
+
+Cli = Callable[..., Result]
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Runs a command in a folder that holds table.csv, on a terminal that is wide enough for the tables."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    TABLE.to_csv("table.csv", index=False)
+    return lambda *arguments: CliRunner().invoke(main, arguments)
+
+
+def test_a_csv_file_is_trained_on_shown_and_verified(cli: Cli) -> None:
+    trained = cli(
+        "train", "table.csv", "--target", "survived", "-o", "model", "--name", "[/x]", "--drop", "id",
+        "--positive", "no", "--threshold", "0.4", "--bounds", "Age=0:120", "--bounds", "id=:5",
+    )  # fmt: skip
+    assert trained.exit_code == 1
+    assert trained.stderr.startswith("Error: 'id' is declared but is not a column")
+
+    trained = cli(
+        "train", "table.csv", "--target", "survived", "-o", "model", "--name", "[/x]", "--drop", "id",
+        "--positive", "no", "--threshold", "0.4", "--bounds", "Age=0:120", "--categories", "size [cm]",
+        "--text", "[/b]", "--nullable", "Age",
+    )  # fmt: skip
+    shown, verified = cli("show", "model"), cli("verify", "model")
+
+    assert (trained.exit_code, shown.exit_code, verified.exit_code) == (0, 0, 0)
+    task = load("model").manifest.task
+    assert (task.classes, task.positive_class, task.threshold) == (("no", "yes"), "no", 0.4)
+    age, size, colour = load("model").manifest.signature
+    assert (age.maximum, age.nullable, size.categories, colour.kind) == (120, True, (1, 2, 3), "text")
+    assert all(text in shown.output for text in ("[/x], version", "positive class: no", "size [cm]", "[/b]", "roc_auc"))
+    assert "digests match" in verified.output
+
+
+@pytest.mark.parametrize("model", ["forest", "boosting"])
+def test_every_model_is_trained(cli: Cli, model: str) -> None:
+    assert cli("train", "table.csv", "--target", "survived", "-o", "model", "--model", model).exit_code == 0
+    assert "table, version" in cli("show", "model").output
+
+
+def test_an_identifier_and_a_constant_are_pointed_out(cli: Cli, tmp_path: Path) -> None:
+    TABLE.assign(one=1).to_csv("table.csv", index=False)
+
+    result = cli("train", "table.csv", "--target", "survived", "-o", "model", "--threshold", "7")
+
+    assert result.stderr.splitlines() == [
+        "Note: id differs in every row, as an identifier does; --drop id?",
+        "Note: one is the same in every row and teaches the model nothing; --drop one?",
+        "Error: threshold 7.0 is not a probability; give a number from 0 to 1.",
+    ]
+
+
+def test_a_number_is_predicted_by_a_regression(cli: Cli) -> None:
+    assert cli("train", "table.csv", "--target", "Age", "-o", "model", "--task", "regression").exit_code == 0
+    assert load("model").manifest.task.kind == "regression"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"--target": "nothing"}, "table.csv has no column 'nothing'; its columns are id, Age"),
+        ({"--drop": "nothing"}, "has no column 'nothing'"),
+        ({"--model": "magic"}, "'magic' is not one of"),
+        ({"--threshold": "half"}, "'half' is not a valid float"),
+        ({"--threshold": "nan"}, "threshold nan is not a probability"),
+        ({"--positive": "maybe"}, "positive_class 'maybe' is not a class of the model; the classes are"),
+        ({"--bounds": "Age"}, "'Age' is not COLUMN=LOW:HIGH"),
+        ({"--bounds": "Age=0"}, "'Age=0' is not COLUMN=LOW:HIGH"),
+        ({"--bounds": "Age=a:b"}, "'Age=a:b' is not COLUMN=LOW:HIGH"),
+        ({"--bounds": "Age=nan:120"}, "give (low, high), each a number or None"),
+        ({"--bounds": "Age=40:120"}, "training rows outside its bounds; widen them"),
+        ({"--bounds": "nothing=0:1"}, "'nothing' is declared but is not a column"),
+        ({"--task": "regression"}, "'survived' holds no numbers"),
+        ({"--text": "Age"}, "'Age' holds no strings"),
+        ({"-o": "table.csv"}, "table.csv is a file; name a folder"),
+        ({"-o": "table.csv/model"}, "cannot be written"),
+        ({"-o": "."}, "holds other files (table.csv)"),
+    ],
+)
+def test_a_bad_option_is_answered_in_one_line(cli: Cli, options: dict[str, str], says: str) -> None:
+    given = {"--target": "survived", "-o": "model", "--drop": "id", **options}
+
+    result = cli("train", "table.csv", *[part for option in given.items() for part in option])
+
+    assert result.exit_code != 0
+    assert isinstance(result.exception, SystemExit)
+    assert says in result.stderr
+    assert (
+        len(
+            result.stderr.removeprefix(
+                "Note: id differs in every row, as an identifier does; --drop id?\n"
+            ).splitlines()
+        )
+        == 1
+    )
+    assert not Path("model").exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        (
+            {"a": [1.0, 2.0, 3.0], "y": ["u", "v", "u"]},
+            "cross-validation needs 5 rows or more, and there are 3; add rows.",
+        ),
+        (
+            {"a": range(12), "y": ["u"] * 10 + ["v"] * 2},
+            "needs 5 rows of each class, and v has 2; add rows of that class",
+        ),
+        ({"a": range(12), "y": ["u"] * 12}, "The target is u in every row; add rows of another class."),
+        ({"a": [2**64 - 1] * 12, "y": ["u", "v"] * 6}, "'a' holds an integer beyond 64 bits"),
+        (
+            {"a": [np.inf, 1.0] * 6, "y": ["u", "v"] * 6},
+            "table cannot be fitted (ValueError: Input X contains infinity",
+        ),
+        ({"a": [f"a b c {i}" for i in range(9)] * 5, "y": range(45)}, "table, version"),
+        ({"a": [f"x y z {'q' * i}" for i in range(30)], "y": range(30)}, "table, version"),
+        ({"a": [None] * 30, "b": range(30), "y": range(30)}, "table, version"),
+    ],
+)
+def test_odd_tables_are_trained_on_or_refused_in_one_line(cli: Cli, table: dict[str, Any], says: str) -> None:
+    pd.DataFrame(table).to_csv("table.csv", index=False)
+
+    result = cli("train", "table.csv", "--target", "y", "-o", "model")
+
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    assert says in result.stderr + result.stdout
+
+
+def test_a_missing_command_or_option_is_answered_in_one_line(cli: Cli) -> None:
+    for arguments in (["train", "table.csv"], ["fly"], ["recipe", "nothing", "-o", "model"], ["show"]):
+        result = cli(*arguments)
+        assert result.exit_code == 2
+        assert len(result.stderr.splitlines()) == 1
+
+
+def test_an_artifact_that_is_none_is_refused_in_one_line(cli: Cli) -> None:
+    for command in ("show", "verify"):
+        result = cli(command, ".")
+        assert (result.exit_code, result.exception.__class__) == (1, SystemExit)
+        assert result.stderr.startswith("Error: . holds no manifest.json")
+
+
+def test_the_shipped_model_is_shown_and_verified_from_a_shell() -> None:
+    command = [sys.executable, "-m", "serialize"]
+
+    shown = subprocess.run(
+        [*command, "show", SHIPPED], capture_output=True, text=True, check=True, cwd=Path(SHIPPED).parent
+    )
+    refused = subprocess.run(
+        [*command, "verify", "nowhere"], capture_output=True, text=True, check=False, cwd=Path(SHIPPED).parent
+    )
+
+    digest = json.loads((Path(SHIPPED) / "manifest.json").read_text())["files"]["pipeline.joblib"]
+    assert f"pipeline.joblib: sha256 {digest}" in shown.stdout
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("Error: nowhere holds no manifest.json")

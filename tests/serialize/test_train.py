@@ -1,0 +1,165 @@
+"""Any table with a target column becomes a recipe, or is refused in a sentence that says what to do."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from serialize import DumpError
+from serialize.recipes.csv import ModelName, from_csv, remarks
+from serialize.recipes.recipe import Recipe
+
+RNG = np.random.default_rng(0)
+ROWS = 60
+AGES = RNG.normal(40, 10, ROWS)
+MODELS: tuple[ModelName, ...] = ("logistic", "forest", "boosting")
+TABLE = pd.DataFrame(
+    {
+        "age (years)": np.where(RNG.random(ROWS) < 0.2, np.nan, AGES),
+        "has.cabin": RNG.random(ROWS) < 0.5,
+        "vip": np.array([True, False, None], dtype=object)[RNG.integers(0, 3, ROWS)],
+        "rank": pd.Series(RNG.integers(1, 4, ROWS), dtype="Int64").mask(pd.Series(RNG.random(ROWS) < 0.2)),
+        "port/é": np.array(["C", "Q", None], dtype=object)[RNG.integers(0, 3, ROWS)],
+        "void": [None] * ROWS,
+        "said__so": [" ".join(RNG.choice(["red", "green", "sea", "dog"], 6)) for _ in range(ROWS)],
+    }
+)
+
+
+def recipe(tmp_path: Path, X: Any, y: Any, **options: Any) -> Recipe:
+    path = tmp_path / "table.csv"
+    pd.DataFrame(X).assign(target=y).to_csv(path, index=False)
+    return from_csv(path, "target", **options)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("target", [AGES > 40, AGES], ids=["classes", "numbers"])
+def test_every_model_takes_columns_of_every_kind(tmp_path: Path, model: ModelName, target: Any) -> None:
+    made = recipe(tmp_path, TABLE, target, model=model)
+
+    fitted = made.pipeline.fit(made.X, made.y)
+
+    assert made.name == "table"
+    assert list(made.X.columns) == list(TABLE.columns)
+    assert np.isfinite(fitted.predict(made.X)).all()
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("column", ["has.cabin", "vip", "said__so", "port/é"])
+def test_one_column_is_enough(tmp_path: Path, model: ModelName, column: str) -> None:
+    made = recipe(tmp_path, TABLE[[column]], AGES > 40, model=model)
+
+    assert len(made.pipeline.fit(made.X, made.y).predict_proba(made.X)) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("target", "labels"),
+    [
+        (AGES > 40, {False, True}),
+        ((AGES > 40) * 1, {False, True}),
+        ((AGES > 40) * 1.0, {False, True}),
+        (np.where(AGES > 40, "old", "young"), {"old", "young"}),
+        ((AGES > 40) + 1, {1, 2}),
+        ((AGES > 40) + 1.0, {1, 2}),
+        (np.arange(ROWS) % 20, set(range(20))),
+    ],
+)
+def test_a_target_of_few_labels_is_a_classification(tmp_path: Path, target: Any, labels: set[Any]) -> None:
+    y = recipe(tmp_path, TABLE, target).y
+
+    assert set(y.unique().tolist()) == labels
+    assert {type(label) for label in y.unique().tolist()} == {type(label) for label in labels}
+
+
+@pytest.mark.parametrize("target", [AGES, np.arange(ROWS), (AGES > 40) * 0.5])
+def test_a_target_of_many_or_broken_numbers_is_a_regression(tmp_path: Path, target: Any) -> None:
+    made = recipe(tmp_path, TABLE, target)
+
+    assert not hasattr(made.pipeline.fit(made.X, made.y), "predict_proba")
+
+
+def test_the_task_may_be_said(tmp_path: Path) -> None:
+    made = recipe(tmp_path, TABLE, np.arange(ROWS) % 3, task="regression")
+
+    assert not hasattr(made.pipeline.fit(made.X, made.y), "predict_proba")
+    with pytest.raises(DumpError, match="'target' holds no numbers; choose the task classification"):
+        recipe(tmp_path, TABLE, ["a", "b"] * 30, task="regression")
+
+
+@pytest.mark.parametrize(
+    ("target", "said", "label"),
+    [
+        (["yes", "no"], "no", "no"),
+        (["1st", "001"], "001", "001"),
+        ([0, 1], "0", False),
+        ([True, False], "True", True),
+        ([3, 7], "7", 7),
+        ([3, 7], 7, 7),
+        (["yes", "no"], "maybe", "maybe"),
+    ],
+)
+def test_the_positive_class_may_be_said_as_text(tmp_path: Path, target: list[Any], said: Any, label: Any) -> None:
+    positive = recipe(tmp_path, TABLE, target * 30, positive_class=said).positive_class
+
+    assert (positive, type(positive)) == (label, type(label))
+
+
+def test_dropped_columns_are_no_features(tmp_path: Path) -> None:
+    made = recipe(tmp_path, TABLE, AGES, drop=["void", "vip"])
+
+    assert not {"void", "vip", "target"} & set(made.X.columns)
+
+
+def test_a_null_and_an_unseen_category_are_no_category_to_the_logistic_regression(tmp_path: Path) -> None:
+    made = recipe(tmp_path, TABLE[["port/é"]], AGES > 40)
+    fitted = made.pipeline.fit(made.X, made.y)
+
+    null, unseen, seen = fitted.predict_proba(pd.DataFrame({"port/é": [None, "never", "C"]}))[:, 1]
+
+    assert null == unseen != seen
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "cannot be read as CSV: .*No such file"),
+        ("", "cannot be read as CSV: No columns"),
+        ("a,target\n", "has a header but no rows"),
+        ("a,b\n1,2\n", "has no column 'target'; its columns are a, b"),
+        ("a,a,target\n1,2,0\n", "has two columns called 'a'; rename one"),
+        ("a,target\n1,2,0\n3,4,1\n", "more values than its header has names"),
+        ("a,target\n1,2\n1,2,3,4\n", "cannot be read as CSV: .*Expected 2 fields"),
+        ("a,target\n1,0\n2,\n", "'target' is null in 1 rows of .*; take them out"),
+        ("target\n1\n0\n", "no column but 'target' to learn from; drop fewer"),
+        (b"\xff\xfe\x00", "cannot be read as CSV: 'utf-8' codec"),
+    ],
+)
+def test_a_file_that_is_no_table_to_learn_from_is_refused(tmp_path: Path, content: Any, says: str) -> None:
+    path = tmp_path / "table.csv"
+    if content is not None:
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    with pytest.raises(DumpError, match=says) as refused:
+        from_csv(path, "target")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_column_to_drop_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DumpError, match="has no column 'nothing'"):
+        recipe(tmp_path, TABLE, AGES, drop=["nothing"])
+
+
+def test_identifiers_and_constants_are_pointed_out_and_nothing_else() -> None:
+    X = TABLE.assign(id=range(ROWS), name=[f"p{number}" for number in range(ROWS)], one=1, age=AGES)
+    X["flag"] = ["yes", None] * 30
+
+    said = remarks(X)
+
+    assert said == [
+        "void is the same in every row and teaches the model nothing; --drop void?",
+        "id differs in every row, as an identifier does; --drop id?",
+        "name differs in every row, as an identifier does; --drop name?",
+        "one is the same in every row and teaches the model nothing; --drop one?",
+    ]

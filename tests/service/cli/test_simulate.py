@@ -1,0 +1,219 @@
+"""The simulation asks a real service as clients do, and the service's own reports show what it has done."""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+import requests
+from click.testing import CliRunner
+
+from serialize import load
+from serialize.recipes import RECIPES
+from service.__main__ import main
+from service.cli import simulation
+from service.cli.simulation import Row, Served
+from service.client import HttpClient, NoAnswer
+from tests.support.passengers import ARTIFACTS, PROJECT
+from tests.support.served import environment, free_port, serve
+
+KEY = "the-key-of-a-client"
+FAST = ("--rate", "2000", "--delay", "0.1")
+
+
+def run(url: str, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "service", "simulate", "--url", url, *FAST, *arguments]
+    given = environment(COLUMNS="200", **variables)
+    return subprocess.run(command, cwd=PROJECT, env=given, capture_output=True, text=True, check=False)
+
+
+def told(output: str, name: str) -> str:
+    (found,) = re.findall(rf"│ {name} +│ (.*?) *│", output)
+    return str(found)
+
+
+def planned(count: int, seed: int = 0, shifts: tuple[str, ...] = ()) -> list[Row]:
+    manifest = load(ARTIFACTS).manifest
+    served = Served(manifest.name, manifest.task, manifest.signature, None)
+    return simulation.rows(served, RECIPES, count, shifts=shifts, seed=seed, delay=2.0)
+
+
+def test_older_passengers_are_predicted_labelled_and_named_as_drifted(tmp_path: Path) -> None:
+    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", variables={"API_KEY": KEY}) as served:
+        ran = run(served.url, "--rows", "400", "--label-share", "0.5", "--shift", "Age=+10", API_KEY=f"{KEY}, other")
+        keyed = {"X-API-Key": KEY}
+        performance = requests.get(served.url + "/performance", headers=keyed, timeout=10).json()
+        drift = requests.get(served.url + "/drift", headers=keyed, timeout=10).json()
+
+    assert ran.returncode == 0, ran.stderr
+    assert (told(ran.stdout, "answered"), told(ran.stdout, "refused")) == ("400", "0")
+    assert performance["count"] == 400
+    assert 150 < performance["labelled"] == int(told(ran.stdout, "labelled")) < 250
+    assert f"accuracy {performance['metrics']['accuracy']['value']:.4g}" in ran.stdout
+    assert "Age" in drift["drifted"]
+    assert "Age (distribution)" in told(ran.stdout, "in /drift")
+
+
+@pytest.mark.parametrize("name", ["iris", "diabetes"])
+def test_models_of_every_task_are_simulated(artifacts: dict[str, Path], tmp_path: Path, name: str) -> None:
+    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", artifacts=artifacts[name]) as served:
+        first, again = (run(served.url, "--rows", "40", "--label-share", "1") for _ in range(2))
+        count = requests.get(served.url + "/performance", timeout=10).json()["labelled"]
+
+    assert (first.returncode, again.returncode, count) == (0, 0, 80), first.stderr
+    assert told(again.stdout, "labelled") == "40"
+    assert told(again.stdout, "in /drift") == "nothing has drifted"
+
+
+def test_what_the_service_refuses_is_counted_and_a_missing_key_ends_it(tmp_path: Path) -> None:
+    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", variables={"API_KEY": KEY}) as served:
+        refused = run(served.url, "--rows", "20", "--shift", "Age=500", API_KEY=KEY)
+        closed = run(served.url, "--rows", "20")
+        unknown = run(served.url, "--rows", "20", "--shift", "Agee=+1", "--api-key", KEY)
+
+    assert (told(refused.stdout, "answered"), told(refused.stdout, "refused")) == ("0", "20")
+    assert "20 times, first" in refused.stdout
+    assert told(refused.stdout, "in /drift") == "too few rows to say"
+    assert (closed.returncode, unknown.returncode) == (1, 2)
+    assert "401" in closed.stderr
+    assert "Agee" in unknown.stderr
+
+
+@contextmanager
+def stand_in(*responses: tuple[int, str, bytes]) -> Iterator[tuple[str, list[str]]]:
+    """The URL of a server that sends these responses (status, Retry-After, body) in turn, the last one for ever; and
+    the methods that it was asked with."""
+    methods: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def do_GET(self) -> None:
+            methods.append(self.command)
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            status, after, body = responses[min(len(methods), len(responses)) - 1]
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            if after:
+                self.send_header("Retry-After", after)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", methods
+        server.shutdown()
+        thread.join()
+
+
+def test_a_refused_connection_is_reported_after_the_deadline() -> None:
+    client, began = HttpClient(f"http://127.0.0.1:{free_port()}", patience=0.5), time.monotonic()
+
+    with pytest.raises(NoAnswer, match="Connection refused"):
+        client.get("/model")
+
+    assert time.monotonic() - began >= 0.5
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_post_is_repeated_while_the_service_is_unavailable(status: int) -> None:
+    with stand_in((status, "1", b"{}"), (status, "", b"no JSON"), (200, "", b"[1]")) as (url, methods):
+        began = time.monotonic()
+        with closing(HttpClient(url)) as client:
+            reply = client.post("/predict", {})
+
+    assert (reply.status, reply.body, methods) == (200, [1], ["POST"] * 3)
+    assert time.monotonic() - began >= 1
+
+
+def test_a_service_that_stays_unavailable_is_reported_after_the_deadline() -> None:
+    with stand_in((503, "", b"{}")) as (url, methods):
+        client = HttpClient(url, patience=0.5)
+        with closing(client), pytest.raises(NoAnswer, match="too many 503"):
+            client.get("/model")
+
+    assert len(methods) > 1
+
+
+@pytest.mark.parametrize("status", [413, 429, 500, 301])
+def test_other_statuses_are_handed_back_at_once(status: int) -> None:
+    with stand_in((status, "60", b"{}")) as (url, methods), closing(HttpClient(url)) as client:
+        assert client.post("/predict", {}).status == status
+        assert len(methods) == 1
+
+
+def test_a_response_without_json_is_named() -> None:
+    with (
+        stand_in((200, "", b"<html>")) as (url, _),
+        closing(HttpClient(url)) as client,
+        pytest.raises(NoAnswer, match="/model answered 200 without JSON"),
+    ):
+        client.get("/model")
+
+
+def test_an_https_url_is_spoken_to_in_tls() -> None:
+    with stand_in((200, "", b"{}")) as (url, methods):
+        client = HttpClient(url.replace("http:", "https:"), patience=0.2)
+        with closing(client), pytest.raises(NoAnswer, match="SSL"):
+            client.get("/model")
+
+    assert methods == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("nonsense", "ftp://localhost", "http://", "http://localhost:99999", "http://localhost:x", "http://[::1"),
+        *("http://localhost/a b", "http://localhost/\u00fc"),
+    ],
+)
+def test_what_is_no_url_is_said_at_once(url: str) -> None:
+    with pytest.raises(NoAnswer, match="is not an http or https URL"):
+        HttpClient(url)
+
+
+def test_a_key_that_no_header_holds_is_said_at_once() -> None:
+    with pytest.raises(NoAnswer, match="API key contains invalid characters"):
+        HttpClient("http://localhost", "\u20ac")
+
+
+@pytest.mark.parametrize("option", ["--rate", "--delay", "--label-share"])
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_what_is_no_finite_number_is_refused(option: str, value: str) -> None:
+    ran = CliRunner().invoke(main, ["simulate", option, value])
+
+    assert (ran.exit_code, option in ran.output) == (2, True)
+
+
+def test_a_service_that_comes_back_is_asked_again(tmp_path: Path) -> None:
+    url, port = f"sqlite:///{tmp_path}/log.db", free_port()
+    with serve(tmp_path, url, port=port) as served:
+        client = HttpClient(served.url)
+        assert client.get("/livez").status == 200
+        served.kill()
+    with serve(tmp_path, url, port=port):
+        assert client.get("/livez").status == 200
+    client.close()
+
+
+def test_ids_are_new_each_time_and_the_rest_follows_the_seed() -> None:
+    one, same, other = planned(1400), planned(1400), planned(1400, seed=1)
+
+    assert len({row.id for row in [*one, *same]}) == 2800
+    assert [row.observation for row in one] == [row.observation for row in same]
+    assert [row.observation for row in one] != [row.observation for row in other]
+    assert all(row.delay is None or 0 <= row.delay <= 4 for row in one)
+    assert 1200 < sum(row.delay is not None for row in one) < 1320

@@ -1,0 +1,114 @@
+"""The intervals are those of their sources, and cover the truth as often as they say."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from service.monitoring.intervals import Figure, draws, mean, mean_of, overlap, proportion, resampled, separation
+from service.monitoring.score_counts import Cells
+
+RNG = np.random.default_rng(0)
+
+# The probability that any test of this module fails for a seed although the intervals are right: it is shared by the
+# two bounds of each of the six tests of coverage.
+_TOLERATED = 1e-6
+_BOUNDS = 12
+
+
+def covers(figure: Figure, truth: float) -> bool:
+    assert figure.low is not None
+    assert figure.high is not None
+    return figure.low <= truth <= figure.high
+
+
+def test_a_share_has_the_interval_of_wilson() -> None:
+    figure = proportion(81, 263)
+
+    assert figure.value == 81 / 263
+    assert figure.low == pytest.approx(0.2553, abs=5e-5)  # Newcombe 1998, table I, method 3
+    assert figure.high == pytest.approx(0.3662, abs=5e-5)
+
+
+@pytest.mark.parametrize(("hits", "trials"), [(0, 20), (20, 20), (1, 1), (0, 1)])
+def test_a_share_at_the_edge_keeps_an_interval_within_bounds(hits: int, trials: int) -> None:
+    figure = proportion(hits, trials)
+
+    assert figure.low is not None
+    assert figure.high is not None
+    assert 0 <= figure.low < figure.high <= 1
+
+
+def test_no_rows_have_no_figure() -> None:
+    assert proportion(0, 0) == mean(0.0, 0.0, 0) == mean_of([]) == overlap(0, 0) == Figure()
+
+
+def test_one_row_has_a_mean_and_no_interval() -> None:
+    assert mean(2.0, 0.0, 1) == Figure(2.0, None, None)
+
+
+def test_what_is_not_finite_is_no_figure() -> None:
+    assert Figure.of(math.nan, 0, 1) == Figure.of(math.inf, 0, 1) == Figure()
+
+
+def assert_covered(hits: int, trials: int) -> None:
+    """Fails where intervals that cover the truth in 93 to 97.5 % of all samples (what approximate intervals of 95 %
+    reach in samples of this size) would have so few or so many hits less often than _TOLERATED allows."""
+    fewest, most = binom.ppf(_TOLERATED / _BOUNDS, trials, 0.93), binom.isf(_TOLERATED / _BOUNDS, trials, 0.975)
+
+    assert fewest <= hits <= most, f"{hits} of {trials}, allowed are {fewest:g} to {most:g}"
+
+
+def test_f1_lies_in_its_interval_95_times_in_100() -> None:
+    samples = RNG.multinomial(80, [0.4, 0.25, 0.35], size=5000).tolist()
+
+    assert_covered(sum(covers(overlap(tp, errors), 0.8 / (0.8 + 0.25)) for tp, errors, _ in samples), len(samples))
+
+
+def test_a_mean_of_shares_lies_in_its_interval_95_times_in_100() -> None:
+    samples = RNG.binomial([30, 50], [0.9, 0.6], size=(5000, 2)).tolist()
+    figures = [mean_of([proportion(one, 30), proportion(other, 50)]) for one, other in samples]
+
+    assert_covered(sum(covers(figure, 0.75) for figure in figures), len(figures))
+
+
+def scored(count: int) -> Cells:
+    """Calibrated probabilities from two normal distributions of scores, one unit apart."""
+    truth = RNG.random(count) < 0.4
+    score = RNG.normal(truth.astype(float), 1.0)
+    odds = np.log(0.4 / 0.6) + score - 0.5
+    return Cells.of(1 / (1 + np.exp(-odds)), truth)
+
+
+@pytest.fixture(scope="module")
+def samples() -> list[dict[str, Figure]]:
+    """The figures of many samples of 300 rows, and at last those of so many rows that they are the truth."""
+    return [scored(size).figures() for size in [300] * 1000 + [2_000_000]]
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "average_precision", "log_loss", "brier_score"])
+def test_a_figure_lies_in_its_interval_95_times_in_100(samples: list[dict[str, Figure]], name: str) -> None:
+    *figures, truth = (sample[name] for sample in samples)
+
+    assert truth.value is not None
+    assert_covered(sum(covers(figure, truth.value) for figure in figures), len(figures))
+
+
+def test_classes_told_apart_without_a_fault_still_have_an_interval() -> None:
+    figure = Cells.of(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1])).figures()["roc_auc"]
+
+    assert (figure.value, figure.high) == (1.0, 1.0)
+    assert figure.low is not None
+    assert 0.2 < figure.low < 0.7
+    assert separation(0.0, 2, 2).high == pytest.approx(1 - figure.low)
+
+
+def test_the_bootstrap_is_that_of_the_rows_and_the_same_each_time() -> None:
+    counts = np.array([[30, 10], [5, 55]])
+    (figure,) = resampled([0.85], (draws(counts)[:, [0, 1], [0, 1]].sum(axis=1) / 100)[:, None])
+
+    wilson = proportion(85, 100)
+    assert figure == resampled([0.85], (draws(counts)[:, [0, 1], [0, 1]].sum(axis=1) / 100)[:, None])[0]
+    assert figure.low == pytest.approx(wilson.low, abs=0.02)
+    assert figure.high == pytest.approx(wilson.high, abs=0.02)

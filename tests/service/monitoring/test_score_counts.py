@@ -1,0 +1,88 @@
+"""The figures of probabilities are those of scikit-learn, whatever the ties."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as skm
+from sklearn.calibration import calibration_curve
+
+from service.monitoring.score_counts import Cells
+
+SOME = st.lists(
+    st.tuples(st.sampled_from([0.0, 1e-18, 0.1, 0.25, 0.3, 0.5, 0.7, 1.0]) | st.floats(0, 1), st.booleans()),
+    min_size=1,
+    max_size=60,
+)
+
+
+@given(SOME)
+def test_the_figures_are_those_of_scikit_learn(rows: list[tuple[float, bool]]) -> None:
+    proba, truth = np.array([p for p, _ in rows]), np.array([y for _, y in rows])
+
+    found = {name: figure.value for name, figure in Cells.of(proba, truth).figures().items()}
+
+    both = 0 < truth.sum() < len(truth)
+    expected = {
+        "log_loss": skm.log_loss(truth, proba, labels=[False, True]),
+        "brier_score": skm.brier_score_loss(truth, proba, labels=[False, True], pos_label=True),
+        "roc_auc": skm.roc_auc_score(truth, proba) if both else None,
+        "average_precision": skm.average_precision_score(truth, proba) if both else None,
+    }
+    for name, value in expected.items():
+        assert found[name] == (None if value is None else pytest.approx(value, abs=1e-9))
+
+
+@given(SOME)
+def test_the_bins_are_those_of_scikit_learn_and_the_brier_score_is_their_sum(rows: list[tuple[float, bool]]) -> None:
+    proba, truth = np.array([p for p, _ in rows]), np.array([y for _, y in rows])
+    cells = Cells.of(proba, truth)
+
+    calibration = cells.calibration()
+
+    assert calibration is not None
+    filled = [one for one in calibration["bins"] if one["count"]]
+    share, mean = calibration_curve(truth, proba, n_bins=10)
+    assert [one["share"]["value"] for one in filled] == pytest.approx(share.tolist(), abs=1e-9)
+    assert [one["mean_proba"] for one in filled] == pytest.approx(mean.tolist(), abs=1e-9)
+    error = sum(one["count"] * abs(s - m) for one, s, m in zip(filled, share, mean, strict=True)) / len(rows)
+    assert cells.figures()["expected_calibration_error"].value == pytest.approx(error, abs=1e-9)
+    parts = calibration["brier_score"]
+    whole = parts["reliability"] - parts["resolution"] + parts["uncertainty"] + parts["within_bins"]
+    assert whole == pytest.approx(np.mean((truth - proba) ** 2), abs=1e-12)
+
+
+@given(SOME)
+def test_every_figure_lies_in_its_interval_and_is_finite(rows: list[tuple[float, bool]]) -> None:
+    cells = Cells.of(np.array([p for p, _ in rows]), np.array([y for _, y in rows]))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figures = cells.figures().values()
+
+    for figure in figures:
+        numbers = [number for number in (figure.low, figure.value, figure.high) if number is not None]
+        assert numbers == sorted(numbers)
+        assert np.isfinite(numbers).all()
+
+
+def test_no_rows_have_no_figures() -> None:
+    cells = Cells.of(np.array([]), np.array([], dtype=bool))
+
+    assert {figure.value for figure in cells.figures().values()} == {None}
+    assert cells.calibration() is None
+
+
+def test_coarse_cells_keep_the_counts() -> None:
+    rng = np.random.default_rng(0)
+    proba = rng.random(10_000)
+    cells = Cells.of(proba, rng.random(10_000) < proba)
+
+    coarse = cells.coarse(100)
+
+    assert len(coarse.proba) <= 100
+    assert (coarse.positives.sum(), coarse.negatives.sum()) == (cells.positives.sum(), cells.negatives.sum())
+    assert (np.diff(coarse.proba) > 0).all()
+    assert coarse.coarse(100) is coarse

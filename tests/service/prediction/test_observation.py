@@ -1,0 +1,119 @@
+"""Any JSON value at all is an observation or named as a fault, never anything else."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serialize import load
+from serialize.signature import Column, Signature
+from service.errors import InvalidBody
+from service.prediction.observation import ObservationParser, key_of, parse_id
+from tests.service.web.test_payload import values
+from tests.support.passengers import ARTIFACTS, PASSENGER, prediction
+
+parser = ObservationParser(load(ARTIFACTS).manifest.signature)
+
+
+def parse_one(column: Column, value: Any) -> Any:
+    """The value as the parser takes it for a model of this one column."""
+    parsed = ObservationParser(Signature("frame", (column,))).parse({"id": 1, "observation": {column.name: value}})
+    return parsed.values[column.name]
+
+
+@given(values)
+def test_any_json_value_as_a_body_is_parsed_or_named(payload: Any) -> None:
+    with pytest.raises(InvalidBody) as refused:
+        parser.parse(payload)
+
+    assert refused.value.faults
+    json.dumps([fault.to_json() for fault in refused.value.faults], allow_nan=False)
+
+
+@given(st.sampled_from(sorted(PASSENGER)), values)
+def test_any_json_value_in_any_column_is_parsed_or_named(column: str, value: Any) -> None:
+    try:
+        observation = parser.parse(prediction(0, **{column: value}))
+    except InvalidBody as error:
+        assert {fault.pointer for fault in error.faults} == {f"/observation/{column}"}
+    else:
+        assert observation.values[column] == value
+
+
+@given(values)
+def test_any_json_value_as_an_id_is_its_own_canonical_form_or_named(value: Any) -> None:
+    try:
+        id_ = parse_id(value)
+    except InvalidBody as error:
+        assert [fault.pointer for fault in error.faults] == ["/id"]
+    else:
+        assert id_ == value
+        assert json.loads(key_of(id_)) == value
+
+
+def test_the_canonical_text_keeps_the_order_of_the_signature_and_names_every_null() -> None:
+    observation = parser.parse({"id": 1, "observation": {"Sex": "male", "Pclass": 3, "SibSp": 1, "Parch": 0}})
+
+    assert observation.text == (
+        '{"Pclass":3,"Sex":"male","Age":null,"SibSp":1,"Parch":0,"Fare":null,"Cabin":null,"Embarked":null}'
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a b", "_x", "é", "a/b~c", "class", "model_config", "id", "observation", "__root__"]
+)
+def test_a_column_may_have_any_name(name: str) -> None:
+    column = Column(name, "number", nullable=False, dtype="float64")
+
+    assert parse_one(column, 1) == 1.0
+    with pytest.raises(InvalidBody) as refused:
+        parse_one(column, "x")
+    assert refused.value.faults[0].pointer == "/observation/" + name.replace("~", "~0").replace("/", "~1")
+
+
+COLUMNS: list[tuple[Column, list[Any], list[Any]]] = [
+    (Column("c", "integer", False, "int64"), [3, 3.0, -(2**63), 1e3], [3.5, "3", True, None, 2**63, 1e300, [3]]),
+    (Column("c", "integer", False, "uint8"), [0, 255], [-1, 256]),
+    (Column("c", "integer", False, "Int16"), [-32768, 32767], [32768]),
+    (
+        Column("c", "number", False, "float64"),
+        [1, 1.5, -0.0, 1e15, -(10**15)],
+        ["1", True, None, 2**70, 10**400, -1e16],
+    ),
+    (Column("c", "number", False, "float64", largest=1e20), [2**70, 1e308], ["1", None]),
+    (Column("c", "number", False, "float32", largest=1e20), [3.4e38], [3.5e38]),
+    (Column("c", "number", False, "float16"), [65504], [65505]),
+    (Column("c", "number", False, "float64", minimum=0, maximum=1), [0, 1, 0.5], [-0.1, 1.1]),
+    (Column("c", "boolean", False, "bool"), [True, False], [0, 1, "true", None]),
+    (Column("c", "category", False, "object", categories=("a", "b")), ["a"], ["c", "A", "", 1, None, ["a"]]),
+    (Column("c", "category", True, "object", categories=("a", "b")), ["a", None], ["c"]),
+    (Column("c", "category", False, "category", categories=(1, 2)), [1, 2.0], [3, 1.5, True, "1", None]),
+    (Column("c", "category", False, "category", categories=(0.5, 2.0)), [0.5, 2], [1, True, "0.5", None]),
+    (Column("c", "category", False, "category", categories=(True, False)), [True], [1, 0, None]),
+    (Column("c", "text", False, "object", longest=3), ["", "x" * 1000, "é\n"], ["x" * 1001, 1, None, "\0"]),
+    (Column("c", "text", True, "object", longest=200), ["x" * 2000, None], ["x" * 2001]),
+]
+
+
+@pytest.mark.parametrize(
+    ("column", "taken", "refused"),
+    COLUMNS,
+    ids=lambda case: f"{case.kind}-{case.dtype}" if isinstance(case, Column) else "",
+)
+def test_each_kind_takes_its_own_values_only(column: Column, taken: list[Any], refused: list[Any]) -> None:
+    for value in taken:
+        assert parse_one(column, value) == value
+    for value in refused:
+        with pytest.raises(InvalidBody):
+            parse_one(column, value)
+
+
+@pytest.mark.parametrize("value", ["x" * 10**6, ["x"] * 10**6, {"k": "x" * 300}, [[[1] * 500]]])
+def test_a_long_value_is_named_by_its_beginning(value: Any) -> None:
+    with pytest.raises(InvalidBody) as refused:
+        parser.parse(prediction(0, Age=value))
+
+    (fault,) = refused.value.faults
+    assert fault.to_json()["value"] == json.dumps(value)[:200] + "..."

@@ -1,0 +1,56 @@
+"""Outputs of a model as scores."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from serialize.task import Outputs, Task
+from service.errors import InvalidBody
+from service.prediction.observation import Observation
+from service.prediction.scoring import Score, Scorer
+
+
+def observation(x: float) -> Observation:
+    return Observation(1, "1", {"x": x}, "")
+
+
+def test_the_positive_class_is_predicted_from_the_threshold_on() -> None:
+    scorer = Scorer(Task("binary", ("no", "yes"), "no", 0.3), lambda rows: np.array([[0.3, 0.7], [0.29, 0.71]]))
+
+    assert scorer.score([observation(0), observation(1)]) == [Score("no", 0.3), Score("yes", 0.29)]
+
+
+def test_the_most_probable_of_many_classes_is_predicted() -> None:
+    scorer = Scorer(Task("multiclass", (1, 2, 3)), lambda rows: np.array([[0.2, 0.5, 0.3]]))
+
+    assert scorer.score([observation(0)]) == [Score(2, 0.5, {"1": 0.2, "2": 0.5, "3": 0.3})]
+
+
+def test_a_regression_predicts_a_value() -> None:
+    assert Scorer(Task("regression"), lambda rows: np.array([[4.5]])).score([observation(0)]) == [
+        Score(predicted_value=4.5)
+    ]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_an_answer_that_is_no_number_is_refused(bad: float) -> None:
+    with pytest.raises(InvalidBody):
+        Scorer(Task("regression"), lambda rows: np.array([[bad]])).score([observation(0)])
+
+
+def test_one_row_that_the_model_refuses_fails_alone() -> None:
+    def outputs(rows: Sequence[Mapping[str, Any]]) -> Outputs:
+        if any(row["x"] == 13 for row in rows):
+            raise ValueError("unlucky")
+        if any(row["x"] == 14 for row in rows):
+            raise MemoryError
+        return np.array([[float(row["x"])] for row in rows])
+
+    scores = Scorer(Task("regression"), outputs).score_apart([observation(x) for x in (12, 13, 14, 15)])
+
+    assert scores[0] == Score(predicted_value=12.0)
+    assert isinstance(scores[1], InvalidBody)
+    assert isinstance(scores[2], MemoryError)
+    assert scores[3] == Score(predicted_value=15.0)

@@ -1,0 +1,57 @@
+"""True labels in the forms that their task takes."""
+
+from typing import Any
+
+import pytest
+
+from serialize.task import Task
+from service.errors import InvalidBody
+from service.prediction.true_label import LabelParser
+
+BINARY = Task("binary", (False, True), True, 0.5)
+STRINGS = Task("binary", ("no", "yes"), "yes", 0.5)
+INTEGERS = Task("multiclass", (1, 2, 3))
+FLOATS = Task("multiclass", (0.5, 1.0, 2.0))
+REGRESSION = Task("regression")
+
+
+@pytest.mark.parametrize(
+    ("task", "value", "label"),
+    [
+        (BINARY, 1, True),
+        (BINARY, 0.0, False),
+        (STRINGS, "yes", "yes"),
+        (INTEGERS, 2, 2),
+        (INTEGERS, 2.0, 2),
+        (FLOATS, 1, 1.0),
+    ],
+)
+def test_a_class_is_taken_in_its_obvious_forms(task: Task, value: Any, label: Any) -> None:
+    parsed = LabelParser(task).parse({"id": "a", "true_class": value})
+
+    assert (parsed.key, parsed.label) == ('"a"', label)
+    assert type(parsed.label) is type(label)
+
+
+@pytest.mark.parametrize(
+    ("task", "value"),
+    [(BINARY, "true"), (BINARY, 2), (STRINGS, "Yes"), (STRINGS, 1), (INTEGERS, True), (INTEGERS, "2"), (INTEGERS, 4)],
+)
+def test_any_other_value_is_refused_with_the_classes(task: Task, value: Any) -> None:
+    with pytest.raises(InvalidBody) as refused:
+        LabelParser(task).parse({"id": 1, "true_class": value})
+
+    (fault,) = refused.value.faults
+    assert fault.pointer == "/true_class"
+    assert fault.expected.startswith("one of ")
+
+
+def test_a_true_value_is_a_number() -> None:
+    assert LabelParser(REGRESSION).parse({"id": 1, "true_value": 3}).label == 3.0
+
+
+def test_every_fault_is_named_at_once() -> None:
+    with pytest.raises(InvalidBody) as refused:
+        LabelParser(BINARY).parse({"id": None, "true_class": "x", "proba": 1})
+
+    assert {fault.pointer for fault in refused.value.faults} == {"/id", "/true_class", "/proba"}

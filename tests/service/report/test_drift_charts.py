@@ -1,0 +1,80 @@
+"""Drift charts mark the rows that lie outside what the training data had."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.monitoring.comparison import Counts, compare_numbers
+from service.report.drift_charts import MOST_CHARTS, drift_charts
+from service.report.style import png
+
+
+def column(verdict: str | None = "ok", **more: Any) -> dict[str, Any]:
+    return {"kind": "number", "verdict": verdict, "changes": [], "null_rate": 0.0, "reference_null_rate": 0.0, **more}
+
+
+def chart(counts: Counts | None, **more: Any) -> Any:
+    (draw,) = drift_charts({"x": column(**more)}, {} if counts is None else {"x": counts})
+    figure = draw()
+    assert png(figure)
+    return figure
+
+
+def test_rows_beyond_the_outermost_bins_are_marked_at_the_edge_of_the_axis() -> None:
+    counts = Counts(np.array([20, 30, 50]), np.array([10, 10, 10]), edges=[0.0, 1.0, 2.0, 3650.0], below=5, above=40)
+
+    figure = chart(counts, verdict="drifted")
+
+    assert [text.get_text() for text in figure.axes[0].texts] == ["◀ 5.0%", "40.0% ▶"]
+    bars = [bar.get_height() for group in figure.axes[0].containers for bar in group.patches]
+    assert bars == pytest.approx([1 / 3] * 3 + [0.15, 0.3, 0.1] + [0.05, 0.4])
+    assert "3,650" in [text.get_text() for text in figure.axes[0].get_xticklabels()]
+
+
+def test_the_comparison_counts_the_rows_below_and_above() -> None:
+    profile = {
+        "quantiles": [0.0, *np.linspace(0, 10, 99).tolist(), 10.0],
+        "bins": {"edges": [0.0, 5.0, 10.0], "counts": [50, 50]},
+    }
+
+    counts = compare_numbers(profile, np.array([-1.0, 0.0, 3.0, 10.0, 11.0, 12.0]), 100, 1).counts
+
+    assert counts is not None
+    assert (counts.below, counts.above, counts.live.tolist()) == (1, 2, [3, 3])
+
+
+def test_a_column_with_one_value_is_drawn() -> None:
+    figure = chart(Counts(np.array([10]), np.array([20]), edges=[7.0], below=4, above=6))
+
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["7"]
+    assert len(figure.axes[0].texts) == 2
+
+
+def test_categories_that_the_training_did_not_have_are_marked() -> None:
+    live, reference = np.array([*[10] * 9, 10]), np.array([*[10] * 9, 0])
+
+    figure = chart(Counts(live, reference, names=[f"name {place}" for place in range(9)]))
+
+    names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert names == [*(f"name {place}" for place in range(7)), "(other)", "(unseen)"]
+    there, here, unseen = ([bar.get_width() for bar in group.patches] for group in figure.axes[0].containers)
+    assert (sum(there), sum(here) + sum(unseen)) == (pytest.approx(1.0), pytest.approx(1.0))
+    assert unseen == [pytest.approx(0.1)]
+
+
+def test_a_column_without_values_says_so() -> None:
+    figure = chart(None, verdict=None)
+
+    assert [text.get_text() for text in figure.axes[0].texts] == ["no values to show"]
+    assert "too few rows" in figure.axes[0].get_title()
+
+
+def test_the_most_drifted_columns_come_first_and_there_are_not_too_many() -> None:
+    columns = {f"c{place}": column(verdict) for place, verdict in enumerate([None, "ok", "watch", "drifted"] * 20)}
+
+    draws = list(drift_charts(columns, {}))
+
+    assert len(draws) == MOST_CHARTS
+    titles = [axes.get_title().split("\n")[1] for axes in draws[0]().axes]
+    assert titles == ["drifted"] * 9

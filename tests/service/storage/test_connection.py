@@ -1,0 +1,182 @@
+"""The database by its URL, and its schema: made once whoever asks, migrated with its rows, never dropped."""
+
+import multiprocessing
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from peewee import Database, IntegrityError
+
+from service.settings import Settings
+from service.storage.connection import DatabaseError, connect, database_of, kind, prepare
+from service.storage.predictions import PredictionLog
+from service.storage.session import Session
+from service.storage.tables import LabelCorrection, Prediction
+
+
+def _prepare_in_process(url: str, start: "multiprocessing.synchronize.Barrier") -> None:
+    start.wait()
+    prepare(connect(url))
+
+
+def test_preparing_twice_runs_each_migration_once(database_url: str) -> None:
+    database = connect(database_url)
+
+    assert prepare(database) == ["0001_prediction_log", "0002_label_change"]
+    assert prepare(database) == []
+    assert database.is_closed()
+
+
+def test_eight_processes_that_prepare_at_once_all_succeed(database_url: str) -> None:
+    context = multiprocessing.get_context("spawn")
+    start = context.Barrier(8)
+    processes = [context.Process(target=_prepare_in_process, args=(database_url, start)) for _ in range(8)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+
+    assert [process.exitcode for process in processes] == [0] * 8
+
+
+def test_the_models_fit_the_migrated_tables(database: Database) -> None:
+    for model in (Prediction, LabelCorrection):
+        columns = {column.name: column for column in database.get_columns(model._meta.table_name)}
+
+        assert set(columns) == set(model._meta.columns)
+        for name, field in model._meta.columns.items():
+            assert columns[name].null == field.null or field.primary_key
+
+
+def test_the_database_itself_holds_an_id_unique(database: Database) -> None:
+    insert = (
+        "INSERT INTO prediction (observation_id, observation, created_at) "
+        "VALUES ('1', '{}', '2026-01-01T00:00:00+00:00')"
+    )
+    database.execute_sql(insert)
+
+    with pytest.raises(IntegrityError):
+        database.execute_sql(insert)
+
+
+def test_a_log_without_the_unique_constraint_is_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/predictions.db"
+    prepare(connect(url))
+    with closing(sqlite3.connect(tmp_path / "predictions.db")) as connection, connection:
+        connection.execute("ALTER TABLE prediction RENAME TO aside")
+        connection.execute("CREATE TABLE prediction AS SELECT * FROM aside")
+
+    with pytest.raises(DatabaseError, match="unique"):
+        prepare(connect(url))
+
+
+def test_sqlite_flushes_every_commit_and_waits_for_its_turn(tmp_path: Path) -> None:
+    database = connect(f"sqlite:///{tmp_path}/predictions.db")
+    prepare(database)
+
+    names = ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
+    with database.connection_context():
+        pragmas = [database.execute_sql(f"PRAGMA {name}").fetchone()[0] for name in names]
+
+    assert pragmas == ["wal", 2, 5000, 1]
+
+
+def test_a_sqlite_url_is_relative_to_the_folder_or_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    prepare(connect("sqlite:///relative.db"))
+    prepare(connect(f"sqlite:///{tmp_path}/deep/absolute.db"))
+
+    assert (tmp_path / "relative.db").exists()
+    assert (tmp_path / "deep" / "absolute.db").exists()
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_both_forms_of_a_postgresql_url_connect(postgresql_url: str, scheme: str) -> None:
+    database = connect(postgresql_url.replace("postgresql", scheme, 1))
+
+    assert kind(database) == "postgresql"
+    assert prepare(database)
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "predictions.db"
+    file.write_bytes(b"not a database at all, " * 100)
+
+    with pytest.raises(DatabaseError, match="not a database"):
+        prepare(connect(f"sqlite:///{file}"))
+
+    assert file.read_bytes() == b"not a database at all, " * 100
+
+
+def test_a_server_that_is_not_there_is_said_to_be_so_without_the_password() -> None:
+    with pytest.raises(DatabaseError, match="cannot be prepared") as refused:
+        prepare(connect("postgres://user:SECRET@127.0.0.1:1/name"))
+
+    assert "SECRET" not in str(refused.value)
+
+
+def test_quoted_passwords_and_options_of_the_url_are_kept() -> None:
+    database = connect("postgres://us%40er:p%2Fa%20s@example.org:6000/name?sslmode=verify-full", require_tls=True)
+
+    given = database.connect_params
+    assert (database.database, given["user"], given["password"]) == ("name", "us@er", "p/a s")
+    assert (given["host"], given["port"], given["sslmode"]) == ("example.org", "6000", "verify-full")
+
+
+def test_tls_is_required_where_it_is_asked_for_and_the_url_says_nothing() -> None:
+    assert connect("postgres://h/d", require_tls=True).connect_params["sslmode"] == "require"
+    assert "sslmode" not in connect("postgres://h/d").connect_params
+    assert database_of(Settings(database_url="postgres://h/d", dyno="web.1")).connect_params["sslmode"] == "require"
+    assert "sslmode" not in database_of(Settings(database_url="postgres://h/d")).connect_params
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://h/d", "predictions.db", "sqlite:///", "sqlite:///:memory:", "postgres://h%zz/d"]
+)
+def test_a_url_of_another_kind_is_refused_without_being_shown(url: str) -> None:
+    with pytest.raises(DatabaseError) as refused:
+        connect(url)
+
+    assert "DATABASE_URL" in str(refused.value)
+
+
+def test_a_log_of_the_original_service_is_taken_over_with_its_rows(database_url: str) -> None:
+    _make_original(database_url)
+    database = connect(database_url)
+
+    prepare(database)
+
+    with database.connection_context():
+        rows = list(Prediction.select().order_by(Prediction.id).execute(database))
+        original = database.execute_sql("SELECT count(*) FROM prediction_original").fetchone()[0]
+    session = Session(database)
+    _, found = PredictionLog(session, "v", 0.5).commit([], [[]])
+    session.close()
+    assert [(row.observation_id, row.observation, row.proba) for row in rows] == [
+        ("7", '{"Age":22.0}', 0.25),
+        ("8", '{"Age":null}', 0.75),
+    ]
+    assert [(row.predicted_class, row.true_class) for row in rows] == [("false", None), ("true", "true")]
+    assert original == 2
+    assert found == [[]]
+
+
+def _make_original(url: str) -> None:
+    statements = [
+        "CREATE TABLE prediction (id INTEGER NOT NULL PRIMARY KEY, observation_id INTEGER NOT NULL,"
+        " observation TEXT NOT NULL, proba REAL NOT NULL, true_class INTEGER)",
+        "CREATE UNIQUE INDEX prediction_observation_id ON prediction (observation_id)",
+        """INSERT INTO prediction VALUES (1, 7, '{"Age": 22.0}', 0.25, NULL), (2, 8, '{"Age": null}', 0.75, 1)""",
+    ]
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
+            for statement in statements:
+                connection.execute(statement)
+        connection.close()
+        return
+    with psycopg.connect(url) as postgresql:
+        for statement in statements:
+            postgresql.execute(statement.encode())

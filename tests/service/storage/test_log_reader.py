@@ -1,0 +1,60 @@
+"""Blocks of the log by their keys, wherever a page begins, and what a snapshot holds."""
+
+import pytest
+from peewee import Database
+
+from service.storage.log_reader import Snapshot, log_reader
+from tests.support.logged import logged, write
+
+KEYS = [-(2**63), -7, -1, 0, 1, 5, 2**63 - 1]
+
+
+@pytest.mark.parametrize("than", [None, *KEYS, -8, -2, 3])
+def test_a_block_begins_beyond_any_key_also_a_negative_one(database: Database, than: int | None) -> None:
+    write(database, *(logged(i, id=key) for i, key in enumerate(KEYS)))
+    reader = log_reader(database)
+
+    older = [int(row.id) for row in reader.older(than=than).rows]
+    newer = [int(row.id) for row in reader.newer(than=than).rows]
+
+    assert older == [key for key in reversed(KEYS) if than is None or key < than]
+    assert newer == [key for key in KEYS if than is None or key > than]
+
+
+def test_pages_of_negative_keys_follow_each_other(database: Database) -> None:
+    write(database, *(logged(i, id=i - 5) for i in range(8)))
+    reader = log_reader(database)
+
+    found, end = [], None
+    for _ in range(5):
+        block = reader.older(than=end, size=2)
+        found += [int(row.id) for row in block.rows]
+        end = block.end
+        if end is None:
+            break
+
+    assert found == [2, 1, 0, -1, -2, -3, -4, -5]
+    assert [int(row.id) for block in reader.blocks(size=3) for row in block.rows] == found[::-1]
+
+
+def test_a_snapshot_holds_what_lies_in_none_of_its_gaps() -> None:
+    snapshot = Snapshot(20, "", gaps=((-6, -3), (2, 4), (10, 15)))
+
+    held = [id_ for id_ in range(-8, 21) if snapshot.holds(id_)]
+
+    assert held == [-8, -7, -6, -3, -2, -1, 0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 15, 16, 17, 18, 19, 20]
+    assert Snapshot(20, "").holds(3)
+
+
+def test_a_postgresql_snapshot_knows_its_gaps(database: Database) -> None:
+    write(database, *(logged(i, id=id_) for i, id_ in enumerate((-3, -2, 4, 5, 9))))
+
+    snapshot = log_reader(database).snapshot()
+
+    assert snapshot.last_id == 9
+    if snapshot.gaps:
+        assert snapshot.gaps == ((-2, 4), (5, 9))
+        write(database, logged(99, id=7), logged(98, id=-9))
+        reader = log_reader(database)
+        # A row below every gap is older than the gaps that are looked at, and so it counts as one that was there.
+        assert [int(row.id) for row in reader.newer(at=snapshot).rows] == [-9, -3, -2, 4, 5, 9]

@@ -1,0 +1,235 @@
+"""The log of predictions: one id has one row, whatever else is in its batch, and writers do not deadlock."""
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+from psycopg.errors import LockNotAvailable
+
+from service.errors import ObservationConflict
+from service.prediction.observation import Observation, canonical, key_of
+from service.prediction.record import ScoredObservation, StoredPrediction
+from service.prediction.scoring import Score
+from service.prediction.true_label import TrueLabel
+from service.storage.connection import connect, prepare
+from service.storage.predictions import PredictionLog
+from service.storage.session import Session
+from tests.support.waiting import WAIT_SECONDS, until
+
+Group = list[ScoredObservation]
+
+
+def scored(id_: str, x: int = 1) -> ScoredObservation:
+    """An observation with its score."""
+    values = {"x": x}
+    return ScoredObservation(Observation(id_, key_of(id_), values, canonical(values)), Score(predicted_value=float(x)))
+
+
+@pytest.fixture
+def session(database_url: str) -> Iterator[Session]:
+    prepare(connect(database_url))
+    session = Session(connect(database_url))
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def log(session: Session) -> PredictionLog:
+    return PredictionLog(session, "a" * 12, None, regression=True)
+
+
+def stored(session: Session) -> dict[str, int]:
+    """The keys of the rows by their ids."""
+    rows = session.run(lambda: session.database.execute_sql("SELECT observation_id, id FROM prediction").fetchall())
+    return {json.loads(id_): key for id_, key in rows}
+
+
+def test_a_batch_that_is_new_in_part_inserts_the_rest_and_reads_what_is_there(
+    log: PredictionLog, session: Session
+) -> None:
+    log.commit([[scored("b")], [scored("d", 4)]], [])
+    before = stored(session)
+
+    entries, _ = log.commit([[scored("c", 3)], [scored("b")], [scored("d", 5)], [scored("a", 7)]], [])
+
+    new, old, conflict, last = entries
+    assert isinstance(conflict, ObservationConflict)
+    assert [fault.pointer for fault in conflict.faults] == ["/0/id"]
+    found = {}
+    for outcome, replayed in ((new, False), (old, True), (last, False)):
+        assert isinstance(outcome, list)
+        ((record, was_there),) = outcome
+        assert was_there is replayed
+        found[record.observation_id] = (record.id, record.score.predicted_value)
+    now = stored(session)
+    assert set(now) == {"a", "b", "c", "d"}
+    assert {name: now[name] for name in before} == before
+    assert found == {"c": (now["c"], 3.0), "b": (now["b"], 1.0), "a": (now["a"], 7.0)}
+
+
+def test_a_batch_that_is_all_there_is_read(log: PredictionLog, session: Session) -> None:
+    groups = [[scored(id_, x)] for x, id_ in enumerate("cab")]
+    first, _ = log.commit(groups, [])
+
+    again, _ = log.commit(groups, [])
+
+    for one, other in zip(first, again, strict=True):
+        assert isinstance(one, list)
+        assert isinstance(other, list)
+        assert other == [StoredPrediction(one[0].record, True)]
+    assert len(stored(session)) == 3
+
+
+def test_an_id_twice_in_a_batch_is_stored_once(log: PredictionLog, session: Session) -> None:
+    entries, _ = log.commit([[scored("a")], [scored("b")], [scored("a")]], [])
+
+    first, _, second = entries
+    assert isinstance(first, list)
+    assert isinstance(second, list)
+    assert (first[0].replayed, second[0].replayed) == (False, True)
+    assert first[0].record == second[0].record
+    assert len(stored(session)) == 2
+
+
+class Rival:
+    """Another writer on the same PostgreSQL: it holds rows, and finds out which rows a session holds."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._holding = psycopg.connect(url)
+
+    def insert(self, id_: str) -> None:
+        """Inserts a row and does not commit."""
+        self._holding.execute(_INSERT, (key_of(id_),))
+
+    def lock(self, id_: str) -> None:
+        """Locks a row that is there."""
+        self._holding.execute("SELECT 1 FROM prediction WHERE observation_id = %s FOR UPDATE", (key_of(id_),))
+
+    def is_waited_for(self) -> bool:
+        """Whether a session of the service waits for a lock."""
+        with psycopg.connect(self._url) as other:
+            waiting = (
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
+            (found,) = other.execute(waiting).fetchone() or (0,)
+        return bool(found)
+
+    def finds_inserted(self, id_: str) -> bool:
+        """Whether another session has inserted this id and not committed yet."""
+        return self._is_refused(_INSERT, id_)
+
+    def finds_locked(self, id_: str) -> bool:
+        """Whether another session has locked this row."""
+        return self._is_refused("SELECT 1 FROM prediction WHERE observation_id = %s FOR UPDATE", id_)
+
+    def _is_refused(self, statement: str, id_: str) -> bool:
+        with psycopg.connect(self._url) as other:
+            other.execute("SET lock_timeout = '50ms'")
+            try:
+                other.execute(statement.encode(), (key_of(id_),))
+            except LockNotAvailable:
+                return True
+            finally:
+                other.rollback()
+        return False
+
+    def let_go(self) -> None:
+        self._holding.rollback()
+
+    def close(self) -> None:
+        self._holding.close()
+
+
+_INSERT = (
+    "INSERT INTO prediction (observation_id, observation, predicted_value, created_at) VALUES (%s, '{}', 1.0, now())"
+)
+
+
+@pytest.fixture
+def rival(postgresql_url: str) -> Iterator[Rival]:
+    prepare(connect(postgresql_url))
+    rival = Rival(postgresql_url)
+    yield rival
+    rival.close()
+
+
+@pytest.fixture
+def postgresql_log(postgresql_url: str, rival: Rival) -> Iterator[PredictionLog]:
+    session = Session(connect(postgresql_url))
+    yield PredictionLog(session, "a" * 12, None, regression=True)
+    session.close()
+
+
+# Two writers that take the same rows in the same order never wait for each other in a circle. The tests stop a writer
+# at the last row in this order and look at which rows it holds by then: all the others.
+IDS = [f"id-{i:02}" for i in range(31)]
+UNSORTED = [*IDS[15:], *IDS[:15]]  # the last one in the middle, whichever end one begins at
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [[[scored(id_)] for id_ in UNSORTED], [[scored(id_) for id_ in UNSORTED]]],
+    ids=["single predictions", "an array"],
+)
+def test_rows_are_inserted_in_the_order_of_their_ids(
+    postgresql_log: PredictionLog, rival: Rival, groups: list[Group]
+) -> None:
+    rival.insert(IDS[-1])
+
+    with stopped(rival, lambda: postgresql_log.commit(groups, [])) as writer:
+        inserted = [id_ for id_ in IDS[:-1] if rival.finds_inserted(id_)]
+        writer.go_on()
+
+    assert inserted == IDS[:-1]
+
+
+def test_single_predictions_that_go_through_a_transaction_are_inserted_in_the_order_of_their_ids(
+    postgresql_log: PredictionLog, rival: Rival
+) -> None:
+    postgresql_log.commit([[scored("labelled")]], [])
+    labels = [[TrueLabel(key_of("labelled"), 1.0)]]
+    rival.insert(IDS[-1])
+
+    with stopped(rival, lambda: postgresql_log.commit([[scored(id_)] for id_ in UNSORTED], labels)) as writer:
+        inserted = [id_ for id_ in IDS[:-1] if rival.finds_inserted(id_)]
+        writer.go_on()
+
+    assert inserted == IDS[:-1]
+
+
+def test_rows_are_locked_for_labels_in_the_order_of_their_ids(postgresql_log: PredictionLog, rival: Rival) -> None:
+    postgresql_log.commit([[scored(id_) for id_ in IDS]], [])
+    rival.lock(IDS[-1])
+
+    with stopped(
+        rival, lambda: postgresql_log.commit([], [[TrueLabel(key_of(id_), 1.0) for id_ in UNSORTED]])
+    ) as writer:
+        locked = [id_ for id_ in IDS[:-1] if rival.finds_locked(id_)]
+        writer.go_on()
+
+    assert locked == IDS[:-1]
+
+
+class stopped:  # noqa: N801 - read as a verb in a with statement
+    """Runs a job in a thread until it waits for a lock of the rival; `go_on` lets go of it and waits for the job."""
+
+    def __init__(self, rival: Rival, job: Callable[[], object]) -> None:
+        self._rival = rival
+        self._pool = ThreadPoolExecutor(1)
+        self._job = job
+
+    def __enter__(self) -> "stopped":
+        self._running = self._pool.submit(self._job)
+        until(self._rival.is_waited_for)
+        return self
+
+    def go_on(self) -> None:
+        self._rival.let_go()
+        self._running.result(WAIT_SECONDS)
+
+    def __exit__(self, *_: object) -> None:
+        self._rival.let_go()
+        self._pool.shutdown()

@@ -1,0 +1,172 @@
+"""A connection that breaks is replaced, and what could not be done is said to be so."""
+
+import sqlite3
+from pathlib import Path
+
+import psycopg
+import pytest
+from peewee import DataError
+
+from service.errors import Unavailable
+from service.storage.connection import connect, prepare
+from service.storage.session import Session
+from service.storage.turn import Turn
+
+
+def count(session: Session) -> int:
+    number: int = session.run(lambda: session.database.execute_sql("SELECT count(*) FROM prediction").fetchone()[0])
+    return number
+
+
+def test_a_connection_that_the_server_cut_is_replaced(postgresql_url: str) -> None:
+    prepare(connect(postgresql_url))
+    session = Session(connect(postgresql_url))
+    count(session)
+    with psycopg.connect(postgresql_url, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                      " AND datname = current_database()")  # fmt: skip
+
+    assert count(session) == 0
+    session.close()
+
+
+def test_a_server_that_is_not_there_is_unavailable() -> None:
+    session = Session(connect("postgres://localhost:1/nothing"))
+
+    with pytest.raises(Unavailable) as refused:
+        count(session)
+
+    assert refused.value.retry_after
+
+
+def test_a_file_that_another_process_holds_is_unavailable_until_it_is_let_go(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/predictions.db"
+    prepare(connect(url))
+    database = connect(url)
+    session = Session(database)
+    count(session)
+    database.execute_sql("PRAGMA busy_timeout = 10")
+    holder = sqlite3.connect(tmp_path / "predictions.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(Unavailable):
+        count(session)
+    holder.execute("ROLLBACK")
+
+    assert count(session) == 0
+    holder.close()
+    session.close()
+
+
+def test_a_read_only_server_is_not_ready(postgresql_url: str) -> None:
+    prepare(connect(postgresql_url))
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        name = connection.info.dbname
+        connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
+
+    with pytest.raises(Unavailable):
+        Session(connect(postgresql_url)).ping()
+
+
+def test_a_ping_leaves_no_connection_open(database_url: str) -> None:
+    prepare(connect(database_url))
+    session = Session(connect(database_url))
+
+    session.ping()
+
+    assert session.database.is_closed()
+
+
+def test_work_that_fails_leaves_no_trace(database_url: str) -> None:
+    prepare(connect(database_url))
+    session = Session(connect(database_url))
+
+    def half() -> None:
+        session.database.execute_sql(
+            "INSERT INTO prediction (observation_id, observation, created_at) VALUES ('1', '{}', '2026-01-01')"
+        )
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        session.run(half)
+
+    assert count(session) == 0
+    session.close()
+
+
+def test_a_value_that_the_database_refuses_is_not_taken_for_an_unreachable_database(postgresql_url: str) -> None:
+    prepare(connect(postgresql_url))
+    session = Session(connect(postgresql_url))
+
+    with pytest.raises(DataError):
+        session.run(lambda: session.database.execute_sql("SELECT CAST('x' AS integer)"))
+
+    assert count(session) == 0
+    session.close()
+
+
+def test_a_folder_in_which_no_lock_can_be_made_is_unavailable(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/predictions.db"
+    prepare(connect(url))
+    (tmp_path / "predictions.db.lock").unlink()
+    (tmp_path / "predictions.db.lock").mkdir()
+
+    with pytest.raises(Unavailable):
+        count(Session(connect(url)))
+
+
+def test_what_is_written_to_a_deleted_file_is_not_said_to_be_stored(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/predictions.db"
+    prepare(connect(url))
+    session = Session(connect(url))
+    count(session)
+    (tmp_path / "predictions.db").unlink()
+
+    for _ in range(2):  # with the connection that was open, and with none
+        with pytest.raises(Unavailable):
+            count(session)
+
+    assert not (tmp_path / "predictions.db").exists()
+
+
+def test_a_file_that_took_the_place_of_the_log_is_not_written_to(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/predictions.db"
+    prepare(connect(url))
+    session = Session(connect(url))
+    count(session)
+    (tmp_path / "predictions.db").rename(tmp_path / "aside.db")
+    prepare(connect(url))
+
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            count(session)
+    (tmp_path / "aside.db").rename(tmp_path / "predictions.db")
+
+    assert count(session) == 0
+    session.close()
+
+
+def test_a_turn_that_does_not_come_is_given_up(tmp_path: Path) -> None:
+    holder, waiting = Turn(str(tmp_path / "log.db")), Turn(str(tmp_path / "log.db"), patience=0.05)
+
+    with holder, pytest.raises(TimeoutError), waiting:
+        pass
+    with waiting:
+        assert True
+
+    holder.close()
+    waiting.close()
+
+
+def test_a_ping_writes_so_that_it_finds_a_full_disk(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/predictions.db"
+    prepare(connect(url))
+    held = Session(connect(url))
+    count(held)
+    log = tmp_path / "predictions.db-wal"
+    before = log.stat().st_size
+
+    Session(connect(url)).ping()
+
+    assert log.stat().st_size > before
+    held.close()

@@ -1,0 +1,255 @@
+"""The batcher by itself, with plain functions: no answer crosses, no caller waits for ever, the lead is never lost.
+
+The tests here hold for threads; the last one runs all of them again, and some more, with greenlets."""
+
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from gevent import monkey
+
+from service.batching import Batcher, runner
+from service.errors import Unavailable
+from tests.support.passengers import PROJECT
+from tests.support.waiting import WAIT_SECONDS, until
+
+
+def batcher(
+    process: Callable[[list[int]], list[int | Exception]], max_pending: int = 10_000, timeout: float = WAIT_SECONDS
+) -> Batcher[int, int]:
+    return Batcher(process, runner(), max_pending=max_pending, timeout=timeout)
+
+
+def doubled(items: list[int]) -> list[int | Exception]:
+    return [2 * item for item in items]
+
+
+class Gate:
+    """A process function whose batches wait until it is opened."""
+
+    def __init__(self) -> None:
+        self.is_open = False
+        self.batches: list[list[int]] = []
+
+    def __call__(self, items: list[int]) -> list[int | Exception]:
+        self.batches.append(items)
+        until(lambda: self.is_open)
+        return doubled(items)
+
+
+def test_a_single_caller_is_served_at_once() -> None:
+    assert batcher(doubled).submit(21) == 42
+
+
+def test_it_tells_how_many_wait() -> None:
+    gate, told = Gate(), list[int]()
+    serving: Batcher[int, int] = Batcher(gate, runner(), max_pending=100, timeout=WAIT_SECONDS, told=told.append)
+
+    with ThreadPoolExecutor(4) as pool:
+        pool.submit(serving.submit, 0)
+        until(lambda: bool(gate.batches))
+        for i in (1, 2, 3):
+            pool.submit(serving.submit, i)
+        until(lambda: told == [1, 2, 3])
+        gate.is_open = True
+
+    assert told == [1, 2, 3, 0]
+
+
+def test_a_thousand_callers_each_get_their_own_answer() -> None:
+    serving = batcher(doubled)
+    items = [random.randrange(10**9) for _ in range(1000)]
+
+    with ThreadPoolExecutor(100) as pool:
+        answers = list(pool.map(serving.submit, items))
+
+    assert answers == [2 * item for item in items]
+
+
+def test_those_who_wait_together_are_processed_together() -> None:
+    gate = Gate()
+    serving = batcher(gate)
+
+    with ThreadPoolExecutor(10) as pool:
+        first = pool.submit(serving.submit, 0)
+        until(lambda: bool(gate.batches))
+        others = [pool.submit(serving.submit, item) for item in range(1, 10)]
+        until(lambda: len(serving._waiting) == 9)
+        gate.is_open = True
+
+        assert first.result(WAIT_SECONDS) == 0
+        assert sorted(other.result(WAIT_SECONDS) for other in others) == [2 * item for item in range(1, 10)]
+    assert [len(batch) for batch in gate.batches] == [1, 9]
+
+
+def test_process_never_runs_twice_at_once() -> None:
+    running = threading.Lock()
+
+    def exclusive(items: list[int]) -> list[int | Exception]:
+        assert running.acquire(blocking=False)
+        try:
+            return doubled(items)
+        finally:
+            running.release()
+
+    serving = batcher(exclusive)
+    with ThreadPoolExecutor(50) as pool:
+        assert list(pool.map(serving.submit, range(2000))) == [2 * item for item in range(2000)]
+
+
+def test_an_outcome_that_is_an_exception_reaches_its_own_caller_only() -> None:
+    def picky(items: list[int]) -> list[int | Exception]:
+        return [ValueError(str(item)) if item % 3 == 0 else item for item in items]
+
+    serving = batcher(picky)
+
+    def ask(item: int) -> int | str:
+        try:
+            return serving.submit(item)
+        except ValueError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(ask, range(300)))
+
+    assert answers == [str(item) if item % 3 == 0 else item for item in range(300)]
+
+
+def test_a_process_that_raises_for_a_batch_fails_only_for_those_who_cause_it() -> None:
+    gate = Gate()
+
+    def fragile(items: list[int]) -> list[int | Exception]:
+        gate(items)
+        if 5 in items:
+            raise ValueError("five")
+        return doubled(items)
+
+    serving = batcher(fragile)
+    with ThreadPoolExecutor(10) as pool:
+        pool.submit(serving.submit, 0)
+        until(lambda: bool(gate.batches))
+        futures = {item: pool.submit(serving.submit, item) for item in range(1, 9)}
+        until(lambda: len(serving._waiting) == 8)
+        gate.is_open = True
+
+        with pytest.raises(ValueError, match="five"):
+            futures.pop(5).result(WAIT_SECONDS)
+        assert {item: future.result(WAIT_SECONDS) for item, future in futures.items()} == {
+            item: 2 * item for item in futures
+        }
+
+
+def test_past_the_limit_callers_are_turned_away_at_once() -> None:
+    gate = Gate()
+    serving = batcher(gate, max_pending=2)
+
+    with ThreadPoolExecutor(3) as pool:
+        futures = [pool.submit(serving.submit, 0)]
+        until(lambda: bool(gate.batches))
+        futures += [pool.submit(serving.submit, item) for item in (1, 2)]
+        until(lambda: len(serving._waiting) == 2)
+        with pytest.raises(Unavailable) as refused:
+            serving.submit(3)
+        gate.is_open = True
+        answers = [future.result(WAIT_SECONDS) for future in futures]
+
+    assert refused.value.retry_after
+    assert answers == [0, 2, 4]
+
+
+def test_a_caller_who_waited_too_long_is_turned_away_and_its_item_taken_back() -> None:
+    gate = Gate()
+    serving = batcher(gate, timeout=0.05)
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(serving.submit, 0)
+        until(lambda: bool(gate.batches))
+        with pytest.raises(Unavailable):
+            serving.submit(1)
+        gate.is_open = True
+        assert first.result(WAIT_SECONDS) == 0
+
+    assert gate.batches == [[0]]
+    assert serving.submit(2) == 4
+
+
+def test_a_slow_process_serves_all_who_came_meanwhile_in_few_batches() -> None:
+    batches: list[int] = []
+
+    def slow(items: list[int]) -> list[int | Exception]:
+        batches.append(len(items))
+        time.sleep(0.05)
+        return doubled(items)
+
+    serving = batcher(slow)
+    with ThreadPoolExecutor(100) as pool:
+        answers = list(pool.map(serving.submit, range(100)))
+
+    assert answers == [2 * item for item in range(100)]
+    assert len(batches) < 20
+
+
+def test_a_leader_that_is_interrupted_passes_the_lead_on() -> None:
+    def interrupted(items: list[int]) -> list[int | Exception]:
+        if 0 in items:
+            raise KeyboardInterrupt
+        return doubled(items)
+
+    serving = batcher(interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        serving.submit(0)
+
+    assert serving.submit(1) == 2
+
+
+class Interruption(BaseException):
+    """What ends a leader: no Exception, as KeyboardInterrupt and GreenletExit are none."""
+
+
+def test_the_followers_of_a_leader_that_is_interrupted_are_told_to_repeat() -> None:
+    gate = Gate()
+
+    def interrupted(items: list[int]) -> list[int | Exception]:
+        if 1 in items:
+            raise Interruption
+        return gate(items)
+
+    serving = batcher(interrupted)
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(serving.submit, 0)
+        until(lambda: bool(gate.batches))
+        leader = pool.submit(serving.submit, 1)
+        until(lambda: len(serving._waiting) == 1)
+        followers = [pool.submit(serving.submit, item) for item in (2, 3)]
+        until(lambda: len(serving._waiting) == 3)
+        gate.is_open = True
+
+        assert first.result(WAIT_SECONDS) == 0
+        assert isinstance(leader.exception(WAIT_SECONDS), Interruption)
+        for follower in followers:
+            with pytest.raises(Unavailable, match="is stopping"):
+                follower.result(WAIT_SECONDS)
+
+    assert serving.submit(4) == 8
+
+
+def test_all_of_this_holds_for_greenlets_too() -> None:
+    if monkey.is_module_patched("threading"):
+        return
+    patched = "from gevent import monkey; monkey.patch_all(); import pytest, sys; sys.exit(pytest.main(sys.argv[1:]))"
+    tests = ["tests/service/test_batching.py", "tests/support/greenlets.py"]
+
+    ended = subprocess.run(
+        [sys.executable, "-c", patched, "-p", "no:cacheprovider", *tests],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 0, ended.stdout

@@ -1,0 +1,175 @@
+"""Settings come from the environment, with defaults for a laptop, and docs/settings.md lists them all."""
+
+import re
+import traceback
+from dataclasses import fields
+
+import pytest
+
+from service.settings import Settings, SettingsError
+from tests.support.passengers import PROJECT
+
+KEY, OTHER_KEY, ADMIN_KEY = "a-key-of-a-client", "another-key:~!#+/=", "the-key-of-an-admin"
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    assert Settings.from_env({}) == Settings()
+
+
+def test_every_field_is_read_from_the_variable_of_its_name() -> None:
+    environment = {
+        "DATABASE_URL": "postgres://u:p@h/d",
+        "ARTIFACTS": "other",
+        "HOST": "0.0.0.0",
+        "PORT": "8080",
+        "WEB_CONCURRENCY": "3",
+        "SCORER": "pipeline",
+        "LOG_LEVEL": "WARNING",
+        "MAX_PENDING": "7",
+        "REQUEST_TIMEOUT": "2.5",
+        "MAX_ITEMS": "8",
+        "MAX_BODY_BYTES": "9",
+        "MAX_ARRAY_BYTES": "10",
+        "ALLOW_EPHEMERAL_DB": "1",
+        "DYNO": "web.1",
+        "API_KEY": f"{KEY}, {OTHER_KEY}",
+        "ADMIN_KEY": ADMIN_KEY,
+        "EXPORTS": "kept",
+        "MODEL_DIGEST": "AB" * 32,
+        "MODEL_SIGNING_KEY": "k" * 32,
+        "REQUIRE_SIGNED": "1",
+    }
+
+    settings = Settings.from_env(environment)
+
+    assert {field.name.upper() for field in fields(Settings)} == set(environment)
+    assert settings == Settings(
+        database_url="postgres://u:p@h/d",
+        artifacts="other",
+        host="0.0.0.0",
+        port=8080,
+        web_concurrency=3,
+        scorer="pipeline",
+        log_level="warning",
+        max_pending=7,
+        request_timeout=2.5,
+        max_items=8,
+        max_body_bytes=9,
+        max_array_bytes=10,
+        allow_ephemeral_db=True,
+        dyno="web.1",
+        api_key=(KEY, OTHER_KEY),
+        admin_key=(ADMIN_KEY,),
+        exports="kept",
+        model_digest="ab" * 32,
+        model_signing_key="k" * 32,
+        require_signed=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "http"),
+        ("PORT", "70000"),
+        ("WEB_CONCURRENCY", "0"),
+        ("WEB_CONCURRENCY", "-1"),
+        ("REQUEST_TIMEOUT", "nan"),
+        ("REQUEST_TIMEOUT", "0"),
+        ("LOG_LEVEL", "loud"),
+        ("ALLOW_EPHEMERAL_DB", "perhaps"),
+        ("MAX_ITEMS", "1e3"),
+        ("MODEL_DIGEST", "ba49f809a0ef"),
+        ("MODEL_DIGEST", "g" * 64),
+        ("REQUIRE_SIGNED", "yes"),
+        ("MAX_PENDING", "9223372036854775808"),
+        ("REQUEST_TIMEOUT", "inf"),
+    ],
+)
+def test_an_invalid_setting_is_named_with_its_value(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} is {re.escape(repr(value))}: .*[.]$"):
+        Settings.from_env({name: value})
+
+
+def test_the_message_says_what_is_expected_of_every_invalid_setting() -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_env({"PORT": "70000", "SCORER": "fast"})
+
+    assert str(refused.value) == (
+        "PORT is '70000': input should be less than or equal to 65535. "
+        "SCORER is 'fast': input should be 'compiled' or 'pipeline'."
+    )
+
+
+@pytest.mark.parametrize("name", ["API_KEY", "ADMIN_KEY"])
+def test_an_invalid_secret_is_not_shown(name: str) -> None:
+    secret = "-".join(["SECRET"] * 3) + "\x7f"
+
+    with pytest.raises(SettingsError, match=name) as refused:
+        Settings.from_env({name: secret})
+
+    assert "SECRET-" not in "".join(traceback.format_exception(refused.value))
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    assert Settings.from_env({one.name.upper(): "" for one in fields(Settings)}) == Settings()
+
+
+@pytest.mark.parametrize("name", ["API_KEY", "ADMIN_KEY"])
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("short-SECRET", "has 12 characters; use 16 or more"),
+        (f"{KEY},", "key 2 of 2 has 0 characters"),
+        (f"{KEY},,{OTHER_KEY}", "key 2 of 3 has 0 characters"),
+        (" ", "key 1 of 1 has 0 characters"),
+        ("a key-with-a-SECRET", "cannot be in a header"),
+        ("a-key-with\n-a-SECRET", "cannot be in a header"),
+        ("a-key-with-a-SECRET-é", "cannot be in a header"),
+        ("a-key-with-a-SECRET\x7f", "cannot be in a header"),
+    ],
+)
+def test_a_key_that_cannot_be_is_refused_and_not_shown(name: str, value: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name}: .*{says}") as refused:
+        Settings.from_env({name: value})
+
+    assert "SECRET" not in str(refused.value)
+
+
+def test_no_key_is_both_a_client_s_and_an_administrator_s() -> None:
+    with pytest.raises(SettingsError, match="share a key") as refused:
+        Settings.from_env({"API_KEY": f"{KEY},{OTHER_KEY}", "ADMIN_KEY": OTHER_KEY})
+
+    assert OTHER_KEY not in str(refused.value)
+
+
+def test_no_secret_is_in_the_repr() -> None:
+    secrets = {"API_KEY": KEY, "ADMIN_KEY": ADMIN_KEY, "DATABASE_URL": "postgres://u:SECRET@h/d"}
+    settings = Settings.from_env({**secrets, "MODEL_SIGNING_KEY": "SECRET" * 6})
+
+    assert not any(secret in repr(settings) + str(settings) for secret in (KEY, ADMIN_KEY, "SECRET"))
+
+
+def test_a_dyno_refuses_a_log_that_would_be_lost() -> None:
+    with pytest.raises(SettingsError, match="ALLOW_EPHEMERAL_DB=1"):
+        Settings.from_env({"DYNO": "web.1"})
+
+    assert Settings.from_env({"DYNO": "web.1", "ALLOW_EPHEMERAL_DB": "1"}).host == "0.0.0.0"
+    assert Settings.from_env({"DYNO": "web.1", "DATABASE_URL": "postgres://h/d"}).host == "0.0.0.0"
+
+
+def test_the_page_lists_every_setting_with_its_default() -> None:
+    rows = re.findall(
+        r"^\| `([A-Z_]+)` \| `?([^|`]*)`? \|", (PROJECT / "docs" / "settings.md").read_text(), re.MULTILINE
+    )
+    defaults = {field.name.upper(): str(field.default) for field in fields(Settings)}
+    defaults |= {
+        "REQUIRE_SIGNED": "0",
+        "ALLOW_EPHEMERAL_DB": "0",
+        "DYNO": "",
+        "REQUEST_TIMEOUT": "20",
+        "API_KEY": "",
+        "ADMIN_KEY": "",
+    }
+
+    assert dict(rows) == defaults

@@ -1,0 +1,203 @@
+"""GET /openapi.json describes the service as it is, for each kind of model."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from serialize import load
+from serialize.signature import Column, Signature
+from serialize.task import Task
+from service.errors import InvalidBody
+from service.prediction.observation import ObservationParser, parse_id
+from service.prediction.true_label import LabelParser
+from service.web.example import example_observation
+from service.web.schemas import label, observation, observation_id
+from tests.conftest import Client, MakeClient
+from tests.service.prediction.test_observation import COLUMNS
+from tests.service.web.test_payload import values
+from tests.support.passengers import ARTIFACTS, PASSENGER
+
+RECIPES = ("titanic", "iris", "diabetes")
+
+
+@pytest.fixture(params=RECIPES)
+def client(request: pytest.FixtureRequest, make_client: MakeClient, artifacts: dict[str, Path]) -> Client:
+    return make_client(artifacts=str(artifacts[request.param]))
+
+
+@pytest.fixture
+def document(client: Client) -> Any:
+    return client.get("/openapi.json").json
+
+
+def routes(client: Client) -> set[tuple[str, str]]:
+    """Every method and path of the application."""
+    return {
+        (method.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
+        for rule in client.application.url_map.iter_rules()
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+    }
+
+
+def described(document: Any) -> dict[tuple[str, str], Any]:
+    return {
+        (method, path): item[method]
+        for path, methods in document["paths"].items()
+        for item in [methods]
+        for method in item
+    }
+
+
+def is_valid(schema: Any, value: Any) -> bool:
+    return bool(jsonschema.Draft202012Validator(schema).is_valid(value))
+
+
+def test_it_is_valid_openapi(document: Any) -> None:
+    assert document["openapi"].startswith("3.1.")
+    OpenAPIV31SpecValidator(document).validate()
+
+
+def test_every_route_is_described_and_nothing_else(client: Client, document: Any) -> None:
+    assert set(described(document)) == routes(client)
+
+
+def test_every_example_is_answered_200(client: Client, document: Any) -> None:
+    for path in ("/predict", "/update"):
+        examples = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["examples"]
+
+        statuses = {name: client.post(path, json=example["value"]).status_code for name, example in examples.items()}
+
+        assert statuses == {"one": 200, "many": 200}
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_example_is_no_row_that_the_model_was_trained_on(recipe: str, artifacts: dict[str, Path]) -> None:
+    manifest = load(artifacts[recipe]).manifest
+
+    example = example_observation(manifest, lambda _: True)
+
+    assert example not in manifest.golden.observations
+
+
+def test_where_the_model_cannot_answer_what_is_made_up_a_golden_row_is_the_example() -> None:
+    example = example_observation(titanic, lambda values: values in titanic.golden.observations)
+
+    assert example == titanic.golden.observations[0]
+
+
+def test_a_link_leads_from_a_prediction_to_its_true_class(client: Client, document: Any) -> None:
+    operation = document["paths"]["/predict"]["post"]
+    example = operation["requestBody"]["content"]["application/json"]["examples"]["one"]["value"]
+    link = operation["responses"]["200"]["links"]["update"]
+
+    predicted = client.post("/predict", json=example).json
+    body = {**link["requestBody"], "id": predicted["observation_id"]}
+
+    assert link["operationId"] == "update"
+    assert link["requestBody"]["id"] == "$response.body#/observation_id"
+    assert client.post("/update", json=body).status_code == 200
+
+
+def test_every_failure_is_described_as_problem_json_with_its_status(document: Any) -> None:
+    for operation in described(document).values():
+        for status, response in operation["responses"].items():
+            if status != "200":
+                resolved = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
+                media = resolved["content"]["application/problem+json"]
+                assert media["schema"]["allOf"][1] == {"properties": {"status": {"const": int(status)}}}
+                assert media["example"]["status"] == int(status)
+
+
+def test_what_a_post_may_answer_is_all_described(document: Any) -> None:
+    statuses = {path: set(document["paths"][path]["post"]["responses"]) for path in ("/predict", "/update")}
+
+    always = {"200", "400", "401", "405", "413", "415", "422", "500", "503"}
+    assert always | {"409"} <= statuses["/predict"]
+    assert always | {"404"} <= statuses["/update"]
+    assert "Retry-After" in document["components"]["responses"]["ServiceUnavailable"]["headers"]
+    assert "Allow" in document["components"]["responses"]["MethodNotAllowed"]["headers"]
+
+
+def test_the_document_is_open_and_a_key_is_optional_where_none_is_set(document: Any) -> None:
+    for (_, path), operation in described(document).items():
+        assert ({} in operation["security"]) is not path.startswith(("/admin/", "/predictions"))
+        if path in ("/openapi.json", "/livez", "/readyz", "/healthz"):
+            assert operation["security"] == [{}]
+    assert document["paths"]["/predict"]["post"]["security"] == [{}, {"bearer": []}, {"apiKey": []}]
+
+
+def test_a_key_is_required_where_one_is_set(make_client: MakeClient) -> None:
+    document = make_client(api_key=("k" * 16,)).get("/openapi.json").json
+
+    assert document["paths"]["/predict"]["post"]["security"] == [{"bearer": []}, {"apiKey": []}]
+    assert document["paths"]["/livez"]["get"]["security"] == [{}]
+
+
+@pytest.mark.parametrize(("column", "taken", "refused"), COLUMNS)
+def test_the_schema_of_a_column_admits_what_is_taken_only(column: Column, taken: list[Any], refused: list[Any]) -> None:
+    schema = observation(Signature("frame", (column,)))
+
+    assert all(is_valid(schema, {column.name: value}) for value in taken)
+    assert not any(is_valid(schema, {column.name: value}) for value in refused)
+
+
+titanic = load(ARTIFACTS).manifest
+schema_of_titanic = observation(titanic.signature)
+
+
+@given(st.dictionaries(st.sampled_from([*PASSENGER, "Deck"]), values | st.sampled_from(list(PASSENGER.values()))))
+def test_an_observation_is_taken_exactly_where_its_schema_admits_it(changes: dict[str, Any]) -> None:
+    given_observation = {**PASSENGER, **changes}
+
+    try:
+        ObservationParser(titanic.signature).parse({"id": 0, "observation": given_observation})
+    except InvalidBody:
+        assert not is_valid(schema_of_titanic, given_observation)
+    else:
+        assert is_valid(schema_of_titanic, given_observation)
+
+
+@given(values | st.integers(-(2**63) - 1, -(2**63)) | st.integers(2**63 - 1, 2**63) | st.text(max_size=300))
+def test_an_id_is_taken_exactly_where_its_schema_admits_it(value: Any) -> None:
+    try:
+        parse_id(value)
+    except InvalidBody:
+        assert not is_valid(observation_id(), value)
+    else:
+        assert is_valid(observation_id(), value)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        Task("binary", (False, True), True, 0.5),
+        Task("binary", ("no", "yes"), "yes", 0.5),
+        Task("multiclass", (1, 2, 3)),
+        Task("multiclass", (0.5, 1.0, "x")),
+        Task("regression"),
+    ],
+    ids=str,
+)
+def test_a_true_label_is_taken_exactly_where_its_schema_admits_it(task: Task) -> None:
+    parser = LabelParser(task)
+    near = [0, 1, 2, 3, 0.0, 1.0, 0.5, 1.5, True, False, "no", "yes", "x", "1", "", None, [], {}, 2**70]
+
+    for value in near:
+        try:
+            parser.parse({"id": 1, parser.name: value})
+        except InvalidBody:
+            assert not is_valid(label(task), value), value
+        else:
+            assert is_valid(label(task), value), value
+
+
+def test_the_document_is_plain_json_that_keeps_64_bits(document: Any) -> None:
+    assert document["components"]["schemas"]["ObservationId"]["anyOf"][0]["maximum"] == 2**63 - 1
+    assert json.loads(json.dumps(document, allow_nan=False)) == document

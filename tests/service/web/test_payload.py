@@ -1,0 +1,88 @@
+"""Strict JSON."""
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.errors import MalformedBody
+from service.web.payload import MAX_DEPTH, decode
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+@given(values)
+def test_every_json_value_is_read_back(value: object) -> None:
+    assert decode(json.dumps(value).encode()) == value
+
+
+@given(st.binary())
+def test_any_bytes_are_json_or_malformed(body: bytes) -> None:
+    with contextlib.suppress(MalformedBody):
+        decode(body)
+
+
+def test_the_key_that_occurs_twice_is_named() -> None:
+    with pytest.raises(MalformedBody, match='"Age" occurs twice'):
+        decode(b'{"observation": {"Age": 1, "Sex": "male", "Age": 2}}')
+
+
+@pytest.mark.parametrize("token", ["NaN", "Infinity", "-Infinity"])
+def test_a_number_that_is_not_json_is_named(token: str) -> None:
+    with pytest.raises(MalformedBody, match=token):
+        decode(f'{{"Age": {token}}}'.encode())
+
+
+def depth_of(value: object) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inner is None else 1 + max(map(depth_of, inner), default=0)
+
+
+nested = st.recursive(
+    st.text(alphabet='[]{}"\\a', max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(alphabet='[{"\\', max_size=2), inner, max_size=3)
+    ),
+    max_leaves=60,
+)
+
+
+@given(nested, st.integers(0, MAX_DEPTH + 2))
+def test_a_body_is_refused_exactly_where_it_is_nested_too_deep(value: object, more: int) -> None:
+    for i in range(more):
+        value = [value, 1] if i % 2 else {"a": value}
+
+    body = json.dumps(value).encode()
+
+    if depth_of(value) <= MAX_DEPTH:
+        assert decode(body) == value
+    else:
+        with pytest.raises(MalformedBody, match="nested more than 16 deep"):
+            decode(body)
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":', b'[[],{"]":', b'"', b'["\\"', b'"]" ['])
+@pytest.mark.parametrize("closing", [b"", b"]", b"}", b'"'])
+def test_brackets_that_do_not_match_are_malformed_however_many(opening: bytes, closing: bytes) -> None:
+    with pytest.raises(MalformedBody):
+        decode(opening * 100_000 + closing * 99_999)
+
+
+def test_a_key_that_occurs_twice_among_many_is_found_at_once() -> None:
+    members = ",".join(f'"{i}":1' for i in range(100_000))
+
+    with pytest.raises(MalformedBody, match='"99999" occurs twice'):
+        decode(f'{{{members},"99999":1}}'.encode())
+
+
+@pytest.mark.parametrize("length", range(4080, 4110))
+def test_a_body_is_judged_the_same_wherever_its_beginning_is_cut(length: int) -> None:
+    text = '"' + "[" * length + '\\"' + "{" * 50 + '"'
+
+    assert decode(f"[{text}, {'[],' * 20} {text}]".encode()) == [json.loads(text), *[[]] * 20, json.loads(text)]

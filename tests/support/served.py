@@ -1,0 +1,121 @@
+"""The service as it is deployed: gunicorn with its own configuration, in processes of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+
+from tests.support.passengers import ARTIFACTS, PROJECT
+
+_READY_SECONDS = 90.0
+
+
+@dataclass
+class Served:
+    """A running service. `url` ends without a slash; what it logs is in the file `log`."""
+
+    process: "subprocess.Popen[bytes]"
+    url: str
+    log: Path
+    session: requests.Session = field(default_factory=requests.Session)
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return int(self.url.rpartition(":")[2])
+
+    def post(self, path: str, body: Any, **options: Any) -> requests.Response:
+        """POSTs JSON, on a kept connection."""
+        return self.session.post(self.url + path, json=body, timeout=60, **options)
+
+    def processes(self) -> list[psutil.Process]:
+        """The processes of the service: the one started and all its descendants."""
+        parent = psutil.Process(self.process.pid)
+        return [parent, *parent.children(recursive=True)]
+
+    def workers(self) -> list[psutil.Process]:
+        """The worker processes: those that have no children themselves. One that has ended is none."""
+        return [process for process in self.processes() if _works(process)]
+
+    def kill(self) -> None:
+        """kill -9 for every process of the service."""
+        processes = self.processes()
+        for process in processes:
+            process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        psutil.wait_procs(processes)
+
+
+def _works(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and not process.children()
+    except psutil.NoSuchProcess:
+        return False
+
+
+def free_port() -> int:
+    """A port on the loopback interface that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """The environment of a process of the service: the path, so that its commands are found, and what is given."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {"PATH": path, "LANG": "C.UTF-8", **variables}
+
+
+@contextmanager
+def serve(
+    folder: Path,
+    database_url: str,
+    command: tuple[str, ...] = ("gunicorn", "app:app"),
+    artifacts: Path = ARTIFACTS,
+    variables: Mapping[str, str] | None = None,
+    port: int | None = None,
+) -> Iterator[Served]:
+    """Serves until the block ends, on a port of the loopback interface, a free one unless it is given; then asks every
+    process to stop, as a platform does. `folder` takes the log."""
+    port = port or free_port()
+    given = environment(PORT=str(port), DATABASE_URL=database_url, ARTIFACTS=str(artifacts), **(variables or {}))
+    log = folder / "service.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, cwd=PROJECT, env=given, stdout=output, stderr=subprocess.STDOUT)
+    served = Served(process, f"http://127.0.0.1:{port}", log)
+    try:
+        _wait_until_ready(served)
+        yield served
+    finally:
+        served.session.close()
+        if process.poll() is None:
+            processes = served.processes()
+            for each in processes:
+                each.terminate()
+            _, alive = psutil.wait_procs(processes, timeout=60)
+            for late in alive:
+                late.kill()
+        process.wait()
+
+
+def _wait_until_ready(served: Served) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < deadline:
+        if served.process.poll() is not None:
+            break
+        try:
+            if requests.get(served.url + "/readyz", timeout=5).ok:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.05)
+    raise AssertionError(f"The service is not ready:\n{served.log.read_text()}")
