@@ -29,11 +29,10 @@ from service.prediction.true_label import LabelParser
 from service.settings import Settings
 from service.storage.column_cache import Ledger
 from service.storage.connection import database_of, kind, prepare
-from service.storage.deletion import Erasure
+from service.storage.deletion import Erasure, Reset
 from service.storage.log_reader import log_reader
 from service.storage.postgresql_columns import PostgresqlColumns
 from service.storage.predictions import PredictionLog
-from service.storage.reset import Reset
 from service.storage.session import Session
 from service.storage.sqlite_columns import SqliteColumns
 from service.telemetry import log_format
@@ -45,14 +44,25 @@ from service.web.app import Application
 from service.web.auth import Gate
 from service.web.example import Values, example_observation
 from service.web.json_body import JsonBody
-from service.web.log_query import LogArguments
-from service.web.log_resources import Predictions
 from service.web.openapi import document
 from service.web.operations import Key, operations
 from service.web.pages import LogPages
 from service.web.problem import answer_error, json_api, refusal
-from service.web.resources import Document, EmptyLog, Live, Measured, ModelCard, Predict, Ready, SeedLog, Update
-from service.web.score_resources import DriftReport, PerformanceReport
+from service.web.query import LogArguments
+from service.web.resources import (
+    Document,
+    DriftReport,
+    EmptyLog,
+    Live,
+    Measured,
+    ModelCard,
+    PerformanceReport,
+    Predict,
+    Predictions,
+    Ready,
+    SeedLog,
+    Update,
+)
 
 _PATIENCE_SECONDS = 5.0
 _PROBE_PATIENCE_SECONDS = 2.0  # who asks for health does not wait long

@@ -2,6 +2,7 @@
 it, or a value that is one of finitely many as far as the pipeline can tell."""
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -81,3 +82,29 @@ def of_scikit_learn(estimator: Any, forms: Mapping[str, Any]) -> Any:
 def is_null(value: Any) -> bool:
     """Whether a value is what some library says for none."""
     return value is None or type(value).__name__ == "NAType" or (isinstance(value, float) and math.isnan(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What an estimator does with a value that is no finite number, and whether it rounds to single precision."""
+
+    refuses_null: bool
+    refuses_infinity: bool
+    single: bool
+
+
+def demands_of(estimator: Any, *, single: bool = False) -> Demands:
+    """The demands of an estimator of a matrix; `single` is one that rounds to single precision."""
+    return Demands(_refuses(estimator, np.nan), _refuses(estimator, np.inf), single)
+
+
+def _refuses(estimator: Any, value: float) -> bool:
+    X = np.zeros((1, estimator.n_features_in_))
+    X[0, 0] = value
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            estimator.predict(X)
+        except ValueError:
+            return True
+    return False

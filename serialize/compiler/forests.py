@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from serialize.compiler.demands import Demands, demands_of
-from serialize.compiler.features import NoCompiledForm
-from serialize.compiler.links import both, unlinked
+from serialize.compiler.features import Demands, NoCompiledForm, demands_of
+from serialize.compiler.graph import both, unlinked
 from serialize.compiler.matrix import Given, Matrix
 from serialize.compiler.steps import transformed
 from serialize.compiler.trees import Tree, ensemble, of_histogram_tree, of_tree

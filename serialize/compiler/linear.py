@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from serialize.compiler.demands import demands_of
-from serialize.compiler.features import NoCompiledForm
-from serialize.compiler.links import activated, both, expit, normalized, unlinked
+from serialize.compiler.features import NoCompiledForm, demands_of
+from serialize.compiler.graph import activated, both, expit, normalized, unlinked
 from serialize.compiler.matrix import Given, Matrix
 
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serialize.compiler.demands import Demands
-from serialize.compiler.features import Feature, NoCompiledForm
+from serialize.compiler.features import Demands, Feature, NoCompiledForm
 from serialize.compiler.graph import Array, Graph
 from serialize.compiler.runtime import CODES, NUMBERS
 from serialize.compiler.tables import Run, Site, Table, tables_of

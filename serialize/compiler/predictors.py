@@ -8,8 +8,8 @@ import numpy as np
 
 from serialize.compiler.features import NoCompiledForm, of_scikit_learn
 from serialize.compiler.forests import boosted, forest, histogram_boosted
+from serialize.compiler.graph import both, expit, normalized
 from serialize.compiler.linear import generalized, logistic, one_against_rest, perceptron, scored
-from serialize.compiler.links import both, expit, normalized
 from serialize.compiler.matrix import Given
 from serialize.compiler.steps import transformed
 

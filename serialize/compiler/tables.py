@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from serialize.compiler.demands import Demands
-from serialize.compiler.features import Feature, NoCompiledForm
+from serialize.compiler.features import Demands, Feature, NoCompiledForm
 from serialize.compiler.graph import Array, Graph
 from serialize.compiler.runtime import Codes, Inputs
 from serialize.frame import Row

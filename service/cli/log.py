@@ -18,7 +18,7 @@ from service.cli.options import selection_options
 from service.errors import Unavailable
 from service.export.atomic_file import new_file
 from service.export.formats import Writer, write_csv, write_ndjson
-from service.export.log_export import export_table
+from service.export.log_table import export_table
 from service.prediction.filter import PredictionFilter, Selection
 from service.settings import Settings, SettingsError
 from service.storage.connection import DatabaseError, database_of, kind

@@ -4,10 +4,10 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import TextIOWrapper
-from typing import IO, Any
+from typing import IO, Any, Literal
 
-from service.export.log_table import Columns
-
+Kind = Literal["boolean", "integer", "number", "text", "moment", "json"]
+Columns = Mapping[str, Kind | None]
 Values = Mapping[str, Any]
 Blocks = Iterable[Sequence[Values]]
 # Writes rows of these columns to a binary file, which it leaves open.

@@ -2,13 +2,14 @@
 knows. What kind of values a column holds is learned from the log itself, which may hold the rows of several models."""
 
 import json
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
+from service.export.formats import Blocks, Columns, Kind, Values
+from service.prediction.filter import PredictionFilter
+from service.storage.log_reader import LogReader
 from service.storage.logged_row import NULL, Row
-
-Kind = Literal["boolean", "integer", "number", "text", "moment", "json"]
-Columns = Mapping[str, Kind | None]
 
 _ANSWERS = {
     "predicted_class": ("predicted_class", "proba", "true_class"),
@@ -117,3 +118,31 @@ def _as_kind(value: Any, kind: Kind | None) -> Any:
     if kind == "text" and not value.isascii():
         return value.encode("utf-8", "backslashreplace").decode()  # no file holds half of a surrogate pair
     return float(value) if kind == "number" else value
+
+
+def export_table(
+    reader: LogReader,
+    wanted: PredictionFilter,
+    write: Callable[[Columns, Blocks], None],
+    advance: Callable[[float], object],
+) -> int:
+    """Hands what is wanted and was committed by now to `write`, oldest first, and gives the number of rows. `advance`
+    is told the share of the work that is done."""
+    at = reader.snapshot()
+    table, rows = LogTable(), 0
+    # A label that comes between the two readings must not bring a row that was not met before.
+    for block in reader.blocks(replace(wanted, labelled=None), at=at):
+        for row in block.rows:
+            table.learn(row)
+        advance((block.end or at.last_id) / at.last_id / 2 if at.last_id else 0.5)
+    columns = table.columns
+
+    def blocks() -> Iterator[list[Values]]:
+        nonlocal rows
+        for block in reader.blocks(wanted, at=at):
+            yield [values_of(row, columns) for row in block.rows]
+            rows += len(block.rows)
+            advance(0.5 + (block.end or at.last_id) / at.last_id / 2 if at.last_id else 1)
+
+    write(columns, blocks())
+    return rows

@@ -6,8 +6,7 @@ from typing import IO, Any
 import pandas as pd
 from fastparquet import writer
 
-from service.export.formats import Blocks, Values
-from service.export.log_table import Columns, Kind
+from service.export.formats import Blocks, Columns, Kind, Values
 
 _ROWS_A_GROUP = 20_000
 _DTYPES: Mapping[Kind | None, Any] = {

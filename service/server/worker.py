@@ -21,8 +21,7 @@ from gunicorn.util import close
 from gunicorn.workers import ggevent
 
 from service.errors import PROBLEM_JSON, bare_problem, reason_phrase
-from service.server.listener import FairServer
-from service.server.parting import end_input, hear_out
+from service.server.listener import FairServer, end_input, hear_out
 from service.server.request_reader import Answer, Heads, Request, Requests
 from service.telemetry.log_format import event, frames
 

@@ -3,18 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from peewee import Database, PeeweeException, SqliteDatabase
+import psycopg
+from peewee import Database, PeeweeException, PostgresqlDatabase, SqliteDatabase
 from playhouse.migrations import Runner
+from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.errors import ProgrammingError
+from psycopg.errors import ProgrammingError, _WaitTimeout
+from psycopg.types.string import TextLoader
 
 from service.settings import Settings
-from service.storage.postgresql import Postgresql
-from service.storage.sqlite_file import damage
+from service.storage.sqlite_file import Turn, damage
 from service.storage.tables import FIELD_TYPES_POSTGRESQL, FIELD_TYPES_SQLITE, Prediction
-from service.storage.turn import Turn
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -148,3 +149,38 @@ def _require_unique_ids(database: Database) -> None:
             "The table prediction does not hold observation_id unique, so one id could get two predictions; restore "
             "the constraint: ALTER TABLE prediction ADD UNIQUE (observation_id)."
         )
+
+
+Value = TypeVar("Value")
+
+_CHECK_SECONDS = 0.1
+_LIMITS = "SET statement_timeout = {milliseconds}; SET idle_in_transaction_session_timeout = {milliseconds}"
+
+
+class Postgresql(PostgresqlDatabase):
+    """PostgreSQL whose json columns are read as the text that they hold. Where `patience` is given, a statement that
+    is not answered in so many seconds fails and its connection is closed; the server too gives up, so that what a lost
+    connection has locked is free again."""
+
+    def __init__(self, name: str, *, patience: float | None, **parameters: Any) -> None:
+        super().__init__(name, prefer_psycopg3=True, **parameters)
+        self._patience = patience
+
+    def _connect(self) -> "_Connection":
+        connection = _Connection.connect(dbname=self.database, autocommit=True, **self.connect_params)
+        connection.adapters.register_loader("json", TextLoader)
+        if self._patience is not None:
+            connection.patience = self._patience
+            connection.execute(_LIMITS.format(milliseconds=int(self._patience * 1000)).encode())
+        return connection
+
+
+class _Connection(psycopg.Connection[Any]):
+    patience: float | None = None
+
+    def wait(self, gen: PQGen[Value], interval: float = _CHECK_SECONDS, timeout: float | None = None) -> Value:
+        try:
+            return super().wait(gen, interval, timeout or self.patience)
+        except _WaitTimeout:
+            self.close()
+            raise psycopg.OperationalError("the server did not answer in time") from None

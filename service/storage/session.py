@@ -10,8 +10,7 @@ import psycopg
 from peewee import Database, DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, SqliteDatabase
 
 from service.errors import Unavailable
-from service.storage.sqlite_file import KeptFile
-from service.storage.turn import Turn
+from service.storage.sqlite_file import KeptFile, Turn
 
 Value = TypeVar("Value")
 

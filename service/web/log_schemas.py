@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from serialize.task import Task
 from service.prediction.observation import canonical
-from service.web.log_query import LIMIT, MOST_KEY, MOST_LIMIT
+from service.web.query import LIMIT, MOST_KEY, MOST_LIMIT
 from service.web.schemas import Schema, closed, id_as_text, label, reference
 from service.web.score_schemas import SELECTION, Parameters
 

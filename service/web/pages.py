@@ -9,8 +9,7 @@ from service.batching import Batcher, Process
 from service.errors import ServiceError
 from service.prediction.filter import PredictionFilter
 from service.storage.log_reader import MOST_ROWS, LogReader, Snapshot
-from service.web.log_query import LogArguments, PageQuery
-from service.web.query import Arguments
+from service.web.query import Arguments, LogArguments, PageQuery
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -1,18 +1,23 @@
 """The REST resources: each method translates a request into a call and its result into a response, nothing more."""
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import Response, request
 from flask_restful import Resource
+from werkzeug.datastructures import MIMEAccept
 
 from service.demo import Demo
+from service.monitoring.monitor import Monitor
 from service.prediction.service import Answer, PredictionService
-from service.storage.reset import LogDump, Reset
+from service.storage.deletion import LogDump, Reset
 from service.web.access_log import Note
 from service.web.admin_payload import require_database_name, row_count
 from service.web.json_body import JsonBody
+from service.web.pages import LogPages
 from service.web.problem import Finished
+from service.web.query import drift_query, performance_query
 
 _REPLAYED = (("Idempotent-Replayed", "true"),)
 
@@ -119,3 +124,52 @@ def _respond(answer: Answer) -> Response:
 
 def _with_replay(body: Any, replayed: bool) -> Response:
     return Finished(body, *_REPLAYED) if replayed else Finished(body)
+
+
+NDJSON = "application/x-ndjson"
+
+
+class Predictions(Resource):  # type: ignore[misc]
+    """What was answered: in pages, as a stream, and no more."""
+
+    def __init__(self, pages: LogPages) -> None:
+        self._pages = pages
+
+    def get(self) -> Response:
+        arguments = request.args.to_dict(flat=False)
+        if _takes_lines(request.accept_mimetypes):
+            return Response(self._pages.stream(arguments), content_type=NDJSON)
+        page = self._pages.page(arguments)
+        links = {"Link": f'<{page.next}>; rel="next"'} if page.next else {}
+        return Response(page.body, 200, links, content_type="application/json")
+
+    def delete(self) -> Response:
+        key, erased = self._pages.erase(request.args.to_dict(flat=False))
+        Note.of(request.environ).observation_ids = (json.loads(key),)
+        return Response(erased + "\n", content_type="application/json")
+
+
+def _takes_lines(accepted: MIMEAccept) -> bool:
+    """Whether lines are asked for by their name, and are no less welcome than a page."""
+    named = [quality for media, quality in accepted if media.partition(";")[0].strip().lower() == NDJSON]
+    return 0 < max(named, default=0) >= accepted.quality("application/json")
+
+
+class PerformanceReport(Resource):  # type: ignore[misc]
+    """How good the answers were, by the true classes that came back."""
+
+    def __init__(self, monitor: Monitor, columns: Sequence[str]) -> None:
+        self._monitor, self._columns = monitor, columns
+
+    def get(self) -> dict[str, Any]:
+        return self._monitor.performance(performance_query(request.args.to_dict(flat=False), self._columns))
+
+
+class DriftReport(Resource):  # type: ignore[misc]
+    """Where observations and answers differ from those of the training."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+
+    def get(self) -> dict[str, Any]:
+        return self._monitor.drift(drift_query(request.args.to_dict(flat=False)))

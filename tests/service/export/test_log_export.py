@@ -9,9 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from service.__main__ import main
-from service.export.formats import Blocks, write_ndjson
-from service.export.log_export import export_table
-from service.export.log_table import Columns
+from service.export.formats import Blocks, Columns, write_ndjson
+from service.export.log_table import export_table
 from service.prediction.filter import PredictionFilter
 from service.storage.connection import connect, prepare
 from service.storage.log_reader import log_reader

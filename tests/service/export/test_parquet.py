@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 from fastparquet import ParquetFile
 
-from service.export.formats import Blocks
-from service.export.log_table import Columns
+from service.export.formats import Blocks, Columns
 from service.export.parquet import write_parquet
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from service.export import reset_dump
 from service.storage.connection import connect
-from service.storage.reset import name_of
+from service.storage.deletion import name_of
 from service.storage.tables import LabelCorrection, Prediction
 from tests.conftest import Client, MakeClient
 from tests.support.passengers import PASSENGER, prediction

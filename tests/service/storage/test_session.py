@@ -10,7 +10,7 @@ from peewee import DataError
 from service.errors import Unavailable
 from service.storage.connection import connect, prepare
 from service.storage.session import Session
-from service.storage.turn import Turn
+from service.storage.sqlite_file import Turn
 
 
 def count(session: Session) -> int:
