@@ -21,7 +21,7 @@ from benchmarks.postgresql import postgresql  # noqa: E402
 from serialize import load  # noqa: E402
 from service.monitoring.performance import Performance  # noqa: E402
 from service.prediction.filter import PerformanceQuery, Selection  # noqa: E402
-from service.storage.column_cache import Ledger  # noqa: E402
+from service.storage.column_cache import ColumnCache  # noqa: E402
 from service.storage.connection import connect, kind, prepare  # noqa: E402
 from service.storage.postgresql_columns import PostgresqlColumns  # noqa: E402
 from service.storage.sqlite_columns import SqliteColumns  # noqa: E402
@@ -64,7 +64,7 @@ def _measured(database: Database, rows: int) -> dict[str, float]:
         _fill(database, rows)
         manifest = load(_ARTIFACTS).manifest
         read = SqliteColumns if kind(database) == "sqlite" else PostgresqlColumns
-        performance = Performance(manifest, Ledger(read(database, manifest.task)))
+        performance = Performance(manifest, ColumnCache(read(database, manifest.task)))
 
         def ask() -> Any:
             return performance.report(PerformanceQuery(Selection()))

@@ -119,7 +119,7 @@ def _verify(directory: Path, digest: str | None, signed: bool, key: str | None) 
     artifact = load(directory, Trust(digest or None, key, signed))
     for name, version, installed in artifact.other_versions:
         click.echo(f"Note: the model was dumped with {name} {version}; {installed} is installed here.", err=True)
-    artifact.prove_all()
+    artifact.verify_all()
     rows = len(artifact.manifest.golden.outputs)
     click.echo(
         f"{artifact.manifest.name} {artifact.version}: the digests match, and all {rows} golden rows give the recorded "

@@ -31,8 +31,8 @@ from serialize.folder import (
     refuse_foreign_files,
 )
 from serialize.frame import Row, as_array, as_table, observations
-from serialize.golden_rows import choose, prove_round_trip
-from serialize.infer_signature import learn
+from serialize.golden_rows import choose, verify_round_trip
+from serialize.infer_signature import infer_signature
 from serialize.infer_task import infer_task
 from serialize.manifest import Manifest
 from serialize.model import Model
@@ -44,11 +44,11 @@ from serialize.trust import Trust
 
 Answers = Callable[[Sequence[Row]], Outputs]
 
-_PROVED_ROWS = 100_000
+_VERIFIED_ROWS = 100_000
 _ROUNDING = 1e-6
 _FRESH_PROCESS = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from serialize.artifact import load; load(sys.argv[2]).prove_all()"
+    "from serialize.artifact import load; load(sys.argv[2]).verify_all()"
 )
 
 
@@ -78,15 +78,15 @@ class Artifact:
         installed version."""
         return other_versions(self.manifest.libraries)
 
-    def prove(self, answers: Answers) -> None:
+    def verify(self, answers: Answers) -> None:
         """Raises ArtifactError unless `answers` gives the recorded outputs for the golden rows."""
-        self.manifest.golden.prove(answers(self.manifest.golden.observations))
+        self.manifest.golden.verify(answers(self.manifest.golden.observations))
 
-    def prove_all(self) -> None:
+    def verify_all(self) -> None:
         """Raises ArtifactError unless the pipeline and the compiled form both give the recorded outputs."""
-        self.prove(self.model.outputs)
+        self.verify(self.model.outputs)
         if self.compiled is not None:
-            self.prove(self.compiled.outputs)
+            self.verify(self.compiled.outputs)
 
 
 def dump(
@@ -124,10 +124,10 @@ def dump(
     container, table = as_table(X_train, columns)
     y = _targets(y_train, len(table))
     dtype = str(as_array(X_train).dtype) if container == "array" else None
-    signature = learn(container, table, dtype, Declarations.of(bounds, categories, text, nullable))
+    signature = infer_signature(container, table, dtype, Declarations.of(bounds, categories, text, nullable))
     model = Model(pipeline, task, signature)
     manifest = _manifest(name or type(_final(pipeline)).__name__, model, X_train, table, y, metrics)
-    compilation = compile_model(model, observations(table[:_PROVED_ROWS]))
+    compilation = compile_model(model, observations(table[:_VERIFIED_ROWS]))
     files = {PIPELINE: pickled(pipeline)}
     if compilation.content is not None:
         files[COMPILED] = compilation.content
@@ -172,8 +172,8 @@ def _manifest(
     modules = modules_of(model.pipeline)
     rows = observations(table)
     outputs = _first_answers(model, X)
-    first = X.iloc[:_PROVED_ROWS] if hasattr(X, "iloc") else X[:_PROVED_ROWS]
-    prove_round_trip(model, first, rows[:_PROVED_ROWS])
+    first = X.iloc[:_VERIFIED_ROWS] if hasattr(X, "iloc") else X[:_VERIFIED_ROWS]
+    verify_round_trip(model, first, rows[:_VERIFIED_ROWS])
     return Manifest(
         name=name,
         task=model.task,

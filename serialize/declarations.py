@@ -10,7 +10,7 @@ import pandas as pd
 
 from serialize.errors import DumpError
 from serialize.frame import scalars
-from serialize.signature import Column, Kind, Scalar
+from serialize.signature import Column, ColumnKind, Scalar
 
 Bounds = Mapping[str, tuple[float | None, float | None]]
 
@@ -113,7 +113,7 @@ def _given(column: Column, given: Sequence[Scalar]) -> tuple[Scalar, ...]:
     return tuple(map(int, values)) if column.kind == "integer" else values  # type: ignore[arg-type]
 
 
-_FAMILIES: Mapping[Kind, str] = {"text": "string", "boolean": "boolean", "integer": "number", "number": "number"}
+_FAMILIES: Mapping[ColumnKind, str] = {"text": "string", "boolean": "boolean", "integer": "number", "number": "number"}
 
 
 def _family(value: Scalar) -> str:

@@ -28,7 +28,7 @@ class GoldenRows:
     outputs: tuple[tuple[float, ...], ...]
     tolerance: float
 
-    def prove(self, answers: Outputs) -> None:
+    def verify(self, answers: Outputs) -> None:
         """Raises ArtifactError unless the answers, of the same shape, equal the recorded outputs."""
         apart = np.flatnonzero(~_equal(answers, np.array(self.outputs), self.tolerance))
         if len(apart):
@@ -66,7 +66,7 @@ def choose(model: Model, table: pd.DataFrame, rows: list[dict[str, Scalar]]) -> 
     return GoldenRows(tuple(chosen), tuple(tuple(map(float, row)) for row in outputs), tolerance)
 
 
-def prove_round_trip(model: Model, X: Any, rows: list[dict[str, Scalar]]) -> None:
+def verify_round_trip(model: Model, X: Any, rows: list[dict[str, Scalar]]) -> None:
     """Raises DumpError unless every training row, as a JSON observation, gets the outputs that the pipeline gives for
     the row of `X`, and a sample of rows gets the same outputs when scored one at a time."""
     tolerance = _SINGLE_PRECISION_TOLERANCE if model.single_precision else _TOLERANCE

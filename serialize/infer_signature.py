@@ -12,13 +12,13 @@ from pandas.api import types
 from serialize.declarations import Declarations, bounded, closed, is_json_value
 from serialize.errors import DumpError
 from serialize.frame import scalars
-from serialize.signature import ORDINARY, Column, Container, Kind, Levels, NullMarker, Scalar, Signature
+from serialize.signature import ORDINARY, Column, ColumnKind, Container, Levels, NullMarker, Scalar, Signature
 
 MAX_CATEGORIES = 20
 _HEADROOM = 1000
 
 
-def learn(container: Container, table: pd.DataFrame, dtype: str | None, declared: Declarations) -> Signature:
+def infer_signature(container: Container, table: pd.DataFrame, dtype: str | None, declared: Declarations) -> Signature:
     """The signature of a training table; `dtype` is that of the array that the table came from, if it was one.
 
     Raises DumpError for a declaration that contradicts the rows, or a column that JSON cannot carry."""
@@ -49,7 +49,7 @@ def _column(series: "pd.Series[Any]", dtype: str | None, declared: Declarations)
     return _numeric_column(column, series, declared)
 
 
-def _kind(name: str, series: "pd.Series[Any]") -> Kind:
+def _kind(name: str, series: "pd.Series[Any]") -> ColumnKind:
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return "category"
@@ -66,7 +66,7 @@ def _kind(name: str, series: "pd.Series[Any]") -> Kind:
     raise DumpError(f"Column {name!r} has dtype {dtype}, which JSON cannot carry; make it numbers or strings.")
 
 
-def _kind_of_values(name: str, series: "pd.Series[Any]") -> Kind:
+def _kind_of_values(name: str, series: "pd.Series[Any]") -> ColumnKind:
     present = set(map(type, series.dropna()))
     for kind, suits in _VALUE_KINDS:
         if all(suits(type_) for type_ in present):
@@ -75,7 +75,7 @@ def _kind_of_values(name: str, series: "pd.Series[Any]") -> Kind:
     raise DumpError(f"Column {name!r} holds values of type {named}; make them all strings, numbers or booleans.")
 
 
-_VALUE_KINDS: tuple[tuple[Kind, Any], ...] = (
+_VALUE_KINDS: tuple[tuple[ColumnKind, Any], ...] = (
     ("text", lambda type_: issubclass(type_, str)),
     ("boolean", lambda type_: issubclass(type_, bool | np.bool_)),
     ("integer", lambda type_: issubclass(type_, int | np.integer) and not issubclass(type_, bool)),

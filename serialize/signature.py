@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, Literal, Self
 
 Scalar = str | int | float | bool | None
-Kind = Literal["integer", "number", "boolean", "category", "text"]
+ColumnKind = Literal["integer", "number", "boolean", "category", "text"]
 Container = Literal["frame", "series", "array", "vector"]
 NullMarker = Literal["nan", "none", "na"]
 
@@ -44,7 +44,7 @@ class Column:
     """
 
     name: str
-    kind: Kind
+    kind: ColumnKind
     nullable: bool
     dtype: str
     null: NullMarker = "nan"
@@ -141,7 +141,7 @@ class Signature:
         return cls(data["container"], tuple(Column.from_json(column) for column in data["columns"]))
 
 
-def _dtype_limits(kind: Kind, dtype: str) -> tuple[float, float]:
+def _dtype_limits(kind: ColumnKind, dtype: str) -> tuple[float, float]:
     if kind == "integer":
         sized = re.match(r"(u?)int(8|16|32)", dtype.lower())
         if sized is None:

@@ -24,9 +24,9 @@ Run = Callable[[Callable[[], Any]], Any]
 class Batcher(Generic[Item, Result]):
     """Serves concurrent callers of `submit` by few calls of `process`, never two at once.
 
-    `process` takes a list of items and gives for each its result, or the exception that its caller shall get; where
-    it raises, each item is processed alone. `run` carries out a batch: a plain call, or one in gevent's thread pool.
-    At most `max_pending` callers wait, each for at most `timeout` seconds; `told` is told how many they are."""
+    `process` takes a list of items and gives for each its result, or the exception that its caller shall get; where it
+    raises, each item is processed alone. `run` carries out a batch: a plain call, or one in gevent's thread pool. At
+    most `max_pending` callers wait, each for at most `timeout` seconds; `on_queue_depth` is told how many they are."""
 
     def __init__(
         self,
@@ -35,10 +35,10 @@ class Batcher(Generic[Item, Result]):
         *,
         max_pending: int,
         timeout: float,
-        told: Callable[[int], None] | None = None,
+        on_queue_depth: Callable[[int], None] | None = None,
     ) -> None:
         self._process = process
-        self._told = told
+        self._on_queue_depth = on_queue_depth
         self._last_told = 0
         self._run = run
         self._max_pending = max_pending
@@ -103,9 +103,9 @@ class Batcher(Generic[Item, Result]):
 
     def _tell(self) -> None:
         waiting = len(self._waiting)
-        if waiting != self._last_told and self._told is not None:
+        if waiting != self._last_told and self._on_queue_depth is not None:
             self._last_told = waiting
-            self._told(waiting)
+            self._on_queue_depth(waiting)
 
     def _pass_lead(self) -> None:
         if self._waiting:
@@ -148,15 +148,15 @@ class _Call(Generic[Item, Result]):
 def runner() -> Run:
     """How batches are carried out in this process: in the hub's thread pool where gevent has patched it, so that the
     loop goes on reading requests meanwhile; else by a plain call."""
-    return in_hub_threadpool if monkey.is_module_patched("threading") else directly
+    return run_in_hub_threadpool if monkey.is_module_patched("threading") else run_inline
 
 
-def directly(job: Callable[[], Any]) -> Any:
+def run_inline(job: Callable[[], Any]) -> Any:
     """Carries out a job in the calling thread."""
     return job()
 
 
-def in_hub_threadpool(job: Callable[[], Any]) -> Any:
+def run_in_hub_threadpool(job: Callable[[], Any]) -> Any:
     """Carries out a job in a native thread of gevent's hub. A greenlet that is killed meanwhile still waits for the
     job to end: the next leader must not find the database in use."""
     pending = gevent.get_hub().threadpool.spawn(job)
@@ -171,7 +171,7 @@ def in_hub_threadpool(job: Callable[[], Any]) -> Any:
     return pending.get()
 
 
-def later(job: Callable[[], None]) -> None:
+def run_in_background(job: Callable[[], None]) -> None:
     """Carries out a job when the caller has gone on: in a greenlet where gevent has patched this process, else in a
     thread."""
     if monkey.is_module_patched("threading"):

@@ -14,7 +14,7 @@ from serialize import Artifact, load
 from serialize.artifact import Answers
 from serialize.recipes import RECIPES
 from serialize.trust import Trust
-from service.batching import Batcher, later, runner
+from service.batching import Batcher, run_in_background, runner
 from service.demo import Demo
 from service.errors import InvalidBody
 from service.export.reset_dump import dump_log
@@ -27,7 +27,7 @@ from service.prediction.scoring import Score, Scorer
 from service.prediction.service import PredictionService
 from service.prediction.true_label import LabelParser
 from service.settings import Settings
-from service.storage.column_cache import Ledger
+from service.storage.column_cache import ColumnCache
 from service.storage.connection import database_of, kind, prepare
 from service.storage.deletion import Erasure, Reset
 from service.storage.log_reader import log_reader
@@ -39,10 +39,10 @@ from service.telemetry import log_format
 from service.telemetry.live_performance import LivePerformance
 from service.telemetry.metric_definitions import MODEL, Sample
 from service.telemetry.metrics import CONTENT_TYPE, Metrics
-from service.web.access_log import Note, RequestLine
+from service.web.access_log import AccessLogMiddleware, RequestInfo
 from service.web.app import Application
-from service.web.auth import Gate
-from service.web.example import Values, example_observation
+from service.web.auth import ApiKeyMiddleware
+from service.web.example import ObservationValues, example_observation
 from service.web.json_body import JsonBody
 from service.web.openapi import document
 from service.web.operations import Key, operations
@@ -87,10 +87,13 @@ def create_app(settings: Settings) -> Flask:
     api = json_api(app)
     _add_resources(api, settings, artifact, _flow(settings, artifact, session, metrics), monitor)
     _add_metrics(api, settings, metrics, figures)
-    gate = Gate(
-        app.wsgi_app, settings.api_key, settings.admin_key, lambda error, environ: refusal(error, Note.of(environ))
+    gate = ApiKeyMiddleware(
+        app.wsgi_app,
+        settings.api_key,
+        settings.admin_key,
+        lambda error, environ: refusal(error, RequestInfo.of(environ)),
     )
-    app.wsgi_app = RequestLine(gate, artifact.version, metrics.request, metrics.refused)  # type: ignore[method-assign]
+    app.wsgi_app = AccessLogMiddleware(gate, artifact.version, metrics.request, metrics.refused)  # type: ignore[method-assign]
     if not settings.api_key:
         log_format.event(_log, logging.WARNING, "auth-disabled", reason="API_KEY is not set; all clients have access.")
     log_format.event(
@@ -112,7 +115,7 @@ def _artifact(settings: Settings) -> Artifact:
     artifact = load(settings.artifacts, Trust(settings.model_digest or None, key, settings.require_signed))
     for name, version, installed in artifact.other_versions:
         log_format.event(_log, logging.WARNING, "other-version", library=name, dumped_with=version, installed=installed)
-    artifact.prove(_answers(settings, artifact))
+    artifact.verify(_answers(settings, artifact))
     return artifact
 
 
@@ -188,7 +191,7 @@ def _metrics(app: Application, artifact: Artifact, figures: LivePerformance) -> 
 
 def _live_figures(artifact: Artifact, monitor: Monitor, folder: Callable[[], Path]) -> LivePerformance:
     own = PerformanceQuery(Selection(artifact.version))
-    return LivePerformance(artifact.version, lambda: monitor.performance(own), folder, later)
+    return LivePerformance(artifact.version, lambda: monitor.performance(own), folder, run_in_background)
 
 
 def _flow(settings: Settings, artifact: Artifact, session: Session, metrics: Metrics) -> PredictionService:
@@ -211,7 +214,7 @@ def _monitor(settings: Settings, artifact: Artifact) -> Monitor:
     read = SqliteColumns if kind(reader.database) == "sqlite" else PostgresqlColumns
     manifest = artifact.manifest
     columns = read(reader.database, manifest.task)
-    ledger = Ledger(columns)
+    ledger = ColumnCache(columns)
     return Monitor(
         Performance(manifest, ledger),
         Drift(manifest, artifact.version, ledger, columns.documents),
@@ -226,7 +229,7 @@ def _document(settings: Settings, artifact: Artifact) -> dict[str, Any]:
     parser = ObservationParser(manifest.signature)
     scorer = Scorer(manifest.task, _answers(settings, artifact))
 
-    def is_answered(values: Values) -> bool:
+    def is_answered(values: ObservationValues) -> bool:
         try:
             (score,) = scorer.score_apart([parser.parse({"id": 0, "observation": values})])
         except InvalidBody:
@@ -246,8 +249,16 @@ def _answers(settings: Settings, artifact: Artifact) -> Answers:
     return artifact.model.outputs
 
 
-def _batcher(settings: Settings, process: Any, told: Callable[[int], None] | None = None) -> Batcher[Any, Any]:
-    return Batcher(process, runner(), max_pending=settings.max_pending, timeout=settings.request_timeout, told=told)
+def _batcher(
+    settings: Settings, process: Any, on_queue_depth: Callable[[int], None] | None = None
+) -> Batcher[Any, Any]:
+    return Batcher(
+        process,
+        runner(),
+        max_pending=settings.max_pending,
+        timeout=settings.request_timeout,
+        on_queue_depth=on_queue_depth,
+    )
 
 
 def _card(artifact: Artifact) -> dict[str, Any]:

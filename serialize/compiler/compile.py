@@ -13,10 +13,10 @@ import numpy as np
 from serialize.compiler.equivalence import difference
 from serialize.compiler.features import NoCompiledForm, features_of
 from serialize.compiler.graph import Graph
-from serialize.compiler.matrix import Given
-from serialize.compiler.predictors import answered
+from serialize.compiler.matrix import EstimatorInput
+from serialize.compiler.predictors import convert_estimator
 from serialize.compiler.runtime import CODES, INPUTS_KEY, NUMBERS, CompiledModel, Inputs
-from serialize.compiler.tables import Site
+from serialize.compiler.tables import BuildContext
 from serialize.errors import said
 from serialize.frame import Row, build_input
 from serialize.model import Model
@@ -46,9 +46,9 @@ def compile_model(model: Model, rows: Sequence[Row]) -> Compilation:
 
 
 def _converted(model: Model, row: Row) -> bytes:
-    site = Site(Graph(), Inputs(), model.task, row)
-    given = Given(features_of(model.signature), lambda rows: build_input(model.signature, rows), site)
-    outputs = answered(model.pipeline, given)
+    site = BuildContext(Graph(), Inputs(), model.task, row)
+    given = EstimatorInput(features_of(model.signature), lambda rows: build_input(model.signature, rows), site)
+    outputs = convert_estimator(model.pipeline, given)
     if site.inputs.numbers:
         site.graph.input(NUMBERS, len(site.inputs.numbers))
     if site.inputs.codes:

@@ -9,13 +9,13 @@ import numpy as np
 
 from serialize.compiler.features import Demands, NoCompiledForm, demands_of
 from serialize.compiler.graph import both, unlinked
-from serialize.compiler.matrix import Given, Matrix
+from serialize.compiler.matrix import EstimatorInput, Matrix
 from serialize.compiler.steps import transformed
 from serialize.compiler.trees import Tree, ensemble, of_histogram_tree, of_tree
 from serialize.task import Task
 
 
-def forest(model: Any, given: Given) -> str:
+def forest(model: Any, given: EstimatorInput) -> str:
     """The mean of the trees, or one tree. Of two classes the positive one is summed, and the other is what remains."""
     graph, task = given.site.graph, given.site.task
     trees = getattr(model, "estimators_", [model])
@@ -36,7 +36,7 @@ def _summed_column(task: Task) -> int:
     return task.positive_index if task.kind == "binary" else 0
 
 
-def boosted(model: Any, given: Given) -> str:
+def boosted(model: Any, given: EstimatorInput) -> str:
     """Gradient boosting, whose trees take numbers in single precision."""
     if model.init_ != "zero" and type(model.init_).__name__ not in ("DummyClassifier", "DummyRegressor"):
         raise NoCompiledForm(f"{type(model).__name__} that starts from another model has no compiled form.")
@@ -52,7 +52,7 @@ def boosted(model: Any, given: Given) -> str:
     return matrix.refusing(_answered(model, given, _raised(matrix, grown, start)))
 
 
-def histogram_boosted(model: Any, given: Given) -> str:
+def histogram_boosted(model: Any, given: EstimatorInput) -> str:
     """Histogram gradient boosting, whose trees take numbers in double precision and nulls, and which may have an
     encoder of categories of its own, one more step."""
     grown = [(of_histogram_tree(tree), target) for stage in model._predictors for target, tree in enumerate(stage)]
@@ -60,7 +60,7 @@ def histogram_boosted(model: Any, given: Given) -> str:
     return _answered(model, given, _raised(matrix, grown, model._baseline_prediction))
 
 
-def _encoded(model: Any, given: Given) -> Given:
+def _encoded(model: Any, given: EstimatorInput) -> EstimatorInput:
     encoder = model._preprocessor
     if encoder is None:
         return given
@@ -82,7 +82,7 @@ def _summed(matrix: Matrix, grown: Sequence[tuple[Tree, int]], targets: int) -> 
     return matrix.graph.trees(X, ensemble(grown, targets, column_of))
 
 
-def _answered(model: Any, given: Given, raw: str) -> str:
+def _answered(model: Any, given: EstimatorInput, raw: str) -> str:
     """Probabilities or values from the sum of boosted trees."""
     graph = given.site.graph
     match given.site.task.kind:

@@ -6,21 +6,21 @@ import numpy as np
 
 from serialize.compiler.features import NoCompiledForm, demands_of
 from serialize.compiler.graph import activated, both, expit, normalized, unlinked
-from serialize.compiler.matrix import Given, Matrix
+from serialize.compiler.matrix import EstimatorInput, Matrix
 
 
-def scored(model: Any, given: Given) -> str:
+def scored(model: Any, given: EstimatorInput) -> str:
     """The scores of a linear model: values of shape (n, 1), or a decision function of shape (n, 1) or (n, c)."""
     matrix = given.matrix(demands_of(model))
     return matrix.refusing(_product(matrix, model))
 
 
-def generalized(model: Any, given: Given) -> str:
+def generalized(model: Any, given: EstimatorInput) -> str:
     """A generalized linear model, with its link."""
     return unlinked(given.site.graph, type(model._base_loss.link).__name__, scored(model, given))
 
 
-def logistic(model: Any, given: Given) -> str:
+def logistic(model: Any, given: EstimatorInput) -> str:
     """A logistic regression; of several classes, a multinomial one."""
     graph, matrix = given.site.graph, given.matrix(demands_of(model))
     scores = _product(matrix, model)
@@ -29,7 +29,7 @@ def logistic(model: Any, given: Given) -> str:
     return matrix.refusing(graph.add("Softmax", scores, axis=1))
 
 
-def one_against_rest(model: Any, given: Given) -> str:
+def one_against_rest(model: Any, given: EstimatorInput) -> str:
     """A logistic regression for each class, made to sum to one."""
     if model.loss != "log_loss":
         raise NoCompiledForm(f"{type(model).__name__} with loss {model.loss!r} has no compiled form.")
@@ -40,7 +40,7 @@ def one_against_rest(model: Any, given: Given) -> str:
     return matrix.refusing(normalized(graph, expit(graph, _product(matrix, model)), len(task.classes)))
 
 
-def perceptron(model: Any, given: Given) -> str:
+def perceptron(model: Any, given: EstimatorInput) -> str:
     """Layers of weights with an activation function after each."""
     graph, matrix = given.site.graph, given.matrix(demands_of(model))
     layers = list(zip(model.coefs_, model.intercepts_, strict=True))

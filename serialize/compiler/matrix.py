@@ -9,7 +9,7 @@ import numpy as np
 from serialize.compiler.features import Demands, Feature, NoCompiledForm
 from serialize.compiler.graph import Array, Graph
 from serialize.compiler.runtime import CODES, NUMBERS
-from serialize.compiler.tables import Run, Site, Table, tables_of
+from serialize.compiler.tables import BuildContext, Run, Table, tables_of
 
 _MOST_CELLS = 2_000_000
 
@@ -70,19 +70,19 @@ class Matrix:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class EstimatorInput:
     """What an estimator is given: features, which the pipeline's own steps make of observations by `run`."""
 
     features: list[Feature]
     run: Run
-    site: Site
+    site: BuildContext
 
     def matrix(self, demands: Demands) -> Matrix:
         """The features as a matrix in the graph. Raises NoCompiledForm for text that no step encodes."""
         return _matrix(self.features, self.run, demands, self.site)
 
 
-def _matrix(features: Sequence[Feature], run: Run, demands: Demands, site: Site) -> Matrix:
+def _matrix(features: Sequence[Feature], run: Run, demands: Demands, site: BuildContext) -> Matrix:
     raw = [feature for feature in features if feature.column.kind == "text" and not feature.coded]
     if raw:
         raise NoCompiledForm(f"Column {raw[0].column.name!r} is text that no step encodes.")
@@ -93,7 +93,7 @@ def _matrix(features: Sequence[Feature], run: Run, demands: Demands, site: Site)
     return Matrix(site.graph, len(features), numbers, places, tables, refusal, single)
 
 
-def _numbers(features: Sequence[Feature], demands: Demands, site: Site) -> tuple[str | None, list[int]]:
+def _numbers(features: Sequence[Feature], demands: Demands, site: BuildContext) -> tuple[str | None, list[int]]:
     """The numeric features, those with the same operations side by side."""
     groups: dict[tuple[str, ...], list[int]] = {}
     for place, feature in enumerate(features):
@@ -107,7 +107,7 @@ def _numbers(features: Sequence[Feature], demands: Demands, site: Site) -> tuple
     return rounded, [place for places in groups.values() for place in places]
 
 
-def _block(features: Sequence[Feature], site: Site) -> str:
+def _block(features: Sequence[Feature], site: BuildContext) -> str:
     graph = site.graph
     rows = [site.inputs.number(feature.column.name) for feature in features]
     block = graph.add("Gather", NUMBERS, graph.constant(rows, np.int64))

@@ -21,7 +21,7 @@ _AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class BuildContext:
     """Where a model is built: the graph, its inputs, the task, and an observation that the pipeline answers."""
 
     graph: Graph
@@ -39,7 +39,7 @@ class Table:
     places: list[int]
 
 
-def tables_of(features: Sequence[Feature], run: Run, demands: Demands, site: Site) -> list[Table]:
+def tables_of(features: Sequence[Feature], run: Run, demands: Demands, site: BuildContext) -> list[Table]:
     """The tables of the coded features, which `run` makes of observations. Raises NoCompiledForm for one beyond
     160 MB, or a column that the steps refuse whatever it holds."""
     places: dict[Column, list[int]] = {}

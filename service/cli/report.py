@@ -22,7 +22,7 @@ from service.prediction.moment import moment_of
 from service.report.html import html, is_report, value
 from service.report.report import Report, Reporter
 from service.settings import Settings
-from service.storage.column_cache import Ledger
+from service.storage.column_cache import ColumnCache
 from service.storage.connection import DatabaseError, database_of, kind
 from service.storage.postgresql_columns import PostgresqlColumns
 from service.storage.session import Session
@@ -42,7 +42,7 @@ def make(settings: Settings, selection: Selection) -> tuple[Report, dict[str, An
     query, recent = PerformanceQuery(selection), DriftQuery(selection, None if has_period else DEFAULT_LAST)
     database, manifest = _database(settings), content.manifest
     columns = (SqliteColumns if kind(database) == "sqlite" else PostgresqlColumns)(database, manifest.task)
-    ledger = Ledger(columns)
+    ledger = ColumnCache(columns)
     drift = Drift(manifest, content.version, ledger, columns.documents)
     reporter = Reporter(manifest, Performance(manifest, ledger), drift, ledger)
     with closing(Session(database)) as session:

@@ -15,7 +15,7 @@ import numpy as np
 
 from serialize.signature import Column, Signature
 
-Values = list[Any]
+ColumnValues = list[Any]
 
 _NUMBER = r"(?:[0-9]+[.]?[0-9]*|[.][0-9]+)(?:[eE][+-]?[0-9]+)?"
 _EXPECTED = "COLUMN=+N, -N, *N, VALUE, value:TEXT, null:SHARE, null:*N or swap"
@@ -30,7 +30,7 @@ class Shift:
     """A column's name, and what becomes of its n values; the generator chooses where there is a choice."""
 
     column: str
-    change: Callable[[Values, np.random.Generator], Values]
+    change: Callable[[ColumnValues, np.random.Generator], ColumnValues]
 
     @classmethod
     def parse(cls, text: str, signature: Signature) -> "Shift":
@@ -43,7 +43,7 @@ class Shift:
         return cls(name, _change(text[len(name) + 1 :], columns[name]))
 
 
-def _change(text: str, column: Column) -> Callable[[Values, np.random.Generator], Values]:
+def _change(text: str, column: Column) -> Callable[[ColumnValues, np.random.Generator], ColumnValues]:
     if text == "swap":
         return _swapped
     if text.startswith("null:"):
@@ -54,7 +54,7 @@ def _change(text: str, column: Column) -> Callable[[Values, np.random.Generator]
     return lambda values, _: [value] * len(values)
 
 
-def _moved(sign: str, number: float, column: Column) -> Callable[[Values, np.random.Generator], Values]:
+def _moved(sign: str, number: float, column: Column) -> Callable[[ColumnValues, np.random.Generator], ColumnValues]:
     if column.kind not in ("integer", "number"):
         raise ShiftError(f"{column.name} is no number; expected {column.name}=swap, a value or null:SHARE")
 
@@ -69,7 +69,7 @@ def _moved(sign: str, number: float, column: Column) -> Callable[[Values, np.ran
     return lambda values, _: [moved(value) for value in values]
 
 
-def _nulls(text: str, column: Column) -> Callable[[Values, np.random.Generator], Values]:
+def _nulls(text: str, column: Column) -> Callable[[ColumnValues, np.random.Generator], ColumnValues]:
     factor = text.startswith("*")
     number = float(text.removeprefix("*")) if re.fullmatch(f"[*]?{_NUMBER}", text) else math.nan
     if not number >= 0 or (number > 1 and not factor):
@@ -77,7 +77,7 @@ def _nulls(text: str, column: Column) -> Callable[[Values, np.random.Generator],
     if not column.nullable:
         raise ShiftError(f"{column.name} may not be null")
 
-    def nulled(values: Values, generator: np.random.Generator) -> Values:
+    def nulled(values: ColumnValues, generator: np.random.Generator) -> ColumnValues:
         present = [place for place, value in enumerate(values) if value is not None]
         share = (1 - len(present) / len(values)) * number if factor else number
         more = round(min(1.0, share) * len(values)) - (len(values) - len(present))
@@ -87,7 +87,7 @@ def _nulls(text: str, column: Column) -> Callable[[Values, np.random.Generator],
     return nulled
 
 
-def _swapped(values: Values, _: np.random.Generator) -> Values:
+def _swapped(values: ColumnValues, _: np.random.Generator) -> ColumnValues:
     frequent = [value for value, _ in Counter(value for value in values if value is not None).most_common(2)]
     if len(frequent) < 2:
         return values

@@ -33,7 +33,7 @@ def simulate(url: str, api_key: str, rate: float, rows: int, **options: Any) -> 
 
 
 def _run(
-    client: HttpClient, served: simulation.Served, planned: list[simulation.Row], rate: float
+    client: HttpClient, served: simulation.Served, planned: list[simulation.PlannedRow], rate: float
 ) -> simulation.Outcome:
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True)) as progress:
         bars = {

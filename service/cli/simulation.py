@@ -52,7 +52,7 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PlannedRow:
     """An observation under its id, what is true of it, and after how many seconds that is known; None for never."""
 
     id: str
@@ -82,7 +82,7 @@ def rows(
     delay: float = 5.0,
     label_share: float = 0.9,
     seed: int = 0,
-) -> list[Row]:
+) -> list[PlannedRow]:
     """So many rows of the recipe that fits, shifted; when they are used up they come again in another order. Their ids
     are new at each call. Labels come after `delay` seconds on average and at most twice that. Raises SimulationError
     where no recipe fits, and ShiftError."""
@@ -100,12 +100,12 @@ def rows(
     run = uuid4().hex[:12]
     targets = [target for _, target in found]
     return [
-        Row(f"sim-{run}-{i}", observation, target, after)
+        PlannedRow(f"sim-{run}-{i}", observation, target, after)
         for i, (observation, target, after) in enumerate(zip(observations, targets, delays, strict=True))
     ]
 
 
-def run(client: HttpClient, task: Task, planned: Sequence[Row], rate: float, progress: Progress) -> Outcome:
+def run(client: HttpClient, task: Task, planned: Sequence[PlannedRow], rate: float, progress: Progress) -> Outcome:
     """Sends the rows, so many a second as far as the service answers as fast, and their labels when they are due;
     `progress` is told how many more were "asked" for and "labelled". Raises NoAnswer, and SimulationError where the
     key is refused."""
@@ -146,7 +146,7 @@ def _pairs(part: RecipeRows) -> Iterator[tuple[dict[str, Any], Label]]:
     return zip(part.observations, part.targets, strict=True)
 
 
-def _predict(client: HttpClient, row: Row, outcome: Outcome) -> bool:
+def _predict(client: HttpClient, row: PlannedRow, outcome: Outcome) -> bool:
     reply = client.post("/predict", {"id": row.id, "observation": row.observation})
     outcome.sent += 1
     if reply.status == 200:
@@ -159,7 +159,7 @@ def _predict(client: HttpClient, row: Row, outcome: Outcome) -> bool:
 
 def _label(
     client: HttpClient,
-    planned: Sequence[Row],
+    planned: Sequence[PlannedRow],
     due: list[tuple[float, int]],
     until: float,
     true: str,
@@ -169,7 +169,7 @@ def _label(
     """Sends the labels that fall due until a moment, and returns then."""
     while True:
         now = time.monotonic()
-        ready: list[Row] = []
+        ready: list[PlannedRow] = []
         while due and due[0][0] <= now and len(ready) < _LABELS_AT_ONCE:
             ready.append(planned[heapq.heappop(due)[1]])
         if ready:

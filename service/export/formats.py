@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import TextIOWrapper
 from typing import IO, Any, Literal
 
-Kind = Literal["boolean", "integer", "number", "text", "moment", "json"]
-Columns = Mapping[str, Kind | None]
-Values = Mapping[str, Any]
-Blocks = Iterable[Sequence[Values]]
+TableKind = Literal["boolean", "integer", "number", "text", "moment", "json"]
+Columns = Mapping[str, TableKind | None]
+TableRow = Mapping[str, Any]
+Blocks = Iterable[Sequence[TableRow]]
 # Writes rows of these columns to a binary file, which it leaves open.
 Writer = Callable[[IO[bytes], Columns, Blocks], None]
 

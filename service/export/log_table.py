@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from service.export.formats import Blocks, Columns, Kind, Values
+from service.export.formats import Blocks, Columns, TableKind, TableRow
 from service.prediction.filter import PredictionFilter
 from service.storage.log_reader import LogReader
-from service.storage.logged_row import NULL, Row
+from service.storage.logged_row import NULL, LoggedRow
 
 _ANSWERS = {
     "predicted_class": ("predicted_class", "proba", "true_class"),
@@ -17,9 +17,9 @@ _ANSWERS = {
 }
 _FIRST = ("id", "observation_id")
 _LAST = ("threshold", "model_version", "created_at", "labelled_at")
-_OWN = frozenset(Row._fields)
-_KINDS: Mapping[type, Kind] = {bool: "boolean", int: "integer", float: "number", str: "text"}
-_SINGLE = tuple(name for name in Row._fields if name not in ("observation", "probas"))
+_OWN = frozenset(LoggedRow._fields)
+_KINDS: Mapping[type, TableKind] = {bool: "boolean", int: "integer", float: "number", str: "text"}
+_SINGLE = tuple(name for name in LoggedRow._fields if name not in ("observation", "probas"))
 _GREATEST = 2**63 - 1
 
 
@@ -27,15 +27,15 @@ class LogTable:
     """Learns its columns from every row.
 
     A column of an observation keeps its name, but for one that is the log's own: `observation.id`. Probabilities of
-    several classes are in `probas.<class>`. Values of several kinds in one column are JSON text: 0 and "0"."""
+    several classes are in `probas.<class>`. TableRow of several kinds in one column are JSON text: 0 and "0"."""
 
     def __init__(self) -> None:
-        self._observed: dict[str, Kind | None] = {}
-        self._probas: dict[str, Kind | None] = {}
-        self._kinds: dict[str, Kind | None] = dict.fromkeys(Row._fields)
+        self._observed: dict[str, TableKind | None] = {}
+        self._probas: dict[str, TableKind | None] = {}
+        self._kinds: dict[str, TableKind | None] = dict.fromkeys(LoggedRow._fields)
         self._answers: set[str] = set()
 
-    def learn(self, row: Row) -> None:
+    def learn(self, row: LoggedRow) -> None:
         """Makes room for a row."""
         self._answers.update(name for name in _ANSWERS if getattr(row, name) != NULL)
         for name in ("observation_id", "predicted_class", "true_class"):
@@ -58,7 +58,7 @@ class LogTable:
         }
 
 
-_FIXED: Mapping[str, Kind] = {
+_FIXED: Mapping[str, TableKind] = {
     "id": "integer",
     **dict.fromkeys(("proba", "predicted_value", "threshold", "true_value"), "number"),
     "model_version": "text",
@@ -67,21 +67,21 @@ _FIXED: Mapping[str, Kind] = {
 }
 
 
-def values_of(row: Row, columns: Columns) -> dict[str, Any]:
+def values_of(row: LoggedRow, columns: Columns) -> dict[str, Any]:
     """The values of a row by column, None for none; a moment as ISO 8601."""
     own = {name: json.loads(getattr(row, name)) for name in _SINGLE}
     found = {**own, **_observed(row), **_probas(row)}
     return {name: _as_kind(found.get(name), kind) for name, kind in columns.items()}
 
 
-def _observed(row: Row) -> dict[str, Any]:
+def _observed(row: LoggedRow) -> dict[str, Any]:
     observation = json.loads(row.observation)
     if not isinstance(observation, dict):
         return {"observation": observation}  # as the log of another service may have it
     return {f"observation.{name}" if _is_own(name) else name: value for name, value in observation.items()}
 
 
-def _probas(row: Row) -> dict[str, float]:
+def _probas(row: LoggedRow) -> dict[str, float]:
     probas: dict[str, float] = {} if row.probas == NULL else json.loads(row.probas)
     return {f"probas.{label}": proba for label, proba in probas.items()}
 
@@ -90,12 +90,12 @@ def _is_own(name: str) -> bool:
     return name in _OWN or name.startswith(("observation.", "probas."))
 
 
-def _learn(kinds: dict[str, Kind | None], values: Mapping[str, Any]) -> None:
+def _learn(kinds: dict[str, TableKind | None], values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         kinds[name] = _joined(kinds.get(name), _kind(value))
 
 
-def _kind(value: Any) -> Kind | None:
+def _kind(value: Any) -> TableKind | None:
     if value is None:
         return None
     if isinstance(value, int) and not -_GREATEST - 1 <= value <= _GREATEST:
@@ -103,14 +103,14 @@ def _kind(value: Any) -> Kind | None:
     return _KINDS.get(type(value), "json")
 
 
-def _joined(one: Kind | None, other: Kind | None) -> Kind | None:
+def _joined(one: TableKind | None, other: TableKind | None) -> TableKind | None:
     """The kind that holds the values of both."""
     if one is None or other is None or one == other:
         return one or other
     return "number" if {one, other} == {"integer", "number"} else "json"
 
 
-def _as_kind(value: Any, kind: Kind | None) -> Any:
+def _as_kind(value: Any, kind: TableKind | None) -> Any:
     if value is None:
         return None
     if kind == "json":
@@ -137,7 +137,7 @@ def export_table(
         advance((block.end or at.last_id) / at.last_id / 2 if at.last_id else 0.5)
     columns = table.columns
 
-    def blocks() -> Iterator[list[Values]]:
+    def blocks() -> Iterator[list[TableRow]]:
         nonlocal rows
         for block in reader.blocks(wanted, at=at):
             yield [values_of(row, columns) for row in block.rows]

@@ -6,10 +6,10 @@ from typing import IO, Any
 import pandas as pd
 from fastparquet import writer
 
-from service.export.formats import Blocks, Columns, Kind, Values
+from service.export.formats import Blocks, Columns, TableKind, TableRow
 
 _ROWS_A_GROUP = 20_000
-_DTYPES: Mapping[Kind | None, Any] = {
+_DTYPES: Mapping[TableKind | None, Any] = {
     "boolean": "boolean",
     "integer": "Int64",
     "number": "float64",
@@ -38,11 +38,11 @@ def _groups(columns: Columns, blocks: Blocks) -> Iterator[pd.DataFrame]:
         yield pd.concat(waiting, ignore_index=True)
 
 
-def _frame(columns: Columns, rows: Sequence[Values]) -> pd.DataFrame:
+def _frame(columns: Columns, rows: Sequence[TableRow]) -> pd.DataFrame:
     return pd.DataFrame({name: _series([row[name] for row in rows], kind) for name, kind in columns.items()})
 
 
-def _series(values: list[Any], kind: Kind | None) -> "pd.Series[Any]":
+def _series(values: list[Any], kind: TableKind | None) -> "pd.Series[Any]":
     if kind == "moment":  # without its zone, which is in the schema: the writer takes the bare numbers
         moments = pd.to_datetime(values, format="ISO8601", utc=True)
         return pd.Series(moments.tz_localize(None), dtype="datetime64[us]")

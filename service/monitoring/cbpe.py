@@ -9,9 +9,9 @@ import numpy as np
 from sklearn.isotonic import IsotonicRegression
 
 from serialize.task import Task
-from service.monitoring.intervals import Array, Figure
-from service.monitoring.score_counts import Cells
-from service.monitoring.task_metrics import of_counts
+from service.monitoring.intervals import Array, MetricValue
+from service.monitoring.score_counts import ScoreCounts
+from service.monitoring.task_metrics import confusion_metrics
 from service.storage.column_cache import Rows
 
 METHOD = "CBPE"
@@ -20,7 +20,7 @@ _ENOUGH = 500
 _CELLS = 1_000
 
 
-def estimate(task: Task, rows: Rows) -> dict[str, Any] | None:
+def estimate_performance(task: Task, rows: Rows) -> dict[str, Any] | None:
     """The expected metrics of those rows that have no label, without intervals; None where there are none or the
     model gives no probabilities. Where 500 rows of both kinds are labelled, the probabilities are calibrated on
     them first, by isotonic regression (Zadrozny and Elkan 2002)."""
@@ -42,20 +42,20 @@ def estimate(task: Task, rows: Rows) -> dict[str, Any] | None:
     }
 
 
-def _binary(proba: Array, chance: Array, predicted: Array) -> dict[str, Figure]:
+def _binary(proba: Array, chance: Array, predicted: Array) -> dict[str, MetricValue]:
     tp, fn = float(chance[predicted].sum()), float(chance[~predicted].sum())
     fp, tn = float(predicted.sum()) - tp, float((~predicted).sum()) - fn
-    found = Cells.of(proba, chance).figures()
+    found = ScoreCounts.of(proba, chance).figures()
     names = ("roc_auc", "average_precision", "log_loss", "brier_score")
-    return {**of_counts(tp, fp, fn, tn), **{name: found[name] for name in names}}
+    return {**confusion_metrics(tp, fp, fn, tn), **{name: found[name] for name in names}}
 
 
-def _multiclass(chance: Array) -> dict[str, Figure]:
-    return {"accuracy": Figure(float(chance.mean()))}
+def _multiclass(chance: Array) -> dict[str, MetricValue]:
+    return {"accuracy": MetricValue(float(chance.mean()))}
 
 
 def _calibrated(seen: Array, right: Array, proba: Array) -> Array:
-    cells = Cells.of(seen, right).coarse(_CELLS)
+    cells = ScoreCounts.of(seen, right).binned(_CELLS)
     count = cells.positives + cells.negatives
     fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
     fitted.fit(cells.proba, cells.positives / count, sample_weight=count)

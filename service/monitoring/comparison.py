@@ -1,5 +1,5 @@
 """One column of the log against its reference profile: the figures, and for each way in which it may have changed
-how far it has and how likely that is by chance."""
+how far it has and how likely that is by p_value."""
 
 import math
 from collections import Counter
@@ -29,14 +29,14 @@ class Change:
 
     name: str
     size: float
-    chance: float | None
-    noise: float = 0.0
+    p_value: float | None
+    noise_floor: float = 0.0
 
     def verdict(self, corrected: float | None) -> str:
         """ok, watch or drifted, by the p value corrected for the number of tests and the least size that matters."""
         floor = CHANGES[self.name]
         if corrected is None:
-            return "drifted" if self.size >= max(floor, self.noise) else "ok"
+            return "drifted" if self.size >= max(floor, self.noise_floor) else "ok"
         if corrected < ALPHA and self.size >= floor:
             return "drifted"
         return "watch" if corrected < 5 * ALPHA and self.size >= floor / 2 else "ok"
@@ -79,8 +79,8 @@ def compare(kind: str, profile: Mapping[str, Any], values: Sequence[Any], tests:
     }
     if not rows:
         return Comparison(figures)
-    chance = significance.of_shares(nulls, rows, reference_nulls, reference_rows)
-    change = Change("nulls", abs(nulls / rows - profile["null_rate"]), chance)
+    p_value = significance.two_proportion_pvalue(nulls, rows, reference_nulls, reference_rows)
+    change = Change("nulls", abs(nulls / rows - profile["null_rate"]), p_value)
     shape = _shape(kind, profile, present, reference_rows - reference_nulls, tests)
     return Comparison({**figures, **shape.figures}, [change, *shape.changes], shape.counts)
 
@@ -95,20 +95,23 @@ def compare_numbers(profile: Mapping[str, Any], values: Array, reference_rows: i
     live = np.bincount(places, minlength=max(1, len(edges) - 1))
     distance = _kolmogorov_smirnov(numbers, quantiles)
     size = _effective(len(numbers), reference_rows)
-    noise = math.sqrt(-math.log(ALPHA / tests / 2) / 2 / size)
+    noise_floor = math.sqrt(-math.log(ALPHA / tests / 2) / 2 / size)
     large = len(numbers) >= LARGE
-    chance = None if large else significance.of_distance(distance, size)
+    p_value = None if large else significance.ks_pvalue(distance, size)
     figures = {
         "out_of_range_rate": outside / len(numbers),
         "psi": _psi(live, np.array(profile["bins"]["counts"])),
         "distance": distance,
-        "noise_floor": noise,
+        "noise_floor": noise_floor,
         "test": "distance" if large else "Kolmogorov-Smirnov",
     }
-    excess = significance.of_excess(outside, len(numbers), 2 / (reference_rows + 1))
+    excess = significance.binomial_pvalue(outside, len(numbers), 2 / (reference_rows + 1))
     return Comparison(
         figures,
-        [Change("distribution", distance, chance, noise), Change("out of range", outside / len(numbers), excess)],
+        [
+            Change("distribution", distance, p_value, noise_floor),
+            Change("out of range", outside / len(numbers), excess),
+        ],
         Counts(live, np.array(profile["bins"]["counts"]), edges=edges, below=below, above=above),
     )
 
@@ -156,20 +159,20 @@ def _compare_counts(counts: Sequence[Mapping[str, Any]], present: list[Any], tes
     reference = np.array([*(each["count"] for each in counts), 0])
     rows, reference_rows = len(present), int(reference.sum())
     distance = float(np.abs(live / rows - reference / reference_rows).sum() / 2)
-    noise = math.sqrt((len(live) * math.log(2) - math.log(ALPHA / tests)) / 2 / _effective(rows, reference_rows))
+    noise_floor = math.sqrt((len(live) * math.log(2) - math.log(ALPHA / tests)) / 2 / _effective(rows, reference_rows))
     large = rows >= LARGE
     figures = {
         "psi": _psi(live, reference),
         "distance": distance,
-        "noise_floor": noise,
+        "noise_floor": noise_floor,
         "test": "distance" if large else "chi-squared",
     }
-    change = Change("distribution", distance, None if large else significance.of_counts(live, reference), noise)
+    change = Change("distribution", distance, None if large else significance.chi2_pvalue(live, reference), noise_floor)
     compared = Counts(live, reference, names=known)
     if not closed:
         return Comparison(figures, [change], compared)
-    chance = significance.of_shares(unseen, rows, 0, reference_rows)
-    changes = [change, Change("unseen categories", unseen / rows, chance)]
+    p_value = significance.two_proportion_pvalue(unseen, rows, 0, reference_rows)
+    changes = [change, Change("unseen categories", unseen / rows, p_value)]
     return Comparison({"unseen_rate": unseen / rows, **figures}, changes, compared)
 
 

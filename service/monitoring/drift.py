@@ -13,7 +13,7 @@ from service.monitoring.intervals import Array
 from service.monitoring.performance import FEWEST, selected
 from service.monitoring.significance import holm
 from service.prediction.filter import DriftQuery
-from service.storage.column_cache import Ledger, Rows
+from service.storage.column_cache import ColumnCache, Rows
 
 MOST_COMPARED = 20_000
 
@@ -28,7 +28,7 @@ class Drift:
     """The report of a ledger against a manifest's profile. `documents` gives, for ids that there are, the observation
     and the probabilities as JSON text; `version` is the model that the profile's outputs are of."""
 
-    def __init__(self, manifest: Manifest, version: str, ledger: Ledger, documents: Documents) -> None:
+    def __init__(self, manifest: Manifest, version: str, ledger: ColumnCache, documents: Documents) -> None:
         self._task = manifest.task
         self._signature = manifest.signature
         self._profile = manifest.profile
@@ -38,7 +38,7 @@ class Drift:
 
     def report(self, query: DriftQuery) -> dict[str, Any]:
         """The answer of GET /drift, finite JSON."""
-        rows = selected(self._ledger.rows(), self._ledger.stamps, query.selection)
+        rows = selected(self._ledger.rows(), self._ledger.model_keys, query.selection)
         return self.examined(rows, query.last)[0]
 
     def examined(self, rows: Rows, last: int | None) -> tuple[dict[str, Any], dict[str, Counts]]:
@@ -85,8 +85,8 @@ class Drift:
 
     def _outputs(self, rows: Rows, documents: Sequence[Document]) -> Iterator[tuple[str, Mapping[str, Any], Array]]:
         """The model's outputs with their profiles; those of other models cannot be compared."""
-        stamps = self._ledger.stamps
-        own = np.isin(rows.stamp, [i for i, (version, _) in enumerate(stamps) if version == self._version])
+        model_keys = self._ledger.model_keys
+        own = np.isin(rows.model_key, [i for i, (version, _) in enumerate(model_keys) if version == self._version])
         profile = self._profile["outputs"]
         if self._task.kind != "multiclass":
             ((name, numbers),) = profile.items()
@@ -99,18 +99,18 @@ class Drift:
     def _shown(self, comparisons: Mapping[str, Comparison]) -> dict[str, dict[str, Any]]:
         """The figures with the verdicts, the p values corrected for the number of all tests."""
         changes = [(name, change) for name, found in comparisons.items() for change in found.changes]
-        corrected = holm([change.chance for _, change in changes])
+        corrected = holm([change.p_value for _, change in changes])
         columns: dict[str, dict[str, Any]] = {}
         for name, found in comparisons.items():
             mine = [
-                (change, chance) for (owner, change), chance in zip(changes, corrected, strict=True) if owner == name
+                (change, p_value) for (owner, change), p_value in zip(changes, corrected, strict=True) if owner == name
             ]
-            verdicts = {change.name: change.verdict(chance) for change, chance in mine}
-            chances = {change.name: chance for change, chance in mine}
+            verdicts = {change.name: change.verdict(p_value) for change, p_value in mine}
+            p_values = {change.name: p_value for change, p_value in mine}
             enough = found.figures["count"] >= FEWEST
             columns[name] = {
                 **found.figures,
-                "p_value": chances.get("distribution"),
+                "p_value": p_values.get("distribution"),
                 "verdict": max(verdicts.values(), key=_ORDER.index) if enough and verdicts else None,
                 "changes": [change for change, verdict in verdicts.items() if enough and verdict != "ok"],
             }

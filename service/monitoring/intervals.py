@@ -1,4 +1,4 @@
-"""Figures with their 95 % intervals, each by a method that is named with its source."""
+"""TaskMetrics with their 95 % intervals, each by a method that is named with its source."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ _MOST_DRAWN = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class MetricValue:
     """A value with the bounds of its interval; None where the rows do not define it."""
 
     value: float | None = None
@@ -26,66 +26,66 @@ class Figure:
     high: float | None = None
 
     @classmethod
-    def of(cls, value: float, low: float, high: float) -> "Figure":
+    def of(cls, value: float, low: float, high: float) -> "MetricValue":
         """The figure of finite numbers; a bound that is not finite is none, and the value lies within."""
         if not math.isfinite(value):
             return cls()
         bounds = (min(low, value), max(high, value))
         return cls(float(value), *(float(bound) if math.isfinite(bound) else None for bound in bounds))
 
-    def transformed(self, function: Callable[[float], float]) -> "Figure":
+    def transformed(self, function: Callable[[float], float]) -> "MetricValue":
         """The figure under an increasing function."""
         numbers = (None if number is None else function(number) for number in (self.value, self.low, self.high))
-        return Figure(*numbers)
+        return MetricValue(*numbers)
 
 
-def proportion(successes: float, trials: float) -> Figure:
+def proportion(successes: float, trials: float) -> MetricValue:
     """A share with its score interval (Wilson 1927; recommended by Brown, Cai and DasGupta 2001)."""
     if trials <= 0:
-        return Figure()
+        return MetricValue()
     share = successes / trials
     centre = (share + Z**2 / (2 * trials)) / (1 + Z**2 / trials)
     half = Z / (1 + Z**2 / trials) * math.sqrt(share * (1 - share) / trials + Z**2 / (4 * trials**2))
-    return Figure.of(share, max(0.0, centre - half), min(1.0, centre + half))
+    return MetricValue.of(share, max(0.0, centre - half), min(1.0, centre + half))
 
 
-def mean_of(shares: Sequence[Figure]) -> Figure:
+def mean_of(shares: Sequence[MetricValue]) -> MetricValue:
     """The mean of independent shares, its interval recovered from theirs (Zou and Donner 2008)."""
     known = [share for share in shares if share.value is not None]
     if not known:
-        return Figure()
+        return MetricValue()
     value = sum(share.value or 0.0 for share in known) / len(known)
     below = math.sqrt(sum(((share.value or 0.0) - (share.low or 0.0)) ** 2 for share in known)) / len(known)
     above = math.sqrt(sum(((share.high or 0.0) - (share.value or 0.0)) ** 2 for share in known)) / len(known)
-    return Figure.of(value, max(0.0, value - below), min(1.0, value + above))
+    return MetricValue.of(value, max(0.0, value - below), min(1.0, value + above))
 
 
-def overlap(hits: float, misses: float) -> Figure:
+def f1_interval(hits: float, misses: float) -> MetricValue:
     """F1 of so many true positives and so many false ones of both kinds: 2J/(1 + J) of the share J that the hits are
     of all of them, and so are the bounds of Wilson's interval of J."""
     return proportion(hits, hits + misses).transformed(lambda share: 2 * share / (1 + share))
 
 
-def mean(total: float, squares: float, count: float, *, least: float = -math.inf) -> Figure:
+def mean(total: float, squares: float, count: float, *, least: float = -math.inf) -> MetricValue:
     """The mean of `count` numbers from their sum and the sum of their squared distances from it, with Student's
     interval (1908)."""
     if count < 1:
-        return Figure()
+        return MetricValue()
     value = total / count
     if count < 2:
-        return Figure.of(value, math.nan, math.nan)
+        return MetricValue.of(value, math.nan, math.nan)
     half = stdtrit(count - 1, 0.5 + LEVEL / 2) * math.sqrt(max(0.0, squares) / (count - 1) / count)
-    return Figure.of(value, max(least, value - half), value + half)
+    return MetricValue.of(value, max(least, value - half), value + half)
 
 
-def on_logit(value: float, variance: float) -> Figure:
+def on_logit(value: float, variance: float) -> MetricValue:
     """A value above 0 and below 1 of known variance, with its interval taken on the logit scale."""
     half = Z * math.sqrt(variance) / (value * (1 - value))
     centre = math.log(value / (1 - value))
-    return Figure.of(value, _expit(centre - half), _expit(centre + half))
+    return MetricValue.of(value, _expit(centre - half), _expit(centre + half))
 
 
-def separation(value: float, positives: float, negatives: float) -> Figure:
+def auc_interval(value: float, positives: float, negatives: float) -> MetricValue:
     """ROC AUC by a score interval on Hanley and McNeil's variance (Newcombe 2006, method 5), which stands where the
     classes are told apart without a fault and DeLong's variance is 0."""
 
@@ -96,14 +96,14 @@ def separation(value: float, positives: float, negatives: float) -> Figure:
 
     low = _root(distance, 0.0, value) if distance(0.0) > 0 else 0.0
     high = _root(distance, 1.0, value) if distance(1.0) > 0 else 1.0
-    return Figure.of(value, low, high)
+    return MetricValue.of(value, low, high)
 
 
-def resampled(values: Sequence[float], samples: Array) -> list[Figure]:
-    """Figures of shape (k,) with the percentiles of their bootstrap samples, of shape (draws, k) (Efron 1979)."""
+def resampled(values: Sequence[float], samples: Array) -> list[MetricValue]:
+    """TaskMetrics of shape (k,) with the percentiles of their bootstrap samples, of shape (draws, k) (Efron 1979)."""
     tail = (1 - LEVEL) / 2
     bounds = np.quantile(samples, [tail, 1 - tail], axis=0)
-    return [Figure.of(value, *found) for value, found in zip(values, bounds.T.tolist(), strict=True)]
+    return [MetricValue.of(value, *found) for value, found in zip(values, bounds.T.tolist(), strict=True)]
 
 
 def draws(counts: Array) -> Array:

@@ -8,14 +8,14 @@ import numpy as np
 
 from serialize.manifest import Manifest
 from service.errors import Fault, InvalidQuery, pointer
-from service.monitoring.cbpe import estimate
-from service.monitoring.intervals import LEVEL, Array, Figure
+from service.monitoring.cbpe import estimate_performance
+from service.monitoring.intervals import LEVEL, Array, MetricValue
 from service.monitoring.segments import Groups
-from service.monitoring.significance import holm, of_means
-from service.monitoring.task_metrics import Figures, figures
+from service.monitoring.significance import holm, welch_test
+from service.monitoring.task_metrics import TaskMetrics, task_metrics
 from service.prediction.filter import PerformanceQuery, Selection
 from service.prediction.moment import moment_of
-from service.storage.column_cache import Ledger, Rows
+from service.storage.column_cache import ColumnCache, Rows
 
 FEWEST = 30
 MOST_WINDOWS = 400
@@ -40,7 +40,7 @@ WINDOW_SIZES = {
 class Performance:
     """The report of a ledger for the model of a manifest."""
 
-    def __init__(self, manifest: Manifest, ledger: Ledger) -> None:
+    def __init__(self, manifest: Manifest, ledger: ColumnCache) -> None:
         self._task = manifest.task
         self._training = _training(manifest.metrics)
         self._groups = Groups(manifest)
@@ -49,18 +49,18 @@ class Performance:
     def report(self, query: PerformanceQuery) -> dict[str, Any]:
         """The answer of GET /performance, finite JSON. Raises InvalidQuery for a window that cuts the rows into too
         many parts."""
-        return self.of(selected(self._ledger.rows(), self._ledger.stamps, query.selection), query)
+        return self.of(selected(self._ledger.rows(), self._ledger.model_keys, query.selection), query)
 
     def of(self, rows: Rows, query: PerformanceQuery) -> dict[str, Any]:
         """The report on these rows, whatever the selection of the query. Raises as `report`."""
-        found = figures(self._task, rows.take(rows.is_labelled))
+        found = task_metrics(self._task, rows.take(rows.is_labelled))
         body = {
             **self._summary(rows, found),
             "threshold": self._threshold(rows),
             "confusion_matrix": found.confusion_matrix,
             "calibration": found.calibration,
             **self._more(found),
-            "estimate": estimate(self._task, rows),
+            "estimate": estimate_performance(self._task, rows),
             "interval": LEVEL,
         }
         if query.window is not None:
@@ -82,7 +82,7 @@ class Performance:
         parts = ((place * size + first, rows.take(places == place)) for place in found)
         return [{"from": moment_of(start), "to": moment_of(start + size), **self._part(part)} for start, part in parts]
 
-    def _summary(self, rows: Rows, found: Figures) -> dict[str, Any]:
+    def _summary(self, rows: Rows, found: TaskMetrics) -> dict[str, Any]:
         labelled = rows.is_labelled
         return {
             "count": len(rows),
@@ -92,10 +92,10 @@ class Performance:
             "metrics": {name: self._shown(name, figure) for name, figure in found.metrics.items()},
         }
 
-    def _shown(self, name: str, figure: Figure) -> dict[str, float | None]:
+    def _shown(self, name: str, figure: MetricValue) -> dict[str, float | None]:
         return {"value": figure.value, "low": figure.low, "high": figure.high, "training": self._training.get(name)}
 
-    def _more(self, found: Figures) -> dict[str, Any]:
+    def _more(self, found: TaskMetrics) -> dict[str, Any]:
         if "classes" not in found.more:
             return found.more
         shown = {
@@ -108,7 +108,7 @@ class Performance:
         """The threshold of the rows, the model's own where there are none; None where they had several."""
         if self._task.kind != "binary" or not len(rows):
             return self._task.threshold
-        found = {self._ledger.stamps[place][1] for place in np.unique(rows.stamp).tolist()}
+        found = {self._ledger.model_keys[place][1] for place in np.unique(rows.model_key).tolist()}
         known = {self._task.threshold if threshold is None else threshold for threshold in found}
         return known.pop() if len(known) == 1 else None
 
@@ -118,14 +118,14 @@ class Performance:
         groups = list(self._groups.of(column, grouping.values, grouping.codes_of(rows.id)))
         worth = self._worth(rows)
         differences = [_difference(worth, members, rows.is_labelled) for _, members in groups]
-        chances = holm([None if one is None else one[1] for one in differences])
+        p_values = holm([None if one is None else one[1] for one in differences])
         return [
             {
                 "value": value,
                 **self._group(rows.take(members)),
                 "verdict": _verdict(difference, chance),
             }
-            for (value, members), difference, chance in zip(groups, differences, chances, strict=True)
+            for (value, members), difference, chance in zip(groups, differences, p_values, strict=True)
         ]
 
     def _worth(self, rows: Rows) -> Array:
@@ -136,20 +136,20 @@ class Performance:
         return np.asarray(-np.abs(rows.output - rows.target))
 
     def _part(self, rows: Rows) -> dict[str, Any]:
-        return self._summary(rows, figures(self._task, rows.take(rows.is_labelled)))
+        return self._summary(rows, task_metrics(self._task, rows.take(rows.is_labelled)))
 
     def _group(self, rows: Rows) -> dict[str, Any]:
         if rows.is_labelled.sum() >= FEWEST:
             return self._part(rows)
-        return {**self._summary(rows, Figures({})), "metrics": None}
+        return {**self._summary(rows, TaskMetrics({})), "metrics": None}
 
 
-def selected(rows: Rows, stamps: Sequence[tuple[str | None, float | None]], selection: Selection) -> Rows:
+def selected(rows: Rows, model_keys: Sequence[tuple[str | None, float | None]], selection: Selection) -> Rows:
     """The rows of a selection."""
     wanted = np.ones(len(rows), dtype=bool)
     if selection.model_version is not None:
-        places = [i for i, (version, _) in enumerate(stamps) if version == selection.model_version]
-        wanted &= np.isin(rows.stamp, places)
+        places = [i for i, (version, _) in enumerate(model_keys) if version == selection.model_version]
+        wanted &= np.isin(rows.model_key, places)
     if selection.since is not None:
         wanted &= rows.created >= selection.since
     if selection.until is not None:
@@ -161,7 +161,7 @@ def _difference(worth: Array, members: Array, labelled: Array) -> tuple[float, f
     """How much better the labelled members were than the other labelled rows, and the p value; None where either are
     too few for a verdict."""
     inside, outside = worth[members & labelled], worth[~members & labelled]
-    return of_means(inside, outside) if len(inside) >= FEWEST <= len(outside) else None
+    return welch_test(inside, outside) if len(inside) >= FEWEST <= len(outside) else None
 
 
 def _verdict(difference: tuple[float, float] | None, chance: float | None) -> str | None:

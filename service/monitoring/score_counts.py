@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from service.monitoring import intervals
-from service.monitoring.intervals import Array, Figure
+from service.monitoring.intervals import Array, MetricValue
 
 BINS = 10
 
@@ -18,7 +18,7 @@ _EPSILON = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, slots=True)
-class Cells:
+class ScoreCounts:
     """The distinct probabilities, ascending, of shape (k,), and the counts of both classes; the counts may be
     expected ones and so no integers."""
 
@@ -27,7 +27,7 @@ class Cells:
     negatives: Array
 
     @classmethod
-    def of(cls, proba: Array, truth: Array) -> "Cells":
+    def of(cls, proba: Array, truth: Array) -> "ScoreCounts":
         """The cells of n rows: probabilities of the positive class, and whether that was true (or how probable)."""
         order = np.argsort(proba)
         proba, truth = proba[order], truth[order].astype(np.float64)
@@ -37,7 +37,7 @@ class Cells:
         positives = np.add.reduceat(truth, starts)
         return cls(proba[starts], positives, np.diff(starts, append=len(proba)) - positives)
 
-    def coarse(self, most: int) -> "Cells":
+    def binned(self, most: int) -> "ScoreCounts":
         """At most so many cells of about equal count, each with its mean probability."""
         if len(self.proba) <= most:
             return self
@@ -46,17 +46,17 @@ class Cells:
         both = np.bincount(place, count, most)
         filled = both > 0
         positives, proba = np.bincount(place, self.positives, most), np.bincount(place, self.proba * count, most)
-        return Cells((proba[filled] / both[filled]), positives[filled], (both - positives)[filled])
+        return ScoreCounts((proba[filled] / both[filled]), positives[filled], (both - positives)[filled])
 
-    def figures(self) -> dict[str, Figure]:
+    def figures(self) -> dict[str, MetricValue]:
         """ROC AUC, average precision, log loss, Brier score and expected calibration error."""
         total, both = self._totals()
         found = {
-            "roc_auc": self._roc_auc() if both else Figure(),
-            "average_precision": self._average_precision() if both else Figure(),
+            "roc_auc": self._roc_auc() if both else MetricValue(),
+            "average_precision": self._average_precision() if both else MetricValue(),
         }
         if not total:
-            return {**found, **dict.fromkeys(("log_loss", "brier_score", "expected_calibration_error"), Figure())}
+            return {**found, **dict.fromkeys(("log_loss", "brier_score", "expected_calibration_error"), MetricValue())}
         p = self.proba
         logs = [-np.log(q.clip(_EPSILON, 1 - _EPSILON)) for q in (p, 1 - p)]
         return {
@@ -71,7 +71,7 @@ class Cells:
         resolution plus uncertainty, and what the bins hide (Stephenson, Coelho and Jolliffe 2008); the sum is exact."""
         if not len(self.proba):
             return None
-        count, positives, proba = self._binned()
+        count, positives, proba = self._in_ten_bins()
         bins = [
             {
                 "from": i / BINS,
@@ -97,7 +97,7 @@ class Cells:
         positives, negatives = float(self.positives.sum()), float(self.negatives.sum())
         return positives + negatives, positives > 0 and negatives > 0
 
-    def _roc_auc(self) -> Figure:
+    def _roc_auc(self) -> MetricValue:
         """The share of pairs in order, ties half, with DeLong's variance (DeLong et al. 1988) on the logit scale."""
         positives, negatives = float(self.positives.sum()), float(self.negatives.sum())
         beaten = (np.cumsum(self.negatives) - self.negatives / 2) / negatives
@@ -105,10 +105,10 @@ class Cells:
         value = float(self.positives @ beaten / positives)
         variance = _variance(self.positives, beaten, value) + _variance(self.negatives, beating, value)
         if not variance > 0 or not 0 < value < 1:
-            return intervals.separation(value, positives, negatives)
+            return intervals.auc_interval(value, positives, negatives)
         return intervals.on_logit(value, variance)
 
-    def _average_precision(self) -> Figure:
+    def _average_precision(self) -> MetricValue:
         """The mean precision at the positives, with the logit interval of Boyd, Eng and Page (2013), Wilson's where
         it is 1."""
         positives = float(self.positives.sum())
@@ -119,14 +119,14 @@ class Cells:
             return intervals.proportion(value * positives, positives)
         return intervals.on_logit(value, value * (1 - value) / positives)
 
-    def _mean_loss(self, of_positive: Array, of_negative: Array) -> Figure:
+    def _mean_loss(self, of_positive: Array, of_negative: Array) -> MetricValue:
         count = self._totals()[0]
         total = float(self.positives @ of_positive + self.negatives @ of_negative)
         of_positive, of_negative = of_positive - total / count, of_negative - total / count
         squares = self.positives @ (of_positive * of_positive) + self.negatives @ (of_negative * of_negative)
         return intervals.mean(total, float(squares), count, least=0.0)
 
-    def _binned(self) -> tuple[Array, Array, Array]:
+    def _in_ten_bins(self) -> tuple[Array, Array, Array]:
         """Rows, positives and sum of probabilities in ten bins of equal width, (a, b] but for the first."""
         positives, negatives = ([part.sum() for part in self._split(each)] for each in (self.positives, self.negatives))
         parts = zip(*map(self._split, (self.proba, self.positives, self.negatives)), strict=True)
@@ -137,14 +137,14 @@ class Cells:
         """Values by cell, cut into the bins."""
         return np.split(values, np.searchsorted(self.proba, _EDGES, side="right"))
 
-    def _calibration_error(self) -> Figure:
+    def _calibration_error(self) -> MetricValue:
         """The mean distance of a bin's share from its mean probability (Naeini, Cooper and Hauskrecht 2015), with a
         bootstrap of the bins: of their counts, and of the sums within them by their normal limit."""
-        count, positives, proba = self._binned()
+        count, positives, proba = self._in_ten_bins()
         total = float(count.sum())
         value = float(np.abs(positives - proba).sum() / total)
         if total < _FEWEST_DRAWN:
-            return Figure(value)
+            return MetricValue(value)
         gap = np.divide(positives - proba, count, out=np.zeros(BINS), where=count > 0)
         parts = zip(*map(self._split, (self.proba, self.positives, self.negatives)), gap, strict=True)
         squares = [positive @ (1 - p - mean) ** 2 + negative @ (p + mean) ** 2 for p, positive, negative, mean in parts]

@@ -1,4 +1,4 @@
-"""Whether a difference is more than chance: tests, and their correction where many are made at once."""
+"""Whether a difference is more than p_value: tests, and their correction where many are made at once."""
 
 from collections.abc import Sequence
 
@@ -8,18 +8,18 @@ from scipy.special import bdtr, bdtrc, chdtrc, kolmogorov, ndtr
 from service.monitoring.intervals import Array
 
 
-def holm(chances: Sequence[float | None]) -> list[float | None]:
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """p values corrected for their number (Holm 1979), whatever depends on what; None stays and does not count."""
-    order = sorted((i for i, chance in enumerate(chances) if chance is not None), key=lambda i: chances[i] or 0.0)
-    corrected: list[float | None] = [None] * len(chances)
+    order = sorted((i for i, p_value in enumerate(p_values) if p_value is not None), key=lambda i: p_values[i] or 0.0)
+    corrected: list[float | None] = [None] * len(p_values)
     least = 0.0
     for rank, i in enumerate(order):
-        least = max(least, min(1.0, (chances[i] or 0.0) * (len(order) - rank)))
+        least = max(least, min(1.0, (p_values[i] or 0.0) * (len(order) - rank)))
         corrected[i] = least
     return corrected
 
 
-def of_means(one: Array, other: Array) -> tuple[float, float]:
+def welch_test(one: Array, other: Array) -> tuple[float, float]:
     """The difference of two samples' means and its p value, by a normal test with both variances (Welch 1947)."""
     difference = float(one.mean() - other.mean())
     variance = one.var(ddof=1) / len(one) + other.var(ddof=1) / len(other)
@@ -28,7 +28,7 @@ def of_means(one: Array, other: Array) -> tuple[float, float]:
     return difference, float(2 * ndtr(-abs(difference) / np.sqrt(variance)))
 
 
-def of_counts(live: Array, reference: Array) -> float:
+def chi2_pvalue(live: Array, reference: Array) -> float:
     """The p value that two samples of counts by category, of shape (k,), have one distribution (Pearson 1900).
     Categories of fewer than five expected rows in either sample are taken together (Cochran 1954)."""
     table = _pooled(np.vstack([live, reference]).astype(float))
@@ -38,24 +38,24 @@ def of_counts(live: Array, reference: Array) -> float:
     return float(chdtrc(table.shape[1] - 1, float(((table - expected) ** 2 / expected).sum())))
 
 
-def of_shares(live: int, rows: int, reference: int, reference_rows: int) -> float:
+def two_proportion_pvalue(live: int, rows: int, reference: int, reference_rows: int) -> float:
     """The p value that two samples have one share: chi-squared, and where fewer than five are expected the exact
     binomial test of the rare ones' total (Przyborowski and Wilenski 1940)."""
     both, all_rows = live + reference, rows + reference_rows
     if min(both, all_rows - both) * min(rows, reference_rows) >= 5 * all_rows:
-        return of_counts(np.array([live, rows - live]), np.array([reference, reference_rows - reference]))
+        return chi2_pvalue(np.array([live, rows - live]), np.array([reference, reference_rows - reference]))
     if both * 2 > all_rows:
         live, both = rows - live, all_rows - both
     share = rows / all_rows
     return float(min(1.0, 2 * min(bdtr(live, both, share), bdtrc(live - 1, both, share) if live else 1.0)))
 
 
-def of_excess(live: int, rows: int, share: float) -> float:
-    """The p value of so many rows or more where each is one with this chance: the exact binomial test."""
+def binomial_pvalue(live: int, rows: int, share: float) -> float:
+    """The p value of so many rows or more where each is one with this p_value: the exact binomial test."""
     return float(bdtrc(live - 1, rows, share)) if live else 1.0
 
 
-def of_distance(distance: float, rows: float) -> float:
+def ks_pvalue(distance: float, rows: float) -> float:
     """The p value of a Kolmogorov-Smirnov distance between samples of n and m rows, with n m / (n + m) as `rows`:
     Kolmogorov's limit with the correction of Stephens (1970)."""
     root = np.sqrt(rows)

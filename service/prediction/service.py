@@ -15,7 +15,7 @@ from service.prediction.true_label import LabelParser, TrueLabel
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reply:
     """The body of a 200, whether every prediction in it was there before, and the caller's ids for the log line."""
 
     body: Any
@@ -64,7 +64,7 @@ class PredictionService:
         self._max_items = max_items
         self._on_batch = on_batch
 
-    def predict(self, payload: Any) -> Answer:
+    def predict(self, payload: Any) -> Reply:
         """Scores and stores one observation or an array of them; a known id is answered from its row. Returns after
         the commit. Raises ServiceError, and nothing of the payload is stored then."""
         observations = self._parsed(self._observations.parse, payload)
@@ -73,7 +73,7 @@ class PredictionService:
         replayed = bool(entries) and all(entry.replayed for entry in entries)
         return _answer(payload, bodies, replayed)
 
-    def update(self, payload: Any) -> Answer:
+    def update(self, payload: Any) -> Reply:
         """Records the true label of one prediction or of an array of them. Returns after the commit. Raises
         ServiceError, and nothing of the payload is recorded then."""
         labels = self._parsed(self._labels.parse, payload)
@@ -159,6 +159,6 @@ def _named_by_item(fault: Fault, i: int) -> Fault:
     return replace(fault, pointer=pointer(i) + fault.pointer, detail=f"item {i}: {fault.detail}")
 
 
-def _answer(payload: Any, bodies: list[dict[str, Any]], replayed: bool) -> Answer:
+def _answer(payload: Any, bodies: list[dict[str, Any]], replayed: bool) -> Reply:
     ids = tuple(body["observation_id"] for body in bodies)
-    return Answer(bodies if isinstance(payload, list) else bodies[0], replayed, ids)
+    return Reply(bodies if isinstance(payload, list) else bodies[0], replayed, ids)

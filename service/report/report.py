@@ -24,7 +24,7 @@ from service.report.drift_charts import drift_charts
 from service.report.log_charts import duration, label_delay, over_time
 from service.report.regression_charts import actual_and_predicted, errors
 from service.report.style import DARK, SERIES, NotDrawable, chart_style, plain, png
-from service.storage.column_cache import Ledger, Rows
+from service.storage.column_cache import ColumnCache, Rows
 
 _EMPTY = "There are no predictions in this selection of the log."
 _UNLABELLED = "None of these predictions has a label yet."
@@ -65,7 +65,7 @@ class Report:
 class Reporter:
     """Makes the report on a ledger's rows, as they are at one moment, for the model of a manifest."""
 
-    def __init__(self, manifest: Manifest, performance: Performance, drift: Drift, ledger: Ledger) -> None:
+    def __init__(self, manifest: Manifest, performance: Performance, drift: Drift, ledger: ColumnCache) -> None:
         self._task = manifest.task
         self._performance = performance
         self._drift = drift
@@ -73,11 +73,16 @@ class Reporter:
 
     def report(self, query: PerformanceQuery, drift_query: DriftQuery) -> Report:
         """The report on the rows that the two queries select."""
-        all_rows, stamps = self._ledger.rows(), self._ledger.stamps
-        rows = selected(all_rows, stamps, query.selection)
+        all_rows, model_keys = self._ledger.rows(), self._ledger.model_keys
+        rows = selected(all_rows, model_keys, query.selection)
         performance = self._performance.of(rows, query)
-        drift, counts = self._drift.examined(selected(all_rows, stamps, drift_query.selection), drift_query.last)
-        outside = [list(self._task.classes), list(drift["columns"]), [each.names for each in counts.values()], stamps]
+        drift, counts = self._drift.examined(selected(all_rows, model_keys, drift_query.selection), drift_query.last)
+        outside = [
+            list(self._task.classes),
+            list(drift["columns"]),
+            [each.names for each in counts.values()],
+            model_keys,
+        ]
         with chart_style(json.dumps(outside, ensure_ascii=False)):
             charts = list(self._charts(rows, performance))
             for page, draw in enumerate(drift_charts(drift["columns"], counts), start=1):
@@ -128,8 +133,10 @@ class Reporter:
 
     def _versions(self, rows: Rows) -> list[tuple[str, Array]]:
         """The model versions, the one used last at the end, and their rows as a mask."""
-        names = np.array([version or "unknown" for version, _ in self._ledger.stamps])
-        masks = [(name, (names == name)[rows.stamp]) for name in np.unique(names[np.unique(rows.stamp)]).tolist()]
+        names = np.array([version or "unknown" for version, _ in self._ledger.model_keys])
+        masks = [
+            (name, (names == name)[rows.model_key]) for name in np.unique(names[np.unique(rows.model_key)]).tolist()
+        ]
         return sorted(masks, key=lambda each: int(rows.created[each[1]].max()))
 
 

@@ -16,7 +16,7 @@ _LONGEST_PAUSE_SECONDS = 0.001
 _MOST_AT_ONCE = 2048
 
 
-class FairServer(StreamServer):
+class BalancedServer(StreamServer):
     """A server that, after each connection it accepts, lets the other workers go first: for the longer the more
     connections it has. Left alone, the first worker to wake takes nearly all that come at once."""
 
@@ -65,7 +65,7 @@ _MOST_HEARD = 1024
 _log = logging.getLogger("service")
 
 
-def end_input(client: socket.socket) -> None:
+def shutdown_read(client: socket.socket) -> None:
     """Ends the input of a connection below gevent, which would drop what has arrived but was not read yet."""
     try:
         with _NativeSocket(fileno=os.dup(client.fileno())) as native:
@@ -74,7 +74,7 @@ def end_input(client: socket.socket) -> None:
         _log.debug("closing an idle connection: %s", error.strerror)
 
 
-def hear_out(client: socket.socket) -> None:
+def lingering_close(client: socket.socket) -> None:
     """Ends the output of a connection, and takes for a moment what the client still sends. Were that left unread,
     closing would reset the connection, and a client that is sending would not see its answers."""
     try:

@@ -57,20 +57,22 @@ class _Head(NamedTuple):
     closes: bool
 
 
-class Heads(dict[Any, _Head]):
+class HeadCache(dict[Any, _Head]):
     """The heads that a worker has seen; all are forgotten when there are too many."""
 
-    def learn(self, key: Any, head: _Head) -> None:
+    def put(self, key: Any, head: _Head) -> None:
         """Keeps a head."""
         if len(self) >= _MOST_KNOWN_HEADS:
             self.clear()
         self[key] = head
 
 
-class Requests:
+class RequestReader:
     """The requests of one connection, in order."""
 
-    def __init__(self, config: Any, client: Any, peer: Any, listener: Any, heads: Heads, body_seconds: float) -> None:
+    def __init__(
+        self, config: Any, client: Any, peer: Any, listener: Any, heads: HeadCache, body_seconds: float
+    ) -> None:
         self._body_seconds = body_seconds
         self._parser = RequestParser(config, client, peer)
         self._config = config
@@ -118,7 +120,7 @@ class Requests:
         closes = message.should_close()
         is_plain = "HTTP_TRANSFER_ENCODING" not in environ and "HTTP_EXPECT" not in environ
         if head and is_plain and length.isdecimal():
-            self._heads.learn((self._origin, head), _Head(environ.copy(), int(length), closes))
+            self._heads.put((self._origin, head), _Head(environ.copy(), int(length), closes))
         return self._request(environ, _ArrivingBody(message.body, self._body_seconds), closes)
 
     def _request(self, environ: Environ, body: Any, closes: bool) -> Request:
@@ -157,7 +159,7 @@ class _ArrivingBody:
             raise MalformedBody("The body ended too soon, or its chunks are not framed as chunks are.") from None
 
 
-class Answer:
+class ResponseWriter:
     """The answer to one request on its way out."""
 
     __slots__ = ("_chunked", "_client", "_head", "_is_bare", "_left", "_request", "closes", "is_begun")

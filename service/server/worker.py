@@ -21,8 +21,8 @@ from gunicorn.util import close
 from gunicorn.workers import ggevent
 
 from service.errors import PROBLEM_JSON, bare_problem, reason_phrase
-from service.server.listener import FairServer, end_input, hear_out
-from service.server.request_reader import Answer, Heads, Request, Requests
+from service.server.listener import BalancedServer, lingering_close, shutdown_read
+from service.server.request_reader import HeadCache, Request, RequestReader, ResponseWriter
 from service.telemetry.log_format import event, frames
 
 _STOP = {signal.SIGTERM}
@@ -51,7 +51,7 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._idle: dict[socket.socket, float] = {}
-        self._heads = Heads()
+        self._heads = HeadCache()
         self._told_to_stop = Event()
 
     def run(self) -> None:
@@ -71,11 +71,11 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
         for server in servers:
             server.stop(timeout=1)
 
-    def _listen(self, listener: Any) -> FairServer:
+    def _listen(self, listener: Any) -> BalancedServer:
         listener.setblocking(1)
         secured = {"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}
         handle = partial(self.handle, listener.getsockname())
-        server = FairServer(listener, handle=handle, spawn=Pool(self.worker_connections), **secured)
+        server = BalancedServer(listener, handle=handle, spawn=Pool(self.worker_connections), **secured)
         if self.cfg.workers > 1:
             server.max_accept = 1
         server.start()
@@ -94,7 +94,7 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
     def handle(self, address: Any, client: socket.socket, addr: Any) -> None:
         """Serves one connection until it is closed. `address` is that of the listener, which may be closed by now."""
         try:
-            self._serve(Requests(self.cfg, client, addr, address, self._heads, self.body_seconds), client)
+            self._serve(RequestReader(self.cfg, client, addr, address, self._heads, self.body_seconds), client)
         except errors.NoMoreData as error:
             _log.debug("a connection was closed within a request: %s", error)
         except OSError as error:
@@ -104,7 +104,7 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
         finally:
             close(client)
 
-    def _serve(self, requests: Requests, client: socket.socket) -> None:
+    def _serve(self, requests: RequestReader, client: socket.socket) -> None:
         while True:
             self._idle[client] = time.monotonic()
             try:
@@ -116,13 +116,13 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
             self.nr += 1
             if self.nr >= self.max_requests:
                 self.alive = False
-            answer = Answer(client, request, closes=not self.alive)
+            answer = ResponseWriter(client, request, closes=not self.alive)
             if not self._answer(request, answer) or answer.closes:
                 if request.may_bring_more or not request.closes:
-                    hear_out(client)
+                    lingering_close(client)
                 return
 
-    def _answer(self, request: Request, answer: Answer) -> bool:
+    def _answer(self, request: Request, answer: ResponseWriter) -> bool:
         """Has the application answer; False where it failed when the answer had begun, which cannot be mended."""
         parts: Any = self.wsgi(request.environ, answer.start)
         try:
@@ -146,7 +146,7 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
         super().notify()
         latest = time.monotonic() - (self.cfg.keepalive if self.alive else _LAST_CHANCE_SECONDS)
         for client in [client for client, since in self._idle.items() if since <= latest]:
-            end_input(client)
+            shutdown_read(client)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answers a request that is no HTTP, or not of the size and form that are taken."""
@@ -191,4 +191,4 @@ def _send(client: socket.socket, response: bytes) -> None:
         client.sendall(response)
     except OSError as error:
         _log.debug("answering a refused request: %s", error.strerror)
-    hear_out(client)
+    lingering_close(client)

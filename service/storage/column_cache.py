@@ -22,15 +22,15 @@ _DRAWN = 10_000
 class Rows:
     """n predictions as arrays of shape (n,), by ascending `id`.
 
-    `created` and `labelled` are microseconds since 1970 (UTC); `stamp` is the place of a row's model version and
-    threshold in the source's `stamps`; `predicted` and `truth` are places in the task's classes, -1 for none (0 for
+    `created` and `labelled` are microseconds since 1970 (UTC); `model_key` is the place of a row's model version and
+    threshold in the source's `model_keys`; `predicted` and `truth` are places in the task's classes, -1 for none (0 for
     a number). `output` is the positive class's probability (binary), the predicted one's (multiclass) or the
     predicted value; `target` the true class's probability (multiclass) or the true value."""
 
     id: Array
     created: Array
     labelled: Array
-    stamp: Array
+    model_key: Array
     predicted: Array
     truth: Array
     output: Array
@@ -105,18 +105,18 @@ class Grouping:
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """How far the log had come at one moment: the greatest id, and of the transactions that number changes the
-    `oldest` that was still open and the number of the `next`."""
+    `xmin` that was still open and the number of the `xmax`."""
 
-    oldest: int
-    next: int
+    xmin: int
+    xmax: int
     last_id: int
 
 
 class Source(Protocol):
-    """Where the rows come from. `stamps` are the (model version, threshold) met so far; `in_order` says that ids
+    """Where the rows come from. `model_keys` are the (model version, threshold) met so far; `in_order` says that ids
     become visible in their own order."""
 
-    stamps: list[tuple[str | None, float | None]]
+    model_keys: list[tuple[str | None, float | None]]
     in_order: bool
 
     def snapshot(self) -> Snapshot: ...
@@ -128,7 +128,7 @@ class Source(Protocol):
     def groups_with_ids(self, column: str, ids: Array) -> list[Group]: ...
 
 
-class Ledger:
+class ColumnCache:
     """All predictions of the source, for one caller at a time."""
 
     def __init__(self, source: Source) -> None:
@@ -140,19 +140,19 @@ class Ledger:
         self._settling: list[Snapshot] = []
 
     @property
-    def stamps(self) -> list[tuple[str | None, float | None]]:
-        """The model versions and thresholds that the rows' `stamp` speaks of."""
-        return self._source.stamps
+    def model_keys(self) -> list[tuple[str | None, float | None]]:
+        """The model versions and thresholds that the rows' `model_key` speaks of."""
+        return self._source.model_keys
 
     def rows(self) -> Rows:
         """The rows as they are now; the same object as before where nothing has changed."""
         snapshot = self._source.snapshot()
-        if self._rows is None or snapshot.oldest < self._since:
+        if self._rows is None or snapshot.xmin < self._since:
             self._groupings, self._settling, self._settled = {}, [], 0
             self._rows = Rows.joined([*self._blocks(0), self._source.with_ids(np.array([], np.int64))])
         else:
             self._rows = self._updated(self._rows)
-        self._since = snapshot.oldest
+        self._since = snapshot.xmin
         self._settled = self._settled_by(snapshot)
         return self._rows
 
@@ -197,7 +197,7 @@ class Ledger:
         if self._source.in_order:
             return snapshot.last_id
         self._settling.append(snapshot)
-        over = [past.last_id for past in self._settling if past.next <= snapshot.oldest]
+        over = [past.last_id for past in self._settling if past.xmax <= snapshot.xmin]
         self._settling = self._settling[len(over) :]
         return max(self._settled, over[-1] - _DRAWN) if over else self._settled
 

@@ -23,7 +23,7 @@ class LogColumns(ABC):
     _same: str
 
     def __init__(self, database: Database, task: Task) -> None:
-        self.stamps: list[tuple[str | None, float | None]] = []
+        self.model_keys: list[tuple[str | None, float | None]] = []
         self._database = database
         self._task = task
         self._size = len(task.classes) + 1
@@ -40,7 +40,7 @@ class LogColumns(ABC):
 
     @abstractmethod
     def _read(self, where: str) -> Rows:
-        """The rows, with the stamp -1 where it is none of `stamps`."""
+        """The rows, with the model_key -1 where it is none of `model_keys`."""
 
     @abstractmethod
     def _probability_of_truth(self) -> str:
@@ -87,40 +87,40 @@ class LogColumns(ABC):
     def _stamped(self, where: str) -> Rows:
         where = f"{where} AND {self._answer} IS NOT NULL"
         rows = self._read(where)
-        if len(rows) and int(rows.stamp.min()) < 0:
-            self._learn_stamps(where)
+        if len(rows) and int(rows.model_key.min()) < 0:
+            self._find_model_keys(where)
             rows = self._read(where)
         return rows
 
-    def _learn_stamps(self, where: str) -> None:
+    def _find_model_keys(self, where: str) -> None:
         found = self._all(f"SELECT DISTINCT model_version, threshold FROM prediction WHERE {where}")
-        self.stamps += sorted((stamp for stamp in found if stamp not in self.stamps), key=repr)
+        self.model_keys += sorted((model_key for model_key in found if model_key not in self.model_keys), key=repr)
 
     def _code(self) -> str:
         """Stamp, predicted and true class as one integer; `_decoded` takes it apart."""
-        stamp = "".join(
+        model_key = "".join(
             f"WHEN model_version {self._same} {self._text(version)} AND threshold {self._same} {_real(threshold)} "
             f"THEN {i} "
-            for i, (version, threshold) in enumerate(self.stamps, start=1)
+            for i, (version, threshold) in enumerate(self.model_keys, start=1)
         )
-        stamp = f"CASE {stamp} ELSE 0 END" if stamp else "0"
+        model_key = f"CASE {model_key} ELSE 0 END" if model_key else "0"
         if self._number:
             predicted, truth = "1", "CASE WHEN true_value IS NULL THEN 0 ELSE 1 END"
         else:
             predicted, truth = self._place("predicted_class"), self._place("true_class")
         size = max(self._size, 2)
-        return f"(({stamp}) * {size} + {predicted}) * {size} + {truth}"
+        return f"(({model_key}) * {size} + {predicted}) * {size} + {truth}"
 
     @property
     def _codes(self) -> int:
         """How many such integers there are."""
-        return (len(self.stamps) + 1) * max(self._size, 2) ** 2
+        return (len(self.model_keys) + 1) * max(self._size, 2) ** 2
 
     def _decoded(self, codes: Array) -> dict[str, Array]:
         size = max(self._size, 2)
         rest, truth = np.divmod(codes, size)
-        stamp, predicted = np.divmod(rest, size)
-        places = {"stamp": stamp, "predicted": predicted, "truth": truth}
+        model_key, predicted = np.divmod(rest, size)
+        places = {"model_key": model_key, "predicted": predicted, "truth": truth}
         return {name: (place - 1).astype(np.int16) for name, place in places.items()}
 
     def _reals(self) -> list[str]:

@@ -14,7 +14,7 @@ from psycopg.errors import ProgrammingError, _WaitTimeout
 from psycopg.types.string import TextLoader
 
 from service.settings import Settings
-from service.storage.sqlite_file import Turn, damage
+from service.storage.sqlite_file import WriterLock, damage
 from service.storage.tables import FIELD_TYPES_POSTGRESQL, FIELD_TYPES_SQLITE, Prediction
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -111,7 +111,7 @@ def _alone(database: Database) -> Iterator[None]:
     if not isinstance(database, SqliteDatabase):
         yield
         return
-    turn = Turn(database.database)
+    turn = WriterLock(database.database)
     try:
         with turn:
             yield

@@ -14,7 +14,7 @@ from peewee import Database, SqliteDatabase
 from service.prediction.filter import EVERYTHING, PredictionFilter
 from service.prediction.moment import moment_of
 from service.prediction.observation import canonical
-from service.storage.logged_row import Row
+from service.storage.logged_row import LoggedRow
 from service.storage.tables import LabelCorrection
 
 MOST_ROWS = 2_000
@@ -43,7 +43,7 @@ class Snapshot(NamedTuple):
 class Block(NamedTuple):
     """The rows that are wanted of a block, and the key at its end: None where the log ends with it."""
 
-    rows: list[Row]
+    rows: list[LoggedRow]
     end: int | None
 
 
@@ -55,7 +55,7 @@ class LogReader(ABC):
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._line = f" || '{_UNIT}' || ".join(self._kinds[_KINDS[name]].format(name) for name in Row._fields)
+        self._line = f" || '{_UNIT}' || ".join(self._kinds[_KINDS[name]].format(name) for name in LoggedRow._fields)
 
     @abstractmethod
     def snapshot(self) -> Snapshot:
@@ -118,7 +118,7 @@ class LogReader(ABC):
             [*values, *keys],
         )
         count, end, text = found[0]
-        rows = [Row.of(line.split(_UNIT)) for line in text.split(_RECORD)] if text else []
+        rows = [LoggedRow.of(line.split(_UNIT)) for line in text.split(_RECORD)] if text else []
         seen = rows if at is None or not at.gaps else [row for row in rows if at.holds(int(row.id))]
         return Block(seen, int(end) if count == size else None)
 

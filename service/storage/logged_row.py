@@ -10,7 +10,7 @@ _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 NULL = "null"
 
 
-class Row(NamedTuple):
+class LoggedRow(NamedTuple):
     """One stored prediction; each value is JSON text, `null` for none. The names are the columns of the table."""
 
     id: str

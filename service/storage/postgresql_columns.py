@@ -18,11 +18,11 @@ class PostgresqlColumns(LogColumns):
         return f"CAST(probas ->> {self._label_of_truth()} AS DOUBLE PRECISION)"
 
     def snapshot(self) -> Snapshot:
-        oldest, following, last_id = self._one(
+        xmin, following, last_id = self._one(
             "SELECT txid_snapshot_xmin(now), txid_snapshot_xmax(now), coalesce((SELECT max(id) FROM prediction), 0) "
             "FROM txid_current_snapshot() AS now"
         )
-        return Snapshot(int(oldest), int(following), int(last_id))
+        return Snapshot(int(xmin), int(following), int(last_id))
 
     def changed(self, since: int) -> Array:
         ids = f"SELECT DISTINCT prediction_id AS id FROM label_change WHERE txid >= {since}"

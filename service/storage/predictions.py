@@ -11,7 +11,7 @@ from service.prediction.record import Record, ScoredObservation, StoredPredictio
 from service.prediction.true_label import TrueLabel
 from service.storage.labels import LabelLog
 from service.storage.session import Session
-from service.storage.statements import MOST_ALONE, Row, Statements, inserted_row, moment
+from service.storage.statements import MOST_ALONE, InsertValues, Statements, inserted_row, moment
 
 _EXPECTED = "an id that is not taken by another observation"
 
@@ -77,7 +77,7 @@ class PredictionLog:
         now = datetime.now(UTC)
         # In the same order for all who insert, so that no two statements wait for each other.
         rows = [self._row(one, moment(now)) for one in sorted(singles, key=_key)]
-        ids = self._session.run_alone(lambda: self._statements.insert_alone(rows))
+        ids = self._session.run_autocommit(lambda: self._statements.insert_alone(rows))
         return {
             i: [StoredPrediction(self._fresh_record(ids[one.observation.key], one, now), False)]
             for i, one in enumerate(singles)
@@ -118,7 +118,7 @@ class PredictionLog:
         by_key = {one.observation.key: one for one in scored}
         return {key: self._fresh_record(id_, by_key[key], now) for id_, key in self._statements.insert(rows)}
 
-    def _row(self, one: ScoredObservation, created_at: Any) -> Row:
+    def _row(self, one: ScoredObservation, created_at: Any) -> InsertValues:
         observation = one.observation
         stamp = (self._threshold, self._model_version, created_at)
         return inserted_row(observation.key, observation.text, one.score, *stamp)

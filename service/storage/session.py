@@ -10,7 +10,7 @@ import psycopg
 from peewee import Database, DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, SqliteDatabase
 
 from service.errors import Unavailable
-from service.storage.sqlite_file import KeptFile, Turn
+from service.storage.sqlite_file import KeptFile, WriterLock
 
 Value = TypeVar("Value")
 
@@ -28,7 +28,7 @@ class Session:
     def __init__(self, database: Database, patience: float = 5.0) -> None:
         self.database = database
         is_file = isinstance(database, SqliteDatabase)
-        self._turn = Turn(database.database, patience) if is_file else None
+        self._turn = WriterLock(database.database, patience) if is_file else None
         self._file = KeptFile(database.database) if is_file else None
 
     def run(self, work: Callable[[], Value]) -> Value:
@@ -40,7 +40,7 @@ class Session:
         value, which another try would not change."""
         return self._run(work, self.database.atomic)
 
-    def run_alone(self, work: Callable[[], Value]) -> Value:
+    def run_autocommit(self, work: Callable[[], Value]) -> Value:
         """The same for work that is one statement, which is a transaction without being told so."""
         return self._run(work, nullcontext)
 

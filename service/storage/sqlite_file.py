@@ -55,7 +55,7 @@ _SHORTEST_SECONDS = 0.0001
 _LONGEST_SECONDS = 0.001
 
 
-class Turn:
+class WriterLock:
     """A lock between processes, beside the database file. It is let go when its process ends, however it ends. A
     process that is stopped while it has the lock keeps it: with `patience`, in seconds, the others give up then with
     TimeoutError. Not to be held over a fork: parent and child would hold it together."""

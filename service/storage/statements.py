@@ -27,7 +27,7 @@ _INSERTED = [
 _LARGEST = 512
 MOST_ALONE = 128
 
-Row = tuple[Any, ...]
+InsertValues = tuple[Any, ...]
 Value = TypeVar("Value")
 
 
@@ -38,7 +38,7 @@ def moment(time: datetime) -> Any:
 
 def inserted_row(
     key: str, text: str, score: Score, threshold: float | None, model_version: str, created_at: Any
-) -> Row:
+) -> InsertValues:
     """The values of one prediction in the order of the insert; `created_at` as `moment` gives it."""
     predicted_class, proba, probas, predicted_value = score
     listed = None if probas is None else canonical(probas)
@@ -59,7 +59,7 @@ class Statements:
         self._database = database
         self._texts: dict[tuple[str, int], str] = {}
 
-    def insert_alone(self, rows: Sequence[Row]) -> dict[str, int]:
+    def insert_alone(self, rows: Sequence[InsertValues]) -> dict[str, int]:
         """Outside of a transaction: inserts at most MOST_ALONE rows of distinct ids by one statement, which is a
         transaction of its own. Gives the row ids of those that it inserted by observation_id; in SQLite it inserts all
         or none."""
@@ -74,7 +74,7 @@ class Statements:
         last: int = cursor.lastrowid
         return {row[0]: last - i for i, row in enumerate(reversed(rows))}
 
-    def insert(self, rows: Sequence[Row]) -> Iterator[tuple[int, str]]:
+    def insert(self, rows: Sequence[InsertValues]) -> Iterator[tuple[int, str]]:
         """Inserts rows of distinct ids and yields (id, observation_id) of those that were new; whether one is there
         already is the database's own judgement."""
         for chunk in _chunks(rows):

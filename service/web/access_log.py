@@ -20,7 +20,7 @@ _TRACE_PARENT = re.compile("00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[
 _NO_TRACE = (None, None)
 
 
-class Note:
+class RequestInfo:
     """What is known of a request beside its answer: its `request_id`, and for the log the caller's ids and the reason
     of a refusal."""
 
@@ -32,13 +32,13 @@ class Note:
         self.reason: str | None = None
 
     @staticmethod
-    def of(environ: dict[str, Any]) -> "Note":
+    def of(environ: dict[str, Any]) -> "RequestInfo":
         """The note of the request with this WSGI environment."""
-        note: Note = environ[_KEY]
+        note: RequestInfo = environ[_KEY]
         return note
 
 
-class RequestLine:
+class AccessLogMiddleware:
     """A WSGI application around another. The line is written when the answer has left; before it leaves, `answered` is
     told path, method, status and seconds, and `refused` the reason of one of 400 or above."""
 
@@ -56,7 +56,7 @@ class RequestLine:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         given = environ.get("HTTP_X_REQUEST_ID")
-        note = Note(given if given and _ECHOED_ID.fullmatch(given) else os.urandom(16).hex())
+        note = RequestInfo(given if given and _ECHOED_ID.fullmatch(given) else os.urandom(16).hex())
         environ[_KEY] = note
         exchange = _Exchange(environ, start_response, note, self._model_version)
         exchange.parts = self._application(environ, exchange.start)
@@ -72,7 +72,7 @@ class _Exchange:
 
     __slots__ = ("_environ", "_model_version", "_note", "_start_response", "began", "parts", "status")
 
-    def __init__(self, environ: dict[str, Any], start_response: Any, note: Note, model_version: str) -> None:
+    def __init__(self, environ: dict[str, Any], start_response: Any, note: RequestInfo, model_version: str) -> None:
         self.began = time.perf_counter()
         self._environ = environ
         self._start_response = start_response

@@ -19,7 +19,7 @@ _HOW = "as Authorization: Bearer <key> or as X-API-Key: <key>"
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
-class Gate:
+class ApiKeyMiddleware:
     """A WSGI application around another. Without `api_keys` everybody may use the API, and without `admin_keys`
     nobody the administration. `refuse` makes the answer to a request that is not let in."""
 

@@ -6,16 +6,16 @@ from typing import Any
 from serialize.manifest import Manifest
 from serialize.signature import Column, Scalar
 
-Values = Mapping[str, Scalar]
+ObservationValues = Mapping[str, Scalar]
 
 
-def example_observation(manifest: Manifest, is_answered: Callable[[Values], bool]) -> Values:
+def example_observation(manifest: Manifest, is_answered: Callable[[ObservationValues], bool]) -> ObservationValues:
     """The first observation that is answered, of one made up from the reference profile and, where the model cannot
     answer that, the golden rows; `is_answered` says whether the service gives one a score."""
     return next(filter(is_answered, _candidates(manifest)))
 
 
-def _candidates(manifest: Manifest) -> Iterator[Values]:
+def _candidates(manifest: Manifest) -> Iterator[ObservationValues]:
     columns = manifest.profile["columns"]
     yield {column.name: _typical(column, columns[column.name]) for column in manifest.signature}
     yield from manifest.golden.observations

@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from service.errors import LISTED_FAULTS, PROBLEM_JSON, ServiceError, problem, reason_phrase
 from service.telemetry.log_format import event, frames
-from service.web.access_log import Note
+from service.web.access_log import RequestInfo
 
 _log = logging.getLogger("service")
 
@@ -45,7 +45,7 @@ class Finished(Response):
 
 def answer_error(error: Exception) -> Response:
     """Any exception as problem+json. An unexpected one is an opaque 500; the log line has the traceback."""
-    note = Note.of(request.environ)
+    note = RequestInfo.of(request.environ)
     if isinstance(error, ServiceError):
         return refusal(error, note)
     if isinstance(error, HTTPException) and error.code is not None and error.code >= 400:
@@ -58,7 +58,7 @@ def answer_error(error: Exception) -> Response:
     return _problem_response(problem(500, ServiceError.title, detail, ServiceError.slug, note.request_id), {})
 
 
-def refusal(error: ServiceError, note: Note) -> Response:
+def refusal(error: ServiceError, note: RequestInfo) -> Response:
     """The response to a refused request."""
     note.reason = error.reason
     body = problem(error.status, error.title, error.detail, error.slug, note.request_id)
@@ -74,7 +74,7 @@ _DETAILS = {
 }
 
 
-def _answer_http_error(error: HTTPException, status: int, note: Note) -> Response:
+def _answer_http_error(error: HTTPException, status: int, note: RequestInfo) -> Response:
     title = reason_phrase(status)
     note.reason = title.lower().replace(" ", "-")
     headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}

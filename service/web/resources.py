@@ -10,9 +10,9 @@ from werkzeug.datastructures import MIMEAccept
 
 from service.demo import Demo
 from service.monitoring.monitor import Monitor
-from service.prediction.service import Answer, PredictionService
+from service.prediction.service import PredictionService, Reply
 from service.storage.deletion import LogDump, Reset
-from service.web.access_log import Note
+from service.web.access_log import RequestInfo
 from service.web.admin_payload import require_database_name, row_count
 from service.web.json_body import JsonBody
 from service.web.pages import LogPages
@@ -117,8 +117,8 @@ class SeedLog(Resource):  # type: ignore[misc]
         return _with_replay({"recipe": seeded.recipe, "rows": seeded.rows}, seeded.replayed)
 
 
-def _respond(answer: Answer) -> Response:
-    Note.of(request.environ).observation_ids = answer.observation_ids
+def _respond(answer: Reply) -> Response:
+    RequestInfo.of(request.environ).observation_ids = answer.observation_ids
     return _with_replay(answer.body, answer.replayed)
 
 
@@ -145,7 +145,7 @@ class Predictions(Resource):  # type: ignore[misc]
 
     def delete(self) -> Response:
         key, erased = self._pages.erase(request.args.to_dict(flat=False))
-        Note.of(request.environ).observation_ids = (json.loads(key),)
+        RequestInfo.of(request.environ).observation_ids = (json.loads(key),)
         return Response(erased + "\n", content_type="application/json")
 
 

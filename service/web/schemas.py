@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from serialize.manifest import Manifest
-from serialize.signature import Column, Container, Kind, NullMarker, Scalar, Signature
+from serialize.signature import Column, ColumnKind, Container, NullMarker, Scalar, Signature
 from serialize.task import Task, TaskKind
 from service.demo import MOST_ROWS
 from service.errors import LISTED_FAULTS
@@ -16,7 +16,7 @@ Schema = dict[str, Any]
 NO_NUL = r"^[^\u0000]*$"
 
 _INT64_MAX = 2**63 - 1
-_TYPES: Mapping[Kind, str] = {"boolean": "boolean", "integer": "integer", "number": "number", "text": "string"}
+_TYPES: Mapping[ColumnKind, str] = {"boolean": "boolean", "integer": "integer", "number": "number", "text": "string"}
 _PROBABILITY: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 _LABEL: Schema = {"type": ["boolean", "number", "string"]}
 _SCALAR: Schema = {"type": ["boolean", "number", "string", "null"]}
@@ -148,7 +148,7 @@ def _card() -> Schema:
     return closed(
         {
             "name": {"type": "string"},
-            "kind": {"enum": list(get_args(Kind))},
+            "kind": {"enum": list(get_args(ColumnKind))},
             "nullable": {"type": "boolean"},
             "dtype": {"type": "string"},
             "null": {"enum": list(get_args(NullMarker))},

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from service.factory import create_app
 from service.settings import Settings
-from service.storage.statements import Row, Statements
+from service.storage.statements import InsertValues, Statements
 
 _MOMENT_SECONDS = 0.1
 _COLUMNS = (
@@ -17,7 +17,7 @@ _INSERT = (
 )
 
 
-def _insert(self: Statements, rows: Sequence[Row]) -> Iterator[tuple[int, str]]:
+def _insert(self: Statements, rows: Sequence[InsertValues]) -> Iterator[tuple[int, str]]:
     there = {found["observation_id"] for found in self.read([row[0] for row in rows])}
     time.sleep(_MOMENT_SECONDS)
     for row in rows:
@@ -25,7 +25,7 @@ def _insert(self: Statements, rows: Sequence[Row]) -> Iterator[tuple[int, str]]:
             yield self._database.execute_sql(_INSERT, row).fetchone()
 
 
-def _insert_none(self: Statements, rows: Sequence[Row]) -> dict[str, int]:
+def _insert_none(self: Statements, rows: Sequence[InsertValues]) -> dict[str, int]:
     return {}
 
 

@@ -83,7 +83,7 @@ def apart(artifact: Artifact, X: Any, expected: Any) -> float:
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Proves what is dumped here, which saves two seconds, for tests whose promise is not the fresh process."""
-    monkeypatch.setattr("serialize.artifact._prove_in_fresh_process", lambda folder: load(folder).prove_all())
+    monkeypatch.setattr("serialize.artifact._prove_in_fresh_process", lambda folder: load(folder).verify_all())
 
 
 @pytest.fixture(scope="module")
@@ -457,7 +457,7 @@ def test_the_version_is_the_digest_of_the_manifest(dumped: Path) -> None:
 def test_a_loaded_artifact_answers_as_the_dumped_one(dumped: Path) -> None:
     artifact = load(dumped)
 
-    artifact.prove_all()
+    artifact.verify_all()
     pipeline = make_pipeline(columns(), LOGISTIC()).fit(FRAME, SURVIVED)
     assert apart(artifact, FRAME, pipeline.predict_proba(FRAME)) <= 1e-9
 
@@ -508,7 +508,7 @@ def test_a_golden_answer_that_differs_is_refused(artifact: Path) -> None:
     rewrite(artifact, alter)
 
     with pytest.raises(ArtifactError, match=r"1 of .* golden rows give other outputs"):
-        load(artifact).prove_all()
+        load(artifact).verify_all()
 
 
 def test_a_compiled_form_of_another_model_is_refused(artifact: Path, artifacts: dict[str, Path]) -> None:

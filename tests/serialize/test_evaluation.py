@@ -16,7 +16,7 @@ from serialize import DumpError
 from serialize.declarations import Declarations
 from serialize.evaluation import cross_validate, encode, importances, in_sample, score
 from serialize.frame import as_table
-from serialize.infer_signature import learn
+from serialize.infer_signature import infer_signature
 from serialize.infer_task import infer_task
 from serialize.model import Model
 from serialize.task import Task
@@ -30,7 +30,7 @@ BINARY = Task("binary", (False, True), True, 0.3)
 
 def model_of(pipeline: Any, X: Any, y: Any) -> Model:
     container, table = as_table(X)
-    return Model(pipeline.fit(X, y), infer_task(pipeline), learn(container, table, None, Declarations()))
+    return Model(pipeline.fit(X, y), infer_task(pipeline), infer_signature(container, table, None, Declarations()))
 
 
 def test_a_binary_score_is_that_of_scikit_learn_at_the_threshold() -> None:

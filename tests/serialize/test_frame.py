@@ -14,7 +14,7 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 from serialize import DumpError
 from serialize.declarations import Declarations
 from serialize.frame import as_array, as_table, build_input, observations
-from serialize.infer_signature import learn
+from serialize.infer_signature import infer_signature
 from serialize.signature import Signature
 
 
@@ -22,7 +22,7 @@ def learned(X: Any, columns: list[str] | None = None) -> tuple[Signature, list[d
     """The signature of training data, and its rows as they come back from JSON."""
     container, table = as_table(X, columns)
     dtype = str(as_array(X).dtype) if container == "array" else None
-    return learn(container, table, dtype, Declarations()), json.loads(json.dumps(observations(table)))
+    return infer_signature(container, table, dtype, Declarations()), json.loads(json.dumps(observations(table)))
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)

@@ -16,8 +16,8 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from serialize import ArtifactError, DumpError
 from serialize.declarations import Declarations
 from serialize.frame import as_table, observations
-from serialize.golden_rows import GoldenRows, choose, prove_round_trip
-from serialize.infer_signature import learn
+from serialize.golden_rows import GoldenRows, choose, verify_round_trip
+from serialize.infer_signature import infer_signature
 from serialize.infer_task import infer_task
 from serialize.model import Model
 from tests.support.own_steps import centred, nulls_named, shaken
@@ -40,7 +40,7 @@ NUMBERS = FRAME[["age", "class"]].fillna(40.0)
 def model_of(pipeline: Any, X: Any, y: Any, **declared: Any) -> Model:
     """The model of a pipeline fitted on X and y, as dump makes it."""
     container, table = as_table(X)
-    signature = learn(container, table, None, Declarations.of(**declared))
+    signature = infer_signature(container, table, None, Declarations.of(**declared))
     return Model(pipeline.fit(X, y), infer_task(pipeline), signature)
 
 
@@ -94,7 +94,7 @@ def test_golden_rows_come_back_from_json_and_prove_the_model() -> None:
     again = GoldenRows.from_json(json.loads(json.dumps(golden.to_json())))
 
     assert again == golden
-    again.prove(model.outputs(again.observations))
+    again.verify(model.outputs(again.observations))
 
 
 @pytest.mark.parametrize("off", [1e-8, -1e-8, np.nan])
@@ -105,22 +105,22 @@ def test_another_answer_to_one_golden_row_is_refused(off: float) -> None:
     answers[3, 1] += off
 
     with pytest.raises(ArtifactError, match=r"1 of \d+ golden rows give other outputs.*row 3"):
-        golden.prove(answers)
+        golden.verify(answers)
 
 
 def test_answers_of_another_shape_are_refused() -> None:
     golden = GoldenRows(({"a": 1.0},), ((0.25, 0.75),), 1e-9)
 
     with pytest.raises(ArtifactError, match="give other outputs"):
-        golden.prove(np.array([[0.25, 0.5, 0.25]]))
+        golden.verify(np.array([[0.25, 0.5, 0.25]]))
 
 
 def test_a_large_predicted_value_is_held_to_a_relative_tolerance() -> None:
     golden = GoldenRows(({"a": 1.0},), ((1e6,),), 1e-9)
 
-    golden.prove(np.array([[1e6 + 1e-4]]))
+    golden.verify(np.array([[1e6 + 1e-4]]))
     with pytest.raises(ArtifactError):
-        golden.prove(np.array([[1e6 + 1e-2]]))
+        golden.verify(np.array([[1e6 + 1e-2]]))
 
 
 def test_a_null_taken_for_another_null_is_noticed() -> None:
@@ -130,18 +130,18 @@ def test_a_null_taken_for_another_null_is_noticed() -> None:
     model = model_of(pipeline, mixed, y)
 
     with pytest.raises(DumpError, match=r"15 of 60 training rows.*mixes None and NaN"):
-        prove_round_trip(model, mixed, observations(mixed))
+        verify_round_trip(model, mixed, observations(mixed))
 
 
 def test_a_pipeline_that_answers_at_random_is_refused() -> None:
     model = model_of(make_pipeline(FunctionTransformer(shaken), Ridge()), NUMBERS, Y.astype(float))
 
     with pytest.raises(DumpError, match="is random"):
-        prove_round_trip(model, NUMBERS, observations(NUMBERS))
+        verify_round_trip(model, NUMBERS, observations(NUMBERS))
 
 
 def test_a_pipeline_that_calculates_across_the_rows_it_is_asked_is_refused() -> None:
     model = model_of(make_pipeline(FunctionTransformer(centred), Ridge()), NUMBERS, Y.astype(float))
 
     with pytest.raises(DumpError, match="when it is scored alone"):
-        prove_round_trip(model, NUMBERS, observations(NUMBERS))
+        verify_round_trip(model, NUMBERS, observations(NUMBERS))

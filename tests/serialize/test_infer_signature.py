@@ -11,14 +11,14 @@ import pytest
 
 from serialize import DumpError
 from serialize.declarations import Declarations
-from serialize.infer_signature import MAX_CATEGORIES, learn
+from serialize.infer_signature import MAX_CATEGORIES, infer_signature
 from serialize.signature import Column
 
 
 def column(values: Any, dtype: Any = None, **declared: Any) -> Column:
     """What is learned of one column, called c."""
     table = pd.DataFrame({"c": pd.Series(values, dtype=dtype)})
-    (learned,) = learn("frame", table, None, Declarations.of(**declared))
+    (learned,) = infer_signature("frame", table, None, Declarations.of(**declared))
     return learned
 
 

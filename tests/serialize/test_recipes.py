@@ -28,7 +28,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def test_a_recipe_gives_an_artifact_with_held_out_metrics(made: Artifact) -> None:
     figures = made.manifest.metrics
 
-    made.prove_all()
+    made.verify_all()
     least, metric = {"titanic": (0.75, "accuracy"), "iris": (0.9, "accuracy"), "diabetes": (0.4, "r2")}[
         made.manifest.name
     ]
@@ -86,7 +86,7 @@ def test_the_model_that_ships_is_proven_and_is_what_its_recipe_makes_now() -> No
     shipped, recipe = load(SHIPPED), RECIPES["titanic"]()
     fitted = clone(recipe.pipeline).fit(recipe.X, recipe.y)
 
-    shipped.prove_all()
+    shipped.verify_all()
     bounds = []
     for pipeline in (shipped.pipeline, fitted):
         share, bound = distance_to_the_optimum(pipeline, recipe.X, recipe.y)

@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 
 from serialize.declarations import Declarations
-from serialize.infer_signature import learn
+from serialize.infer_signature import infer_signature
 from serialize.reference_profile import profile_columns, profile_outputs
 from serialize.task import Task
 
 
 def profile(values: Any, dtype: Any = None) -> dict[str, Any]:
     table = pd.DataFrame({"c": pd.Series(values, dtype=dtype)})
-    found = profile_columns(learn("frame", table, None, Declarations()), table)["c"]
+    found = profile_columns(infer_signature("frame", table, None, Declarations()), table)["c"]
     return dict(json.loads(json.dumps(found, allow_nan=False)))
 
 

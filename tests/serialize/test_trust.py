@@ -258,7 +258,7 @@ def test_under_another_version_the_golden_rows_decide(artifact: Path) -> None:
 
     assert load(artifact).other_versions[0][:2] == ("scikit-learn", "1.2.3")
     with pytest.raises(ArtifactError, match="golden rows give other outputs"):
-        load(artifact).prove_all()
+        load(artifact).verify_all()
 
 
 def serialize(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":

@@ -8,16 +8,16 @@ import gevent
 import pytest
 from gevent import monkey
 
-from service.batching import Batcher, in_hub_threadpool
+from service.batching import Batcher, run_in_hub_threadpool
 from service.errors import Unavailable
 from service.telemetry.metrics import Metrics
 from service.telemetry.multiprocess_dir import MultiprocessDir
-from tests.service.test_batching import Gate, doubled
+from tests.service.test_batching import ApiKeyMiddleware, doubled
 from tests.support.waiting import WAIT_SECONDS, until
 
 
-def batcher(gate: Gate) -> Batcher[int, int]:
-    return Batcher(gate, in_hub_threadpool, max_pending=100, timeout=WAIT_SECONDS)
+def batcher(gate: ApiKeyMiddleware) -> Batcher[int, int]:
+    return Batcher(gate, run_in_hub_threadpool, max_pending=100, timeout=WAIT_SECONDS)
 
 
 def test_the_loop_goes_on_while_a_batch_is_processed() -> None:
@@ -25,7 +25,7 @@ def test_the_loop_goes_on_while_a_batch_is_processed() -> None:
         monkey.get_original("time", "sleep")(0.2)
         return doubled(items)
 
-    serving: Batcher[int, int] = Batcher(blocking, in_hub_threadpool, max_pending=100, timeout=WAIT_SECONDS)
+    serving: Batcher[int, int] = Batcher(blocking, run_in_hub_threadpool, max_pending=100, timeout=WAIT_SECONDS)
     caller = gevent.spawn(serving.submit, 1)
     ticks = 0
     while not caller.ready():
@@ -37,7 +37,7 @@ def test_the_loop_goes_on_while_a_batch_is_processed() -> None:
 
 
 def test_a_leader_that_is_killed_waits_for_its_batch_and_serves_its_followers() -> None:
-    gate = Gate()
+    gate = ApiKeyMiddleware()
     serving = batcher(gate)
     leader = gevent.spawn(serving.submit, 0)
     until(lambda: bool(gate.batches))
@@ -55,7 +55,7 @@ def test_a_leader_that_is_killed_waits_for_its_batch_and_serves_its_followers() 
 
 
 def test_a_follower_that_is_killed_takes_its_item_back() -> None:
-    gate = Gate()
+    gate = ApiKeyMiddleware()
     serving = batcher(gate)
     leader = gevent.spawn(serving.submit, 0)
     until(lambda: bool(gate.batches))
@@ -71,7 +71,7 @@ def test_a_follower_that_is_killed_takes_its_item_back() -> None:
 
 
 def test_an_heir_that_is_killed_before_it_leads_passes_the_lead_on() -> None:
-    gate = Gate()
+    gate = ApiKeyMiddleware()
     serving = batcher(gate)
     leader = gevent.spawn(serving.submit, 0)
     until(lambda: bool(gate.batches))
@@ -86,8 +86,8 @@ def test_an_heir_that_is_killed_before_it_leads_passes_the_lead_on() -> None:
 
 
 def test_a_caller_that_waits_too_long_does_not_hold_up_the_others() -> None:
-    gate = Gate()
-    serving: Batcher[int, int] = Batcher(gate, in_hub_threadpool, max_pending=100, timeout=0.05)
+    gate = ApiKeyMiddleware()
+    serving: Batcher[int, int] = Batcher(gate, run_in_hub_threadpool, max_pending=100, timeout=0.05)
     leader = gevent.spawn(serving.submit, 0)
     until(lambda: bool(gate.batches))
 

@@ -51,7 +51,7 @@ from serialize.compiler.runtime import CompiledModel
 from serialize.declarations import Declarations
 from serialize.errors import ArtifactError
 from serialize.frame import Row, as_array, as_table, observations
-from serialize.infer_signature import learn
+from serialize.infer_signature import infer_signature
 from serialize.infer_task import infer_task
 from serialize.model import Model
 from serialize.recipes import RECIPES
@@ -93,7 +93,7 @@ def model_of(pipeline: Any, X: Any, **declared: Any) -> tuple[Model, Rows]:
     """A fitted pipeline as a Model, and its training rows as observations."""
     container, table = as_table(X)
     dtype = str(as_array(X).dtype) if container == "array" else None
-    signature = learn(container, table, dtype, Declarations.of(**declared))
+    signature = infer_signature(container, table, dtype, Declarations.of(**declared))
     return Model(pipeline, infer_task(pipeline), signature), observations(table)
 
 

@@ -18,7 +18,7 @@ from serialize import load
 from serialize.recipes import RECIPES
 from service.__main__ import main
 from service.cli import simulation
-from service.cli.simulation import Row, Served
+from service.cli.simulation import PlannedRow, Served
 from service.client import HttpClient, NoAnswer
 from tests.support.passengers import ARTIFACTS, PROJECT
 from tests.support.served import environment, free_port, serve
@@ -38,7 +38,7 @@ def told(output: str, name: str) -> str:
     return str(found)
 
 
-def planned(count: int, seed: int = 0, shifts: tuple[str, ...] = ()) -> list[Row]:
+def planned(count: int, seed: int = 0, shifts: tuple[str, ...] = ()) -> list[PlannedRow]:
     manifest = load(ARTIFACTS).manifest
     served = Served(manifest.name, manifest.task, manifest.signature, None)
     return simulation.rows(served, RECIPES, count, shifts=shifts, seed=seed, delay=2.0)

@@ -32,7 +32,7 @@ def test_the_noise_floor_of_numbers_is_that_of_dvoretzky_kiefer_wolfowitz(rows: 
     noise = found.figures["noise_floor"]
     size = rows * reference_rows / (rows + reference_rows)
     assert 2 * math.exp(-2 * size * noise**2) == pytest.approx(0.01 / TESTS)  # Massart 1990: P(distance > noise)
-    assert found.changes[0].noise == noise
+    assert found.changes[0].noise_floor == noise
 
 
 @pytest.mark.parametrize(("rows", "reference_rows"), [(500, 1000), (20_000, 100)])
@@ -45,7 +45,7 @@ def test_the_noise_floor_of_categories_is_that_of_bretagnolle_huber_carol(rows: 
     size = rows * reference_rows / (rows + reference_rows)
     # Three cells: the two categories, and all others. P(distance > noise) of the total variation distance.
     assert 2**3 * math.exp(-2 * size * noise**2) == pytest.approx(0.01 / TESTS)
-    assert next(change.noise for change in found.changes if change.name == "distribution") == noise
+    assert next(change.noise_floor for change in found.changes if change.name == "distribution") == noise
 
 
 def test_chance_alone_stays_below_the_noise_floor() -> None:
@@ -63,8 +63,8 @@ def shifted(share: float) -> str:
     moved = round(LARGE * (0.5 - share))
     found = compare("category", category_profile(a=50, b=50), ["a"] * moved + ["b"] * (LARGE - moved), TESTS)
     change = next(change for change in found.changes if change.name == "distribution")
-    assert change.chance is None
-    assert 0.1 < change.noise < 0.3
+    assert change.p_value is None
+    assert 0.1 < change.noise_floor < 0.3
     return change.verdict(None)
 
 
@@ -74,7 +74,7 @@ def test_a_large_sample_has_drifted_only_beyond_the_noise_floor() -> None:
 
 
 def test_a_noise_floor_below_the_least_size_that_matters_does_not_lower_it() -> None:
-    assert Change("distribution", 0.09, None, noise=0.02).verdict(None) == "ok"
-    assert Change("distribution", 0.1, None, noise=0.02).verdict(None) == "drifted"
-    assert Change("distribution", 0.19, None, noise=0.2).verdict(None) == "ok"
-    assert Change("distribution", 0.2, None, noise=0.2).verdict(None) == "drifted"
+    assert Change("distribution", 0.09, None, noise_floor=0.02).verdict(None) == "ok"
+    assert Change("distribution", 0.1, None, noise_floor=0.02).verdict(None) == "drifted"
+    assert Change("distribution", 0.19, None, noise_floor=0.2).verdict(None) == "ok"
+    assert Change("distribution", 0.2, None, noise_floor=0.2).verdict(None) == "drifted"

@@ -18,7 +18,7 @@ from service.monitoring.drift import Drift
 from service.prediction.filter import DriftQuery, Selection
 from service.prediction.observation import ObservationParser
 from service.prediction.scoring import Scorer
-from service.storage.column_cache import Ledger
+from service.storage.column_cache import ColumnCache
 from service.storage.connection import connect, kind, prepare
 from service.storage.postgresql_columns import PostgresqlColumns
 from service.storage.sqlite_columns import SqliteColumns
@@ -41,7 +41,7 @@ class Log:
         prepare(self.database)
         self.database.connect()
         columns = SqliteColumns(self.database, manifest.task)
-        ledger = Ledger(columns)
+        ledger = ColumnCache(columns)
         self.drift = Drift(manifest, artifact.version, ledger, columns.documents)
         self.parser = ObservationParser(manifest.signature)
         self.scorer = Scorer(manifest.task, artifact.model.outputs)
@@ -52,8 +52,8 @@ class Log:
         self.database.execute_sql("DELETE FROM prediction")
         rows = [self.parser.parse({"id": i, "observation": row}) for i, row in enumerate(observations(table))]
         scores = self.scorer.score(rows)
-        stamp = (0.5, self.version, START)
-        written = [inserted_row(one.key, one.text, score, *stamp) for one, score in zip(rows, scores, strict=True)]
+        model_key = (0.5, self.version, START)
+        written = [inserted_row(one.key, one.text, score, *model_key) for one, score in zip(rows, scores, strict=True)]
         with self.database.atomic():
             list(Statements(self.database).insert(written))
         return self.drift.report(ALL)
@@ -251,7 +251,7 @@ def test_an_erased_row_is_not_compared(database: Database) -> None:
 def drift_of(database: Database) -> tuple[Drift, str]:
     artifact = load(ARTIFACTS)
     columns = (SqliteColumns if kind(database) == "sqlite" else PostgresqlColumns)(database, artifact.manifest.task)
-    return Drift(artifact.manifest, artifact.version, Ledger(columns), columns.documents), artifact.version
+    return Drift(artifact.manifest, artifact.version, ColumnCache(columns), columns.documents), artifact.version
 
 
 def test_the_latest_rows_are_compared(client: Client) -> None:

@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from service.monitoring.intervals import Figure, draws, mean, mean_of, overlap, proportion, resampled, separation
-from service.monitoring.score_counts import Cells
+from service.monitoring.intervals import (
+    MetricValue,
+    auc_interval,
+    draws,
+    f1_interval,
+    mean,
+    mean_of,
+    proportion,
+    resampled,
+)
+from service.monitoring.score_counts import ScoreCounts
 
 RNG = np.random.default_rng(0)
 
@@ -17,7 +26,7 @@ _TOLERATED = 1e-6
 _BOUNDS = 12
 
 
-def covers(figure: Figure, truth: float) -> bool:
+def covers(figure: MetricValue, truth: float) -> bool:
     assert figure.low is not None
     assert figure.high is not None
     return figure.low <= truth <= figure.high
@@ -41,15 +50,15 @@ def test_a_share_at_the_edge_keeps_an_interval_within_bounds(hits: int, trials: 
 
 
 def test_no_rows_have_no_figure() -> None:
-    assert proportion(0, 0) == mean(0.0, 0.0, 0) == mean_of([]) == overlap(0, 0) == Figure()
+    assert proportion(0, 0) == mean(0.0, 0.0, 0) == mean_of([]) == f1_interval(0, 0) == MetricValue()
 
 
 def test_one_row_has_a_mean_and_no_interval() -> None:
-    assert mean(2.0, 0.0, 1) == Figure(2.0, None, None)
+    assert mean(2.0, 0.0, 1) == MetricValue(2.0, None, None)
 
 
 def test_what_is_not_finite_is_no_figure() -> None:
-    assert Figure.of(math.nan, 0, 1) == Figure.of(math.inf, 0, 1) == Figure()
+    assert MetricValue.of(math.nan, 0, 1) == MetricValue.of(math.inf, 0, 1) == MetricValue()
 
 
 def assert_covered(hits: int, trials: int) -> None:
@@ -63,7 +72,7 @@ def assert_covered(hits: int, trials: int) -> None:
 def test_f1_lies_in_its_interval_95_times_in_100() -> None:
     samples = RNG.multinomial(80, [0.4, 0.25, 0.35], size=5000).tolist()
 
-    assert_covered(sum(covers(overlap(tp, errors), 0.8 / (0.8 + 0.25)) for tp, errors, _ in samples), len(samples))
+    assert_covered(sum(covers(f1_interval(tp, errors), 0.8 / (0.8 + 0.25)) for tp, errors, _ in samples), len(samples))
 
 
 def test_a_mean_of_shares_lies_in_its_interval_95_times_in_100() -> None:
@@ -73,22 +82,22 @@ def test_a_mean_of_shares_lies_in_its_interval_95_times_in_100() -> None:
     assert_covered(sum(covers(figure, 0.75) for figure in figures), len(figures))
 
 
-def scored(count: int) -> Cells:
+def scored(count: int) -> ScoreCounts:
     """Calibrated probabilities from two normal distributions of scores, one unit apart."""
     truth = RNG.random(count) < 0.4
     score = RNG.normal(truth.astype(float), 1.0)
     odds = np.log(0.4 / 0.6) + score - 0.5
-    return Cells.of(1 / (1 + np.exp(-odds)), truth)
+    return ScoreCounts.of(1 / (1 + np.exp(-odds)), truth)
 
 
 @pytest.fixture(scope="module")
-def samples() -> list[dict[str, Figure]]:
+def samples() -> list[dict[str, MetricValue]]:
     """The figures of many samples of 300 rows, and at last those of so many rows that they are the truth."""
     return [scored(size).figures() for size in [300] * 1000 + [2_000_000]]
 
 
 @pytest.mark.parametrize("name", ["roc_auc", "average_precision", "log_loss", "brier_score"])
-def test_a_figure_lies_in_its_interval_95_times_in_100(samples: list[dict[str, Figure]], name: str) -> None:
+def test_a_figure_lies_in_its_interval_95_times_in_100(samples: list[dict[str, MetricValue]], name: str) -> None:
     *figures, truth = (sample[name] for sample in samples)
 
     assert truth.value is not None
@@ -96,12 +105,12 @@ def test_a_figure_lies_in_its_interval_95_times_in_100(samples: list[dict[str, F
 
 
 def test_classes_told_apart_without_a_fault_still_have_an_interval() -> None:
-    figure = Cells.of(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1])).figures()["roc_auc"]
+    figure = ScoreCounts.of(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1])).figures()["roc_auc"]
 
     assert (figure.value, figure.high) == (1.0, 1.0)
     assert figure.low is not None
     assert 0.2 < figure.low < 0.7
-    assert separation(0.0, 2, 2).high == pytest.approx(1 - figure.low)
+    assert auc_interval(0.0, 2, 2).high == pytest.approx(1 - figure.low)
 
 
 def test_the_bootstrap_is_that_of_the_rows_and_the_same_each_time() -> None:

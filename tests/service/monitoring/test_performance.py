@@ -16,7 +16,7 @@ from sklearn.datasets import load_diabetes, load_iris
 
 from serialize import load
 from service.monitoring.performance import Performance
-from service.storage.column_cache import Ledger
+from service.storage.column_cache import ColumnCache
 from service.storage.connection import connect, kind
 from service.storage.postgresql_columns import PostgresqlColumns
 from service.storage.sqlite_columns import SqliteColumns
@@ -265,7 +265,7 @@ def test_a_window_of_each_size_begins_and_ends_where_clocks_and_weeks_do(
     times = [datetime(2026, 1, 31, 12, 34, 56, 789, UTC), datetime(2026, 2, 1, tzinfo=UTC)]
     write(log, *(logged(i, created_at=time) for i, time in enumerate(times)))
     manifest = load(ARTIFACTS).manifest
-    ledger = Ledger((SqliteColumns if kind(log) == "sqlite" else PostgresqlColumns)(log, manifest.task))
+    ledger = ColumnCache((SqliteColumns if kind(log) == "sqlite" else PostgresqlColumns)(log, manifest.task))
 
     series = Performance(manifest, ledger).series(ledger.rows(), window)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as skm
 from sklearn.calibration import calibration_curve
 
-from service.monitoring.score_counts import Cells
+from service.monitoring.score_counts import ScoreCounts
 
 SOME = st.lists(
     st.tuples(st.sampled_from([0.0, 1e-18, 0.1, 0.25, 0.3, 0.5, 0.7, 1.0]) | st.floats(0, 1), st.booleans()),
@@ -22,7 +22,7 @@ SOME = st.lists(
 def test_the_figures_are_those_of_scikit_learn(rows: list[tuple[float, bool]]) -> None:
     proba, truth = np.array([p for p, _ in rows]), np.array([y for _, y in rows])
 
-    found = {name: figure.value for name, figure in Cells.of(proba, truth).figures().items()}
+    found = {name: figure.value for name, figure in ScoreCounts.of(proba, truth).figures().items()}
 
     both = 0 < truth.sum() < len(truth)
     expected = {
@@ -38,7 +38,7 @@ def test_the_figures_are_those_of_scikit_learn(rows: list[tuple[float, bool]]) -
 @given(SOME)
 def test_the_bins_are_those_of_scikit_learn_and_the_brier_score_is_their_sum(rows: list[tuple[float, bool]]) -> None:
     proba, truth = np.array([p for p, _ in rows]), np.array([y for _, y in rows])
-    cells = Cells.of(proba, truth)
+    cells = ScoreCounts.of(proba, truth)
 
     calibration = cells.calibration()
 
@@ -56,7 +56,7 @@ def test_the_bins_are_those_of_scikit_learn_and_the_brier_score_is_their_sum(row
 
 @given(SOME)
 def test_every_figure_lies_in_its_interval_and_is_finite(rows: list[tuple[float, bool]]) -> None:
-    cells = Cells.of(np.array([p for p, _ in rows]), np.array([y for _, y in rows]))
+    cells = ScoreCounts.of(np.array([p for p, _ in rows]), np.array([y for _, y in rows]))
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -69,7 +69,7 @@ def test_every_figure_lies_in_its_interval_and_is_finite(rows: list[tuple[float,
 
 
 def test_no_rows_have_no_figures() -> None:
-    cells = Cells.of(np.array([]), np.array([], dtype=bool))
+    cells = ScoreCounts.of(np.array([]), np.array([], dtype=bool))
 
     assert {figure.value for figure in cells.figures().values()} == {None}
     assert cells.calibration() is None
@@ -78,11 +78,11 @@ def test_no_rows_have_no_figures() -> None:
 def test_coarse_cells_keep_the_counts() -> None:
     rng = np.random.default_rng(0)
     proba = rng.random(10_000)
-    cells = Cells.of(proba, rng.random(10_000) < proba)
+    cells = ScoreCounts.of(proba, rng.random(10_000) < proba)
 
-    coarse = cells.coarse(100)
+    coarse = cells.binned(100)
 
     assert len(coarse.proba) <= 100
     assert (coarse.positives.sum(), coarse.negatives.sum()) == (cells.positives.sum(), cells.negatives.sum())
     assert (np.diff(coarse.proba) > 0).all()
-    assert coarse.coarse(100) is coarse
+    assert coarse.binned(100) is coarse

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from service.monitoring.significance import of_excess, of_shares
+from service.monitoring.significance import binomial_pvalue, two_proportion_pvalue
 
 
 def binomial(hits: range, trials: int, share: float) -> float:
@@ -31,29 +31,29 @@ def test_rare_shares_are_compared_by_the_exact_binomial_test(
 ) -> None:
     expected = two_sided(live, live + reference, rows / (rows + reference_rows))
 
-    assert of_shares(live, rows, reference, reference_rows) == pytest.approx(expected, rel=1e-9)
+    assert two_proportion_pvalue(live, rows, reference, reference_rows) == pytest.approx(expected, rel=1e-9)
     # What almost every row has is compared by the rows that have it not.
     most = (rows - live, rows, reference_rows - reference, reference_rows)
-    assert of_shares(*most) == pytest.approx(expected, rel=1e-9)
+    assert two_proportion_pvalue(*most) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("reference", [0, 100])
 def test_shares_of_none_or_of_all_rows_do_not_differ(reference: int) -> None:
-    assert of_shares(reference // 2, 50, reference, 100) == 1.0
+    assert two_proportion_pvalue(reference // 2, 50, reference, 100) == 1.0
 
 
 def test_shares_are_compared_by_chi_squared_from_five_expected_rows_on() -> None:
     five = stats.chi2_contingency([[4, 96], [6, 94]], correction=False).pvalue
 
-    assert of_shares(4, 100, 6, 100) == pytest.approx(five, rel=1e-9)
-    assert of_shares(3, 100, 6, 100) == pytest.approx(two_sided(3, 9, 0.5), rel=1e-9)
+    assert two_proportion_pvalue(4, 100, 6, 100) == pytest.approx(five, rel=1e-9)
+    assert two_proportion_pvalue(3, 100, 6, 100) == pytest.approx(two_sided(3, 9, 0.5), rel=1e-9)
 
 
 def test_the_exact_test_of_equal_shares_rejects_no_more_often_than_it_says() -> None:
     rng = np.random.default_rng(0)
     drawn = rng.binomial([200, 1000], 0.004, size=(4000, 2)).tolist()
 
-    rejected = sum(of_shares(live, 200, reference, 1000) < 0.05 for live, reference in drawn)
+    rejected = sum(two_proportion_pvalue(live, 200, reference, 1000) < 0.05 for live, reference in drawn)
 
     # The test is conservative; 1e-6 is the probability that one of exactly 5 % is rejected more often than this.
     assert rejected <= stats.binom.isf(1e-6, len(drawn), 0.05)
@@ -61,11 +61,11 @@ def test_the_exact_test_of_equal_shares_rejects_no_more_often_than_it_says() -> 
 
 @pytest.mark.parametrize(("live", "rows", "share"), [(1, 40, 0.001), (3, 40, 0.02), (40, 40, 0.9), (5, 300, 2 / 310)])
 def test_an_excess_has_the_exact_probability_of_so_many_or_more(live: int, rows: int, share: float) -> None:
-    assert of_excess(live, rows, share) == pytest.approx(binomial(range(live, rows + 1), rows, share), rel=1e-9)
-    assert of_excess(live, rows, share) == pytest.approx(
+    assert binomial_pvalue(live, rows, share) == pytest.approx(binomial(range(live, rows + 1), rows, share), rel=1e-9)
+    assert binomial_pvalue(live, rows, share) == pytest.approx(
         stats.binomtest(live, rows, share, alternative="greater").pvalue, rel=1e-9
     )
 
 
 def test_no_row_outside_is_no_excess() -> None:
-    assert of_excess(0, 40, 0.02) == 1.0
+    assert binomial_pvalue(0, 40, 0.02) == 1.0

@@ -6,8 +6,8 @@ from scipy.stats import t as student
 from sklearn import metrics as skm
 
 from serialize.task import Task
-from service.monitoring.intervals import Figure
-from service.monitoring.task_metrics import figures
+from service.monitoring.intervals import MetricValue
+from service.monitoring.task_metrics import task_metrics
 from service.storage.column_cache import Rows
 
 TASK = Task("multiclass", ("a", "b", "c", "d"))
@@ -26,7 +26,7 @@ def test_classes_that_are_not_met_are_left_out_as_scikit_learn_does(classes: int
     truth, predicted = (drawn.integers(0, classes, 40).tolist() for _ in range(2))
     predicted = [3 if i == 7 else place for i, place in enumerate(predicted)]
 
-    found = figures(TASK, rows(truth, predicted)).metrics
+    found = task_metrics(TASK, rows(truth, predicted)).metrics
 
     expected = {
         "accuracy": skm.accuracy_score(truth, predicted),
@@ -39,7 +39,7 @@ def test_classes_that_are_not_met_are_left_out_as_scikit_learn_does(classes: int
 
 
 def test_answers_that_are_all_right_still_have_an_interval() -> None:
-    found = figures(TASK, rows([0, 1, 2, 0, 1, 2], [0, 1, 2, 0, 1, 2])).metrics
+    found = task_metrics(TASK, rows([0, 1, 2, 0, 1, 2], [0, 1, 2, 0, 1, 2])).metrics
 
     for name in ("balanced_accuracy", "precision_macro", "recall_macro", "f1_macro"):
         figure = found[name]
@@ -60,7 +60,7 @@ def test_r2_has_the_interval_of_the_jackknife() -> None:
     output = 0.2 * truth + rng.normal(size=400, scale=0.3) + 0.1
     count = len(truth)
 
-    found = figures(Task("regression"), numbers(truth.tolist(), output.tolist())).metrics["r2"]
+    found = task_metrics(Task("regression"), numbers(truth.tolist(), output.tolist())).metrics["r2"]
 
     # Leaving out one row at a time (Tukey 1958), of which the infinitesimal jackknife is the limit.
     others = ~np.eye(count, dtype=bool)
@@ -73,12 +73,12 @@ def test_r2_has_the_interval_of_the_jackknife() -> None:
 
 
 def test_r2_is_at_most_one_and_without_a_spread_it_is_not_defined() -> None:
-    near = figures(Task("regression"), numbers([1.0, 2.0, 3.0], [1.5, 2.0, 2.9])).metrics["r2"]
-    exact = figures(Task("regression"), numbers([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])).metrics["r2"]
+    near = task_metrics(Task("regression"), numbers([1.0, 2.0, 3.0], [1.5, 2.0, 2.9])).metrics["r2"]
+    exact = task_metrics(Task("regression"), numbers([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])).metrics["r2"]
 
     assert near.value is not None
     assert near.low is not None
     assert near.low < 0.5 < near.value < 1.0 == near.high
-    assert exact == Figure(1.0, 1.0, 1.0)
+    assert exact == MetricValue(1.0, 1.0, 1.0)
     for truth in ([2.0, 2.0, 2.0], [2.0]):
-        assert figures(Task("regression"), numbers(truth, [1.0] * len(truth))).metrics["r2"] == Figure()
+        assert task_metrics(Task("regression"), numbers(truth, [1.0] * len(truth))).metrics["r2"] == MetricValue()

@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics as skm
 
 from service.monitoring.intervals import Array
-from service.monitoring.score_counts import Cells
+from service.monitoring.score_counts import ScoreCounts
 from service.report.classifier_charts import (
     calibration_curve,
     confusion_matrix,
@@ -29,7 +29,7 @@ def drawn(count: int) -> tuple[Array, Array]:
 @pytest.mark.parametrize("count", [20, 20_000])
 def test_the_curves_enclose_the_areas_of_the_figures(count: int) -> None:
     proba, truth = drawn(count)
-    figures = Cells.of(proba, truth).figures()
+    figures = ScoreCounts.of(proba, truth).figures()
 
     left, right = roc_and_precision_recall(truth, proba, METRICS).axes
 
@@ -49,7 +49,7 @@ def test_one_class_has_no_curves(truth: list[bool]) -> None:
 
 def test_the_calibration_curve_has_the_bins_that_are_filled() -> None:
     proba, truth = np.array([0.12, 0.14, 0.95]), np.array([False, True, True])
-    performance: dict[str, Any] = {"metrics": METRICS, "calibration": Cells.of(proba, truth).calibration()}
+    performance: dict[str, Any] = {"metrics": METRICS, "calibration": ScoreCounts.of(proba, truth).calibration()}
 
     figure: Any = calibration_curve(performance, "class yes")
 

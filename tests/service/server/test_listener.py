@@ -8,7 +8,7 @@ import gevent.socket
 import pytest
 from gevent.pool import Pool
 
-from service.server.listener import FairServer
+from service.server.listener import BalancedServer
 
 CLIENTS = 40
 
@@ -23,7 +23,7 @@ class Counted:
         self.served = 0
         self.pool = Pool(10 * CLIENTS)
         self.address = listener.getsockname()
-        self.server = FairServer(listener, handle=self._handle, spawn=self.pool)
+        self.server = BalancedServer(listener, handle=self._handle, spawn=self.pool)
         self.server.max_accept = 1
         self.server.start()
         self.clients: list[socket.socket] = []

@@ -7,24 +7,24 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.http.errors import InvalidHeaderName, LimitRequestHeaders
 
-from service.server.request_reader import Answer, Heads, Request, Requests
+from service.server.request_reader import HeadCache, Request, RequestReader, ResponseWriter
 
 LISTENER = ("127.0.0.1", 5000)
 POST = b"POST /predict?a=b HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
 
-Connect = Callable[..., tuple[socket.socket, Requests]]
+Connect = Callable[..., tuple[socket.socket, RequestReader]]
 
 
 @pytest.fixture
 def connect() -> Iterator[Connect]:
     """Makes connections: the client's end, and the requests that arrive on the other."""
     ends: list[socket.socket] = []
-    heads = Heads()
+    heads = HeadCache()
 
-    def connection(peer: tuple[str, int] = ("127.0.0.1", 4000)) -> tuple[socket.socket, Requests]:
+    def connection(peer: tuple[str, int] = ("127.0.0.1", 4000)) -> tuple[socket.socket, RequestReader]:
         client, server = socket.socketpair()
         ends.extend((client, server))
-        return client, Requests(Config(), server, peer, LISTENER, heads, 5.0)
+        return client, RequestReader(Config(), server, peer, LISTENER, heads, 5.0)
 
     yield connection
     for end in ends:
@@ -35,7 +35,7 @@ def post(body: bytes) -> bytes:
     return POST % (len(body), body)
 
 
-def next_of(requests: Requests) -> Request:
+def next_of(requests: RequestReader) -> Request:
     request = requests.read()
     assert request is not None
     return request
@@ -145,7 +145,7 @@ def answered(connect: Connect, request_: bytes, headers: list[tuple[str, str]], 
     client, requests = connect()
     client.sendall(request_)
     request = next_of(requests)
-    answer = Answer(request.environ["gunicorn.socket"], request, closes=False)
+    answer = ResponseWriter(request.environ["gunicorn.socket"], request, closes=False)
     answer.start("200 OK", headers)
     answer.send(parts)
     return client.recv(65536), answer.closes

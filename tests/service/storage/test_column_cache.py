@@ -12,7 +12,7 @@ import pytest
 from peewee import Database
 
 from serialize.task import Task
-from service.storage.column_cache import Ledger
+from service.storage.column_cache import ColumnCache
 from service.storage.columns import LogColumns
 from service.storage.connection import connect, kind, prepare
 from service.storage.postgresql_columns import PostgresqlColumns
@@ -43,13 +43,13 @@ def other(database_url: str, database: Database) -> Iterator[Database]:
     other.close()
 
 
-def truths(ledger: Ledger) -> dict[int, int]:
+def truths(ledger: ColumnCache) -> dict[int, int]:
     rows = ledger.rows()
     return dict(zip(rows.id.tolist(), rows.truth.tolist(), strict=True))
 
 
 def test_an_empty_log_has_no_rows(database: Database) -> None:
-    ledger = Ledger(columns_of(database))
+    ledger = ColumnCache(columns_of(database))
 
     assert len(ledger.rows()) == 0
     assert ledger.grouping("Sex").values == ()
@@ -58,7 +58,7 @@ def test_an_empty_log_has_no_rows(database: Database) -> None:
 def test_rows_are_as_they_were_written(database: Database) -> None:
     write(database, labelled(1), logged(2, proba=0.75, predicted_class="true"), labelled(3, "false"))
 
-    rows = Ledger(columns_of(database)).rows()
+    rows = ColumnCache(columns_of(database)).rows()
 
     assert rows.truth.tolist() == [1, -1, 0]
     assert rows.predicted.tolist() == [0, 1, 0]
@@ -71,14 +71,14 @@ def test_rows_are_as_they_were_written(database: Database) -> None:
 def test_probabilities_are_read_to_the_bit(database: Database) -> None:
     write(database, *(logged(i, proba=proba) for i, proba in enumerate(PROBABILITIES)))
 
-    assert Ledger(columns_of(database)).rows().output.tolist() == PROBABILITIES
+    assert ColumnCache(columns_of(database)).rows().output.tolist() == PROBABILITIES
 
 
 def test_numbers_are_read_to_the_bit(database: Database) -> None:
     rows = [logged(i, proba=None, predicted_value=number, true_value=-number) for i, number in enumerate(NUMBERS)]
     write(database, *rows, logged(99, proba=None, predicted_value=1.0))
 
-    found = Ledger(columns_of(database, REGRESSION)).rows()
+    found = ColumnCache(columns_of(database, REGRESSION)).rows()
 
     assert found.target is not None
     assert found.output.tolist() == [*NUMBERS, 1.0]
@@ -91,7 +91,7 @@ def test_the_bits_of_any_number_are_kept(database: Database) -> None:
     numbers = [-0.0, SMALLEST_NORMAL, -SMALLEST_NORMAL / 3, math.nextafter(1.0, 2.0), -math.pi * 1e200, 2.0**53 + 2]
     write(database, *(logged(i, proba=None, predicted_value=number) for i, number in enumerate(numbers)))
 
-    found = Ledger(columns_of(database, REGRESSION)).rows().output
+    found = ColumnCache(columns_of(database, REGRESSION)).rows().output
 
     assert [number.hex() for number in found.tolist()] == [number.hex() for number in [zero, *numbers[1:]]]
 
@@ -125,7 +125,7 @@ def test_a_log_with_one_foreign_time_zone_is_read(database: Database) -> None:
     write(database, logged(1))
     database.execute_sql("UPDATE prediction SET created_at = '2026-01-31T14:00:00.000000+02:00'")
 
-    assert Ledger(columns_of(database)).rows().created.tolist() == [1_769_860_800_000_000]
+    assert ColumnCache(columns_of(database)).rows().created.tolist() == [1_769_860_800_000_000]
 
 
 def test_many_classes_bring_the_probability_of_the_true_one(database: Database) -> None:
@@ -143,7 +143,7 @@ def test_many_classes_bring_the_probability_of_the_true_one(database: Database) 
         logged(5, **known),
     )
 
-    rows = Ledger(columns_of(database, MULTICLASS)).rows()
+    rows = ColumnCache(columns_of(database, MULTICLASS)).rows()
 
     assert rows.target is not None
     assert rows.target[:3].tolist() == [0.5, 1 / 3, 1e-9]
@@ -153,18 +153,18 @@ def test_many_classes_bring_the_probability_of_the_true_one(database: Database) 
 def test_answers_of_another_kind_of_model_are_left_out(database: Database) -> None:
     write(database, logged(1), logged(2, proba=None, predicted_class=None, predicted_value=3.5))
 
-    assert len(Ledger(columns_of(database)).rows()) == 1
-    assert len(Ledger(columns_of(database, REGRESSION)).rows()) == 1
+    assert len(ColumnCache(columns_of(database)).rows()) == 1
+    assert len(ColumnCache(columns_of(database, REGRESSION)).rows()) == 1
 
 
 def test_versions_and_thresholds_are_told_apart(database: Database) -> None:
-    stamps = [("it's 100 %", 0.5), (None, None), ("it's 100 %", 0.3), ("b", 0.5)]
-    write(database, *(logged(i, model_version=stamps[i % 4][0], threshold=stamps[i % 4][1]) for i in range(8)))
-    ledger = Ledger(columns_of(database))
+    model_keys = [("it's 100 %", 0.5), (None, None), ("it's 100 %", 0.3), ("b", 0.5)]
+    write(database, *(logged(i, model_version=model_keys[i % 4][0], threshold=model_keys[i % 4][1]) for i in range(8)))
+    ledger = ColumnCache(columns_of(database))
 
     rows = ledger.rows()
 
-    assert [ledger.stamps[place] for place in rows.stamp.tolist()] == stamps * 2
+    assert [ledger.model_keys[place] for place in rows.model_key.tolist()] == model_keys * 2
 
 
 def test_times_are_read_in_every_form_that_the_database_holds(database: Database) -> None:
@@ -176,14 +176,14 @@ def test_times_are_read_in_every_form_that_the_database_holds(database: Database
         )
 
     noon = 1_769_860_800_000_000
-    assert Ledger(columns_of(database)).rows().created.tolist() == [noon, noon + 1, noon]
+    assert ColumnCache(columns_of(database)).rows().created.tolist() == [noon, noon + 1, noon]
 
 
 def test_more_rows_than_one_block_are_read_in_order(database: Database) -> None:
     count = 45_000
     for start in range(0, count, 1000):
         write(database, *(logged(i, proba=i / count) for i in range(start, start + 1000)))
-    ledger = Ledger(columns_of(database))
+    ledger = ColumnCache(columns_of(database))
 
     assert ledger.rows().output.tolist() == [i / count for i in range(count)]
     write(database, *(logged(i, proba=0.5) for i in range(count, count + 10)))
@@ -192,7 +192,7 @@ def test_more_rows_than_one_block_are_read_in_order(database: Database) -> None:
 
 def test_nothing_new_is_the_same_rows_again(database: Database) -> None:
     write(database, labelled(1))
-    ledger = Ledger(columns_of(database))
+    ledger = ColumnCache(columns_of(database))
     ledger.rows()
 
     assert truths(ledger) == truths(ledger)
@@ -202,7 +202,7 @@ def test_nothing_new_is_the_same_rows_again(database: Database) -> None:
 
 def test_a_late_label_a_correction_and_an_erased_row_are_met(database: Database) -> None:
     write(database, logged(1), labelled(2), logged(3), logged(4))
-    ledger = Ledger(columns_of(database))
+    ledger = ColumnCache(columns_of(database))
     first = truths(ledger)
     relabel(database, 1, "true")
     relabel(database, 2, "false")
@@ -215,7 +215,7 @@ def test_a_late_label_a_correction_and_an_erased_row_are_met(database: Database)
 
 def test_an_erased_id_that_is_given_out_again_is_the_new_row(database: Database) -> None:
     write(database, logged(1), logged(2, observation='{"Sex":"male"}'))
-    ledger = Ledger(columns_of(database))
+    ledger = ColumnCache(columns_of(database))
     last = ledger.rows().id.tolist()[-1]
     ledger.grouping("Sex")
     erase(database, 2)
@@ -233,7 +233,7 @@ def test_a_row_that_is_committed_after_a_later_one_is_met(postgresql_url: str) -
     prepare(database)
     database.connect()
     other.connect()
-    ledger = Ledger(columns_of(database))
+    ledger = ColumnCache(columns_of(database))
     with other.atomic():
         Prediction.insert_many([logged(1)]).execute(other)
         write(database, logged(2))
@@ -257,7 +257,7 @@ def test_a_label_that_is_committed_after_a_later_one_is_met(postgresql_url: str)
     many = [logged(i) for i in range(1, 12_001)]
     for start in range(0, len(many), 1000):
         write(database, *many[start : start + 1000])
-    ledger = Ledger(columns_of(database))
+    ledger = ColumnCache(columns_of(database))
     ledger.rows()
     ledger.rows()
     with other.atomic():
@@ -273,7 +273,7 @@ def test_a_label_that_is_committed_after_a_later_one_is_met(postgresql_url: str)
 
 def test_a_label_by_another_connection_is_met(database: Database, other: Database) -> None:
     write(database, logged(1))
-    ledger = Ledger(columns_of(database))
+    ledger = ColumnCache(columns_of(database))
     ledger.rows()
     write(other, logged(2))
     relabel(other, 1, "false")
@@ -283,7 +283,7 @@ def test_a_label_by_another_connection_is_met(database: Database, other: Databas
 
 def test_a_log_that_was_put_back_to_an_earlier_state_is_read_anew(database: Database) -> None:
     write(database, logged(1), logged(2))
-    ledger = Ledger(columns_of(database))
+    ledger = ColumnCache(columns_of(database))
     for truth in ("true", "false"):
         relabel(database, 1, truth)
         ledger.rows()
@@ -305,7 +305,7 @@ def test_a_column_of_the_observation_is_read_as_json(database: Database, value: 
     name = 'the "quoted" one\'s %'
     observation = json.dumps({"other": 1, name: value}, ensure_ascii=False)
     write(database, logged(1, observation=observation), logged(2, observation='{"other": 2}'))
-    ledger = Ledger(columns_of(database))
+    ledger = ColumnCache(columns_of(database))
 
     rows = ledger.rows()
     grouping = ledger.grouping(name)
@@ -316,7 +316,7 @@ def test_a_column_of_the_observation_is_read_as_json(database: Database, value: 
 
 def test_a_grouping_grows_with_the_rows(database: Database) -> None:
     write(database, logged(1), logged(2, observation='{"Sex":"female"}'))
-    ledger = Ledger(columns_of(database))
+    ledger = ColumnCache(columns_of(database))
     ledger.rows()
     ledger.grouping("Sex")
     relabel(database, 1, "true")
@@ -338,7 +338,7 @@ def test_more_rows_than_are_asked_for_by_their_ids_are_grouped_in_blocks(
     fill(database_url, 50_001)
     Prediction.update(observation='{"Sex":"female"}').where(Prediction.id.bin_and(1) == 0).execute(database)
     columns = columns_of(database)
-    ledger = Ledger(columns)
+    ledger = ColumnCache(columns)
     rows = ledger.rows()
     monkeypatch.setattr(columns, "groups_with_ids", None)  # calling it fails
 
@@ -351,7 +351,7 @@ def test_more_rows_than_are_asked_for_by_their_ids_are_grouped_in_blocks(
 
 def test_documents_are_given_for_the_rows_that_there_are(database: Database) -> None:
     write(database, logged(1), logged(2, probas='{"a": 1.0}'))
-    ids = Ledger(columns_of(database)).rows().id
+    ids = ColumnCache(columns_of(database)).rows().id
 
     found = columns_of(database).documents(np.append(ids, 99))
 
@@ -384,4 +384,4 @@ def test_an_older_log_is_migrated_with_its_rows(tmp_path: Any) -> None:
     database = connect(url)
     assert prepare(database) == ["0002_label_change"]
     with database.connection_context():
-        assert len(Ledger(columns_of(database)).rows()) == 1
+        assert len(ColumnCache(columns_of(database)).rows()) == 1

@@ -10,7 +10,7 @@ from peewee import DataError
 from service.errors import Unavailable
 from service.storage.connection import connect, prepare
 from service.storage.session import Session
-from service.storage.sqlite_file import Turn
+from service.storage.sqlite_file import WriterLock
 
 
 def count(session: Session) -> int:
@@ -147,7 +147,7 @@ def test_a_file_that_took_the_place_of_the_log_is_not_written_to(tmp_path: Path)
 
 
 def test_a_turn_that_does_not_come_is_given_up(tmp_path: Path) -> None:
-    holder, waiting = Turn(str(tmp_path / "log.db")), Turn(str(tmp_path / "log.db"), patience=0.05)
+    holder, waiting = WriterLock(str(tmp_path / "log.db")), WriterLock(str(tmp_path / "log.db"), patience=0.05)
 
     with holder, pytest.raises(TimeoutError), waiting:
         pass

@@ -8,7 +8,7 @@ from flask import Flask
 
 from service.errors import ServiceError
 from service.settings import Settings
-from service.web.auth import Gate
+from service.web.auth import ApiKeyMiddleware
 from tests.conftest import Client, MakeClient
 from tests.support.passengers import prediction
 
@@ -172,7 +172,7 @@ def test_a_path_that_the_router_would_mend_is_closed_too(path: str) -> None:
         refused.append(error)
         return lambda environ, start: start("403 Forbidden", []) or [b""]
 
-    gate = Gate(app.wsgi_app, (), (), refuse)
+    gate = ApiKeyMiddleware(app.wsgi_app, (), (), refuse)
     environ = {**app.test_request_context("/", method="POST").request.environ, "PATH_INFO": path}
     statuses: list[str] = []
     list(gate(environ, lambda status, headers, exc_info=None: statuses.append(status)))
