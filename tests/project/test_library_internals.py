@@ -37,6 +37,7 @@ from sklearn.linear_model import GammaRegressor
 from sklearn.preprocessing import OneHotEncoder
 from urllib3 import Retry
 from werkzeug.routing import Map, MapAdapter, Rule
+from werkzeug.test import create_environ
 
 from service.storage.tables import Prediction
 from tests.support.passengers import PROJECT
@@ -181,16 +182,10 @@ def gevent_thread_pool_of_the_hub_runs_a_job() -> None:
 def flask_application_can_be_served_below_its_own_wsgi_app() -> None:
     app = Flask("x")
     app.add_url_rule("/a", view_func=lambda: "b")
-    environ = {
-        "REQUEST_METHOD": "GET",
-        "PATH_INFO": "/a",
-        "SERVER_NAME": "x",
-        "SERVER_PORT": "80",
-        "wsgi.url_scheme": "http",
-    }
-    context = app.request_context(environ)
+    context = app.request_context(create_environ("/a"))
     context.push()
-    assert str(context.request.url_rule) == "/a"
+    assert context.request.url_rule is not None
+    assert context.request.url_rule.rule == "/a"
     assert context.request.routing_exception is None
     context.pop(None)
     for name in ("create_url_adapter", "do_teardown_request", "ensure_sync"):
