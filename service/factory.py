@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,6 @@ from service.log_resources import Predictions
 from service.measures import MODEL, Reading
 from service.metrics import CONTENT_TYPE, Metrics
 from service.observation import ObservationParser
-from service.openapi import document
-from service.operations import Key, operations
 from service.performance import Performance
 from service.postgresql_columns import PostgresqlColumns
 from service.prediction_log import PredictionLog
@@ -210,8 +208,8 @@ def _monitor(settings: Settings, artifact: Artifact) -> Monitor:
     )
 
 
-def _document(settings: Settings, artifact: Artifact) -> dict[str, Any]:
-    """What GET /openapi.json answers."""
+def _document(settings: Settings, artifact: Artifact) -> Callable[[], dict[str, Any]]:
+    """What GET /openapi.json answers, built at the first call. Calls at the same time may each build a whole one."""
     manifest = artifact.manifest
     parser = ObservationParser(manifest.signature)
     scorer = Scorer(manifest.task, _answers(settings, artifact))
@@ -223,10 +221,15 @@ def _document(settings: Settings, artifact: Artifact) -> dict[str, Any]:
             return False
         return isinstance(score, Score)
 
-    example, example_id = example_observation(manifest, is_answered), f"example-{artifact.version}"
-    listed = operations(manifest.task, example, example_id, manifest.signature.names)
-    needed: tuple[Key, ...] = ("admin", "api") if settings.api_key else ("admin",)
-    return document(manifest, artifact.version, listed, settings.max_items, needed)
+    example = example_observation(manifest, is_answered)
+
+    @cache
+    def build() -> dict[str, Any]:
+        from service.openapi import document  # noqa: PLC0415 - only a process that is asked for it needs the builder
+
+        return document(manifest, artifact.version, example, settings.max_items, needs_key=bool(settings.api_key))
+
+    return build
 
 
 def _answers(settings: Settings, artifact: Artifact) -> Answers:

@@ -1,33 +1,27 @@
-"""The JSON Schemas of what /performance and /drift answer, and the parameters that they take."""
-
-from collections.abc import Mapping, Sequence
+"""The JSON Schemas of the answers of /performance and /drift."""
 
 from serialize.manifest import Manifest
 from serialize.task import Task
 from service.comparison import CHANGES
 from service.figures import QUANTILES
-from service.filter import DEFAULT_LAST
-from service.moment import MOMENT
-from service.query import MOST_LAST, WINDOWS
-from service.schemas import NO_NUL, Schema, closed, reference
+from service.schemas import (
+    COUNT,
+    DATE_TIME,
+    REAL,
+    SHARE,
+    TEXT,
+    Schema,
+    array,
+    closed,
+    each,
+    mapping,
+    nullable,
+    reference,
+)
 
-Parameters = Mapping[str, tuple[str, Schema]]
-
-_COUNT: Schema = {"type": "integer", "minimum": 0}
-_REAL: Schema = {"type": "number"}
-_NUMBER: Schema = {"type": ["number", "null"]}
-_SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
-_SHARE_OR_NULL: Schema = {**_SHARE, "type": ["number", "null"]}
-_BOUNDS = {"value": _NUMBER, "low": _NUMBER, "high": _NUMBER}
-_MOMENT: Schema = {"type": "string", "pattern": MOMENT}
-SELECTION: Parameters = {
-    "model_version": (
-        "Only what this version of a model answered.",
-        {"type": "string", "minLength": 1, "pattern": NO_NUL},
-    ),
-    "since": ("Only what was answered from this time on (ISO 8601; UTC where no zone is given).", _MOMENT),
-    "until": ("Only what was answered before this time.", _MOMENT),
-}
+_NUMBER = nullable(REAL)
+_INTERVAL = each(_NUMBER, "value", "low", "high")
+_DRIFT_VERDICT: Schema = {"enum": ["ok", "watch", "drifted", None]}
 _METRICS = {
     "binary": (
         *("accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "average_precision"),
@@ -41,28 +35,12 @@ _METRICS = {
 }
 
 
-def performance_parameters(columns: Sequence[str]) -> Parameters:
-    """The query parameters of /performance, for observations of these columns."""
-    return {
-        **SELECTION,
-        "window": ("A series of days (UTC) or of weeks from Monday.", {"enum": list(WINDOWS)}),
-        "by": ("The figures for each value of a column.", {"enum": list(columns)}),
-    }
-
-
-def drift_parameters() -> Parameters:
-    """The query parameters of /drift."""
-    last: Schema = {"type": "integer", "minimum": 1, "maximum": MOST_LAST}
-    said = f"Only so many of the latest rows; {DEFAULT_LAST} where no time is given either."
-    return {**SELECTION, "last": (said, last)}
-
-
 def score_schemas(manifest: Manifest) -> dict[str, Schema]:
     """The schemas by name."""
     task = manifest.task
     return {
-        "Figure": closed({**_BOUNDS, "training": _NUMBER}),
-        "Metrics": closed(dict.fromkeys(_METRICS[task.kind], reference("Figure"))),
+        "Figure": closed({**_INTERVAL, "training": _NUMBER}),
+        "Metrics": closed(each(reference("Figure"), *_METRICS[task.kind])),
         "Performance": _performance(task),
         "Drift": _drift(),
         "DriftOfColumn": _column(),
@@ -70,83 +48,66 @@ def score_schemas(manifest: Manifest) -> dict[str, Schema]:
 
 
 def _performance(task: Task) -> Schema:
-    part: dict[str, Schema] = {
-        "count": _COUNT,
-        "labelled": _COUNT,
-        "coverage": _SHARE_OR_NULL,
-        "label_delay": closed({"median": _NUMBER, "p90": _NUMBER}),
-    }
     metrics = reference("Metrics")
-    moment: Schema = {"type": "string", "format": "date-time"}
-    verdict: Schema = {"enum": ["worse than the rest", "as the rest", "better than the rest", None]}
-    whole: dict[str, Schema] = {
-        **part,
-        "metrics": metrics,
-        "threshold": _SHARE_OR_NULL,
-        "confusion_matrix": _matrix(task),
-        "calibration": _calibration(),
-        "estimate": _estimate(),
-        "interval": {"const": 0.95},
-        **_of_task(task),
+    part = {
+        **each(COUNT, "count", "labelled"),
+        "coverage": nullable(SHARE),
+        "label_delay": closed(each(_NUMBER, "median", "p90")),
     }
-    asked: dict[str, Schema] = {
-        "series": {"type": "array", "items": closed({"from": moment, "to": moment, **part, "metrics": metrics})},
-        "by": {"type": "string"},
-        "groups": {
-            "type": "array",
-            "items": closed(
-                {"value": {}, **part, "metrics": {"anyOf": [metrics, {"type": "null"}]}, "verdict": verdict}
-            ),
+    verdict = {"enum": ["worse than the rest", "as the rest", "better than the rest", None]}
+    group = closed({"value": {}, **part, "metrics": nullable(metrics), "verdict": verdict})
+    window = closed({**each(DATE_TIME, "from", "to"), **part, "metrics": metrics})
+    return closed(
+        {
+            **part,
+            "metrics": metrics,
+            "threshold": nullable(SHARE),
+            "confusion_matrix": _matrix(task),
+            "calibration": _calibration(),
+            "estimate": _estimate(),
+            "interval": {"const": 0.95},
+            **_of_task(task),
         },
-    }
-    return closed({**whole, **asked}, list(whole))
+        {"series": array(window), "by": TEXT, "groups": array(group)},
+    )
 
 
 def _of_task(task: Task) -> dict[str, Schema]:
+    """The members that only some kinds of model have."""
     if task.kind == "binary":
         return {}
     if task.kind == "regression":
-        return {"error_quantiles": closed({f"{quantile:g}": _NUMBER for quantile in QUANTILES})}
-    metrics = closed(dict.fromkeys(("precision", "recall", "f1"), reference("Figure")))
-    return {"classes": closed({str(label): closed({"labelled": _COUNT, "metrics": metrics}) for label in task.classes})}
+        return {"error_quantiles": closed(each(_NUMBER, *(f"{quantile:g}" for quantile in QUANTILES)))}
+    one = closed({"labelled": COUNT, "metrics": closed(each(reference("Figure"), "precision", "recall", "f1"))})
+    return {"classes": closed(each(one, *map(str, task.classes)))}
 
 
 def _matrix(task: Task) -> Schema:
     if task.kind == "regression":
         return {"type": "null"}
-    row = {"type": "array", "items": _COUNT}
-    return closed({"labels": {"const": list(task.classes)}, "counts": {"type": "array", "items": row}})
+    return closed({"labels": {"const": list(task.classes)}, "counts": array(array(COUNT))})
 
 
 def _calibration() -> Schema:
-    bin_ = {"from": _SHARE, "to": _SHARE, "count": _COUNT, "mean_proba": _SHARE_OR_NULL, "share": closed(_BOUNDS)}
-    parts = closed(dict.fromkeys(("reliability", "resolution", "uncertainty", "within_bins"), _REAL))
-    found = closed({"bins": {"type": "array", "items": closed(bin_)}, "brier_score": parts})
-    return {"anyOf": [found, {"type": "null"}]}
+    limits = each(SHARE, "from", "to")
+    bin_ = closed({**limits, "count": COUNT, "mean_proba": nullable(SHARE), "share": closed(_INTERVAL)})
+    parts = closed(each(REAL, "reliability", "resolution", "uncertainty", "within_bins"))
+    return nullable(closed({"bins": array(bin_), "brier_score": parts}))
 
 
 def _estimate() -> Schema:
-    found = closed(
-        {
-            "method": {"const": "CBPE"},
-            "count": _COUNT,
-            "calibrated_on": {**_COUNT, "type": ["integer", "null"]},
-            "metrics": {"type": "object", "additionalProperties": _NUMBER},
-        }
-    )
-    return {"anyOf": [found, {"type": "null"}]}
+    counts = {"count": COUNT, "calibrated_on": nullable(COUNT)}
+    return nullable(closed({"method": {"const": "CBPE"}, **counts, "metrics": mapping(_NUMBER)}))
 
 
 def _drift() -> Schema:
-    columns = {"type": "object", "additionalProperties": reference("DriftOfColumn")}
     return closed(
         {
-            "count": _COUNT,
-            "compared": _COUNT,
-            "model_version": {"type": "string"},
-            "verdict": _verdict(),
-            "drifted": {"type": "array", "items": {"type": "string"}},
-            "columns": columns,
+            **each(COUNT, "count", "compared"),
+            "model_version": TEXT,
+            "verdict": _DRIFT_VERDICT,
+            "drifted": array(TEXT),
+            "columns": mapping(reference("DriftOfColumn")),
         }
     )
 
@@ -155,22 +116,15 @@ def _column() -> Schema:
     return closed(
         {
             "kind": {"enum": ["integer", "number", "boolean", "category", "text", "output"]},
-            "count": _COUNT,
-            "null_rate": _SHARE_OR_NULL,
-            "reference_null_rate": _SHARE,
-            "unseen_rate": _SHARE,
-            "out_of_range_rate": _SHARE,
-            "psi": _REAL,
-            "distance": _SHARE,
-            "noise_floor": _REAL,
-            "test": {"enum": ["Kolmogorov-Smirnov", "chi-squared", "distance"]},
-            "p_value": _SHARE_OR_NULL,
-            "verdict": _verdict(),
-            "changes": {"type": "array", "items": {"enum": list(CHANGES)}},
+            "count": COUNT,
+            "p_value": nullable(SHARE),
+            "verdict": _DRIFT_VERDICT,
+            "changes": array({"enum": list(CHANGES)}),
         },
-        ["kind", "count", "p_value", "verdict", "changes"],
+        {
+            "null_rate": nullable(SHARE),
+            **each(SHARE, "reference_null_rate", "unseen_rate", "out_of_range_rate", "distance"),
+            **each(REAL, "psi", "noise_floor"),
+            "test": {"enum": ["Kolmogorov-Smirnov", "chi-squared", "distance"]},
+        },
     )
-
-
-def _verdict() -> Schema:
-    return {"enum": ["ok", "watch", "drifted", None]}

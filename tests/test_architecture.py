@@ -22,7 +22,7 @@ FORBIDDEN = {
             *("performance", "figures", "cells", "intervals", "estimate", "grouping", "ledger", "query", "scorecard"),
             *("metrics", "measures", "instruments", "shared_folder", "live_figures"),
             *("report", "picture", "curves", "drawing", "pictures", "number_pictures", "log_pictures", "page"),
-            *("drift", "comparison", "evidence", "log_query", "log_pages", "log_table", "log_schemas", "logged_row"),
+            *("drift", "comparison", "evidence", "log_query", "log_pages", "log_table", "logged_row"),
         )
     },
 }

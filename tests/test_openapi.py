@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from serialize import load
+from serialize.manifest import Manifest
 from serialize.signature import Column, Signature
 from serialize.task import Task
 from service.errors import InvalidBody
@@ -20,11 +21,15 @@ from service.label import LabelParser
 from service.observation import ObservationParser, parse_id
 from service.schemas import label, observation, observation_id
 from tests.conftest import Client, MakeClient
+from tests.openapi_shape import document_shape
 from tests.passengers import ARTIFACTS, PASSENGER
 from tests.test_observation import COLUMNS
 from tests.test_payload import values
 
 RECIPES = ("titanic", "iris", "diabetes")
+
+
+REFERENCE = Path(__file__).with_name("openapi_reference.json")
 
 
 @pytest.fixture(params=RECIPES)
@@ -62,6 +67,40 @@ def is_valid(schema: Any, value: Any) -> bool:
 def test_it_is_valid_openapi(document: Any) -> None:
     assert document["openapi"].startswith("3.1.")
     OpenAPIV31SpecValidator(document).validate()
+
+
+def test_what_clients_rely_on_is_as_in_the_reference(
+    make_client: MakeClient, artifacts: dict[str, Path], tmp_path: Path
+) -> None:
+    """The reference is what `document_shape` made of the documents of the three recipes before the document became a
+    plain dict. After a wanted change, replace it by the file that this test writes when it fails."""
+    shapes = {
+        name: document_shape(make_client(artifacts=str(artifacts[name])).get("/openapi.json").json) for name in RECIPES
+    }
+
+    made = json.dumps(shapes, indent=1, ensure_ascii=False) + "\n"
+    (tmp_path / REFERENCE.name).write_text(made)
+
+    assert shapes == json.loads(REFERENCE.read_text()), f"see {tmp_path / REFERENCE.name}"
+
+
+def test_the_document_is_built_at_the_first_request_and_once(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[str] = []
+
+    def build(manifest: Manifest, *_: Any, **__: Any) -> dict[str, str]:
+        built.append(manifest.name)
+        return {"openapi": "3.1.1"}
+
+    monkeypatch.setattr("service.openapi.document", build)
+
+    client = make_client()
+    before = len(built)
+    answers = [client.get("/openapi.json").json for _ in range(3)]
+
+    assert (before, len(built)) == (0, 1)
+    assert answers == [{"openapi": "3.1.1"}] * 3
 
 
 def test_every_route_is_described_and_nothing_else(client: Client, document: Any) -> None:
