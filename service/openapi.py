@@ -1,5 +1,4 @@
-"""The OpenAPI 3.1 document that GET /openapi.json answers, made from the artifact's manifest and the table of
-operations."""
+"""The OpenAPI 3.1 document that GET /openapi.json answers, made from the artifact's manifest and the operations."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -7,14 +6,8 @@ from typing import Any
 
 from serialize.manifest import Manifest
 from service.errors import PROBLEM_JSON, problem
-from service.operations import Key, Operation, operations
-from service.schemas import TEXT, VERSION, Schema, reference, schemas
-from service.score_schemas import score_schemas
-
-# The server itself answers these, without the application, and most of them before it knows the route.
-_ANY = (400, 405, 414, 417, 431, 500, 501)
-_BODY = (400, 408, 413, 415, 422)
-_KEYS: Mapping[Key | None, tuple[int, ...]] = {None: (), "api": (401,), "admin": (401, 403)}
+from service.operations import operations, parameter, references, response_name
+from service.schemas import TEXT, VERSION, Schema, integer, reference, schemas
 
 _MEANINGS = {
     400: "The request is not HTTP, or its body is not JSON. The service also refuses duplicate keys, NaN, more than 16 "
@@ -41,7 +34,7 @@ _HEADERS = {
     "Idempotent-Replayed": ("true if every prediction was stored before.", {"const": "true"}),
     "Link": ("The URL of the next page, with rel=next.", TEXT),
     "Allow": ("The methods that the URL takes.", TEXT),
-    "Retry-After": ("Seconds to wait.", {"type": "integer", "minimum": 1}),
+    "Retry-After": ("Seconds to wait.", integer(1)),
     "WWW-Authenticate": ("How to send a key.", TEXT),
 }
 _HEADERS_OF_STATUS = {401: ("WWW-Authenticate",), 405: ("Allow",), 503: ("Retry-After",)}
@@ -52,21 +45,11 @@ _SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "apiKey": {"type": "apiKey", "name": "X-API-Key", "in": "header"},
 }
-_PARAMETERS = {
-    "RequestId": {
-        "name": "X-Request-ID",
-        "in": "header",
-        "description": "An id for the request: 1 to 128 letters, digits and ._:/@+=-. The answer and the log repeat "
-        "it. Without a valid one the service makes one.",
-        "schema": TEXT,
-    },
-    "TraceParent": {
-        "name": "traceparent",
-        "in": "header",
-        "description": "The trace of the request (W3C Trace Context, version 00), for the log.",
-        "schema": TEXT,
-    },
-}
+_REQUEST_ID = (
+    "An id for the request: 1 to 128 letters, digits and ._:/@+=-. The answer and the log repeat it. Without a valid "
+    "one the service makes one."
+)
+_TRACE = "The trace of the request (W3C Trace Context, version 00), for the log."
 _DESCRIPTION = (
     "Scores observations and stores each one before it answers. The true class comes later, under the same id. "
     "Every failure is application/problem+json (RFC 9457). Every path also works with a trailing slash."
@@ -78,92 +61,38 @@ def document(
 ) -> dict[str, Any]:
     """The document as JSON. `version` is the model's, `example` an observation that it can score, `max_items` the most
     that an array may hold; `needs_key` says whether the routes for clients need a key."""
-    listed = operations(manifest, example, f"example-{version}")
     paths: dict[str, Schema] = {}
-    for operation in listed:
-        paths.setdefault(operation.path, {})[operation.method] = _operation(operation, needs_key)
-    statuses = sorted({status for operation in listed for status in _refusals(operation)})
+    for route, operation in operations(manifest, example, f"example-{version}", needs_key=needs_key).items():
+        method, path = route.split()
+        paths.setdefault(path, {})[method] = operation
     return {
         "openapi": "3.1.1",
         "info": {"title": f"Prediction service: {manifest.name}", "version": version, "description": _DESCRIPTION},
         "paths": paths,
         "components": {
-            "schemas": {**schemas(manifest, max_items), **score_schemas(manifest)},
-            "responses": {_name(status): _problem_response(status) for status in statuses},
+            "schemas": schemas(manifest, max_items),
+            "responses": {response_name(status): _failure(status) for status in _MEANINGS},
             "headers": {
                 name: {"description": description, "required": name not in _OPTIONAL_HEADERS, "schema": schema}
                 for name, (description, schema) in _HEADERS.items()
             },
-            "parameters": _PARAMETERS,
+            "parameters": {
+                "RequestId": parameter("header", "X-Request-ID", _REQUEST_ID),
+                "TraceParent": parameter("header", "traceparent", _TRACE),
+            },
             "securitySchemes": _SECURITY,
         },
     }
 
 
-def _operation(operation: Operation, needs_key: bool) -> Schema:
-    refusals = {str(status): _reference("responses", _name(status)) for status in _refusals(operation)}
-    described = {
-        "operationId": operation.id,
-        "summary": operation.summary,
-        "parameters": [*(_reference("parameters", name) for name in _PARAMETERS), *operation.parameters],
-        "responses": {"200": _answer(operation), **refusals},
-        "security": _security(operation.key, needs_key),
-    }
-    return {**described, "requestBody": _body(operation)} if operation.body else described
-
-
-def _refusals(operation: Operation) -> list[int]:
-    body = _BODY if operation.body else ()
-    query = (422,) if operation.parameters else ()
-    return sorted({*_ANY, *_KEYS[operation.key], *body, *query, *operation.refusals})
-
-
-def _security(key: Key | None, needs_key: bool) -> list[dict[str, list[str]]]:
-    """The two ways to send a key; the empty one says that none is needed."""
-    ways: list[dict[str, list[str]]] = [{name: []} for name in _SECURITY] if key else []
-    return ways if key == "admin" or (key and needs_key) else [{}, *ways]
-
-
-def _body(operation: Operation) -> Schema:
-    media: Schema = {"schema": reference(operation.body or "")}
-    if operation.examples:
-        media["examples"] = {name: {"value": value} for name, value in operation.examples.items()}
-    return {"required": operation.body_required, "content": {"application/json": media}}
-
-
-def _answer(operation: Operation) -> Schema:
-    content = {operation.media: {"schema": reference(operation.answer)}}
-    if operation.line:
-        content["application/x-ndjson"] = {"schema": reference(operation.line)}
-    answer = {
-        "description": operation.summary,
-        "content": content,
-        "headers": _headers("X-Request-ID", "X-Model-Version", *operation.headers),
-    }
-    links = {name: {"operationId": target, "requestBody": body} for name, (target, body) in operation.links.items()}
-    return {**answer, "links": links} if links else answer
-
-
-def _problem_response(status: int) -> Schema:
-    model = () if status in _WITHOUT_MODEL else ("X-Model-Version",)
+def _failure(status: int) -> Schema:
+    """The response of a status other than 200."""
     title = HTTPStatus(status).phrase
     example = problem(status, title, _MEANINGS[status], title.lower().replace(" ", "-"), "0")
     schema = {"allOf": [reference("Problem"), {"properties": {"status": {"const": status}}}]}
+    model = () if status in _WITHOUT_MODEL else ("X-Model-Version",)
     return {
         "description": _MEANINGS[status],
         "content": {PROBLEM_JSON: {"schema": schema, "example": example}},
-        "headers": _headers("X-Request-ID", *model, *_HEADERS_OF_STATUS.get(status, ())),
+        "headers": references("headers", ("X-Request-ID", *model, *_HEADERS_OF_STATUS.get(status, ()))),
     }
-
-
-def _headers(*names: str) -> Schema:
-    return {name: _reference("headers", name) for name in names}
-
-
-def _reference(kind: str, name: str) -> Schema:
-    return {"$ref": f"#/components/{kind}/{name}"}
-
-
-def _name(status: int) -> str:
-    """The component name of a status: `NotFound`."""
-    return "".join(word.capitalize() for word in HTTPStatus(status).phrase.replace("-", " ").split())

@@ -1,181 +1,199 @@
 """The routes of the API: what each takes, what its 200 answers, and which other statuses it may answer.
 
-The OpenAPI document is made from this table. A test fails for a route of the application that is not in it."""
+The OpenAPI document describes exactly these. A test fails for a route of the application that is not here."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
 
 from serialize.manifest import Manifest
-from serialize.task import Task
 from service.filter import DEFAULT_LAST
 from service.log_query import LIMIT, MOST_LIMIT
 from service.moment import MOMENT
 from service.observation import canonical
 from service.query import MOST_LAST, WINDOWS
-from service.schemas import ID_TEXT, NO_NUL, Schema, label, reference
+from service.schemas import ID_TEXT, NO_NUL, TEXT, Schema, integer, label, label_name, reference
 
-Key = Literal["api", "admin"]
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One method of one path. `answer`, `body` and `line` name schemas: of the 200, of the request, and of a line where
-    the client may ask for a stream of them. `refusals` are the statuses that only some operations answer; those of a
-    body, a query and a key follow from the other fields. `examples` are bodies that are answered 200, `headers` those
-    that only this 200 may have, and `links` name the operation to call next and its body, in the runtime expressions
-    of an OpenAPI link."""
-
-    method: Literal["get", "post", "delete"]
-    path: str
-    id: str
-    summary: str
-    answer: str
-    key: Key | None = "api"
-    refusals: tuple[int, ...] = (503,)
-    body: str | None = None
-    body_required: bool = True
-    examples: Mapping[str, Any] = field(default_factory=dict)
-    parameters: Sequence[Schema] = ()
-    headers: tuple[str, ...] = ()
-    links: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
-    media: str = "application/json"
-    line: str | None = None
+# The server answers these to any request, most of them before it knows the route.
+_ANY = (400, 405, 414, 417, 431, 500, 501)
+_BODY = (400, 408, 413, 415, 422)
+_REPLAYED = ("Idempotent-Replayed",)
 
 
-def operations(manifest: Manifest, example: Mapping[str, Any], example_id: str) -> tuple[Operation, ...]:
-    """Every operation. `example` is an observation that the model can score, `example_id` its id."""
-    task = manifest.task
-    true = {"true_value": 1.5} if task.kind == "regression" else {"true_class": label(task)["enum"][0]}
-    wanted = "true value" if task.kind == "regression" else "true class"
+# The ways to send a key ({} is none), and the statuses of a request without a valid one.
+_Access = tuple[list[dict[str, list[str]]], tuple[int, ...]]
 
-    def examples(members: Mapping[str, Any]) -> dict[str, Any]:
-        many = [{"id": f"{example_id}-{i}", **members} for i in (1, 2)]
-        return {"one": {"id": example_id, **members}, "many": many}
 
-    return (
-        Operation(
-            *("post", "/predict", "predict"),
+def operations(manifest: Manifest, example: Mapping[str, Any], example_id: str, *, needs_key: bool) -> Schema:
+    """Every operation under its method and path. `example` is an observation that the model can score, `example_id` its
+    id; `needs_key` says whether clients need a key."""
+    keys: list[dict[str, list[str]]] = [{"bearer": []}, {"apiKey": []}]
+    everyone: _Access = ([{}], ())
+    client: _Access = (keys if needs_key else [{}, *keys], (401,))
+    admin: _Access = (keys, (401, 403))
+    task, true = manifest.task, label_name(manifest.task)
+    truth = {true: 1.5 if task.kind == "regression" else label(task)["enum"][0]}
+    links = {
+        "update": _link("update", {"id": "$response.body#/observation_id", **truth}),
+        "updateFirst": _link("update", {"id": "$response.body#/0/observation_id", **truth}),
+        "replay": _link("predict", "$request.body"),
+    }
+    known = _parameters(manifest)
+    selection = [known[name] for name in ("model_version", "since", "until")]
+    log = [known[name] for name in ("limit", "after", "observation_id", "labelled", "predicted_class") if name in known]
+    return {
+        "post /predict": _operation(
+            "predict",
             "Score and store one observation or an array of them. A known id is answered from its stored row.",
             "PredictedOnes",
-            refusals=(409, 503),
-            body="Predictions",
-            examples=examples({"observation": example}),
-            headers=("Idempotent-Replayed",),
-            links={
-                "update": ("update", {"id": "$response.body#/observation_id", **true}),
-                "updateFirst": ("update", {"id": "$response.body#/0/observation_id", **true}),
-                "replay": ("predict", "$request.body"),
-            },
+            client,
+            (409, 503),
+            body=_body("Predictions", examples=_examples(example_id, {"observation": example})),
+            headers=_REPLAYED,
+            links=links,
         ),
-        Operation(
-            *("post", "/update", "update"),
-            f"Record the {wanted} of one prediction or of an array of them. A later one replaces it.",
+        "post /update": _operation(
+            "update",
+            f"Record the {true.replace('_', ' ')} of one prediction or of an array of them. A later one replaces it.",
             "UpdatedOnes",
-            refusals=(404, 503),
-            body="TrueLabels",
-            examples=examples(true),
+            client,
+            (404, 503),
+            body=_body("TrueLabels", examples=_examples(example_id, truth)),
         ),
-        Operation("get", "/model", "model", "Describe the served model.", "Model", refusals=()),
-        Operation(
-            *("get", "/performance", "performance"),
-            "Measure the predictions against the true labels that clients sent.",
+        "get /model": _operation("model", "The served model.", "Model", client, ()),
+        "get /performance": _operation(
+            "performance",
+            "Metrics of the predictions by the true labels.",
             "Performance",
-            parameters=(
-                *_selection(),
-                _query("window", "A series by day (UTC) or by week from Monday.", {"enum": list(WINDOWS)}),
-                _query("by", "The metrics for each value of a column.", {"enum": list(manifest.signature.names)}),
-            ),
+            client,
+            query=[*selection, known["window"], known["by"]],
         ),
-        Operation(
-            *("get", "/drift", "drift"),
-            "Compare observations and predictions with those of the training.",
+        "get /drift": _operation(
+            "drift",
+            "Observations and predictions compared with the training.",
             "Drift",
-            parameters=(*_selection(), _last()),
+            client,
+            query=[*selection, known["last"]],
         ),
-        Operation("get", "/metrics", "metrics", "Metrics for Prometheus, as text.", "MetricsText", media="text/plain"),
-        Operation(
-            *("get", "/predictions", "predictions"),
-            "List predictions, newest first: one page, or all of them as application/x-ndjson.",
+        "get /metrics": _operation("metrics", "Metrics for Prometheus.", "MetricsText", client, media="text/plain"),
+        "get /predictions": _operation(
+            "predictions",
+            "Predictions, newest first: one page, or all of them as application/x-ndjson.",
             "LoggedPage",
-            "admin",
-            parameters=_log_parameters(task),
+            admin,
+            query=[*log, *selection],
             headers=("Link",),
             line="Logged",
         ),
-        Operation(
-            *("delete", "/predictions", "erase"),
+        "delete /predictions": _operation(
+            "erase",
             "Erase one prediction and its labels. Its id can be used again.",
             "Erased",
-            "admin",
-            refusals=(404, 503),
-            parameters=({**_id(), "required": True},),
+            admin,
+            (404, 503),
+            query=[{**known["observation_id"], "required": True}],
         ),
-        Operation("get", "/livez", "livez", "Whether the process is up.", "Up", None, ()),
-        Operation(
-            "get", "/readyz", "readyz", "Whether the model is verified and the database writable.", "Ready", None
+        "get /livez": _operation("livez", "Whether the process is up.", "Up", everyone, ()),
+        "get /readyz": _operation("readyz", "Whether the model and the database are ready.", "Ready", everyone),
+        "get /healthz": _operation("healthz", "The same as /readyz.", "Ready", everyone),
+        "post /admin/reset": _operation(
+            "reset", "Export the log to a file and then empty it.", "Emptied", admin, body=_body("Emptying")
         ),
-        Operation("get", "/healthz", "healthz", "The same as /readyz.", "Ready", None),
-        Operation(
-            *("post", "/admin/reset", "reset"),
-            "Export the log to a file and then empty it. The body repeats the name of the database.",
-            "Emptied",
-            "admin",
-            body="Emptying",
-        ),
-        Operation(
-            *("post", "/admin/seed", "seed"),
+        "post /admin/seed": _operation(
+            "seed",
             "Fill the log from a built-in data set that fits the model, under the ids demo-0, demo-1, ...",
             "Seeded",
-            "admin",
-            refusals=(409, 503),
-            body="Seeding",
-            body_required=False,
-            headers=("Idempotent-Replayed",),
+            admin,
+            (409, 503),
+            body=_body("Seeding", required=False),
+            headers=_REPLAYED,
         ),
-        Operation("get", "/openapi.json", "openapi", "This document.", "OpenAPI", None, ()),
-    )
+        "get /openapi.json": _operation("openapi", "This document.", "OpenAPI", everyone, ()),
+    }
 
 
-def _query(name: str, description: str, schema: Schema) -> Schema:
-    return {"name": name, "in": "query", "description": description, "schema": schema}
+def references(kind: str, names: Iterable[str]) -> Schema:
+    """References to components of a kind, by name."""
+    return {name: {"$ref": f"#/components/{kind}/{name}"} for name in names}
 
 
-def _selection() -> tuple[Schema, ...]:
-    moment = {"type": "string", "pattern": MOMENT}
-    version = {"type": "string", "minLength": 1, "pattern": NO_NUL}
-    return (
-        _query("model_version", "Only predictions of this version of a model.", version),
-        _query("since", "Only predictions from this time on (ISO 8601; UTC without a zone).", moment),
-        _query("until", "Only predictions before this time.", moment),
-    )
+def response_name(status: int) -> str:
+    """The name of the response component of a status: `NotFound`."""
+    return "".join(word.capitalize() for word in HTTPStatus(status).phrase.replace("-", " ").split())
 
 
-def _last() -> Schema:
-    description = f"Only this many of the latest rows; {DEFAULT_LAST} without a time."
-    return _query("last", description, {"type": "integer", "minimum": 1, "maximum": MOST_LAST})
+def parameter(place: str, name: str, description: str, schema: Schema = TEXT) -> Schema:
+    """A parameter that a request may have."""
+    return {"name": name, "in": place, "description": description, "schema": schema}
 
 
-def _id() -> Schema:
-    description = 'Only the row with this id. 0 is the integer, "0" the string; other strings need no quotes.'
-    return _query("observation_id", description, ID_TEXT)
+def _operation(
+    id_: str,
+    summary: str,
+    answer: str,
+    access: _Access,
+    refusals: Sequence[int] = (503,),
+    *,
+    query: Sequence[Schema] = (),
+    body: Schema | None = None,
+    media: str = "application/json",
+    line: str | None = None,
+    headers: Sequence[str] = (),
+    links: Schema | None = None,
+) -> Schema:
+    """An operation. `answer` names the schema of the 200, `line` that of a line if the client asks for a stream."""
+    statuses = sorted({*_ANY, *access[1], *refusals, *(_BODY if body else ()), *((422,) if query else ())})
+    schemas = {media: answer, **({"application/x-ndjson": line} if line else {})}
+    success = {
+        "description": summary,
+        "content": {media: {"schema": reference(name)} for media, name in schemas.items()},
+        "headers": references("headers", ("X-Request-ID", "X-Model-Version", *headers)),
+        **({"links": links} if links else {}),
+    }
+    failures = references("responses", map(response_name, statuses)).values()
+    return {
+        "operationId": id_,
+        "summary": summary,
+        "parameters": [*references("parameters", ("RequestId", "TraceParent")).values(), *query],
+        **({"requestBody": body} if body else {}),
+        "responses": {"200": success, **dict(zip(map(str, statuses), failures, strict=True))},
+        "security": access[0],
+    }
 
 
-def _log_parameters(task: Task) -> tuple[Schema, ...]:
-    limit = {"type": "integer", "minimum": 1, "maximum": MOST_LIMIT}
-    return (
-        _query("limit", f"The most rows of a page, {LIMIT} by default. A stream has no limit.", limit),
-        _query("after", "Only rows that are older than the row with this key.", reference("RowKey")),
-        _id(),
-        _query("labelled", "Only rows with a true label, or only those without.", {"enum": ["true", "false"]}),
-        *_selection(),
-        *(() if task.kind == "regression" else (_class(task),)),
-    )
+def _body(name: str, *, required: bool = True, **more: Any) -> Schema:
+    return {"required": required, "content": {"application/json": {"schema": reference(name), **more}}}
 
 
-def _class(task: Task) -> Schema:
-    """A class in a URL: as JSON, and a string also without its quotes."""
-    forms = label(task)["enum"]
-    texts = [*map(canonical, forms), *(form for form in forms if isinstance(form, str))]
-    description = "Only predictions of this class; a string needs no quotes."
-    return _query("predicted_class", description, {"enum": list(dict.fromkeys(texts))})
+def _examples(example_id: str, members: Mapping[str, Any]) -> Schema:
+    many = [{"id": f"{example_id}-{i}", **members} for i in (1, 2)]
+    return {"one": {"value": {"id": example_id, **members}}, "many": {"value": many}}
+
+
+def _link(operation_id: str, body: Any) -> Schema:
+    return {"operationId": operation_id, "requestBody": body}
+
+
+def _parameters(manifest: Manifest) -> dict[str, Schema]:
+    """The query parameters by name."""
+    moment = {**TEXT, "pattern": MOMENT}
+    described: dict[str, tuple[str, Schema]] = {
+        "model_version": ("Only predictions of this model version.", {**TEXT, "minLength": 1, "pattern": NO_NUL}),
+        "since": ("Only predictions from this time on (ISO 8601; UTC without a zone).", moment),
+        "until": ("Only predictions before this time.", moment),
+        "window": ("A series by day (UTC) or by week from Monday.", {"enum": list(WINDOWS)}),
+        "by": ("The metrics for each value of a column.", {"enum": list(manifest.signature.names)}),
+        "last": (f"Only this many of the latest rows; {DEFAULT_LAST} without a time.", integer(1, MOST_LAST)),
+        "limit": (f"The most rows of a page, {LIMIT} by default. A stream has no limit.", integer(1, MOST_LIMIT)),
+        "after": ("Only rows that are older than the row with this key.", reference("RowKey")),
+        "observation_id": ('Only the row of this id: 0 is an integer, "0" and other text are strings.', ID_TEXT),
+        "labelled": ("Only rows with a true label, or only those without.", {"enum": ["true", "false"]}),
+    }
+    if manifest.task.kind != "regression":  # a class is sent as JSON, a string also without its quotes
+        forms = label(manifest.task)["enum"]
+        texts = dict.fromkeys([*map(canonical, forms), *(form for form in forms if isinstance(form, str))])
+        described["predicted_class"] = (
+            "Only predictions of this class; a string needs no quotes.",
+            {"enum": list(texts)},
+        )
+    return {name: parameter("query", name, *one) for name, one in described.items()}

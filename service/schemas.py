@@ -8,46 +8,19 @@ from typing import Any, get_args
 from serialize.manifest import Manifest
 from serialize.signature import Column, Container, Kind, NullMarker, Signature
 from serialize.task import Task, TaskKind
+from service.comparison import CHANGES
 from service.demo import MOST_ROWS
 from service.errors import LISTED_FAULTS
+from service.figures import QUANTILES
 from service.log_query import MOST_KEY, MOST_LIMIT
 
 Schema = dict[str, Any]
 Schemas = Mapping[str, Schema]
 
-NO_NUL = r"^[^\u0000]*$"
-BOOLEAN: Schema = {"type": "boolean"}
-TEXT: Schema = {"type": "string"}
-REAL: Schema = {"type": "number"}
-COUNT: Schema = {"type": "integer", "minimum": 0}
-SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
-DATE_TIME: Schema = {"type": "string", "format": "date-time"}
-VERSION: Schema = {"type": "string", "pattern": "^[0-9a-f]{12}$"}
-ID_TEXT: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": NO_NUL}
 
-_LABEL: Schema = {"type": ["boolean", "number", "string"]}
-_TYPES: Mapping[Kind, str] = {"boolean": "boolean", "integer": "integer", "number": "number", "text": "string"}
-
-
-def closed(required: Schemas, optional: Schemas | None = None) -> Schema:
-    """An object of these members and no other."""
-    members = {**required, **(optional or {})}
-    return {"type": "object", "properties": members, "required": list(required), "additionalProperties": False}
-
-
-def each(schema: Schema, *names: str) -> dict[str, Schema]:
-    """Members that all have the same schema."""
-    return dict.fromkeys(names, schema)
-
-
-def mapping(values: Schema) -> Schema:
-    """An object with members of any name."""
-    return {"type": "object", "additionalProperties": values}
-
-
-def array(items: Schema) -> Schema:
-    """An array of any length."""
-    return {"type": "array", "items": items}
+def integer(least: int, greatest: int | None = None) -> Schema:
+    """An integer within limits."""
+    return {"type": "integer", "minimum": least, **({} if greatest is None else {"maximum": greatest})}
 
 
 def reference(name: str) -> Schema:
@@ -55,65 +28,205 @@ def reference(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def nullable(schema: Schema) -> Schema:
-    """The same schema, but null is valid too."""
-    types = schema.get("type")
-    if types is None:
+def _each(schema: Schema, *names: str) -> dict[str, Schema]:
+    """Members that all have the same schema."""
+    return dict.fromkeys(names, schema)
+
+
+def _object(optional: Schemas | None = None, /, **required: Schema) -> Schema:
+    """An object of these members and no other."""
+    members = {**required, **(optional or {})}
+    return {"type": "object", "properties": members, "required": list(required), "additionalProperties": False}
+
+
+def _mapping(values: Schema) -> Schema:
+    return {"type": "object", "additionalProperties": values}
+
+
+def _array(items: Schema, **limits: int) -> Schema:
+    return {"type": "array", "items": items, **limits}
+
+
+def _nullable(schema: Schema) -> Schema:
+    if "type" not in schema:
         return {"anyOf": [schema, {"type": "null"}]}
-    return {**schema, "type": [*([types] if isinstance(types, str) else types), "null"]}
+    types = schema["type"]
+    return {**schema, "type": [*(types if isinstance(types, list) else [types]), "null"]}
+
+
+NO_NUL = r"^[^\u0000]*$"
+TEXT: Schema = {"type": "string"}
+ID_TEXT: Schema = {**TEXT, "minLength": 1, "maxLength": 255, "pattern": NO_NUL}
+OBSERVATION_ID: Schema = {
+    "description": 'The client chooses it; 0 and "0" are different ids.',
+    "anyOf": [integer(-(2**63), 2**63 - 1), ID_TEXT],
+}
+VERSION: Schema = {**TEXT, "pattern": "^[0-9a-f]{12}$"}
+
+_BOOLEAN: Schema = {"type": "boolean"}
+_REAL: Schema = {"type": "number"}
+_REAL_OR_NULL = _nullable(_REAL)
+_COUNT = integer(0)
+_SHARE: Schema = {**_REAL, "minimum": 0, "maximum": 1}
+_SHARE_OR_NULL = _nullable(_SHARE)
+_TIME: Schema = {**TEXT, "format": "date-time"}
+_FILLED: Schema = {**TEXT, "minLength": 1}
+_LABEL: Schema = {"type": ["boolean", "number", "string"]}
+_LABEL_OR_NULL = _nullable(_LABEL)
+_INTERVAL = _each(_REAL_OR_NULL, "value", "low", "high")
+_DRIFT_VERDICT: Schema = {"enum": ["ok", "watch", "drifted", None]}
+_TYPES: Mapping[Kind, str] = {"boolean": "boolean", "integer": "integer", "number": "number", "text": "string"}
+_METRICS: Mapping[TaskKind, tuple[str, ...]] = {
+    "binary": (
+        *("accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "average_precision"),
+        *("log_loss", "brier_score", "expected_calibration_error"),
+    ),
+    "multiclass": (
+        *("accuracy", "balanced_accuracy", "precision_macro", "recall_macro", "f1_macro", "log_loss"),
+        "expected_calibration_error",
+    ),
+    "regression": ("mean_absolute_error", "root_mean_squared_error", "r2", "bias"),
+}
+_COLUMN_CARD = _object(
+    {
+        "categories": _array(_LABEL_OR_NULL),
+        "levels": _object(values=_array(_LABEL_OR_NULL), dtype=TEXT, ordered=_BOOLEAN),
+        **_each(_REAL, "minimum", "maximum", "largest"),
+        "longest": _COUNT,
+    },
+    **_each(TEXT, "name", "dtype"),
+    kind={"enum": list(get_args(Kind))},
+    null={"enum": list(get_args(NullMarker))},
+    nullable=_BOOLEAN,
+)
+# The log may hold predictions of other models, so a row of it is wider than a prediction of the served model.
+_ROW: Schemas = {
+    "id": reference("RowKey"),
+    "observation_id": reference("ObservationId"),
+    "observation": {"description": "The observation as the service stored it."},
+    "model_version": _nullable(TEXT),
+    "threshold": _SHARE_OR_NULL,
+    "created_at": _TIME,
+    "labelled_at": _nullable(_TIME),
+}
+_SCORE: Schemas = {
+    **_each(_LABEL_OR_NULL, "predicted_class", "true_class"),
+    **_each(_REAL_OR_NULL, "predicted_value", "true_value"),
+    "proba": _SHARE_OR_NULL,
+    "probas": _mapping(_SHARE_OR_NULL),
+}
+_CORRECTION = _object(
+    **_each(_TIME, "labelled_at", "replaced_at"), replaced_class=_LABEL_OR_NULL, replaced_value=_REAL_OR_NULL
+)
+_BIN = _object(**_each(_SHARE, "from", "to"), count=_COUNT, mean_proba=_SHARE_OR_NULL, share=_object(**_INTERVAL))
+_BRIER = _object(**_each(_REAL, "reliability", "resolution", "uncertainty", "within_bins"))
+_ESTIMATE = _object(
+    method={"const": "CBPE"}, count=_COUNT, calibrated_on=_nullable(_COUNT), metrics=_mapping(_REAL_OR_NULL)
+)
+
+# The schemas that are the same for every model.
+_COMMON: Schemas = {
+    "ObservationId": OBSERVATION_ID,
+    "RowKey": {**integer(1, MOST_KEY), "description": "The key of the row."},
+    "Prediction": _object(id=reference("ObservationId"), observation=reference("Observation")),
+    "Model": _object(
+        name=TEXT,
+        version=VERSION,
+        task={"enum": list(get_args(TaskKind))},
+        classes=_array(_LABEL),
+        positive_class=_LABEL_OR_NULL,
+        threshold=_SHARE_OR_NULL,
+        signature=_object(container={"enum": list(get_args(Container))}, columns=_array(_COLUMN_CARD)),
+        **_each({"type": "object"}, "metrics", "importances"),
+        libraries=_mapping(TEXT),
+        compiled=_BOOLEAN,
+        not_compiled=_nullable(TEXT),
+    ),
+    "Logged": _object(_SCORE, **_ROW),
+    "LoggedPage": _object(
+        predictions=_array(reference("Logged"), maxItems=MOST_LIMIT),
+        next={**_nullable(TEXT), "description": "The relative URL of the next page; null on the last page."},
+    ),
+    "Erased": _object(_SCORE, **_ROW, corrections=_array(_CORRECTION)),
+    "Emptying": _object(database={**TEXT, "description": "The database name at the end of DATABASE_URL."}),
+    "Emptied": _object(export=TEXT, rows=_COUNT),
+    "Seeding": _object({"rows": integer(1, MOST_ROWS)}),
+    "Seeded": _object(recipe=TEXT, rows=integer(1)),
+    "Figure": _object(**_INTERVAL, training=_REAL_OR_NULL),
+    "Drift": _object(
+        **_each(_COUNT, "count", "compared"),
+        model_version=TEXT,
+        verdict=_DRIFT_VERDICT,
+        drifted=_array(TEXT),
+        columns=_mapping(reference("DriftOfColumn")),
+    ),
+    "DriftOfColumn": _object(
+        {
+            "null_rate": _SHARE_OR_NULL,
+            **_each(_SHARE, "reference_null_rate", "unseen_rate", "out_of_range_rate", "distance"),
+            **_each(_REAL, "psi", "noise_floor"),
+            "test": {"enum": ["Kolmogorov-Smirnov", "chi-squared", "distance"]},
+        },
+        kind={"enum": ["integer", "number", "boolean", "category", "text", "output"]},
+        count=_COUNT,
+        p_value=_SHARE_OR_NULL,
+        verdict=_DRIFT_VERDICT,
+        changes=_array({"enum": list(CHANGES)}),
+    ),
+    "MetricsText": TEXT,
+    "Up": _object(status={"const": "up"}),
+    "Ready": _object(status={"const": "ready"}),
+    "OpenAPI": {"type": "object", "required": ["openapi", "info", "paths", "components"]},
+    "Fault": _object(
+        pointer={**TEXT, "pattern": "^(/|$)", "description": "The JSON pointer (RFC 6901) to the place."},
+        **_each(TEXT, "detail", "expected"),
+        value={"description": "The value at that place; a long value is cut and becomes a string."},
+    ),
+    "Problem": _object(
+        {"errors": _array(reference("Fault"), minItems=1, maxItems=LISTED_FAULTS)},
+        type={**TEXT, "pattern": "^urn:prediction-service:problem:[a-z0-9-]+$"},
+        **_each(_FILLED, "title", "detail"),
+        status=integer(400, 599),
+        instance={**TEXT, "pattern": "^urn:request:"},
+        error={**_FILLED, "description": "The same text as detail, for clients that read only this member."},
+    ),
+}
 
 
 def schemas(manifest: Manifest, max_items: int) -> dict[str, Schema]:
-    """Every schema by name, without those of the reports; `max_items` is the most that an array may hold."""
+    """Every schema by name; `max_items` is the most that an array may hold."""
     task, signature = manifest.task, manifest.signature
-    answer = _answer(task)
-    bodies = {
-        "Prediction": closed({"id": reference("ObservationId"), "observation": reference("Observation")}),
-        "TrueLabel": closed({"id": reference("ObservationId"), _label_name(task): label(task)}),
-        "Predicted": closed(answer),
-        "Updated": closed({**answer, "observation": observation(signature, is_stored=True)}),
-    }
-    lists = {"Prediction": "Predictions", "TrueLabel": "TrueLabels", "Predicted": "PredictedOnes"}
+    prediction = _prediction(task)
     return {
-        "ObservationId": observation_id(),
-        "RowKey": {"type": "integer", "minimum": 1, "maximum": MOST_KEY, "description": "The key of the row."},
+        **_COMMON,
         "Observation": observation(signature),
-        **bodies,
-        **{many: _one_or_many(one, max_items) for one, many in {**lists, "Updated": "UpdatedOnes"}.items()},
-        "Model": _model(),
-        "Emptying": closed({"database": {**TEXT, "description": "The database name at the end of DATABASE_URL."}}),
-        "Emptied": closed({"export": TEXT, "rows": COUNT}),
-        "Seeding": closed({}, {"rows": {"type": "integer", "minimum": 1, "maximum": MOST_ROWS}}),
-        "Seeded": closed({"recipe": TEXT, "rows": {"type": "integer", "minimum": 1}}),
-        **_log(),
-        "MetricsText": TEXT,
-        "Up": closed({"status": {"const": "up"}}),
-        "Ready": closed({"status": {"const": "ready"}}),
-        "OpenAPI": {"type": "object", "required": ["openapi", "info", "paths", "components"]},
-        **_problem(),
+        "Predictions": _one_or_many("Prediction", max_items),
+        "TrueLabel": _object(id=reference("ObservationId"), **{label_name(task): label(task)}),
+        "TrueLabels": _one_or_many("TrueLabel", max_items),
+        "Predicted": _object(**prediction),
+        "PredictedOnes": _one_or_many("Predicted", max_items),
+        "Updated": _object(**prediction, observation=observation(signature, is_stored=True)),
+        "UpdatedOnes": _one_or_many("Updated", max_items),
+        "Metrics": _object(**_each(reference("Figure"), *_METRICS[task.kind])),
+        "Performance": _performance(task),
     }
-
-
-def observation_id() -> Schema:
-    """The id that the client chooses."""
-    integer = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
-    return {"description": 'The client chooses it; 0 and "0" are different ids.', "anyOf": [integer, ID_TEXT]}
 
 
 def observation(signature: Signature, *, is_stored: bool = False) -> Schema:
     """An observation of the model. A request may omit a nullable column; a stored observation has all columns."""
     required = [column.name for column in signature if is_stored or not column.nullable]
-    return {**closed({column.name: _column(column) for column in signature}), "required": required}
+    return {**_object(**{column.name: _column(column) for column in signature}), "required": required}
 
 
 def label(task: Task) -> Schema:
     """A true class in every form that the service takes, or a true value."""
     if task.kind == "regression":
-        return {**REAL, "description": "A double."}
+        return {**_REAL, "description": "A double."}
     return {"enum": [*task.classes, *(int(one) for one in task.classes if isinstance(one, bool))]}
 
 
-def _label_name(task: Task) -> str:
+def label_name(task: Task) -> str:
+    """The member of a true label."""
     return "true_value" if task.kind == "regression" else "true_class"
 
 
@@ -124,117 +237,55 @@ def _column(column: Column) -> Schema:
     if column.kind == "text":
         schema |= {"maxLength": column.max_length, "pattern": NO_NUL}
     elif column.kind != "boolean":
-        schema |= _limits(*column.limits)
-    return nullable(schema) if column.nullable else schema
+        least, greatest = column.limits  # a limit of all doubles cannot be written exactly, and is not needed
+        schema |= {"minimum": least} if least > -sys.float_info.max else {}
+        schema |= {"maximum": greatest} if greatest < sys.float_info.max else {}
+    return _nullable(schema) if column.nullable else schema
 
 
-def _limits(least: float, greatest: float) -> Schema:
-    """The limits of a number. Those of a double are left out: JSON has no larger number that a reader could refuse."""
-    low: Schema = {} if least <= -sys.float_info.max else {"minimum": least}
-    return low if greatest >= sys.float_info.max else {**low, "maximum": greatest}
-
-
-def _answer(task: Task) -> dict[str, Schema]:
+def _prediction(task: Task) -> Schemas:
     """The members of a stored prediction in an answer."""
-    head = {"id": reference("RowKey"), "observation_id": reference("ObservationId")}
+    members: dict[str, Schema] = {"id": reference("RowKey"), "observation_id": reference("ObservationId")}
     if task.kind == "regression":
-        return {**head, "predicted_value": REAL, "true_value": nullable(REAL)}
+        return {**members, "predicted_value": _REAL, "true_value": _REAL_OR_NULL}
     classes = list(task.classes)
-    members = {**head, "predicted_class": {"enum": classes}, "proba": SHARE, "true_class": {"enum": [*classes, None]}}
+    members |= {"predicted_class": {"enum": classes}, "proba": _SHARE, "true_class": {"enum": [*classes, None]}}
+    return members | ({"probas": _by_class(task, _SHARE)} if task.kind == "multiclass" else {})
+
+
+def _performance(task: Task) -> Schema:
+    metrics = reference("Metrics")
+    delay = _object(**_each(_REAL_OR_NULL, "median", "p90"))
+    part = {**_each(_COUNT, "count", "labelled"), "coverage": _SHARE_OR_NULL, "label_delay": delay}
+    window = _object(**_each(_TIME, "from", "to"), **part, metrics=metrics)
+    verdict: Schema = {"enum": ["worse than the rest", "as the rest", "better than the rest", None]}
+    group = _object(value={}, **part, metrics=_nullable(metrics), verdict=verdict)
+    matrix = _object(labels={"const": list(task.classes)}, counts=_array(_array(_COUNT)))
+    by_task: dict[str, Schema] = {}
+    if task.kind == "regression":
+        by_task["error_quantiles"] = _object(**_each(_REAL_OR_NULL, *(f"{quantile:g}" for quantile in QUANTILES)))
     if task.kind == "multiclass":
-        members["probas"] = closed(each(SHARE, *map(str, classes)))
-    return members
-
-
-def _model() -> Schema:
-    values = array(nullable(_LABEL))
-    column = closed(
-        {
-            **each(TEXT, "name", "dtype"),
-            "kind": {"enum": list(get_args(Kind))},
-            "nullable": BOOLEAN,
-            "null": {"enum": list(get_args(NullMarker))},
-        },
-        {
-            "categories": values,
-            "levels": closed({"values": values, "dtype": TEXT, "ordered": BOOLEAN}),
-            **each(REAL, "minimum", "maximum", "largest"),
-            "longest": COUNT,
-        },
-    )
-    return closed(
-        {
-            "name": TEXT,
-            "version": VERSION,
-            "task": {"enum": list(get_args(TaskKind))},
-            "classes": array(_LABEL),
-            "positive_class": nullable(_LABEL),
-            "threshold": nullable(SHARE),
-            "signature": closed({"container": {"enum": list(get_args(Container))}, "columns": array(column)}),
-            **each({"type": "object"}, "metrics", "importances"),
-            "libraries": mapping(TEXT),
-            "compiled": BOOLEAN,
-            "not_compiled": nullable(TEXT),
-        }
+        of_class = _object(**_each(reference("Figure"), "precision", "recall", "f1"))
+        by_task["classes"] = _by_class(task, _object(labelled=_COUNT, metrics=of_class))
+    return _object(
+        {"series": _array(window), "by": TEXT, "groups": _array(group)},
+        **part,
+        metrics=metrics,
+        threshold=_SHARE_OR_NULL,
+        confusion_matrix={"type": "null"} if task.kind == "regression" else matrix,
+        calibration=_nullable(_object(bins=_array(_BIN), brier_score=_BRIER)),
+        estimate=_nullable(_ESTIMATE),
+        interval={"const": 0.95},
+        **by_task,
     )
 
 
-def _log() -> dict[str, Schema]:
-    """The rows of the log. The log may hold predictions of other models, so these schemas are wider than those of the
-    served model."""
-    correction = closed(
-        {
-            "replaced_class": nullable(_LABEL),
-            "replaced_value": nullable(REAL),
-            **each(DATE_TIME, "labelled_at", "replaced_at"),
-        }
-    )
-    required = {
-        "id": reference("RowKey"),
-        "observation_id": reference("ObservationId"),
-        "observation": {"description": "The observation as the service stored it."},
-        "model_version": nullable(TEXT),
-        "threshold": nullable(SHARE),
-        "created_at": DATE_TIME,
-        "labelled_at": nullable(DATE_TIME),
-    }
-    optional = {
-        **each(nullable(_LABEL), "predicted_class", "true_class"),
-        "proba": nullable(SHARE),
-        "probas": mapping(nullable(SHARE)),
-        **each(nullable(REAL), "predicted_value", "true_value"),
-    }
-    next_page = {**nullable(TEXT), "description": "The relative URL of the next page; null on the last page."}
-    return {
-        "Logged": closed(required, optional),
-        "LoggedPage": closed(
-            {"predictions": {**array(reference("Logged")), "maxItems": MOST_LIMIT}, "next": next_page}
-        ),
-        "Erased": closed({**required, "corrections": array(correction)}, optional),
-    }
-
-
-def _problem() -> dict[str, Schema]:
-    """A failure (RFC 9457), and one fault of a request."""
-    filled = {**TEXT, "minLength": 1}
-    faults = {**array(reference("Fault")), "minItems": 1, "maxItems": LISTED_FAULTS}
-    required = {
-        "type": {**TEXT, "pattern": "^urn:prediction-service:problem:[a-z0-9-]+$"},
-        "status": {"type": "integer", "minimum": 400, "maximum": 599},
-        **each(filled, "title", "detail"),
-        "instance": {**TEXT, "pattern": "^urn:request:"},
-        "error": {**filled, "description": "The same text as detail, for clients that read only this member."},
-    }
-    fault = {
-        "pointer": {**TEXT, "pattern": "^(/|$)", "description": "The JSON pointer (RFC 6901) to the place."},
-        **each(TEXT, "detail", "expected"),
-        "value": {"description": "The value at that place; a long value is cut and becomes a string."},
-    }
-    return {"Fault": closed(fault), "Problem": closed(required, {"errors": faults})}
+def _by_class(task: Task, schema: Schema) -> Schema:
+    return _object(**_each(schema, *map(str, task.classes)))
 
 
 def _one_or_many(name: str, max_items: int) -> Schema:
-    """One object or an array of them. The description states the limit, not maxItems: a longer array is answered 413,
-    and tools expect 422 for a body that its schema refuses."""
-    many = {**array(reference(name)), "description": f"At most {max_items} items; more are answered 413."}
+    """One object or an array. The description states the limit: a longer array is answered 413, and tools that read
+    maxItems expect 422."""
+    many = {**_array(reference(name)), "description": f"At most {max_items} items; more are answered 413."}
     return {"oneOf": [reference(name), many]}

@@ -18,7 +18,7 @@ FORBIDDEN = {
         f"service/{name}.py": HTTP_AND_DATABASE
         for name in (
             *("observation", "label", "payload", "scoring", "batching", "errors", "flow", "record"),
-            *("openapi", "operations", "schemas", "example", "score_schemas"),
+            *("openapi", "operations", "schemas", "example"),
             *("performance", "figures", "cells", "intervals", "estimate", "grouping", "ledger", "query", "scorecard"),
             *("metrics", "measures", "instruments", "shared_folder", "live_figures"),
             *("report", "picture", "curves", "drawing", "pictures", "number_pictures", "log_pictures", "page"),

@@ -19,7 +19,7 @@ from service.errors import InvalidBody
 from service.example import example_observation
 from service.label import LabelParser
 from service.observation import ObservationParser, parse_id
-from service.schemas import label, observation, observation_id
+from service.schemas import OBSERVATION_ID, label, observation
 from tests.conftest import Client, MakeClient
 from tests.openapi_shape import document_shape
 from tests.passengers import ARTIFACTS, PASSENGER
@@ -208,9 +208,9 @@ def test_an_id_is_taken_exactly_where_its_schema_admits_it(value: Any) -> None:
     try:
         parse_id(value)
     except InvalidBody:
-        assert not is_valid(observation_id(), value)
+        assert not is_valid(OBSERVATION_ID, value)
     else:
-        assert is_valid(observation_id(), value)
+        assert is_valid(OBSERVATION_ID, value)
 
 
 @pytest.mark.parametrize(
