@@ -6,7 +6,7 @@ from typing import Any
 
 from serialize.manifest import Manifest
 from service.errors import PROBLEM_JSON, problem
-from service.operations import operations, parameter, references, response_name
+from service.operations import operations, parameter, response_name
 from service.schemas import TEXT, VERSION, Schema, integer, reference, schemas
 
 _MEANINGS = {
@@ -91,8 +91,9 @@ def _failure(status: int) -> Schema:
     example = problem(status, title, _MEANINGS[status], title.lower().replace(" ", "-"), "0")
     schema = {"allOf": [reference("Problem"), {"properties": {"status": {"const": status}}}]}
     model = () if status in _WITHOUT_MODEL else ("X-Model-Version",)
+    headers = ("X-Request-ID", *model, *_HEADERS_OF_STATUS.get(status, ()))
     return {
         "description": _MEANINGS[status],
         "content": {PROBLEM_JSON: {"schema": schema, "example": example}},
-        "headers": references("headers", ("X-Request-ID", *model, *_HEADERS_OF_STATUS.get(status, ()))),
+        "headers": {name: reference(name, "headers") for name in headers},
     }

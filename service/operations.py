@@ -2,119 +2,97 @@
 
 The OpenAPI document describes exactly these. A test fails for a route of the application that is not here."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from serialize.manifest import Manifest
 from service.filter import DEFAULT_LAST
+from service.label import LabelParser
 from service.log_query import LIMIT, MOST_LIMIT
 from service.moment import MOMENT
 from service.observation import canonical
 from service.query import MOST_LAST, WINDOWS
-from service.schemas import ID_TEXT, NO_NUL, TEXT, Schema, integer, label, label_name, reference
+from service.schemas import ID_TEXT, NO_NUL, TEXT, Schema, Schemas, integer, label, reference
 
 # The server answers these to any request, most of them before it knows the route.
 _ANY = (400, 405, 414, 417, 431, 500, 501)
 _BODY = (400, 408, 413, 415, 422)
-_REPLAYED = ("Idempotent-Replayed",)
 
 
-# The ways to send a key ({} is none), and the statuses of a request without a valid one.
-_Access = tuple[list[dict[str, list[str]]], tuple[int, ...]]
+_SELECTION = ("model_version", "since", "until")
+_LOG_FILTERS = ("limit", "after", "observation_id", "labelled", *_SELECTION, "predicted_class")
 
 
 def operations(manifest: Manifest, example: Mapping[str, Any], example_id: str, *, needs_key: bool) -> Schema:
     """Every operation under its method and path. `example` is an observation that the model can score, `example_id` its
     id; `needs_key` says whether clients need a key."""
-    keys: list[dict[str, list[str]]] = [{"bearer": []}, {"apiKey": []}]
-    everyone: _Access = ([{}], ())
-    client: _Access = (keys if needs_key else [{}, *keys], (401,))
-    admin: _Access = (keys, (401, 403))
-    task, true = manifest.task, label_name(manifest.task)
+    task, true = manifest.task, LabelParser(manifest.task).name
     truth = {true: 1.5 if task.kind == "regression" else label(task)["enum"][0]}
     links = {
         "update": _link("update", {"id": "$response.body#/observation_id", **truth}),
         "updateFirst": _link("update", {"id": "$response.body#/0/observation_id", **truth}),
         "replay": _link("predict", "$request.body"),
     }
-    known = _parameters(manifest)
-    selection = [known[name] for name in ("model_version", "since", "until")]
-    log = [known[name] for name in ("limit", "after", "observation_id", "labelled", "predicted_class") if name in known]
+    keys: list[dict[str, list[str]]] = [{"bearer": []}, {"apiKey": []}]
+    everyone = partial(_operation, [{}], (), {})
+    client = partial(_operation, keys if needs_key else [{}, *keys], (401,), _parameters(manifest))
+    admin = partial(_operation, keys, (401, 403), _parameters(manifest))
     return {
-        "post /predict": _operation(
+        "post /predict": client(
             "predict",
             "Score and store one observation or an array of them. A known id is answered from its stored row.",
             "PredictedOnes",
-            client,
             (409, 503),
             body=_body("Predictions", examples=_examples(example_id, {"observation": example})),
-            headers=_REPLAYED,
+            headers=("Idempotent-Replayed",),
             links=links,
         ),
-        "post /update": _operation(
+        "post /update": client(
             "update",
-            f"Record the {true.replace('_', ' ')} of one prediction or of an array of them. A later one replaces it.",
+            f"Record the {true.replace('_', ' ')} of one prediction or of an array of them. A later label replaces it.",
             "UpdatedOnes",
-            client,
             (404, 503),
             body=_body("TrueLabels", examples=_examples(example_id, truth)),
         ),
-        "get /model": _operation("model", "The served model.", "Model", client, ()),
-        "get /performance": _operation(
-            "performance",
-            "Metrics of the predictions by the true labels.",
-            "Performance",
-            client,
-            query=[*selection, known["window"], known["by"]],
+        "get /model": client("model", "The served model.", "Model", ()),
+        "get /performance": client(
+            "performance", "Metrics by the true labels.", "Performance", query=(*_SELECTION, "window", "by")
         ),
-        "get /drift": _operation(
-            "drift",
-            "Observations and predictions compared with the training.",
-            "Drift",
-            client,
-            query=[*selection, known["last"]],
+        "get /drift": client(
+            "drift", "Observations and predictions compared with the training.", "Drift", query=(*_SELECTION, "last")
         ),
-        "get /metrics": _operation("metrics", "Metrics for Prometheus.", "MetricsText", client, media="text/plain"),
-        "get /predictions": _operation(
+        "get /metrics": client("metrics", "Metrics for Prometheus.", "MetricsText", media="text/plain"),
+        "get /predictions": admin(
             "predictions",
             "Predictions, newest first: one page, or all of them as application/x-ndjson.",
             "LoggedPage",
-            admin,
-            query=[*log, *selection],
+            query=_LOG_FILTERS,
             headers=("Link",),
             line="Logged",
         ),
-        "delete /predictions": _operation(
+        "delete /predictions": admin(
             "erase",
-            "Erase one prediction and its labels. Its id can be used again.",
+            "Erase one prediction and its labels; its id is free then.",
             "Erased",
-            admin,
             (404, 503),
-            query=[{**known["observation_id"], "required": True}],
+            query=("erased",),
         ),
-        "get /livez": _operation("livez", "Whether the process is up.", "Up", everyone, ()),
-        "get /readyz": _operation("readyz", "Whether the model and the database are ready.", "Ready", everyone),
-        "get /healthz": _operation("healthz", "The same as /readyz.", "Ready", everyone),
-        "post /admin/reset": _operation(
-            "reset", "Export the log to a file and then empty it.", "Emptied", admin, body=_body("Emptying")
-        ),
-        "post /admin/seed": _operation(
+        "get /livez": everyone("livez", "Whether the process is up.", "Up", ()),
+        "get /readyz": everyone("readyz", "Whether the model is verified and the database writable.", "Ready"),
+        "get /healthz": everyone("healthz", "The same as /readyz.", "Ready"),
+        "post /admin/reset": admin("reset", "Export the log and empty it.", "Emptied", body=_body("Emptying")),
+        "post /admin/seed": admin(
             "seed",
             "Fill the log from a built-in data set that fits the model, under the ids demo-0, demo-1, ...",
             "Seeded",
-            admin,
             (409, 503),
             body=_body("Seeding", required=False),
-            headers=_REPLAYED,
+            headers=("Idempotent-Replayed",),
         ),
-        "get /openapi.json": _operation("openapi", "This document.", "OpenAPI", everyone, ()),
+        "get /openapi.json": everyone("openapi", "This document.", "OpenAPI", ()),
     }
-
-
-def references(kind: str, names: Iterable[str]) -> Schema:
-    """References to components of a kind, by name."""
-    return {name: {"$ref": f"#/components/{kind}/{name}"} for name in names}
 
 
 def response_name(status: int) -> str:
@@ -128,36 +106,39 @@ def parameter(place: str, name: str, description: str, schema: Schema = TEXT) ->
 
 
 def _operation(
-    id_: str,
+    security: Sequence[Mapping[str, Sequence[str]]],
+    key_refusals: Sequence[int],
+    known: Schemas,
+    name: str,
     summary: str,
     answer: str,
-    access: _Access,
     refusals: Sequence[int] = (503,),
     *,
-    query: Sequence[Schema] = (),
-    body: Schema | None = None,
+    query: Sequence[str] = (),
     media: str = "application/json",
     line: str | None = None,
     headers: Sequence[str] = (),
+    body: Schema | None = None,
     links: Schema | None = None,
 ) -> Schema:
     """An operation. `answer` names the schema of the 200, `line` that of a line if the client asks for a stream."""
-    statuses = sorted({*_ANY, *access[1], *refusals, *(_BODY if body else ()), *((422,) if query else ())})
+    statuses = sorted({*_ANY, *key_refusals, *refusals, *(_BODY if body else ()), *((422,) if query else ())})
     schemas = {media: answer, **({"application/x-ndjson": line} if line else {})}
     success = {
         "description": summary,
-        "content": {media: {"schema": reference(name)} for media, name in schemas.items()},
-        "headers": references("headers", ("X-Request-ID", "X-Model-Version", *headers)),
+        "content": {media: {"schema": reference(schema)} for media, schema in schemas.items()},
+        "headers": {one: reference(one, "headers") for one in ("X-Request-ID", "X-Model-Version", *headers)},
         **({"links": links} if links else {}),
     }
-    failures = references("responses", map(response_name, statuses)).values()
+    failures = {str(status): reference(response_name(status), "responses") for status in statuses}
+    common = [reference(one, "parameters") for one in ("RequestId", "TraceParent")]
     return {
-        "operationId": id_,
+        "operationId": name,
         "summary": summary,
-        "parameters": [*references("parameters", ("RequestId", "TraceParent")).values(), *query],
+        "parameters": [*common, *(known[one] for one in query if one in known)],
         **({"requestBody": body} if body else {}),
-        "responses": {"200": success, **dict(zip(map(str, statuses), failures, strict=True))},
-        "security": access[0],
+        "responses": {"200": success, **failures},
+        "security": security,
     }
 
 
@@ -186,14 +167,15 @@ def _parameters(manifest: Manifest) -> dict[str, Schema]:
         "last": (f"Only this many of the latest rows; {DEFAULT_LAST} without a time.", integer(1, MOST_LAST)),
         "limit": (f"The most rows of a page, {LIMIT} by default. A stream has no limit.", integer(1, MOST_LIMIT)),
         "after": ("Only rows that are older than the row with this key.", reference("RowKey")),
-        "observation_id": ('Only the row of this id: 0 is an integer, "0" and other text are strings.', ID_TEXT),
+        "observation_id": (
+            'Only the row of this id: 0 is an integer, "0" a string; other text needs no quotes.',
+            ID_TEXT,
+        ),
         "labelled": ("Only rows with a true label, or only those without.", {"enum": ["true", "false"]}),
     }
     if manifest.task.kind != "regression":  # a class is sent as JSON, a string also without its quotes
         forms = label(manifest.task)["enum"]
         texts = dict.fromkeys([*map(canonical, forms), *(form for form in forms if isinstance(form, str))])
-        described["predicted_class"] = (
-            "Only predictions of this class; a string needs no quotes.",
-            {"enum": list(texts)},
-        )
-    return {name: parameter("query", name, *one) for name, one in described.items()}
+        described["predicted_class"] = ("Only predictions of this class; text needs no quotes.", {"enum": list(texts)})
+    parameters = {name: parameter("query", name, *one) for name, one in described.items()}
+    return {**parameters, "erased": {**parameters["observation_id"], "required": True}}

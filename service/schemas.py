@@ -12,6 +12,7 @@ from service.comparison import CHANGES
 from service.demo import MOST_ROWS
 from service.errors import LISTED_FAULTS
 from service.figures import QUANTILES
+from service.label import LabelParser
 from service.log_query import MOST_KEY, MOST_LIMIT
 
 Schema = dict[str, Any]
@@ -23,9 +24,9 @@ def integer(least: int, greatest: int | None = None) -> Schema:
     return {"type": "integer", "minimum": least, **({} if greatest is None else {"maximum": greatest})}
 
 
-def reference(name: str) -> Schema:
-    """A reference to a schema of the document by its name."""
-    return {"$ref": f"#/components/schemas/{name}"}
+def reference(name: str, kind: str = "schemas") -> Schema:
+    """A reference to a component of the document by its name."""
+    return {"$ref": f"#/components/{kind}/{name}"}
 
 
 def _each(schema: Schema, *names: str) -> dict[str, Schema]:
@@ -48,8 +49,6 @@ def _array(items: Schema, **limits: int) -> Schema:
 
 
 def _nullable(schema: Schema) -> Schema:
-    if "type" not in schema:
-        return {"anyOf": [schema, {"type": "null"}]}
     types = schema["type"]
     return {**schema, "type": [*(types if isinstance(types, list) else [types]), "null"]}
 
@@ -76,15 +75,10 @@ _LABEL_OR_NULL = _nullable(_LABEL)
 _INTERVAL = _each(_REAL_OR_NULL, "value", "low", "high")
 _DRIFT_VERDICT: Schema = {"enum": ["ok", "watch", "drifted", None]}
 _TYPES: Mapping[Kind, str] = {"boolean": "boolean", "integer": "integer", "number": "number", "text": "string"}
+_CLASS_METRICS = ("accuracy", "balanced_accuracy", "log_loss", "expected_calibration_error")
 _METRICS: Mapping[TaskKind, tuple[str, ...]] = {
-    "binary": (
-        *("accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "average_precision"),
-        *("log_loss", "brier_score", "expected_calibration_error"),
-    ),
-    "multiclass": (
-        *("accuracy", "balanced_accuracy", "precision_macro", "recall_macro", "f1_macro", "log_loss"),
-        "expected_calibration_error",
-    ),
+    "binary": (*_CLASS_METRICS, "precision", "recall", "f1", "roc_auc", "average_precision", "brier_score"),
+    "multiclass": (*_CLASS_METRICS, "precision_macro", "recall_macro", "f1_macro"),
     "regression": ("mean_absolute_error", "root_mean_squared_error", "r2", "bias"),
 }
 _COLUMN_CARD = _object(
@@ -120,6 +114,8 @@ _CORRECTION = _object(
 )
 _BIN = _object(**_each(_SHARE, "from", "to"), count=_COUNT, mean_proba=_SHARE_OR_NULL, share=_object(**_INTERVAL))
 _BRIER = _object(**_each(_REAL, "reliability", "resolution", "uncertainty", "within_bins"))
+_DELAY = _object(**_each(_REAL_OR_NULL, "median", "p90"))
+_OF_CLASS = _object(labelled=_COUNT, metrics=_object(**_each(reference("Figure"), "precision", "recall", "f1")))
 _ESTIMATE = _object(
     method={"const": "CBPE"}, count=_COUNT, calibrated_on=_nullable(_COUNT), metrics=_mapping(_REAL_OR_NULL)
 )
@@ -167,7 +163,7 @@ _COMMON: Schemas = {
             **_each(_REAL, "psi", "noise_floor"),
             "test": {"enum": ["Kolmogorov-Smirnov", "chi-squared", "distance"]},
         },
-        kind={"enum": ["integer", "number", "boolean", "category", "text", "output"]},
+        kind={"enum": [*get_args(Kind), "output"]},
         count=_COUNT,
         p_value=_SHARE_OR_NULL,
         verdict=_DRIFT_VERDICT,
@@ -201,7 +197,7 @@ def schemas(manifest: Manifest, max_items: int) -> dict[str, Schema]:
         **_COMMON,
         "Observation": observation(signature),
         "Predictions": _one_or_many("Prediction", max_items),
-        "TrueLabel": _object(id=reference("ObservationId"), **{label_name(task): label(task)}),
+        "TrueLabel": _object(id=reference("ObservationId"), **{LabelParser(task).name: label(task)}),
         "TrueLabels": _one_or_many("TrueLabel", max_items),
         "Predicted": _object(**prediction),
         "PredictedOnes": _one_or_many("Predicted", max_items),
@@ -225,11 +221,6 @@ def label(task: Task) -> Schema:
     return {"enum": [*task.classes, *(int(one) for one in task.classes if isinstance(one, bool))]}
 
 
-def label_name(task: Task) -> str:
-    """The member of a true label."""
-    return "true_value" if task.kind == "regression" else "true_class"
-
-
 def _column(column: Column) -> Schema:
     if column.kind == "category":
         return {"enum": [*(column.categories or ()), *([None] if column.nullable else [])]}
@@ -250,23 +241,21 @@ def _prediction(task: Task) -> Schemas:
         return {**members, "predicted_value": _REAL, "true_value": _REAL_OR_NULL}
     classes = list(task.classes)
     members |= {"predicted_class": {"enum": classes}, "proba": _SHARE, "true_class": {"enum": [*classes, None]}}
-    return members | ({"probas": _by_class(task, _SHARE)} if task.kind == "multiclass" else {})
+    return members | ({"probas": _object(**_each(_SHARE, *map(str, classes)))} if task.kind == "multiclass" else {})
 
 
 def _performance(task: Task) -> Schema:
     metrics = reference("Metrics")
-    delay = _object(**_each(_REAL_OR_NULL, "median", "p90"))
-    part = {**_each(_COUNT, "count", "labelled"), "coverage": _SHARE_OR_NULL, "label_delay": delay}
+    part = {**_each(_COUNT, "count", "labelled"), "coverage": _SHARE_OR_NULL, "label_delay": _DELAY}
     window = _object(**_each(_TIME, "from", "to"), **part, metrics=metrics)
     verdict: Schema = {"enum": ["worse than the rest", "as the rest", "better than the rest", None]}
-    group = _object(value={}, **part, metrics=_nullable(metrics), verdict=verdict)
+    group = _object(value={}, **part, metrics={"anyOf": [metrics, {"type": "null"}]}, verdict=verdict)
     matrix = _object(labels={"const": list(task.classes)}, counts=_array(_array(_COUNT)))
     by_task: dict[str, Schema] = {}
     if task.kind == "regression":
         by_task["error_quantiles"] = _object(**_each(_REAL_OR_NULL, *(f"{quantile:g}" for quantile in QUANTILES)))
     if task.kind == "multiclass":
-        of_class = _object(**_each(reference("Figure"), "precision", "recall", "f1"))
-        by_task["classes"] = _by_class(task, _object(labelled=_COUNT, metrics=of_class))
+        by_task["classes"] = _object(**_each(_OF_CLASS, *map(str, task.classes)))
     return _object(
         {"series": _array(window), "by": TEXT, "groups": _array(group)},
         **part,
@@ -278,10 +267,6 @@ def _performance(task: Task) -> Schema:
         interval={"const": 0.95},
         **by_task,
     )
-
-
-def _by_class(task: Task, schema: Schema) -> Schema:
-    return _object(**_each(schema, *map(str, task.classes)))
 
 
 def _one_or_many(name: str, max_items: int) -> Schema:

@@ -187,6 +187,24 @@ def test_the_schema_of_a_column_admits_what_is_taken_only(column: Column, taken:
     assert not any(is_valid(schema, {column.name: value}) for value in refused)
 
 
+NEAR = [value for _, taken, refused in COLUMNS for value in taken + refused]
+
+
+@pytest.mark.parametrize(
+    "column", [column for column, _, _ in COLUMNS], ids=lambda column: f"{column.kind}-{column.dtype}"
+)
+@given(value=values | st.sampled_from(NEAR) | st.integers(-(2**64), 2**64) | st.floats(-2, 2))
+def test_a_value_is_taken_exactly_where_the_schema_of_its_column_admits_it(column: Column, value: Any) -> None:
+    signature = Signature("frame", (column,))
+
+    try:
+        ObservationParser(signature).parse({"id": 0, "observation": {column.name: value}})
+    except InvalidBody:
+        assert not is_valid(observation(signature), {column.name: value})
+    else:
+        assert is_valid(observation(signature), {column.name: value})
+
+
 titanic = load(ARTIFACTS).manifest
 schema_of_titanic = observation(titanic.signature)
 
