@@ -209,7 +209,7 @@ def _monitor(settings: Settings, artifact: Artifact) -> Monitor:
 
 
 def _document(settings: Settings, artifact: Artifact) -> Callable[[], dict[str, Any]]:
-    """What GET /openapi.json answers, built at the first call. Calls at the same time may each build a whole one."""
+    """What GET /openapi.json answers, built at the first call. If two first calls overlap, each builds all of it."""
     manifest = artifact.manifest
     parser = ObservationParser(manifest.signature)
     scorer = Scorer(manifest.task, _answers(settings, artifact))
@@ -225,7 +225,7 @@ def _document(settings: Settings, artifact: Artifact) -> Callable[[], dict[str, 
 
     @cache
     def build() -> dict[str, Any]:
-        from service.openapi import document  # noqa: PLC0415 - only a process that is asked for it needs the builder
+        from service.openapi import document  # noqa: PLC0415 - loaded only if a client asks for it
 
         return document(manifest, artifact.version, example, settings.max_items, needs_key=bool(settings.api_key))
 

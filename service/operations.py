@@ -19,8 +19,6 @@ from service.schemas import ID_TEXT, NO_NUL, TEXT, Schema, Schemas, integer, lab
 # The server answers these to any request, most of them before it knows the route.
 _ANY = (400, 405, 414, 417, 431, 500, 501)
 _BODY = (400, 408, 413, 415, 422)
-
-
 _SELECTION = ("model_version", "since", "until")
 _LOG_FILTERS = ("limit", "after", "observation_id", "labelled", *_SELECTION, "predicted_class")
 
@@ -58,7 +56,10 @@ def operations(manifest: Manifest, example: Mapping[str, Any], example_id: str, 
         ),
         "get /model": client("model", "The served model.", "Model", ()),
         "get /performance": client(
-            "performance", "Metrics by the true labels.", "Performance", query=(*_SELECTION, "window", "by")
+            "performance",
+            "How well predictions match the true labels.",
+            "Performance",
+            query=(*_SELECTION, "window", "by"),
         ),
         "get /drift": client(
             "drift", "Observations and predictions compared with the training.", "Drift", query=(*_SELECTION, "last")
@@ -82,7 +83,7 @@ def operations(manifest: Manifest, example: Mapping[str, Any], example_id: str, 
         "get /livez": everyone("livez", "Whether the process is up.", "Up", ()),
         "get /readyz": everyone("readyz", "Whether the model is verified and the database writable.", "Ready"),
         "get /healthz": everyone("healthz", "The same as /readyz.", "Ready"),
-        "post /admin/reset": admin("reset", "Export the log and empty it.", "Emptied", body=_body("Emptying")),
+        "post /admin/reset": admin("reset", "Export the log, then empty it.", "Emptied", body=_body("Emptying")),
         "post /admin/seed": admin(
             "seed",
             "Fill the log from a built-in data set that fits the model, under the ids demo-0, demo-1, ...",

@@ -228,7 +228,7 @@ def _column(column: Column) -> Schema:
     if column.kind == "text":
         schema |= {"maxLength": column.max_length, "pattern": NO_NUL}
     elif column.kind != "boolean":
-        least, greatest = column.limits  # a limit of all doubles cannot be written exactly, and is not needed
+        least, greatest = column.limits  # those of a double need no mention, and cannot be exact
         schema |= {"minimum": least} if least > -sys.float_info.max else {}
         schema |= {"maximum": greatest} if greatest < sys.float_info.max else {}
     return _nullable(schema) if column.nullable else schema

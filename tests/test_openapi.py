@@ -2,6 +2,7 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,16 @@ def test_the_document_is_built_at_the_first_request_and_once(
 
     assert (before, len(built)) == (0, 1)
     assert answers == [{"openapi": "3.1.1"}] * 3
+
+
+def test_first_requests_at_the_same_time_get_the_whole_document(make_client: MakeClient) -> None:
+    app = make_client().application
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: app.test_client().get("/openapi.json").data, range(16)))
+
+    assert set(answers) == {answers[0]}
+    assert set(json.loads(answers[0])) == {"openapi", "info", "paths", "components"}
 
 
 def test_every_route_is_described_and_nothing_else(client: Client, document: Any) -> None:
