@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,6 @@ from service.web.app import Application
 from service.web.auth import ApiKeyMiddleware
 from service.web.example import ObservationValues, example_observation
 from service.web.json_body import JsonBody
-from service.web.openapi import document
-from service.web.operations import Key, operations
 from service.web.pages import LogPages
 from service.web.problem import answer_error, json_api, refusal
 from service.web.query import LogArguments
@@ -223,8 +221,8 @@ def _monitor(settings: Settings, artifact: Artifact) -> Monitor:
     )
 
 
-def _document(settings: Settings, artifact: Artifact) -> dict[str, Any]:
-    """What GET /openapi.json answers."""
+def _document(settings: Settings, artifact: Artifact) -> Callable[[], dict[str, Any]]:
+    """What GET /openapi.json answers, built at the first call. If two first calls overlap, each builds all of it."""
     manifest = artifact.manifest
     parser = ObservationParser(manifest.signature)
     scorer = Scorer(manifest.task, _answers(settings, artifact))
@@ -236,10 +234,15 @@ def _document(settings: Settings, artifact: Artifact) -> dict[str, Any]:
             return False
         return isinstance(score, Score)
 
-    example, example_id = example_observation(manifest, is_answered), f"example-{artifact.version}"
-    listed = operations(manifest.task, example, example_id, manifest.signature.names)
-    needed: tuple[Key, ...] = ("admin", "api") if settings.api_key else ("admin",)
-    return document(manifest, artifact.version, listed, settings.max_items, needed)
+    example = example_observation(manifest, is_answered)
+
+    @cache
+    def build() -> dict[str, Any]:
+        from service.web.openapi import document  # noqa: PLC0415 - loaded only if a client asks for it
+
+        return document(manifest, artifact.version, example, settings.max_items, needs_key=bool(settings.api_key))
+
+    return build
 
 
 def _answers(settings: Settings, artifact: Artifact) -> Answers:

@@ -1,176 +1,181 @@
-"""The routes of the API, one entry each: what a request brings, what a 200 answers, what else may be answered.
+"""The routes of the API: what each takes, what its 200 answers, and which other statuses it may answer.
 
-The document of the API is made from these; a route of the application that has no entry fails a test."""
+The OpenAPI document describes exactly these. A test fails for a route of the application that is not here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
-from serialize.task import Task
-from service.web.log_schemas import erasing_parameters, log_parameters
-from service.web.schemas import label
-from service.web.score_schemas import drift_parameters, performance_parameters
+from serialize.manifest import Manifest
+from service.errors import reason_phrase
+from service.prediction.filter import DEFAULT_LAST
+from service.prediction.moment import MOMENT
+from service.prediction.observation import canonical
+from service.prediction.true_label import LabelParser
+from service.web.query import LIMIT, MOST_LAST, MOST_LIMIT, WINDOWS
+from service.web.schemas import ID_TEXT, NO_NUL, TEXT, Schema, Schemas, integer, label, reference
 
-Key = Literal["api", "admin"]
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One method of one path. `answer` and `body` are names of schemas, `refusals` the statuses that it may answer
-    beside those that any request may get, `may_be_empty` whether the body may be left out, `examples` bodies that are
-    answered 200, `key` the kind of key that it takes, `parameters` those of the query with their meanings and schemas,
-    `headers` those that a 200 may have beside those of every answer, `next` what can be posted to other operations by
-    their ids, as the literals and runtime expressions of an OpenAPI link, `line` the schema of a line where the answer
-    may be asked for as a stream, `required` the parameters that must be given, `media` the type of its 200."""
-
-    method: Literal["get", "post", "put", "delete"]
-    path: str
-    id: str
-    summary: str
-    answer: str
-    refusals: tuple[int, ...] = ()
-    body: str | None = None
-    may_be_empty: bool = False
-    examples: Mapping[str, Any] = field(default_factory=dict)
-    key: Key | None = None
-    parameters: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
-    headers: tuple[str, ...] = ()
-    next: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
-    media: str = "application/json"
-    line: str | None = None
-    required: tuple[str, ...] = ()
-
-
+# The server answers these to any request, most of them before it knows the route.
+_ANY = (400, 405, 414, 417, 431, 500, 501)
 _BODY = (400, 408, 413, 415, 422)
+_SELECTION = ("model_version", "since", "until")
+_LOG_FILTERS = ("limit", "after", "observation_id", "labelled", *_SELECTION, "predicted_class")
 
 
-def operations(
-    task: Task, example: Mapping[str, Any], example_id: str, columns: Sequence[str]
-) -> tuple[Operation, ...]:
-    """Every operation, for a model of this task; `example` is an observation of these columns that is answered,
-    `example_id` the id under which it is asked for."""
-    true = "true_value" if task.kind == "regression" else "true_class"
-    truth = 1.5 if task.kind == "regression" else label(task)["enum"][0]
-    return (
-        Operation(
-            "post",
-            "/predict",
+def operations(manifest: Manifest, example: Mapping[str, Any], example_id: str, *, needs_key: bool) -> Schema:
+    """Every operation under its method and path. `example` is an observation that the model can score, `example_id` its
+    id; `needs_key` says whether clients need a key."""
+    task, true = manifest.task, LabelParser(manifest.task).name
+    truth = {true: 1.5 if task.kind == "regression" else label(task)["enum"][0]}
+    links = {
+        "update": _link("update", {"id": "$response.body#/observation_id", **truth}),
+        "updateFirst": _link("update", {"id": "$response.body#/0/observation_id", **truth}),
+        "replay": _link("predict", "$request.body"),
+    }
+    keys: list[dict[str, list[str]]] = [{"bearer": []}, {"apiKey": []}]
+    everyone = partial(_operation, [{}], (), {})
+    client = partial(_operation, keys if needs_key else [{}, *keys], (401,), _parameters(manifest))
+    admin = partial(_operation, keys, (401, 403), _parameters(manifest))
+    return {
+        "post /predict": client(
             "predict",
-            "Score and store one observation or an array of them; a known id is answered from its row.",
-            answer="PredictedOnes",
-            refusals=(*_BODY, 409, 503),
-            body="Predictions",
-            examples={
-                "one": {"id": example_id, "observation": example},
-                "many": [{"id": f"{example_id}-{i}", "observation": example} for i in (1, 2)],
-            },
-            key="api",
+            "Score and store one observation or an array of them. A known id is answered from its stored row.",
+            "PredictedOnes",
+            (409, 503),
+            body=_body("Predictions", examples=_examples(example_id, {"observation": example})),
             headers=("Idempotent-Replayed",),
-            next={
-                "update": ("update", {"id": "$response.body#/observation_id", true: truth}),
-                "updateFirst": ("update", {"id": "$response.body#/0/observation_id", true: truth}),
-                "replay": ("predict", "$request.body"),
-            },
+            links=links,
         ),
-        Operation(
-            "post",
-            "/update",
+        "post /update": client(
             "update",
-            f"Record the {true.replace('_', ' ')} of one prediction or of an array of them; a correction wins.",
-            answer="UpdatedOnes",
-            refusals=(*_BODY, 404, 503),
-            body="TrueLabels",
-            examples={
-                "one": {"id": example_id, true: truth},
-                "many": [{"id": f"{example_id}-{i}", true: truth} for i in (1, 2)],
-            },
-            key="api",
+            f"Record the {true.replace('_', ' ')} of one prediction or of an array of them. A later label replaces it.",
+            "UpdatedOnes",
+            (404, 503),
+            body=_body("TrueLabels", examples=_examples(example_id, truth)),
         ),
-        Operation("get", "/model", "model", "What is served.", answer="Model", key="api"),
-        Operation(
-            "get",
-            "/performance",
+        "get /model": client("model", "The served model.", "Model", ()),
+        "get /performance": client(
             "performance",
-            "How good the predictions were, by the true labels that came back.",
-            answer="Performance",
-            refusals=(422, 503),
-            key="api",
-            parameters=performance_parameters(columns),
+            "How well predictions match the true labels.",
+            "Performance",
+            query=(*_SELECTION, "window", "by"),
         ),
-        Operation(
-            "get",
-            "/drift",
-            "drift",
-            "Where observations and answers differ from those of the training.",
-            answer="Drift",
-            refusals=(422, 503),
-            key="api",
-            parameters=drift_parameters(),
+        "get /drift": client(
+            "drift", "Observations and predictions compared with the training.", "Drift", query=(*_SELECTION, "last")
         ),
-        Operation(
-            "get",
-            "/metrics",
-            "metrics",
-            "What is measured of the service, in the text format of Prometheus.",
-            answer="MetricsText",
-            refusals=(503,),
-            key="api",
-            media="text/plain",
-        ),
-        Operation(
-            "get",
-            "/predictions",
+        "get /metrics": client("metrics", "Metrics for Prometheus.", "MetricsText", media="text/plain"),
+        "get /predictions": admin(
             "predictions",
-            "What was answered, newest first: a page of it or, as application/x-ndjson, all of it.",
-            answer="LoggedPage",
-            refusals=(422, 503),
-            key="admin",
-            parameters=log_parameters(task),
+            "Predictions, newest first: one page, or all of them as application/x-ndjson.",
+            "LoggedPage",
+            query=_LOG_FILTERS,
             headers=("Link",),
             line="Logged",
         ),
-        Operation(
-            "delete",
-            "/predictions",
+        "delete /predictions": admin(
             "erase",
             "Erase one prediction and its labels; its id is free then.",
-            answer="Erased",
-            refusals=(404, 422, 503),
-            key="admin",
-            parameters=erasing_parameters(),
-            required=("observation_id",),
+            "Erased",
+            (404, 503),
+            query=("erased",),
         ),
-        Operation("get", "/livez", "livez", "Whether the process is up.", answer="Up"),
-        Operation(
-            "get",
-            "/readyz",
-            "readyz",
-            "Whether the model is verified and the database takes writes.",
-            answer="Ready",
-            refusals=(503,),
-        ),
-        Operation("get", "/healthz", "healthz", "The same as /readyz.", answer="Ready", refusals=(503,)),
-        Operation(
-            "post",
-            "/admin/reset",
-            "reset",
-            "Export the log to a file, and then empty it; the body repeats the database's name.",
-            answer="Emptied",
-            refusals=(*_BODY, 503),
-            body="Emptying",
-            key="admin",
-        ),
-        Operation(
-            "post",
-            "/admin/seed",
+        "get /livez": everyone("livez", "Whether the process is up.", "Up", ()),
+        "get /readyz": everyone("readyz", "Whether the model is verified and the database writable.", "Ready"),
+        "get /healthz": everyone("healthz", "The same as /readyz.", "Ready"),
+        "post /admin/reset": admin("reset", "Export the log, then empty it.", "Emptied", body=_body("Emptying")),
+        "post /admin/seed": admin(
             "seed",
-            "Fill the log with rows of a built-in data set that fits the model, under the ids demo-0, demo-1, ...",
-            answer="Seeded",
-            refusals=(*_BODY, 409, 503),
-            body="Seeding",
-            may_be_empty=True,
-            key="admin",
+            "Fill the log from a built-in data set that fits the model, under the ids demo-0, demo-1, ...",
+            "Seeded",
+            (409, 503),
+            body=_body("Seeding", required=False),
             headers=("Idempotent-Replayed",),
         ),
-        Operation("get", "/openapi.json", "openapi", "This document.", answer="OpenAPI"),
-    )
+        "get /openapi.json": everyone("openapi", "This document.", "OpenAPI", ()),
+    }
+
+
+def response_name(status: int) -> str:
+    """The name of the response component of a status: `NotFound`."""
+    return "".join(word.capitalize() for word in reason_phrase(status).replace("-", " ").split())
+
+
+def parameter(place: str, name: str, description: str, schema: Schema = TEXT) -> Schema:
+    """A parameter that a request may have."""
+    return {"name": name, "in": place, "description": description, "schema": schema}
+
+
+def _operation(
+    security: Sequence[Mapping[str, Sequence[str]]],
+    key_refusals: Sequence[int],
+    known: Schemas,
+    name: str,
+    summary: str,
+    answer: str,
+    refusals: Sequence[int] = (503,),
+    *,
+    query: Sequence[str] = (),
+    media: str = "application/json",
+    line: str | None = None,
+    headers: Sequence[str] = (),
+    body: Schema | None = None,
+    links: Schema | None = None,
+) -> Schema:
+    """An operation. `answer` names the schema of the 200, `line` that of a line if the client asks for a stream."""
+    statuses = sorted({*_ANY, *key_refusals, *refusals, *(_BODY if body else ()), *((422,) if query else ())})
+    schemas = {media: answer, **({"application/x-ndjson": line} if line else {})}
+    success = {
+        "description": summary,
+        "content": {media: {"schema": reference(schema)} for media, schema in schemas.items()},
+        "headers": {one: reference(one, "headers") for one in ("X-Request-ID", "X-Model-Version", *headers)},
+        **({"links": links} if links else {}),
+    }
+    failures = {str(status): reference(response_name(status), "responses") for status in statuses}
+    common = [reference(one, "parameters") for one in ("RequestId", "TraceParent")]
+    return {
+        "operationId": name,
+        "summary": summary,
+        "parameters": [*common, *(known[one] for one in query if one in known)],
+        **({"requestBody": body} if body else {}),
+        "responses": {"200": success, **failures},
+        "security": security,
+    }
+
+
+def _body(name: str, *, required: bool = True, **more: Any) -> Schema:
+    return {"required": required, "content": {"application/json": {"schema": reference(name), **more}}}
+
+
+def _examples(example_id: str, members: Mapping[str, Any]) -> Schema:
+    many = [{"id": f"{example_id}-{i}", **members} for i in (1, 2)]
+    return {"one": {"value": {"id": example_id, **members}}, "many": {"value": many}}
+
+
+def _link(operation_id: str, body: Any) -> Schema:
+    return {"operationId": operation_id, "requestBody": body}
+
+
+def _parameters(manifest: Manifest) -> dict[str, Schema]:
+    """The query parameters by name."""
+    moment = {**TEXT, "pattern": MOMENT}
+    described: dict[str, tuple[str, Schema]] = {
+        "model_version": ("Only predictions of this model version.", {**TEXT, "minLength": 1, "pattern": NO_NUL}),
+        "since": ("Only predictions from this time on (ISO 8601; UTC without a zone).", moment),
+        "until": ("Only predictions before this time.", moment),
+        "window": ("A series by day (UTC) or by week from Monday.", {"enum": list(WINDOWS)}),
+        "by": ("The metrics for each value of a column.", {"enum": list(manifest.signature.names)}),
+        "last": (f"Only this many of the latest rows; {DEFAULT_LAST} without a time.", integer(1, MOST_LAST)),
+        "limit": (f"The most rows of a page, {LIMIT} by default. A stream has no limit.", integer(1, MOST_LIMIT)),
+        "after": ("Only rows that are older than the row with this key.", reference("RowKey")),
+        "observation_id": (
+            'Only the row of this id: 0 is an integer, "0" a string; other text needs no quotes.',
+            ID_TEXT,
+        ),
+        "labelled": ("Only rows with a true label, or only those without.", {"enum": ["true", "false"]}),
+    }
+    if manifest.task.kind != "regression":  # a class is sent as JSON, a string also without its quotes
+        forms = label(manifest.task)["enum"]
+        texts = dict.fromkeys([*map(canonical, forms), *(form for form in forms if isinstance(form, str))])
+        described["predicted_class"] = ("Only predictions of this class; text needs no quotes.", {"enum": list(texts)})
+    parameters = {name: parameter("query", name, *one) for name, one in described.items()}
+    return {**parameters, "erased": {**parameters["observation_id"], "required": True}}

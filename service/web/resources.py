@@ -59,11 +59,11 @@ class ModelCard(Resource):  # type: ignore[misc]
 class Document(Resource):  # type: ignore[misc]
     """The description of the API."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
+    def __init__(self, document: Callable[[], Mapping[str, Any]]) -> None:
         self._document = document
 
     def get(self) -> Mapping[str, Any]:
-        return self._document
+        return self._document()
 
 
 class Measured(Resource):  # type: ignore[misc]

@@ -1,208 +1,276 @@
-"""The JSON Schemas (draft 2020-12) of every body that is taken and answered, made from the artifact's manifest: what a
-schema admits is taken, and what it does not is refused."""
+"""The JSON Schemas (draft 2020-12) of every body that the service takes and answers, made from the artifact's manifest.
+The service takes exactly the bodies that their schema admits."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, get_args
 
 from serialize.manifest import Manifest
-from serialize.signature import Column, ColumnKind, Container, NullMarker, Scalar, Signature
+from serialize.signature import Column, ColumnKind, Container, NullMarker, Signature
 from serialize.task import Task, TaskKind
 from service.demo import MOST_ROWS
 from service.errors import LISTED_FAULTS
+from service.monitoring.comparison import CHANGES
+from service.monitoring.task_metrics import QUANTILES
+from service.prediction.true_label import LabelParser
+from service.web.query import MOST_KEY, MOST_LIMIT
 
 Schema = dict[str, Any]
+Schemas = Mapping[str, Schema]
+
+
+def integer(least: int, greatest: int | None = None) -> Schema:
+    """An integer within limits."""
+    return {"type": "integer", "minimum": least, **({} if greatest is None else {"maximum": greatest})}
+
+
+def reference(name: str, kind: str = "schemas") -> Schema:
+    """A reference to a component of the document by its name."""
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
+def _each(schema: Schema, *names: str) -> dict[str, Schema]:
+    """Members that all have the same schema."""
+    return dict.fromkeys(names, schema)
+
+
+def _object(optional: Schemas | None = None, /, **required: Schema) -> Schema:
+    """An object of these members and no other."""
+    members = {**required, **(optional or {})}
+    return {"type": "object", "properties": members, "required": list(required), "additionalProperties": False}
+
+
+def _mapping(values: Schema) -> Schema:
+    return {"type": "object", "additionalProperties": values}
+
+
+def _array(items: Schema, **limits: int) -> Schema:
+    return {"type": "array", "items": items, **limits}
+
+
+def _nullable(schema: Schema) -> Schema:
+    types = schema["type"]
+    return {**schema, "type": [*(types if isinstance(types, list) else [types]), "null"]}
+
 
 NO_NUL = r"^[^\u0000]*$"
+TEXT: Schema = {"type": "string"}
+ID_TEXT: Schema = {**TEXT, "minLength": 1, "maxLength": 255, "pattern": NO_NUL}
+OBSERVATION_ID: Schema = {
+    "description": 'The client chooses it; 0 and "0" are different ids.',
+    "anyOf": [integer(-(2**63), 2**63 - 1), ID_TEXT],
+}
+VERSION: Schema = {**TEXT, "pattern": "^[0-9a-f]{12}$"}
 
-_INT64_MAX = 2**63 - 1
-_TYPES: Mapping[ColumnKind, str] = {"boolean": "boolean", "integer": "integer", "number": "number", "text": "string"}
-_PROBABILITY: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+_BOOLEAN: Schema = {"type": "boolean"}
+_REAL: Schema = {"type": "number"}
+_REAL_OR_NULL = _nullable(_REAL)
+_COUNT = integer(0)
+_SHARE: Schema = {**_REAL, "minimum": 0, "maximum": 1}
+_SHARE_OR_NULL = _nullable(_SHARE)
+_TIME: Schema = {**TEXT, "format": "date-time"}
+_FILLED: Schema = {**TEXT, "minLength": 1}
 _LABEL: Schema = {"type": ["boolean", "number", "string"]}
-_SCALAR: Schema = {"type": ["boolean", "number", "string", "null"]}
+_LABEL_OR_NULL = _nullable(_LABEL)
+_INTERVAL = _each(_REAL_OR_NULL, "value", "low", "high")
+_DRIFT_VERDICT: Schema = {"enum": ["ok", "watch", "drifted", None]}
+_TYPES: Mapping[ColumnKind, str] = {"boolean": "boolean", "integer": "integer", "number": "number", "text": "string"}
+_CLASS_METRICS = ("accuracy", "balanced_accuracy", "log_loss", "expected_calibration_error")
+_METRICS: Mapping[TaskKind, tuple[str, ...]] = {
+    "binary": (*_CLASS_METRICS, "precision", "recall", "f1", "roc_auc", "average_precision", "brier_score"),
+    "multiclass": (*_CLASS_METRICS, "precision_macro", "recall_macro", "f1_macro"),
+    "regression": ("mean_absolute_error", "root_mean_squared_error", "r2", "bias"),
+}
+_COLUMN_CARD = _object(
+    {
+        "categories": _array(_LABEL_OR_NULL),
+        "levels": _object(values=_array(_LABEL_OR_NULL), dtype=TEXT, ordered=_BOOLEAN),
+        **_each(_REAL, "minimum", "maximum", "largest"),
+        "longest": _COUNT,
+    },
+    **_each(TEXT, "name", "dtype"),
+    kind={"enum": list(get_args(ColumnKind))},
+    null={"enum": list(get_args(NullMarker))},
+    nullable=_BOOLEAN,
+)
+# The log may hold predictions of other models, so a row of it is wider than a prediction of the served model.
+_ROW: Schemas = {
+    "id": reference("RowKey"),
+    "observation_id": reference("ObservationId"),
+    "observation": {"description": "The observation as the service stored it."},
+    "model_version": _nullable(TEXT),
+    "threshold": _SHARE_OR_NULL,
+    "created_at": _TIME,
+    "labelled_at": _nullable(_TIME),
+}
+_SCORE: Schemas = {
+    **_each(_LABEL_OR_NULL, "predicted_class", "true_class"),
+    **_each(_REAL_OR_NULL, "predicted_value", "true_value"),
+    "proba": _SHARE_OR_NULL,
+    "probas": _mapping(_SHARE_OR_NULL),
+}
+_CORRECTION = _object(
+    **_each(_TIME, "labelled_at", "replaced_at"), replaced_class=_LABEL_OR_NULL, replaced_value=_REAL_OR_NULL
+)
+_BIN = _object(**_each(_SHARE, "from", "to"), count=_COUNT, mean_proba=_SHARE_OR_NULL, share=_object(**_INTERVAL))
+_BRIER = _object(**_each(_REAL, "reliability", "resolution", "uncertainty", "within_bins"))
+_DELAY = _object(**_each(_REAL_OR_NULL, "median", "p90"))
+_OF_CLASS = _object(labelled=_COUNT, metrics=_object(**_each(reference("Figure"), "precision", "recall", "f1")))
+_ESTIMATE = _object(
+    method={"const": "CBPE"}, count=_COUNT, calibrated_on=_nullable(_COUNT), metrics=_mapping(_REAL_OR_NULL)
+)
+
+# The schemas that are the same for every model.
+_COMMON: Schemas = {
+    "ObservationId": OBSERVATION_ID,
+    "RowKey": {**integer(1, MOST_KEY), "description": "The key of the row."},
+    "Prediction": _object(id=reference("ObservationId"), observation=reference("Observation")),
+    "Model": _object(
+        name=TEXT,
+        version=VERSION,
+        task={"enum": list(get_args(TaskKind))},
+        classes=_array(_LABEL),
+        positive_class=_LABEL_OR_NULL,
+        threshold=_SHARE_OR_NULL,
+        signature=_object(container={"enum": list(get_args(Container))}, columns=_array(_COLUMN_CARD)),
+        **_each({"type": "object"}, "metrics", "importances"),
+        libraries=_mapping(TEXT),
+        compiled=_BOOLEAN,
+        not_compiled=_nullable(TEXT),
+    ),
+    "Logged": _object(_SCORE, **_ROW),
+    "LoggedPage": _object(
+        predictions=_array(reference("Logged"), maxItems=MOST_LIMIT),
+        next={**_nullable(TEXT), "description": "The relative URL of the next page; null on the last page."},
+    ),
+    "Erased": _object(_SCORE, **_ROW, corrections=_array(_CORRECTION)),
+    "Emptying": _object(database={**TEXT, "description": "The database name at the end of DATABASE_URL."}),
+    "Emptied": _object(export=TEXT, rows=_COUNT),
+    "Seeding": _object({"rows": integer(1, MOST_ROWS)}),
+    "Seeded": _object(recipe=TEXT, rows=integer(1)),
+    "Figure": _object(**_INTERVAL, training=_REAL_OR_NULL),
+    "Drift": _object(
+        **_each(_COUNT, "count", "compared"),
+        model_version=TEXT,
+        verdict=_DRIFT_VERDICT,
+        drifted=_array(TEXT),
+        columns=_mapping(reference("DriftOfColumn")),
+    ),
+    "DriftOfColumn": _object(
+        {
+            "null_rate": _SHARE_OR_NULL,
+            **_each(_SHARE, "reference_null_rate", "unseen_rate", "out_of_range_rate", "distance"),
+            **_each(_REAL, "psi", "noise_floor"),
+            "test": {"enum": ["Kolmogorov-Smirnov", "chi-squared", "distance"]},
+        },
+        kind={"enum": [*get_args(ColumnKind), "output"]},
+        count=_COUNT,
+        p_value=_SHARE_OR_NULL,
+        verdict=_DRIFT_VERDICT,
+        changes=_array({"enum": list(CHANGES)}),
+    ),
+    "MetricsText": TEXT,
+    "Up": _object(status={"const": "up"}),
+    "Ready": _object(status={"const": "ready"}),
+    "OpenAPI": {"type": "object", "required": ["openapi", "info", "paths", "components"]},
+    "Fault": _object(
+        pointer={**TEXT, "pattern": "^(/|$)", "description": "The JSON pointer (RFC 6901) to the place."},
+        **_each(TEXT, "detail", "expected"),
+        value={"description": "The value at that place; a long value is cut and becomes a string."},
+    ),
+    "Problem": _object(
+        {"errors": _array(reference("Fault"), minItems=1, maxItems=LISTED_FAULTS)},
+        type={**TEXT, "pattern": "^urn:prediction-service:problem:[a-z0-9-]+$"},
+        **_each(_FILLED, "title", "detail"),
+        status=integer(400, 599),
+        instance={**TEXT, "pattern": "^urn:request:"},
+        error={**_FILLED, "description": "The same text as detail, for clients that read only this member."},
+    ),
+}
 
 
 def schemas(manifest: Manifest, max_items: int) -> dict[str, Schema]:
-    """Every schema by its name; `max_items` is the most that an array may hold."""
+    """Every schema by name; `max_items` is the most that an array may hold."""
+    task, signature = manifest.task, manifest.signature
+    prediction = _prediction(task)
     return {
-        "ObservationId": observation_id(),
-        "Observation": observation(manifest.signature),
-        "Prediction": closed({"id": reference("ObservationId"), "observation": reference("Observation")}),
+        **_COMMON,
+        "Observation": observation(signature),
         "Predictions": _one_or_many("Prediction", max_items),
-        "TrueLabel": _true_label(manifest.task),
+        "TrueLabel": _object(id=reference("ObservationId"), **{LabelParser(task).name: label(task)}),
         "TrueLabels": _one_or_many("TrueLabel", max_items),
-        "Predicted": closed(_answered(manifest.task)),
+        "Predicted": _object(**prediction),
         "PredictedOnes": _one_or_many("Predicted", max_items),
-        "Updated": closed(
-            {**_answered(manifest.task), "observation": observation(manifest.signature, is_whole=True)},
-        ),
+        "Updated": _object(**prediction, observation=observation(signature, is_stored=True)),
         "UpdatedOnes": _one_or_many("Updated", max_items),
-        "Model": _model(),
-        "Emptying": closed({"database": {"type": "string", "description": "The name that DATABASE_URL ends with."}}),
-        "Emptied": closed({"export": {"type": "string"}, "rows": {"type": "integer", "minimum": 0}}),
-        "Seeding": closed({"rows": {"type": "integer", "minimum": 1, "maximum": MOST_ROWS}}, ()),
-        "Seeded": closed({"recipe": {"type": "string"}, "rows": {"type": "integer", "minimum": 1}}),
-        "MetricsText": {"type": "string"},
-        "Up": closed({"status": {"const": "up"}}),
-        "Ready": closed({"status": {"const": "ready"}}),
-        "OpenAPI": {"type": "object", "required": ["openapi", "info", "paths", "components"]},
-        "Fault": _fault(),
-        "Problem": _problem(),
+        "Metrics": _object(**_each(reference("Figure"), *_METRICS[task.kind])),
+        "Performance": _performance(task),
     }
 
 
-def reference(name: str) -> Schema:
-    """A reference to a schema by its name."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def observation_id() -> Schema:
-    """The caller's id."""
-    integer = {"type": "integer", "minimum": -_INT64_MAX - 1, "maximum": _INT64_MAX}
-    return {"description": 'The caller\'s own id; 0 and "0" are two.', "anyOf": [integer, id_as_text()]}
-
-
-def id_as_text() -> Schema:
-    """A text that may be an id, or stand for one."""
-    return {"type": "string", "minLength": 1, "maxLength": 255, "pattern": NO_NUL}
-
-
-def observation(signature: Signature, *, is_whole: bool = False) -> Schema:
-    """An observation of the model: as it is taken, where a column that may be null may be left out, or `is_whole` as
-    it is stored."""
-    required = [column.name for column in signature if is_whole or not column.nullable]
-    return closed({column.name: _column(column) for column in signature}, required)
+def observation(signature: Signature, *, is_stored: bool = False) -> Schema:
+    """An observation of the model. A request may omit a nullable column; a stored observation has all columns."""
+    required = [column.name for column in signature if is_stored or not column.nullable]
+    return {**_object(**{column.name: _column(column) for column in signature}), "required": required}
 
 
 def label(task: Task) -> Schema:
-    """A true label in every form in which it is taken, or a true value."""
+    """A true class in every form that the service takes, or a true value."""
     if task.kind == "regression":
-        return {"type": "number", "description": "What a double holds."}
-    forms = [int(one) for one in task.classes if isinstance(one, bool)]
-    return {"enum": [*task.classes, *forms]}
+        return {**_REAL, "description": "A double."}
+    return {"enum": [*task.classes, *(int(one) for one in task.classes if isinstance(one, bool))]}
 
 
 def _column(column: Column) -> Schema:
     if column.kind == "category":
-        values: list[Scalar] = list(column.categories or ())
-        return {"enum": [*values, None] if column.nullable else values}
-    schema: Schema = {"type": [_TYPES[column.kind], "null"] if column.nullable else _TYPES[column.kind]}
+        return {"enum": [*(column.categories or ()), *([None] if column.nullable else [])]}
+    schema: Schema = {"type": _TYPES[column.kind]}
     if column.kind == "text":
-        return {**schema, "maxLength": column.max_length, "pattern": NO_NUL}
-    return schema if column.kind == "boolean" else {**schema, **_limits(*column.limits)}
+        schema |= {"maxLength": column.max_length, "pattern": NO_NUL}
+    elif column.kind != "boolean":
+        least, greatest = column.limits  # those of a double need no mention, and cannot be exact
+        schema |= {"minimum": least} if least > -sys.float_info.max else {}
+        schema |= {"maximum": greatest} if greatest < sys.float_info.max else {}
+    return _nullable(schema) if column.nullable else schema
 
 
-def _limits(least: float, greatest: float) -> Schema:
-    """The limits of a number; what a double holds needs no limit, and has none that can be written exactly."""
-    low: Schema = {} if least <= -sys.float_info.max else {"minimum": least}
-    return low if greatest >= sys.float_info.max else {**low, "maximum": greatest}
-
-
-def _true_label(task: Task) -> Schema:
-    name = "true_value" if task.kind == "regression" else "true_class"
-    return closed({"id": reference("ObservationId"), name: label(task)})
-
-
-def _answered(task: Task) -> dict[str, Schema]:
-    """The members of a stored prediction as it is answered."""
-    row = {"type": "integer", "minimum": 1, "maximum": _INT64_MAX, "description": "The row's own key."}
-    head = {"id": row, "observation_id": reference("ObservationId")}
+def _prediction(task: Task) -> Schemas:
+    """The members of a stored prediction in an answer."""
+    members: dict[str, Schema] = {"id": reference("RowKey"), "observation_id": reference("ObservationId")}
     if task.kind == "regression":
-        return {**head, "predicted_value": {"type": "number"}, "true_value": {"type": ["number", "null"]}}
+        return {**members, "predicted_value": _REAL, "true_value": _REAL_OR_NULL}
     classes = list(task.classes)
-    members = {
-        **head,
-        "predicted_class": {"enum": classes},
-        "proba": _PROBABILITY,
-        "true_class": {"enum": [*classes, None]},
-    }
+    members |= {"predicted_class": {"enum": classes}, "proba": _SHARE, "true_class": {"enum": [*classes, None]}}
+    return members | ({"probas": _object(**_each(_SHARE, *map(str, classes)))} if task.kind == "multiclass" else {})
+
+
+def _performance(task: Task) -> Schema:
+    metrics = reference("Metrics")
+    part = {**_each(_COUNT, "count", "labelled"), "coverage": _SHARE_OR_NULL, "label_delay": _DELAY}
+    window = _object(**_each(_TIME, "from", "to"), **part, metrics=metrics)
+    verdict: Schema = {"enum": ["worse than the rest", "as the rest", "better than the rest", None]}
+    group = _object(value={}, **part, metrics={"anyOf": [metrics, {"type": "null"}]}, verdict=verdict)
+    matrix = _object(labels={"const": list(task.classes)}, counts=_array(_array(_COUNT)))
+    by_task: dict[str, Schema] = {}
+    if task.kind == "regression":
+        by_task["error_quantiles"] = _object(**_each(_REAL_OR_NULL, *(f"{quantile:g}" for quantile in QUANTILES)))
     if task.kind == "multiclass":
-        members["probas"] = closed(dict.fromkeys(map(str, classes), _PROBABILITY))
-    return members
-
-
-def _model() -> Schema:
-    return closed(
-        {
-            "name": {"type": "string"},
-            "version": {"type": "string", "pattern": "^[0-9a-f]{12}$"},
-            "task": {"enum": list(get_args(TaskKind))},
-            "classes": {"type": "array", "items": _LABEL},
-            "positive_class": {"type": [*_LABEL["type"], "null"]},
-            "threshold": {**_PROBABILITY, "type": ["number", "null"]},
-            "signature": closed(
-                {"container": {"enum": list(get_args(Container))}, "columns": {"type": "array", "items": _card()}}
-            ),
-            "metrics": {"type": "object"},
-            "importances": {"type": "object"},
-            "libraries": {"type": "object", "additionalProperties": {"type": "string"}},
-            "compiled": {"type": "boolean"},
-            "not_compiled": {"type": ["string", "null"]},
-        }
-    )
-
-
-def _card() -> Schema:
-    """A column as the model card has it."""
-    values = {"type": "array", "items": _SCALAR}
-    return closed(
-        {
-            "name": {"type": "string"},
-            "kind": {"enum": list(get_args(ColumnKind))},
-            "nullable": {"type": "boolean"},
-            "dtype": {"type": "string"},
-            "null": {"enum": list(get_args(NullMarker))},
-            "categories": values,
-            "levels": closed({"values": values, "dtype": {"type": "string"}, "ordered": {"type": "boolean"}}),
-            "minimum": {"type": "number"},
-            "maximum": {"type": "number"},
-            "longest": {"type": "integer", "minimum": 0},
-            "largest": {"type": "number"},
-        },
-        required=["name", "kind", "nullable", "dtype", "null"],
-    )
-
-
-def _fault() -> Schema:
-    return closed(
-        {
-            "pointer": {
-                "type": "string",
-                "pattern": "^(/|$)",
-                "description": "A JSON pointer (RFC 6901) to the place.",
-            },
-            "detail": {"type": "string"},
-            "value": {"description": "What stands there; a long value is cut, as a string."},
-            "expected": {"type": "string"},
-        }
-    )
-
-
-def _problem() -> Schema:
-    """A failure (RFC 9457)."""
-    text = {"type": "string", "minLength": 1}
-    return closed(
-        {
-            "type": {"type": "string", "pattern": "^urn:prediction-service:problem:[a-z0-9-]+$"},
-            "title": text,
-            "status": {"type": "integer", "minimum": 400, "maximum": 599},
-            "detail": text,
-            "instance": {"type": "string", "pattern": "^urn:request:"},
-            "error": {**text, "description": "The detail again, for clients that read only this."},
-            "errors": {"type": "array", "items": reference("Fault"), "minItems": 1, "maxItems": LISTED_FAULTS},
-        },
-        required=["type", "title", "status", "detail", "instance", "error"],
+        by_task["classes"] = _object(**_each(_OF_CLASS, *map(str, task.classes)))
+    return _object(
+        {"series": _array(window), "by": TEXT, "groups": _array(group)},
+        **part,
+        metrics=metrics,
+        threshold=_SHARE_OR_NULL,
+        confusion_matrix={"type": "null"} if task.kind == "regression" else matrix,
+        calibration=_nullable(_object(bins=_array(_BIN), brier_score=_BRIER)),
+        estimate=_nullable(_ESTIMATE),
+        interval={"const": 0.95},
+        **by_task,
     )
 
 
 def _one_or_many(name: str, max_items: int) -> Schema:
-    """One object or an array of them. The limit is said in words, for what is over it is 413 as a longer body is, and
-    who reads maxItems expects another status."""
-    many = {"type": "array", "items": reference(name), "description": f"At most {max_items} items; more are 413."}
+    """One object or an array. The description states the limit: a longer array is answered 413, and tools that read
+    maxItems expect 422."""
+    many = {**_array(reference(name)), "description": f"At most {max_items} items; more are answered 413."}
     return {"oneOf": [reference(name), many]}
-
-
-def closed(properties: Mapping[str, Schema], required: Sequence[str] | None = None) -> Schema:
-    """An object of these members and no other; all are required unless it is said which are."""
-    names = list(properties if required is None else required)
-    return {"type": "object", "properties": dict(properties), "required": names, "additionalProperties": False}

@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.served import Served, environment, serve
 
+pytestmark = pytest.mark.long  # hundreds of generated requests for each model
+
 USER, ADMINISTRATOR = "a-key-of-sixteen-characters", "another-key-of-many-characters"
 EXAMPLES = "20"
 # All checks are on by default. Which name is the database's own no schema tells; every other is refused.

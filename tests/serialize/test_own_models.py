@@ -12,6 +12,8 @@ import pytest
 from tests.support.passengers import PROJECT
 from tests.support.served import environment, serve
 
+pytestmark = pytest.mark.long  # a script and a service for each model
+
 HEAD = """
 import json, sys
 import numpy as np, pandas as pd
@@ -83,7 +85,7 @@ pipeline = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression()
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_pipeline_answers_over_http_as_in_the_users_script(name: str, tmp_path: Path) -> None:
-    (tmp_path / "family.py").write_text((PROJECT / "tests" / "family.py").read_text())
+    (tmp_path / "family.py").write_text((PROJECT / "tests" / "support" / "family.py").read_text())
     (tmp_path / "passengers.csv").write_text((PROJECT / "data" / "titanic.csv").read_text())
     (tmp_path / "script.py").write_text(HEAD + MODELS[name] + TAIL)
     path = environment(PYTHONPATH=str(PROJECT))

@@ -65,6 +65,7 @@ def test_a_csv_file_is_trained_on_shown_and_verified(cli: Cli) -> None:
     assert "digests match" in verified.output
 
 
+@pytest.mark.long  # each in a process of its own
 @pytest.mark.parametrize("model", ["forest", "boosting"])
 def test_every_model_is_trained(cli: Cli, model: str) -> None:
     assert cli("train", "table.csv", "--target", "survived", "-o", "model", "--model", model).exit_code == 0

@@ -23,6 +23,8 @@ from service.client import HttpClient, NoAnswer
 from tests.support.passengers import ARTIFACTS, PROJECT
 from tests.support.served import environment, free_port, serve
 
+pytestmark = pytest.mark.long  # real services, in real time
+
 KEY = "the-key-of-a-client"
 FAST = ("--rate", "2000", "--delay", "0.1")
 

@@ -76,6 +76,7 @@ def drawn(table: pd.DataFrame, rows: int, seed: int, replace: bool = True) -> pd
     return table.sample(rows, replace=replace, random_state=seed).reset_index(drop=True)
 
 
+@pytest.mark.long  # a hundred draws of each model
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("rows", "replace"), [(1000, True), (100, False)])
 def test_draws_of_the_training_data_raise_no_alarm_95_times_in_100(

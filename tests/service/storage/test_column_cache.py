@@ -179,6 +179,7 @@ def test_times_are_read_in_every_form_that_the_database_holds(database: Database
     assert ColumnCache(columns_of(database)).rows().created.tolist() == [noon, noon + 1, noon]
 
 
+@pytest.mark.long  # ten thousand rows
 def test_more_rows_than_one_block_are_read_in_order(database: Database) -> None:
     count = 45_000
     for start in range(0, count, 1000):

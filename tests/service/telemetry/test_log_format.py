@@ -46,7 +46,7 @@ def test_a_traceback_is_one_line_without_the_message() -> None:
     written = KeyValueFormatter().format(record)
 
     assert "exception=ValueError" in written
-    assert "test_logs.py" in written
+    assert "test_log_format.py" in written
     assert "secret" not in written
     assert len(written.splitlines()) == 1
 

@@ -2,29 +2,36 @@
 
 import json
 import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from serialize import load
+from serialize.manifest import Manifest
 from serialize.signature import Column, Signature
 from serialize.task import Task
 from service.errors import InvalidBody
 from service.prediction.observation import ObservationParser, parse_id
 from service.prediction.true_label import LabelParser
 from service.web.example import example_observation
-from service.web.schemas import label, observation, observation_id
+from service.web.schemas import OBSERVATION_ID, label, observation
 from tests.conftest import Client, MakeClient
 from tests.service.prediction.test_observation import COLUMNS
 from tests.service.web.test_payload import values
+from tests.support.openapi_shape import document_shape
 from tests.support.passengers import ARTIFACTS, PASSENGER
 
 RECIPES = ("titanic", "iris", "diabetes")
+
+
+REFERENCE = Path(__file__).with_name("openapi_reference.json")
 
 
 @pytest.fixture(params=RECIPES)
@@ -62,6 +69,50 @@ def is_valid(schema: Any, value: Any) -> bool:
 def test_it_is_valid_openapi(document: Any) -> None:
     assert document["openapi"].startswith("3.1.")
     OpenAPIV31SpecValidator(document).validate()
+
+
+def test_what_clients_rely_on_is_as_in_the_reference(
+    make_client: MakeClient, artifacts: dict[str, Path], tmp_path: Path
+) -> None:
+    """The reference is what `document_shape` made of the documents of the three recipes before the document became a
+    plain dict. After a wanted change, replace it by the file that this test writes when it fails."""
+    shapes = {
+        name: document_shape(make_client(artifacts=str(artifacts[name])).get("/openapi.json").json) for name in RECIPES
+    }
+
+    made = json.dumps(shapes, indent=1, ensure_ascii=False) + "\n"
+    (tmp_path / REFERENCE.name).write_text(made)
+
+    assert shapes == json.loads(REFERENCE.read_text()), f"see {tmp_path / REFERENCE.name}"
+
+
+def test_the_document_is_built_at_the_first_request_and_once(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[str] = []
+
+    def build(manifest: Manifest, *_: Any, **__: Any) -> dict[str, str]:
+        built.append(manifest.name)
+        return {"openapi": "3.1.1"}
+
+    monkeypatch.setattr("service.web.openapi.document", build)
+
+    client = make_client()
+    before = len(built)
+    answers = [client.get("/openapi.json").json for _ in range(3)]
+
+    assert (before, len(built)) == (0, 1)
+    assert answers == [{"openapi": "3.1.1"}] * 3
+
+
+def test_first_requests_at_the_same_time_get_the_whole_document(make_client: MakeClient) -> None:
+    app = make_client().application
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: app.test_client().get("/openapi.json").data, range(16)))
+
+    assert set(answers) == {answers[0]}
+    assert set(json.loads(answers[0])) == {"openapi", "info", "paths", "components"}
 
 
 def test_every_route_is_described_and_nothing_else(client: Client, document: Any) -> None:
@@ -148,6 +199,26 @@ def test_the_schema_of_a_column_admits_what_is_taken_only(column: Column, taken:
     assert not any(is_valid(schema, {column.name: value}) for value in refused)
 
 
+NEAR = [value for _, taken, refused in COLUMNS for value in taken + refused]
+
+
+@pytest.mark.parametrize(
+    "column", [column for column, _, _ in COLUMNS], ids=lambda column: f"{column.kind}-{column.dtype}"
+)
+@given(value=values | st.sampled_from(NEAR) | st.integers(-(2**64), 2**64) | st.floats(-2, 2))
+def test_a_value_is_taken_exactly_where_the_schema_of_its_column_admits_it(column: Column, value: Any) -> None:
+    # A schema cannot say where the doubles end, and JSON has larger integers.
+    assume(isinstance(value, bool) or not isinstance(value, int) or abs(value) <= sys.float_info.max)
+    signature = Signature("frame", (column,))
+
+    try:
+        ObservationParser(signature).parse({"id": 0, "observation": {column.name: value}})
+    except InvalidBody:
+        assert not is_valid(observation(signature), {column.name: value})
+    else:
+        assert is_valid(observation(signature), {column.name: value})
+
+
 titanic = load(ARTIFACTS).manifest
 schema_of_titanic = observation(titanic.signature)
 
@@ -169,9 +240,9 @@ def test_an_id_is_taken_exactly_where_its_schema_admits_it(value: Any) -> None:
     try:
         parse_id(value)
     except InvalidBody:
-        assert not is_valid(observation_id(), value)
+        assert not is_valid(OBSERVATION_ID, value)
     else:
-        assert is_valid(observation_id(), value)
+        assert is_valid(OBSERVATION_ID, value)
 
 
 @pytest.mark.parametrize(
