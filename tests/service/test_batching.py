@@ -29,7 +29,7 @@ def doubled(items: list[int]) -> list[int | Exception]:
     return [2 * item for item in items]
 
 
-class ApiKeyMiddleware:
+class Gate:
     """A process function whose batches wait until it is opened."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ def test_a_single_caller_is_served_at_once() -> None:
 
 
 def test_it_tells_how_many_wait() -> None:
-    gate, told = ApiKeyMiddleware(), list[int]()
+    gate, told = Gate(), list[int]()
     serving: Batcher[int, int] = Batcher(
         gate, runner(), max_pending=100, timeout=WAIT_SECONDS, on_queue_depth=told.append
     )
@@ -74,7 +74,7 @@ def test_a_thousand_callers_each_get_their_own_answer() -> None:
 
 
 def test_those_who_wait_together_are_processed_together() -> None:
-    gate = ApiKeyMiddleware()
+    gate = Gate()
     serving = batcher(gate)
 
     with ThreadPoolExecutor(10) as pool:
@@ -123,7 +123,7 @@ def test_an_outcome_that_is_an_exception_reaches_its_own_caller_only() -> None:
 
 
 def test_a_process_that_raises_for_a_batch_fails_only_for_those_who_cause_it() -> None:
-    gate = ApiKeyMiddleware()
+    gate = Gate()
 
     def fragile(items: list[int]) -> list[int | Exception]:
         gate(items)
@@ -147,7 +147,7 @@ def test_a_process_that_raises_for_a_batch_fails_only_for_those_who_cause_it() -
 
 
 def test_past_the_limit_callers_are_turned_away_at_once() -> None:
-    gate = ApiKeyMiddleware()
+    gate = Gate()
     serving = batcher(gate, max_pending=2)
 
     with ThreadPoolExecutor(3) as pool:
@@ -165,7 +165,7 @@ def test_past_the_limit_callers_are_turned_away_at_once() -> None:
 
 
 def test_a_caller_who_waited_too_long_is_turned_away_and_its_item_taken_back() -> None:
-    gate = ApiKeyMiddleware()
+    gate = Gate()
     serving = batcher(gate, timeout=0.05)
 
     with ThreadPoolExecutor(1) as pool:
@@ -214,7 +214,7 @@ class Interruption(BaseException):
 
 
 def test_the_followers_of_a_leader_that_is_interrupted_are_told_to_repeat() -> None:
-    gate = ApiKeyMiddleware()
+    gate = Gate()
 
     def interrupted(items: list[int]) -> list[int | Exception]:
         if 1 in items:

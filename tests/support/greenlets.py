@@ -12,11 +12,11 @@ from service.batching import Batcher, run_in_hub_threadpool
 from service.errors import Unavailable
 from service.telemetry.metrics import Metrics
 from service.telemetry.multiprocess_dir import MultiprocessDir
-from tests.service.test_batching import ApiKeyMiddleware, doubled
+from tests.service.test_batching import Gate, doubled
 from tests.support.waiting import WAIT_SECONDS, until
 
 
-def batcher(gate: ApiKeyMiddleware) -> Batcher[int, int]:
+def batcher(gate: Gate) -> Batcher[int, int]:
     return Batcher(gate, run_in_hub_threadpool, max_pending=100, timeout=WAIT_SECONDS)
 
 
@@ -37,7 +37,7 @@ def test_the_loop_goes_on_while_a_batch_is_processed() -> None:
 
 
 def test_a_leader_that_is_killed_waits_for_its_batch_and_serves_its_followers() -> None:
-    gate = ApiKeyMiddleware()
+    gate = Gate()
     serving = batcher(gate)
     leader = gevent.spawn(serving.submit, 0)
     until(lambda: bool(gate.batches))
@@ -55,7 +55,7 @@ def test_a_leader_that_is_killed_waits_for_its_batch_and_serves_its_followers() 
 
 
 def test_a_follower_that_is_killed_takes_its_item_back() -> None:
-    gate = ApiKeyMiddleware()
+    gate = Gate()
     serving = batcher(gate)
     leader = gevent.spawn(serving.submit, 0)
     until(lambda: bool(gate.batches))
@@ -71,7 +71,7 @@ def test_a_follower_that_is_killed_takes_its_item_back() -> None:
 
 
 def test_an_heir_that_is_killed_before_it_leads_passes_the_lead_on() -> None:
-    gate = ApiKeyMiddleware()
+    gate = Gate()
     serving = batcher(gate)
     leader = gevent.spawn(serving.submit, 0)
     until(lambda: bool(gate.batches))
@@ -86,7 +86,7 @@ def test_an_heir_that_is_killed_before_it_leads_passes_the_lead_on() -> None:
 
 
 def test_a_caller_that_waits_too_long_does_not_hold_up_the_others() -> None:
-    gate = ApiKeyMiddleware()
+    gate = Gate()
     serving: Batcher[int, int] = Batcher(gate, run_in_hub_threadpool, max_pending=100, timeout=0.05)
     leader = gevent.spawn(serving.submit, 0)
     until(lambda: bool(gate.batches))

@@ -39,7 +39,7 @@ def body(x: int) -> dict[str, Any]:
     return {"id": x, "observation": {"x": x}}
 
 
-class ApiKeyMiddleware:
+class Gate:
     """Runs jobs, and holds each of them back until it is opened."""
 
     def __init__(self) -> None:
@@ -56,8 +56,8 @@ class ApiKeyMiddleware:
 
 
 @pytest.fixture
-def gate() -> ApiKeyMiddleware:
-    return ApiKeyMiddleware()
+def gate() -> Gate:
+    return Gate()
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 
 @pytest.fixture
-def flow(gate: ApiKeyMiddleware, session: Session) -> PredictionService:
+def flow(gate: Gate, session: Session) -> PredictionService:
     return PredictionService(
         ObservationParser(Signature("frame", (Column("x", "integer", False, "int64"),))),
         LabelParser(TASK),
@@ -92,7 +92,7 @@ def pointers(error: InvalidBody) -> list[str]:
 
 
 def test_an_array_with_items_that_the_model_refuses_names_them_and_is_not_stored(
-    flow: PredictionService, gate: ApiKeyMiddleware, session: Session
+    flow: PredictionService, gate: Gate, session: Session
 ) -> None:
     gate.opened.set()
 
@@ -104,7 +104,7 @@ def test_an_array_with_items_that_the_model_refuses_names_them_and_is_not_stored
 
 
 def test_a_single_observation_that_the_model_refuses_is_named_without_a_place(
-    flow: PredictionService, gate: ApiKeyMiddleware
+    flow: PredictionService, gate: Gate
 ) -> None:
     gate.opened.set()
 
@@ -115,7 +115,7 @@ def test_a_single_observation_that_the_model_refuses_is_named_without_a_place(
 
 
 def test_a_failure_of_the_model_that_is_not_about_the_values_is_raised_as_it_is(
-    flow: PredictionService, gate: ApiKeyMiddleware
+    flow: PredictionService, gate: Gate
 ) -> None:
     gate.opened.set()
 
@@ -124,7 +124,7 @@ def test_a_failure_of_the_model_that_is_not_about_the_values_is_raised_as_it_is(
 
 
 def test_of_requests_in_one_batch_only_those_with_refused_values_fail(
-    flow: PredictionService, gate: ApiKeyMiddleware, session: Session
+    flow: PredictionService, gate: Gate, session: Session
 ) -> None:
     requests: list[Any] = [body(12), body(13), [body(20), body(21)], [body(22), {"id": 0, "observation": {"x": 13}}]]
 
