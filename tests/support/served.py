@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,7 +101,8 @@ def serve(
         if process.poll() is None:
             processes = served.processes()
             for each in processes:
-                each.terminate()
+                with suppress(psutil.NoSuchProcess):  # a parent that stops may end its children first
+                    each.terminate()
             _, alive = psutil.wait_procs(processes, timeout=60)
             for late in alive:
                 late.kill()
