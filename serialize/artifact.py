@@ -17,7 +17,6 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from serialize.compiler.compile import compile_model
 from serialize.compiler.runtime import CompiledModel
 from serialize.content import read_content
 from serialize.declarations import Bounds, Declarations
@@ -118,6 +117,8 @@ def dump(
     The artifact is written next to `directory`, read back in a new process, and its golden rows are verified there.
     Only then does it replace the content of `directory`. Raises DumpError for a model or data that cannot be served;
     the message says what to do, and `directory` is unchanged."""
+    from serialize.compiler.compile import compile_model  # noqa: PLC0415 - imports onnx, which serving does not need
+
     target = Path(directory).resolve()
     refuse_foreign_files(target)
     task = infer_task(pipeline, threshold=threshold, positive_class=positive_class)

@@ -63,7 +63,9 @@ def operations(manifest: Manifest, example: Mapping[str, Any], example_id: str, 
         "get /drift": client(
             "drift", "Observations and predictions compared with the training.", "Drift", query=(*_SELECTION, "last")
         ),
-        "get /metrics": client("metrics", "Metrics for Prometheus.", "MetricsText", media="text/plain"),
+        "get /metrics": client(
+            "metrics", "Metrics in the text format of Prometheus.", "MetricsText", media="text/plain"
+        ),
         "get /predictions": admin(
             "predictions",
             "Predictions, newest first: one page, or all of them as application/x-ndjson.",
@@ -82,7 +84,12 @@ def operations(manifest: Manifest, example: Mapping[str, Any], example_id: str, 
         "get /livez": everyone("livez", "Whether the process is up.", "Up", ()),
         "get /readyz": everyone("readyz", "Whether the model is verified and the database writable.", "Ready"),
         "get /healthz": everyone("healthz", "The same as /readyz.", "Ready"),
-        "post /admin/reset": admin("reset", "Export the log, then empty it.", "Emptied", body=_body("Emptying")),
+        "post /admin/reset": admin(
+            "reset",
+            "Export the log, then empty it; the body repeats the name of the database.",
+            "Emptied",
+            body=_body("Emptying"),
+        ),
         "post /admin/seed": admin(
             "seed",
             "Fill the log from a built-in data set that fits the model, under the ids demo-0, demo-1, ...",
@@ -164,7 +171,10 @@ def _parameters(manifest: Manifest) -> dict[str, Schema]:
         "until": ("Only predictions before this time.", moment),
         "window": ("A series by day (UTC) or by week from Monday.", {"enum": list(WINDOWS)}),
         "by": ("The metrics for each value of a column.", {"enum": list(manifest.signature.names)}),
-        "last": (f"Only this many of the latest rows; {DEFAULT_LAST} without a time.", integer(1, MOST_LAST)),
+        "last": (
+            f"Only this many of the latest rows; by default {DEFAULT_LAST} if no time is given.",
+            integer(1, MOST_LAST),
+        ),
         "limit": (f"The most rows of a page, {LIMIT} by default. A stream has no limit.", integer(1, MOST_LIMIT)),
         "after": ("Only rows that are older than the row with this key.", reference("RowKey")),
         "observation_id": (

@@ -256,16 +256,6 @@ def test_a_report_makes_no_log_where_there_is_none(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("imported", ["service.factory", "service.__main__", "app"])
-def test_what_is_served_does_without_matplotlib(imported: str, tmp_path: Path) -> None:
-    code = f"import sys, {imported}; print([name for name in sys.modules if name.startswith(('matplotlib', 'PIL'))])"
-    variables = environment(DATABASE_URL=f"sqlite:///{tmp_path}/log.db", PYTHONPATH=str(PROJECT))
-
-    ran = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=variables, capture_output=True, check=True)
-
-    assert ran.stdout.decode().splitlines()[-1] == "[]"
-
-
 def test_the_report_needs_no_display(log: Any, database_url: str, tmp_path: Path) -> None:
     write(log, *(labelled(i, proba=i / 40) for i in range(40)))
     variables = environment(DATABASE_URL=database_url, ARTIFACTS=str(ARTIFACTS), MPLBACKEND="TkAgg")

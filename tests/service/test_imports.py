@@ -1,0 +1,22 @@
+"""What starts often, or stays in memory, imports only what it needs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.passengers import PROJECT
+from tests.support.served import environment
+
+HEAVY = ("matplotlib", "PIL", "onnx", "service.web.openapi", "service.report")
+
+
+@pytest.mark.parametrize("imported", ["service.factory", "service.__main__", "app"])
+def test_what_is_served_imports_no_charts_no_compiler_and_no_document(imported: str, tmp_path: Path) -> None:
+    code = f"import sys, {imported}; print([name for name in {HEAVY!r} if name in sys.modules])"
+    variables = environment(DATABASE_URL=f"sqlite:///{tmp_path}/log.db", PYTHONPATH=str(PROJECT))
+
+    ran = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=variables, capture_output=True, check=True)
+
+    assert ran.stdout.decode().splitlines()[-1] == "[]"
