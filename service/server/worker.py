@@ -22,7 +22,8 @@ from gunicorn.workers import ggevent
 
 from service.errors import PROBLEM_JSON, bare_problem, reason_phrase
 from service.server.listener import BalancedServer, lingering_close, shutdown_read
-from service.server.request_reader import HeadCache, Request, RequestReader, ResponseWriter
+from service.server.request_reader import HeadCache, Request, RequestReader
+from service.server.response_writer import ResponseWriter
 from service.telemetry.log_format import event, frames
 
 _STOP = {signal.SIGTERM}

@@ -7,7 +7,7 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.http.errors import InvalidHeaderName, LimitRequestHeaders
 
-from service.server.request_reader import HeadCache, Request, RequestReader, ResponseWriter
+from service.server.request_reader import HeadCache, Request, RequestReader
 
 LISTENER = ("127.0.0.1", 5000)
 POST = b"POST /predict?a=b HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
@@ -139,60 +139,3 @@ def test_heads_are_forgotten_when_there_are_too_many(connect: Connect) -> None:
         assert next_of(requests).environ["PATH_INFO"] == f"/{i}"
 
     assert 0 < len(requests._heads) <= 1024
-
-
-def answered(connect: Connect, request_: bytes, headers: list[tuple[str, str]], *parts: bytes) -> tuple[bytes, bool]:
-    client, requests = connect()
-    client.sendall(request_)
-    request = next_of(requests)
-    answer = ResponseWriter(request.environ["gunicorn.socket"], request, closes=False)
-    answer.start("200 OK", headers)
-    answer.send(parts)
-    return client.recv(65536), answer.closes
-
-
-def test_an_answer_with_a_length_leaves_in_one_piece(connect: Connect) -> None:
-    sent, closes = answered(connect, post(b"{}"), [("Content-Length", "4")], b"{}\r\n")
-
-    head, _, body = sent.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert b"\r\nConnection: keep-alive" in head
-    assert b"\r\nDate: " in head
-    assert b"\r\nServer" not in head
-    assert body == b"{}\r\n"
-    assert not closes
-
-
-def test_an_answer_without_a_length_is_framed_by_chunks_or_by_the_end(connect: Connect) -> None:
-    chunks, closes = answered(connect, b"GET / HTTP/1.1\r\nHost: test\r\n\r\n", [], b"ab", b"", b"c")
-    assert b"\r\nTransfer-Encoding: chunked\r\n" in chunks
-    assert chunks.partition(b"\r\n\r\n")[2] == b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
-    assert not closes
-
-    plain, closes = answered(connect, b"GET / HTTP/1.0\r\n\r\n", [], b"ab", b"c")
-    assert plain.partition(b"\r\n\r\n")[2] == b"abc"
-    assert b"chunked" not in plain
-    assert closes
-
-
-def test_an_answer_shorter_than_its_length_ends_the_connection_and_none_is_longer(connect: Connect) -> None:
-    _, closes = answered(connect, post(b"{}"), [("Content-Length", "9")], b"short")
-    assert closes
-
-    sent, closes = answered(connect, post(b"{}"), [("Content-Length", "2")], b"longer")
-    assert sent.endswith(b"\r\n\r\nlo")
-    assert not closes
-
-
-def test_the_answer_to_head_has_no_body(connect: Connect) -> None:
-    sent, closes = answered(connect, b"HEAD / HTTP/1.1\r\nHost: test\r\n\r\n", [("Content-Length", "5")], b"hello")
-
-    assert b"Content-Length: 5" in sent
-    assert sent.endswith(b"\r\n\r\n")
-    assert not closes
-
-
-@pytest.mark.parametrize("value", ["a\r\nSet-Cookie: b", "a\nb", "a\0"])
-def test_a_header_cannot_begin_another(connect: Connect, value: str) -> None:
-    with pytest.raises(ValueError, match="line break"):
-        answered(connect, post(b"{}"), [("X-Request-ID", value)], b"")
