@@ -1,5 +1,5 @@
-"""How gunicorn runs the service. gevent's patches come before any other import: what is imported unpatched would
-block the loop."""
+"""The gunicorn configuration. gevent's patches come before all other imports, because an unpatched module would block
+the event loop."""
 
 from gevent import monkey
 
@@ -17,7 +17,7 @@ from service.settings import Settings, SettingsError, set_native_defaults  # noq
 from service.telemetry import log_format  # noqa: E402
 
 set_native_defaults()
-# A batch that scores in Python takes turns with the loop; ten times as often, and a health check is answered at once.
+# A batch that scores in Python shares the GIL with the event loop. Ten times more switches keep health checks fast.
 sys.setswitchinterval(0.0005)
 try:
     _settings = Settings.from_env()
@@ -30,17 +30,17 @@ workers = _settings.web_concurrency
 worker_class = "service.server.worker.Worker"
 worker_connections = 2000
 preload_app = True
-# A heartbeat on a disk can wait for that disk, and a waiting worker looks like a dead one.
+# A heartbeat file on a slow disk can block a worker, and gunicorn would kill it.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
-# What a request says before its body: a longer URL is 414; a longer header, or one more of them, is 431.
+# A longer URL gets 414. A longer header, or one more header, gets 431.
 limit_request_line = 4094
 limit_request_fields = 100
 limit_request_field_size = 8190
 
 graceful_timeout = 25
 timeout = 60
-# Routers keep idle connections for about 90 s; the one who closes first must be they.
+# Routers keep idle connections for about 90 s. They must close first, or a request may meet a closed connection.
 keepalive = 95
 
 loglevel = _settings.log_level
@@ -53,12 +53,12 @@ def _metrics(server: Any) -> Any:
 
 
 def on_starting(server: Any) -> None:
-    from service.server.worker import hold_stop_while_forking  # noqa: PLC0415 - gunicorn loads the worker's module late too
+    from service.server.worker import hold_stop_while_forking  # noqa: PLC0415 - gunicorn imports the worker late too
     from service.telemetry.multiprocess_dir import MultiprocessDir  # noqa: PLC0415 - after the application
 
     hold_stop_while_forking()
     _metrics(server).share(MultiprocessDir.make(Path(server.cfg.worker_tmp_dir or gettempdir())))
-    # What was loaded stays for good: to go through it at every collection would stop a worker for tens of milliseconds.
+    # The loaded objects are permanent. Scanning them in each collection would stop a worker for tens of milliseconds.
     gc.collect()
     gc.freeze()
 
@@ -84,8 +84,8 @@ def on_exit(server: object) -> None:
 
 
 def worker_exit(server: object, worker: object) -> None:
-    """Ends a worker at once when it has served what it had in hand. A regular exit would have ONNX Runtime wait for a
-    thread that the fork has left behind in the master."""
+    """Ends a worker without interpreter shutdown, after its last request. In a regular exit, ONNX Runtime would wait
+    for a thread that exists only in the master."""
     stopped = sys.exc_info()[1]
     code = stopped.code if isinstance(stopped, SystemExit) else 0
     with contextlib.suppress(OSError):

@@ -1,12 +1,13 @@
-"""The one place with threads and locks: callers that wait together are served together.
+"""Batches concurrent calls, and owns all threads and locks of the service.
 
-Leader and followers: the first caller to find no leader takes everything that is waiting, has it processed in one
-go, hands each follower its own result, and passes the lead to the first of those who came meanwhile. There is
-nothing to start or stop, no timer and no window; under load the batches grow by themselves."""
+It uses leader and followers: a caller that finds no leader becomes the leader. It takes all waiting items, processes
+them as one batch, gives each follower its result, and makes the first new caller the next leader. There is no timer and
+no background thread; under load the batches grow."""
 
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import gevent
@@ -22,11 +23,11 @@ Run = Callable[[Callable[[], Any]], Any]
 
 
 class Batcher(Generic[Item, Result]):
-    """Serves concurrent callers of `submit` by few calls of `process`, never two at once.
+    """Groups concurrent calls of `submit` into calls of `process`, one at a time.
 
-    `process` takes a list of items and gives for each its result, or the exception that its caller shall get; where it
-    raises, each item is processed alone. `run` carries out a batch: a plain call, or one in gevent's thread pool. At
-    most `max_pending` callers wait, each for at most `timeout` seconds; `on_queue_depth` is told how many they are."""
+    `process` takes a list of items and returns for each a result, or an exception for its caller. If it raises, each
+    item is processed alone. `run` executes a batch: directly, or in gevent's thread pool. At most `max_pending` callers
+    wait, each for `timeout` seconds at most; `on_queue_depth` is called with their number when it changes."""
 
     def __init__(
         self,
@@ -39,35 +40,37 @@ class Batcher(Generic[Item, Result]):
     ) -> None:
         self._process = process
         self._on_queue_depth = on_queue_depth
-        self._last_told = 0
+        self._reported_depth = 0
         self._run = run
         self._max_pending = max_pending
         self._timeout = timeout
         self._lock = threading.Lock()
         self._waiting: deque[_Call[Item, Result]] = deque()
-        self._is_led = False
+        self._has_leader = False
 
     def submit(self, item: Item) -> Result:
-        """The result for the item. Raises what `process` gave for it, and Unavailable when too many wait already or
-        this caller has waited too long; in the latter case the item may yet be processed."""
+        """Returns the result for the item, or raises the exception that `process` returned for it. Raises Unavailable
+        if too many callers wait, or after the timeout; after a timeout the item may still be processed."""
         call: _Call[Item, Result] = _Call(item)
         with self._lock:
             if len(self._waiting) >= self._max_pending:
                 raise Unavailable("Too many requests are waiting; try again shortly.")
             self._waiting.append(call)
-            if not self._is_led:
-                self._is_led = call.leads = True
+            if not self._has_leader:
+                self._has_leader = call.leads = True
             else:
-                self._tell()
+                self._report_depth()
         if not call.leads:
             self._follow(call)
         if call.leads:
             self._lead()
-        return call.result()
+        if isinstance(call.outcome, Exception):
+            raise call.outcome
+        return call.outcome  # type: ignore[return-value]
 
     def _follow(self, call: "_Call[Item, Result]") -> None:
-        """Waits until the call is processed or leads. A caller that gives up takes its item back where it still can,
-        and never takes the lead with it."""
+        """Waits until the call is processed or becomes the leader. A caller that stops waiting removes its item if no
+        batch has taken it, and passes the lead on if it has it."""
         woken = False
         try:
             woken = call.wake.wait(self._timeout)
@@ -81,7 +84,7 @@ class Batcher(Generic[Item, Result]):
         with self._lock:
             if call in self._waiting:
                 self._waiting.remove(call)
-                self._tell()
+                self._report_depth()
             if call.leads:
                 call.leads = False
                 self._pass_lead()
@@ -89,82 +92,68 @@ class Batcher(Generic[Item, Result]):
     def _lead(self) -> None:
         with self._lock:
             batch, self._waiting = list(self._waiting), deque()
-            self._tell()
+            self._report_depth()
         outcomes: list[Result | Exception] = []
         try:
             self._run(lambda: outcomes.extend(self._outcomes([call.item for call in batch])))
         finally:
-            # A leader that is killed meanwhile still hands over what the batch came to.
-            outcomes.extend([_interrupted()] * (len(batch) - len(outcomes)))
+            # The followers get their outcomes even if the leader is killed.
+            stopped = Unavailable("The worker is stopping; repeat the request with the same id.")
+            outcomes.extend([stopped] * (len(batch) - len(outcomes)))
             for call, outcome in zip(batch, outcomes, strict=True):
-                call.finish(outcome)
+                call.outcome = outcome
+                call.wake.set()
             with self._lock:
                 self._pass_lead()
 
-    def _tell(self) -> None:
-        waiting = len(self._waiting)
-        if waiting != self._last_told and self._on_queue_depth is not None:
-            self._last_told = waiting
-            self._on_queue_depth(waiting)
+    def _report_depth(self) -> None:
+        depth = len(self._waiting)
+        if depth != self._reported_depth and self._on_queue_depth is not None:
+            self._reported_depth = depth
+            self._on_queue_depth(depth)
 
     def _pass_lead(self) -> None:
         if self._waiting:
-            heir = self._waiting[0]
-            heir.leads = True
-            heir.wake.set()
+            successor = self._waiting[0]
+            successor.leads = True
+            successor.wake.set()
         else:
-            self._is_led = False
+            self._has_leader = False
 
     def _outcomes(self, items: list[Item]) -> Sequence[Result | Exception]:
         try:
             return self._process(items)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the callers
+        except Exception as error:  # noqa: BLE001 - each caller gets its error
             if len(items) == 1:
                 return [error]
             return [outcome for item in items for outcome in self._outcomes([item])]
 
 
+@dataclass(slots=True, eq=False)
 class _Call(Generic[Item, Result]):
-    """One waiting caller: woken when its outcome is there, or when it is to lead."""
+    """One waiting caller. `wake` is set when it has its outcome, or becomes the leader."""
 
-    __slots__ = ("item", "leads", "outcome", "wake")
-
-    def __init__(self, item: Item) -> None:
-        self.item = item
-        self.leads = False
-        self.outcome: Result | Exception | None = None
-        self.wake = threading.Event()
-
-    def finish(self, outcome: Result | Exception) -> None:
-        self.outcome = outcome
-        self.wake.set()
-
-    def result(self) -> Result:
-        if isinstance(self.outcome, Exception):
-            raise self.outcome
-        return self.outcome  # type: ignore[return-value]
+    item: Item
+    leads: bool = False
+    outcome: Result | Exception | None = None
+    wake: threading.Event = field(default_factory=threading.Event)
 
 
 def runner() -> Run:
-    """How batches are carried out in this process: in the hub's thread pool where gevent has patched it, so that the
-    loop goes on reading requests meanwhile; else by a plain call."""
-    return run_in_hub_threadpool if monkey.is_module_patched("threading") else run_inline
-
-
-def run_inline(job: Callable[[], Any]) -> Any:
-    """Carries out a job in the calling thread."""
-    return job()
+    """How this process executes batches: in the hub's thread pool if gevent has patched the process, so that the event
+    loop goes on; otherwise directly."""
+    return run_in_hub_threadpool if monkey.is_module_patched("threading") else lambda job: job()
 
 
 def run_in_hub_threadpool(job: Callable[[], Any]) -> Any:
-    """Carries out a job in a native thread of gevent's hub. A greenlet that is killed meanwhile still waits for the
-    job to end: the next leader must not find the database in use."""
+    """Runs a job in a native thread of gevent's hub. A greenlet that is killed still waits for the end of the job, so
+    that the next leader does not use the database at the same time."""
     pending = gevent.get_hub().threadpool.spawn(job)
     killed: BaseException | None = None
     while not pending.ready():
         try:
             pending.wait()
-        except BaseException as error:  # noqa: BLE001 - raised again as soon as the job has ended
+        except BaseException as error:  # noqa: BLE001 - raised again after the job
             killed = error
     if killed is not None:
         raise killed
@@ -172,8 +161,7 @@ def run_in_hub_threadpool(job: Callable[[], Any]) -> Any:
 
 
 def run_in_background(job: Callable[[], None]) -> None:
-    """Carries out a job when the caller has gone on: in a greenlet where gevent has patched this process, else in a
-    thread."""
+    """Starts a job and returns: in a greenlet if gevent has patched the process, otherwise in a thread."""
     if monkey.is_module_patched("threading"):
         gevent.spawn(job)
     else:
@@ -181,10 +169,6 @@ def run_in_background(job: Callable[[], None]) -> None:
 
 
 def native_lock() -> Any:
-    """A lock between the threads of the system, whatever gevent has patched: for what greenlets and the threads of the
-    hub's pool both do. Nothing may be waited for while it is held."""
+    """A lock between native threads, even if gevent has patched the process: for data that greenlets and the threads of
+    the hub's pool share. Do not block or switch greenlets while you hold it."""
     return monkey.get_original("threading", "Lock")()
-
-
-def _interrupted() -> Unavailable:
-    return Unavailable("The worker is stopping; repeat the request with the same id.")

@@ -1,27 +1,16 @@
-"""A client of the service that keeps one connection open.
-
-Its requests are safe to repeat, because their ids make them so. They are repeated after a connection error, and while
-the service answers that it is unavailable."""
+"""An HTTP client for the service. It repeats a request after a connection error and after 502, 503 and 504, which is
+safe: the service answers a repeated id with the stored result."""
 
 import re
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from urllib3 import HTTPConnectionPool, Retry, connection_from_url
+from urllib3 import Retry, connection_from_url
 from urllib3.exceptions import HTTPError, LocationParseError, MaxRetryError
 from urllib3.util import parse_url
 
 _TIMEOUT_SECONDS = 30.0
-_RETRY: dict[str, Any] = {
-    "total": None,
-    "allowed_methods": None,
-    "status_forcelist": (502, 503, 504),
-    "backoff_factor": 0.1,
-    "backoff_max": 5,
-    "retry_after_max": 5,
-}
 
 
 class NoAnswer(OSError):
@@ -38,16 +27,21 @@ class Reply:
 
 
 class HttpClient:
-    """Sends JSON to an http or https URL, with an API key if there is one, and repeats for `patience` seconds. It
-    ignores proxy variables and .netrc. Raises NoAnswer for an invalid URL or key."""
+    """Sends JSON to an http or https URL on one connection, with an API key if there is one, and repeats for `patience`
+    seconds. It ignores proxy variables and .netrc. Raises NoAnswer for an invalid URL or key."""
 
     def __init__(self, url: str, key: str = "", patience: float = 60.0) -> None:
-        self._path = _path(url)
         if not (key.isascii() and key.isprintable()):
             raise NoAnswer("The API key contains invalid characters; use visible ASCII.")
+        try:
+            parts = parse_url(url) if re.fullmatch("https?://[!-~]+", url, re.IGNORECASE) else None
+        except LocationParseError:
+            parts = None
+        if parts is None or not parts.host or parts.port == 0:
+            raise NoAnswer(f"{url} is not an http or https URL.")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        timeout = min(_TIMEOUT_SECONDS, patience)
-        self._pool: HTTPConnectionPool = connection_from_url(url, headers=headers, timeout=timeout, maxsize=1)
+        self._pool = connection_from_url(url, headers=headers, timeout=min(_TIMEOUT_SECONDS, patience), maxsize=1)
+        self._path = (parts.path or "").rstrip("/")
         self._url = url
         self._patience = patience
 
@@ -64,8 +58,7 @@ class HttpClient:
         self._pool.close()
 
     def _request(self, method: str, path: str, **body: Any) -> Reply:
-        retries = _RetryUntil(**_RETRY)
-        retries.deadline = time.monotonic() + self._patience
+        retries = _RetryUntil(time.monotonic() + self._patience)
         try:
             response = self._pool.request(method, self._path + path, retries=retries, redirect=False, **body)
             return Reply(response.status, response.json(), response.headers.get("Date"))
@@ -77,21 +70,17 @@ class HttpClient:
 
 
 class _RetryUntil(Retry):
-    deadline = 0.0  # on the monotonic clock
+    """Repeats until a time on the monotonic clock, and waits five seconds at most between two attempts."""
+
+    def __init__(self, deadline: float) -> None:
+        statuses = (502, 503, 504)
+        super().__init__(None, allowed_methods=None, status_forcelist=statuses, backoff_factor=0.1, backoff_max=5)
+        self.retry_after_max = 5
+        self.deadline = deadline
 
     def new(self, **changes: Any) -> "_RetryUntil":
-        following = super().new(**changes)
-        following.deadline = self.deadline
-        return following
+        self.history = changes["history"]
+        return self
 
     def is_exhausted(self) -> bool:
         return time.monotonic() >= self.deadline
-
-
-def _path(url: str) -> str:
-    """The path of a valid URL, without the slash at its end."""
-    with suppress(LocationParseError):
-        parts = parse_url(url)
-        if parts.scheme in ("http", "https") and parts.host and parts.port != 0 and re.fullmatch("[!-~]+", url):
-            return (parts.path or "").rstrip("/")
-    raise NoAnswer(f"{url} is not an http or https URL.")

@@ -1,8 +1,7 @@
-"""Everything that can be answered other than 200, as exceptions with a status. No Flask in here: one place at the
-edge turns them into problem+json."""
+"""Every error response, as an exception with a status. `web.problem` turns them into problem+json."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -23,8 +22,7 @@ _RENAMED_PHRASES = {  # Python 3.13 gives these statuses the names of RFC 9110
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with a body: where (a JSON pointer, RFC 6901), what, the offending value, and what was
-    expected in its place."""
+    """One error in a body: its place (a JSON pointer, RFC 6901), the bad value, and what was expected."""
 
     pointer: str
     detail: str
@@ -33,11 +31,11 @@ class Fault:
 
     @classmethod
     def of_id(cls, where: str, observation_id: int | str, what: str, expected: str) -> "Fault":
-        """What is wrong with a caller's id."""
+        """A fault of an observation id: `what` follows the id in the detail."""
         return cls(where, f"Observation ID: {observation_id} {what}", observation_id, expected)
 
     def within(self, prefix: str) -> "Fault":
-        """The same fault with its pointer below `prefix`."""
+        """The same fault, with `prefix` before its pointer."""
         return Fault(prefix + self.pointer, self.detail, self.value, self.expected)
 
     def to_json(self) -> dict[str, Any]:
@@ -47,7 +45,7 @@ class Fault:
 
 
 def shown(value: Any) -> str:
-    """A value as it is named in a message: as JSON, cut where it is long. What is cut off costs nothing."""
+    """A value for a message: its JSON, cut after 200 characters. The part that is cut off is not encoded."""
     text = _head(value, json.JSONEncoder())
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
 
@@ -58,94 +56,87 @@ def pointer(*keys: str | int) -> str:
 
 
 class ServiceError(Exception):
-    """A request that is answered with `status` and problem+json. `detail` says to the caller what to do, `reason`
-    to the log what happened."""
+    """An error response: `status` and problem+json. `detail` tells the client what to do; `reason` goes to the log;
+    `headers` are sent too."""
 
     status = 500
     slug = "internal-error"
     title = "Internal error"
+    headers: Mapping[str, str] = {}
 
     def __init__(self, detail: str, faults: Sequence[Fault] = ()) -> None:
         super().__init__(detail)
         self.detail = detail
         self.faults = tuple(faults)
-        self.retry_after: int | None = None
         self.reason = self.slug
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """What the answer says in its headers."""
-        return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
 
 
 class MalformedBody(ServiceError):
-    status, slug, title = 400, "malformed-body", "The body is not JSON"
+    status, slug, title = 400, "malformed-body", "Malformed JSON body"
 
 
 class Unauthorized(ServiceError):
-    """A request without a key, or with one that nobody knows."""
+    """A request without an API key, or with an unknown one."""
 
-    status, slug, title = 401, "unauthorized", "A key is needed"
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"WWW-Authenticate": 'Bearer realm="prediction-service"'}
+    status, slug, title = 401, "unauthorized", "API key required"
+    headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="prediction-service"'}
 
 
 class Forbidden(ServiceError):
-    status, slug, title = 403, "forbidden", "This is closed"
+    status, slug, title = 403, "forbidden", "Forbidden"
 
 
 class UnknownObservation(ServiceError):
-    status, slug, title = 404, "unknown-observation", "No prediction has this id"
+    status, slug, title = 404, "unknown-observation", "Unknown observation id"
 
 
 class SlowBody(ServiceError):
-    status, slug, title = 408, "slow-body", "The body did not arrive in time"
+    status, slug, title = 408, "slow-body", "Request body timeout"
 
 
 class ObservationConflict(ServiceError):
-    status, slug, title = 409, "observation-conflict", "The id belongs to another observation"
+    status, slug, title = 409, "observation-conflict", "Observation id conflict"
 
 
 class BodyTooLarge(ServiceError):
-    status, slug, title = 413, "body-too-large", "The body is too large"
+    status, slug, title = 413, "body-too-large", "Request body too large"
 
 
 class UnsupportedBody(ServiceError):
-    status, slug, title = 415, "unsupported-body", "The body is not of a type that is taken"
+    status, slug, title = 415, "unsupported-body", "Unsupported content type"
 
 
 class InvalidBody(ServiceError):
-    """A body that is JSON but not what is asked for; `faults` names its faults, every one where they are not many."""
+    """A body that is JSON but has `faults`: all of them, or the first ones if there are many."""
 
-    status, slug, title = 422, "invalid-body", "The body is not what is asked for"
+    status, slug, title = 422, "invalid-body", "Invalid request body"
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         named = "; ".join(fault.detail for fault in faults[:_NAMED_FAULTS])
         more = len(faults) - _NAMED_FAULTS
-        # Who looks for faults stops when there are enough to list.
+        # Validation stops when it has enough faults to list.
         least = "at least " if len(faults) >= LISTED_FAULTS else ""
         super().__init__(f"{named}; and {least}{more} more" if more > 0 else named, faults)
 
 
 class InvalidQuery(InvalidBody):
-    """Query parameters that are not known or not as they must be; `faults` names every one by its name."""
+    """Unknown or invalid query parameters; the pointer of a fault is the name of the parameter."""
 
-    slug, title = "invalid-query", "The query parameters do not fit"
+    slug, title = "invalid-query", "Invalid query parameters"
 
 
 class Unavailable(ServiceError):
-    status, slug, title = 503, "unavailable", "Not now"
+    status, slug, title = 503, "unavailable", "Service unavailable"
 
     def __init__(self, detail: str, retry_after: int = 1, reason: str = slug) -> None:
         super().__init__(detail)
+        self.headers = {"Retry-After": str(retry_after)}
         self.retry_after = retry_after
         self.reason = reason
 
 
 def problem(status: int, title: str, detail: str, slug: str, request_id: str) -> dict[str, Any]:
-    """The members of a problem+json body (RFC 9457), with `error` for clients that read only that."""
+    """A problem+json body (RFC 9457), with `error` for clients that read only that."""
     return {
         "type": _PROBLEM_TYPES + slug,
         "title": title,
@@ -157,19 +148,28 @@ def problem(status: int, title: str, detail: str, slug: str, request_id: str) ->
 
 
 def reason_phrase(status: int) -> str:
-    """The reason phrase of an HTTP status, the same on every Python version: problem types are made of it."""
+    """The reason phrase of an HTTP status. It is the same on every Python version, because problem types contain it."""
     return _RENAMED_PHRASES.get(status) or HTTPStatus(status).phrase
 
 
-def bare_problem(status: HTTPStatus, request_id: str) -> bytes:
-    """The problem+json body for a request that is refused before it reaches the application."""
+def bare_problem(status: HTTPStatus, request_id: str) -> tuple[dict[str, str], bytes]:
+    """The headers and the body of the response to a request that does not reach the application."""
     title = reason_phrase(status)
     slug = title.lower().replace(" ", "-")
-    return json.dumps(problem(status, title, f"{title}.", slug, request_id)).encode() + b"\n"
+    body = json.dumps(problem(status, title, f"{title}.", slug, request_id)).encode() + b"\n"
+    headers = {
+        "Content-Type": PROBLEM_JSON,
+        "Content-Length": str(len(body)),
+        "X-Request-ID": request_id,
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+        "Connection": "close",
+    }
+    return headers, body
 
 
 def _is_short(value: Any) -> bool:
-    """Whether a value is short enough, and JSON enough, to be repeated as it is."""
+    """Whether a value is valid JSON and short enough for a response."""
     try:
         return len(_head(value, json.JSONEncoder(allow_nan=False))) <= _SHOWN_CHARACTERS
     except ValueError:
@@ -177,7 +177,7 @@ def _is_short(value: Any) -> bool:
 
 
 def _head(value: Any, encoder: json.JSONEncoder) -> str:
-    """The beginning of a value's JSON: all of it where that is short, else somewhat more than is shown."""
+    """The JSON of a value, or a prefix of more than 200 characters if it is long."""
     if isinstance(value, str):
         return encoder.encode(value[: _SHOWN_CHARACTERS + 1])
     text = ""

@@ -1,4 +1,4 @@
-"""The settings of the service. This is the only module that reads the environment."""
+"""The settings of the service. Only this module reads the environment."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
-_LEAST_KEY_CHARACTERS = 16
+_MIN_KEY_CHARACTERS = 16
 _KEY = re.compile(r"[!-+\--~]+")  # visible ASCII without the comma, which separates keys
 _DIGEST = re.compile("[0-9a-f]{64}")
 _FLAGS = {"0": False, "1": True, "false": False, "true": True}
@@ -26,7 +26,7 @@ def _flag(text: str) -> bool:
 
 def _digest(text: str) -> str:
     if not _DIGEST.fullmatch(text.lower()):
-        raise ValueError("use the 64 hex digits of a sha256, as `python -m serialize show` prints")
+        raise ValueError("use the 64 hex digits of a sha256, which `python -m serialize show` prints")
     return text.lower()
 
 
@@ -35,9 +35,9 @@ def _keys(text: str) -> tuple[str, ...]:
     keys = tuple(key.strip(" ") for key in text.split(","))
     for position, key in enumerate(keys, start=1):
         name = f"key {position} of {len(keys)}"
-        if len(key) < _LEAST_KEY_CHARACTERS:
-            least = f"{_LEAST_KEY_CHARACTERS} or more, such as `openssl rand -hex 32` prints"
-            raise ValueError(f"{name} has {len(key)} characters; use {least}")
+        if len(key) < _MIN_KEY_CHARACTERS:
+            expected = f"{_MIN_KEY_CHARACTERS} or more, for example the output of `openssl rand -hex 32`"
+            raise ValueError(f"{name} has {len(key)} characters; use {expected}")
         if not _KEY.fullmatch(key):
             raise ValueError(f"{name} has a character that cannot be in a header; use visible ASCII without commas")
     return keys
@@ -50,8 +50,8 @@ Keys = Annotated[tuple[str, ...], BeforeValidator(_keys)]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Every setting, with a default that works on a laptop. The variable is the field's name in capitals. A field that
-    is secret, or may contain a secret, is not in the repr and its value is in no error."""
+    """All settings. A variable has the field's name in capitals. The repr and the errors omit fields that may contain a
+    secret."""
 
     database_url: str = field(default="sqlite:///predictions.db", repr=False)
     artifacts: str = "artifacts"
@@ -78,50 +78,43 @@ class Settings:
     def from_env(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
         """The settings from environment variables. An empty variable counts as not set. On a Heroku dyno the service
         listens on every interface unless HOST is set. Raises SettingsError."""
-        given = {name: environment[name.upper()] for name in _SECRET if environment.get(name.upper())}
+        given = {name: environment[name.upper()] for name in _IS_SECRET if environment.get(name.upper())}
         if "dyno" in given:
             given.setdefault("host", "0.0.0.0")
         try:
             settings = _ADAPTER.validate_python(given)
         except ValidationError as error:
             raise SettingsError(" ".join(map(_sentence, error.errors()))) from None
-        settings._refuse_ephemeral_log()
-        settings._refuse_shared_key()
+        settings._check_combinations()
         return settings
 
-    def _refuse_ephemeral_log(self) -> None:
+    def _check_combinations(self) -> None:
         if self.dyno and self.database_url.startswith("sqlite") and not self.allow_ephemeral_db:
             raise SettingsError(
-                "DATABASE_URL is a SQLite file, and a dyno loses its disk, and so the log, at every restart. Add "
+                "DATABASE_URL is a SQLite file. A Heroku dyno loses its disk, and so the log, at every restart. Add "
                 "Heroku Postgres, or set ALLOW_EPHEMERAL_DB=1 to accept the loss."
             )
-
-    def _refuse_shared_key(self) -> None:
         if set(self.api_key) & set(self.admin_key):
-            raise SettingsError(
-                "API_KEY and ADMIN_KEY share a key, which makes clients administrators; use other keys."
-            )
+            raise SettingsError("API_KEY and ADMIN_KEY share a key, so clients are administrators; use other keys.")
 
 
 def set_native_defaults() -> None:
-    """Sets how native libraries behave in a worker, unless the environment does. Call it before numpy and psycopg are
-    imported.
+    """Sets variables of native libraries that are not set. Call it before numpy and psycopg are imported.
 
-    OpenMP and BLAS get one thread per process: the workers share the cores, and a parallel region that ran before a
-    fork makes the children hang. psycopg waits in C, because it waits in a thread of its own; under gevent's patches it
-    would start an event loop there by default."""
+    OpenMP and BLAS get one thread per process: the workers share the cores, and a parallel region before a fork makes
+    the children hang. psycopg waits in C: under gevent's patches it would start an event loop in its own thread."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     os.environ.setdefault("PSYCOPG_WAIT_FUNC", "wait_c")
 
 
 _ADAPTER = TypeAdapter(Settings)
-_SECRET = {one.name: not one.repr for one in fields(Settings)}
+_IS_SECRET = {setting.name: not setting.repr for setting in fields(Settings)}
 
 
 def _sentence(error: Any) -> str:
-    """An error of pydantic in one sentence, without the value of a secret."""
+    """A pydantic error as one sentence, without the value of a secret."""
     name = error["loc"][0]
-    value = "" if _SECRET[name] else f" is {error['input']!r}"
+    value = "" if _IS_SECRET[name] else f" is {error['input']!r}"
     reason = str(error.get("ctx", {}).get("error") or error["msg"])
     return f"{name.upper()}{value}: {reason[0].lower()}{reason[1:]}."

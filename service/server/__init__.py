@@ -1,1 +1,1 @@
-"""The gunicorn worker: bytes on sockets to WSGI calls and back."""
+"""The gunicorn worker: from bytes on sockets to WSGI calls and back."""

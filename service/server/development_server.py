@@ -1,5 +1,4 @@
-"""How the development server of `python app.py` speaks HTTP: as gunicorn does for the service, without a name, without
-an HTML page, and without a log line beside the service's own, which would hold the query string."""
+"""HTTP in the development server of `python app.py`, with the same headers, errors and log lines as under gunicorn."""
 
 import logging
 import uuid
@@ -8,7 +7,7 @@ from typing import Any
 
 from werkzeug.serving import WSGIRequestHandler
 
-from service.errors import PROBLEM_JSON, bare_problem
+from service.errors import bare_problem
 from service.telemetry.log_format import event
 
 _log = logging.getLogger("service")
@@ -18,31 +17,24 @@ class RequestHandler(WSGIRequestHandler):
     """One connection to the development server."""
 
     def send_header(self, keyword: str, value: str) -> None:
-        """Sends a header, unless it says what serves."""
+        """Sends a header, except Server."""
         if keyword.lower() != "server":
             super().send_header(keyword, value)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Nothing: the service writes the request line."""
+        """Does nothing: the application logs each request. werkzeug's line would contain the query string."""
 
     def log_error(self, format: str, *args: Any) -> None:
-        """Nothing: what is refused here is logged as it is answered."""
+        """Does nothing: `send_error` logs the error."""
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answers what is no HTTP as problem+json."""
+        """Answers an invalid HTTP request with problem+json."""
         status, request_id = HTTPStatus(code), uuid.uuid4().hex
         event(_log, logging.INFO, "refused", status=int(status), request_id=request_id)
-        body = bare_problem(status, request_id)
-        self.request_version = self.protocol_version  # what the request did not say, or not in a form to be read
+        headers, body = bare_problem(status, request_id)
+        self.request_version = self.protocol_version  # the request may have none, or an invalid one
         self.send_response(status)
-        for name, value in {
-            "Content-Type": PROBLEM_JSON,
-            "Content-Length": str(len(body)),
-            "X-Request-ID": request_id,
-            "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "no-store",
-            "Connection": "close",
-        }.items():
+        for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)

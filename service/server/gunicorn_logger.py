@@ -7,8 +7,8 @@ from gunicorn.glogging import Logger
 
 
 class GunicornLogger(Logger):  # type: ignore[misc]
-    """Hands gunicorn's messages to the root logger. It writes no access log, whatever GUNICORN_CMD_ARGS says: the
-    service writes a line for each request itself."""
+    """Passes gunicorn's messages to the root logger. It never writes an access log, even if GUNICORN_CMD_ARGS enables
+    it: the application logs each request."""
 
     def setup(self, cfg: Any) -> None:
         """Sets the level, and leaves the output to the root logger."""

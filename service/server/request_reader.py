@@ -1,14 +1,9 @@
-"""One connection, from the bytes of its requests to those of its answers, by gunicorn's own parser and WSGI.
+"""Reads the requests of a connection into WSGI environments, with gunicorn's own parser.
 
-Clients send the same head again and again, so what gunicorn's parser made of a head is kept, and the next one of the
-very same bytes from the same peer costs a lookup. An answer leaves in one send, head and body together."""
+Clients send the same head again and again, so parsed heads are cached: a head with the same bytes from the same peer
+costs one lookup."""
 
 import io
-import re
-import time
-from collections.abc import Callable, Iterable
-from email.utils import formatdate
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import gevent
@@ -21,36 +16,33 @@ from service.errors import MalformedBody, SlowBody
 Environ = dict[str, Any]
 
 _END_OF_HEAD = b"\r\n\r\n"
-_LONGEST_KNOWN_HEAD = 2048
-_MOST_KNOWN_HEADS = 1024
-_MOST_SKIPPED = 64 * 1024 * 1024
-_OF_ONE_REQUEST = ("wsgi.input", "wsgi.early_hints", "gunicorn.socket", "REMOTE_PORT")
-_WITHOUT_BODY = ("204", "304")
-_LINE_BREAKS = re.compile(r"[\r\n\0]")
+_MAX_CACHED_HEAD_BYTES = 2048
+_MAX_CACHED_HEADS = 1024
+_MAX_SKIPPED_BYTES = 64 * 1024 * 1024
+_PER_REQUEST = ("wsgi.input", "wsgi.early_hints", "gunicorn.socket", "REMOTE_PORT")
 
 
 class Request(NamedTuple):
-    """A request that has arrived: its WSGI environment, and what decides how its answer is framed."""
+    """A request: its WSGI environment, and what the framing of its response depends on."""
 
     environ: Environ
     is_head: bool
-    speaks_1_1: bool
+    is_http_1_1: bool
     closes: bool
 
     @property
-    def may_bring_more(self) -> bool:
-        """Whether some of its body may still be on its way."""
-        return isinstance(self.environ["wsgi.input"], _ArrivingBody)
+    def may_send_more(self) -> bool:
+        """Whether the client may still send a part of the body."""
+        return isinstance(self.environ["wsgi.input"], _StreamedBody)
 
     @property
-    def is_lost(self) -> bool:
-        """Whether the body broke off, so that nobody knows where the next request begins."""
-        body = self.environ["wsgi.input"]
-        return isinstance(body, _ArrivingBody) and body.is_lost
+    def is_broken(self) -> bool:
+        """Whether reading the body failed, so that the start of the next request is unknown."""
+        return bool(getattr(self.environ["wsgi.input"], "is_broken", False))
 
 
 class _Head(NamedTuple):
-    """What gunicorn made of a head, to be used again."""
+    """A parsed head."""
 
     environ: Environ
     length: int
@@ -58,22 +50,20 @@ class _Head(NamedTuple):
 
 
 class HeadCache(dict[Any, _Head]):
-    """The heads that a worker has seen; all are forgotten when there are too many."""
+    """The parsed heads of a worker. The cache is cleared when it is full."""
 
     def put(self, key: Any, head: _Head) -> None:
-        """Keeps a head."""
-        if len(self) >= _MOST_KNOWN_HEADS:
+        """Adds a head."""
+        if len(self) >= _MAX_CACHED_HEADS:
             self.clear()
         self[key] = head
 
 
 class RequestReader:
-    """The requests of one connection, in order."""
+    """Reads the requests of one connection, in order. A read of a body takes `timeout` seconds at most."""
 
-    def __init__(
-        self, config: Any, client: Any, peer: Any, listener: Any, heads: HeadCache, body_seconds: float
-    ) -> None:
-        self._body_seconds = body_seconds
+    def __init__(self, config: Any, client: Any, peer: Any, listener: Any, heads: HeadCache, timeout: float) -> None:
+        self._timeout = timeout
         self._parser = RequestParser(config, client, peer)
         self._config = config
         self._client = client
@@ -84,28 +74,28 @@ class RequestReader:
         self._port = str(peer[1]) if isinstance(peer, tuple) else ""
 
     def read(self) -> Request | None:
-        """The next request, or None at the end of the input. What a request has left unread of its body is skipped,
-        unless it is so much that the connection ends with it. Raises what gunicorn's parser raises."""
-        if not self._parser.finish_body(max_bytes=_MOST_SKIPPED):
+        """The next request, or None at the end of the input. It skips the unread rest of the last body; if that is over
+        64 MiB, the input ends. Raises the errors of gunicorn's parser."""
+        if not self._parser.finish_body(max_bytes=_MAX_SKIPPED_BYTES):
             return None
         unreader = self._parser.unreader
         data = unreader.read()
         if not data:
             return None
-        found = data.find(_END_OF_HEAD, 0, _LONGEST_KNOWN_HEAD)
+        found = data.find(_END_OF_HEAD, 0, _MAX_CACHED_HEAD_BYTES)
         end = found + len(_END_OF_HEAD) if found > 0 else 0
-        known = self._heads.get((self._origin, data[:end])) if end else None
-        if known is None or len(data) - end < known.length:
+        cached = self._heads.get((self._origin, data[:end])) if end else None
+        if cached is None or len(data) - end < cached.length:
             unreader.unread(data)
-            return self._parsed(data[:end])
+            return self._parse(data[:end])
         self._parser.mesg = None
-        stop = end + known.length
+        stop = end + cached.length
         if stop < len(data):
             unreader.unread(data[stop:])
-        return self._request(known.environ.copy(), io.BytesIO(data[end:stop]), known.closes)
+        return self._request(cached.environ.copy(), io.BytesIO(data[end:stop]), cached.closes)
 
-    def _parsed(self, head: bytes) -> Request | None:
-        """The next request by gunicorn's parser; its head is kept where another of the same bytes means the same."""
+    def _parse(self, head: bytes) -> Request | None:
+        """Parses the next request with gunicorn, and caches its head if the head alone determines the result."""
         self._parser.mesg = None
         try:
             message = next(self._parser)
@@ -113,7 +103,7 @@ class RequestReader:
             return None
         message.proxy_protocol_info = {}
         _, environ = wsgi.create(message, self._client, self._peer, self._listener, self._config)
-        for name in _OF_ONE_REQUEST:
+        for name in _PER_REQUEST:
             environ.pop(name, None)
         environ["wsgi.multithread"] = True
         length = environ.get("CONTENT_LENGTH", "0")
@@ -121,7 +111,7 @@ class RequestReader:
         is_plain = "HTTP_TRANSFER_ENCODING" not in environ and "HTTP_EXPECT" not in environ
         if head and is_plain and length.isdecimal():
             self._heads.put((self._origin, head), _Head(environ.copy(), int(length), closes))
-        return self._request(environ, _ArrivingBody(message.body, self._body_seconds), closes)
+        return self._request(environ, _StreamedBody(message.body, self._timeout), closes)
 
     def _request(self, environ: Environ, body: Any, closes: bool) -> Request:
         environ["wsgi.input"] = body
@@ -131,105 +121,29 @@ class RequestReader:
         return Request(environ, is_head, environ["SERVER_PROTOCOL"] == "HTTP/1.1", closes)
 
 
-class _ArrivingBody:
-    """A body that may have to be waited for: for `seconds` at most, however little of it comes at a time."""
+class _StreamedBody:
+    """A body that may not have arrived yet. Each read takes `seconds` at most, even if bytes arrive one at a time."""
 
-    __slots__ = ("_body", "_seconds", "is_lost")
+    __slots__ = ("_body", "_seconds", "is_broken")
 
     def __init__(self, body: Any, seconds: float) -> None:
         self._body = body
         self._seconds = seconds
-        self.is_lost = False
+        self.is_broken = False
 
     def read(self, size: int = -1) -> bytes:
-        """So many bytes of the body, or all that is left. Raises SlowBody, and MalformedBody for chunks that are
-        none and for a sender that left."""
-        late = gevent.Timeout(self._seconds)
+        """Reads `size` bytes, or the rest. Raises SlowBody, and MalformedBody for invalid chunks and for a client that
+        disconnects."""
+        limit = gevent.Timeout(self._seconds)
         try:
-            with late:
+            with limit:
                 data: bytes = self._body.read(size)
                 return data
         except gevent.Timeout as timeout:
-            if timeout is not late:
+            if timeout is not limit:
                 raise
-            self.is_lost = True
+            self.is_broken = True
             raise SlowBody(f"The body did not arrive within {self._seconds:g} seconds.") from None
         except (ParseException, NoMoreData, ConnectionError):
-            self.is_lost = True
-            raise MalformedBody("The body ended too soon, or its chunks are not framed as chunks are.") from None
-
-
-class ResponseWriter:
-    """The answer to one request on its way out."""
-
-    __slots__ = ("_chunked", "_client", "_head", "_is_bare", "_left", "_request", "closes", "is_begun")
-
-    def __init__(self, client: Any, request: Request, closes: bool) -> None:
-        self._client = client
-        self._request = request
-        self._head = b""
-        self._left: int | None = None
-        self._chunked = self._is_bare = False
-        self.closes = closes or request.closes
-        self.is_begun = False
-
-    def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
-        """WSGI's start_response. Raises ValueError for a header with a line break in it."""
-        if exc_info is not None and self.is_begun:
-            raise exc_info[1]
-        self.closes = self.closes or self._request.is_lost
-        lines = [f"HTTP/1.1 {status}"]
-        lines += [f"{name}: {value}" for name, value in headers]
-        if _LINE_BREAKS.search("".join(lines)):
-            raise ValueError("A header of the answer holds a line break.")
-        self._frame(status, headers, lines)
-        lines += [
-            f"Date: {_date(int(time.time()))}",
-            "Connection: close" if self.closes else "Connection: keep-alive",
-            "\r\n",
-        ]
-        self._head = "\r\n".join(lines).encode("latin-1")
-        return self.write
-
-    def _frame(self, status: str, headers: list[tuple[str, str]], lines: list[str]) -> None:
-        """How the end of the body is told: by its length, by chunks, or by closing."""
-        self._left = next((int(value) for name, value in headers if name.lower() == "content-length"), None)
-        self._is_bare = self._request.is_head or status.startswith(_WITHOUT_BODY)
-        self._chunked = False
-        if self._left is None and not self._is_bare:
-            self._chunked = self._request.speaks_1_1
-            if self._chunked:
-                lines.append("Transfer-Encoding: chunked")
-            else:
-                self.closes = True
-
-    def send(self, parts: Iterable[bytes]) -> None:
-        """Sends the whole answer from the parts of its body."""
-        for part in parts:
-            self.write(part)
-        self._put(b"0\r\n\r\n" if self._chunked else b"")
-        if self._left and not self._is_bare:
-            self.closes = True
-
-    def write(self, part: bytes) -> None:
-        """Sends a part of the body, and before the first one the head."""
-        if self._is_bare or not part:
-            return
-        if self._chunked:
-            part = b"%X\r\n%b\r\n" % (len(part), part)
-        elif self._left is not None:
-            part = part[: self._left]
-            self._left -= len(part)
-        self._put(part)
-
-    def _put(self, data: bytes) -> None:
-        data = self._head + data
-        self._head = b""
-        if data:
-            self.is_begun = True
-            self._client.sendall(data)
-
-
-@lru_cache(maxsize=2)
-def _date(second: int) -> str:
-    return formatdate(second, usegmt=True)
+            self.is_broken = True
+            raise MalformedBody("The body ended too soon, or its chunks are invalid.") from None

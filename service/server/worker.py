@@ -1,6 +1,5 @@
-"""gunicorn's gevent worker, and what it needs to share and to stop as the service promises: new connections are shared
-among the workers, idle ones do not hold up a stop, a stop is heard even while a worker is being forked, and what is
-refused before the application sees it is answered as problem+json like everything else."""
+"""gunicorn's gevent worker with four changes: workers share new connections evenly, idle connections do not delay a
+stop, a stop signal during a fork is not lost, and an invalid HTTP request gets a problem+json response."""
 
 import logging
 import os
@@ -20,15 +19,16 @@ from gunicorn.sock import ssl_context
 from gunicorn.util import close
 from gunicorn.workers import ggevent
 
-from service.errors import PROBLEM_JSON, bare_problem, reason_phrase
+from service.errors import bare_problem, reason_phrase
 from service.server.listener import BalancedServer, lingering_close, shutdown_read
-from service.server.request_reader import HeadCache, Request, RequestReader, ResponseWriter
+from service.server.request_reader import HeadCache, Request, RequestReader
+from service.server.response_writer import ResponseWriter
 from service.telemetry.log_format import event, frames
 
-_STOP = {signal.SIGTERM}
+_STOP_SIGNALS = {signal.SIGTERM}
 _TICK_SECONDS = 1.0
-_LAST_TICK_SECONDS = 0.25
-_LAST_CHANCE_SECONDS = 1.0
+_STOPPING_TICK_SECONDS = 0.25
+_GRACE_SECONDS = 1.0
 
 _log = logging.getLogger("service")
 
@@ -41,8 +41,8 @@ _STATUSES = {
 
 
 class Worker(ggevent.GeventWorker):  # type: ignore[misc]
-    """Serves each connection in a greenlet, and waits `body_seconds` for the body of a request. `slot` is a number that
-    no other living worker has; `refused` is told why a request was refused that the application does not see."""
+    """Serves each connection in a greenlet. A read of a body takes `body_seconds` at most. `slot` is a number that no
+    other live worker has. The worker calls `refused` with the reason for each request it refuses itself."""
 
     body_seconds = 20.0
     slot = 0
@@ -52,20 +52,20 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._idle: dict[socket.socket, float] = {}
         self._heads = HeadCache()
-        self._told_to_stop = Event()
+        self._stop_event = Event()
 
     def run(self) -> None:
-        """Serves until the worker is asked to stop, and then what it has in hand."""
+        """Serves until the worker must stop, then finishes the open requests within the graceful timeout."""
         servers = [self._listen(listener) for listener in self.sockets]
         while self.alive:
             self.notify()
-            self._told_to_stop.wait(_TICK_SECONDS)
+            self._stop_event.wait(_TICK_SECONDS)
         for server in servers:
             server.close()
-        latest = time.monotonic() + self.cfg.graceful_timeout
-        while time.monotonic() < latest:
+        deadline = time.monotonic() + self.cfg.graceful_timeout
+        while time.monotonic() < deadline:
             self.notify()
-            if all(server.has_ended(_LAST_TICK_SECONDS) for server in servers):
+            if all(server.join(_STOPPING_TICK_SECONDS) for server in servers):
                 return
         self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
         for server in servers:
@@ -82,24 +82,24 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
         return server
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """Hears the signal to stop."""
+        """Handles a stop signal."""
         super().handle_exit(sig, frame)
-        self._told_to_stop.set()
+        self._stop_event.set()
 
     def init_signals(self) -> None:
-        """Listens to signals, and hears a stop that came while it was being forked."""
+        """Installs the signal handlers, then receives a stop signal that was sent during the fork."""
         super().init_signals()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
 
     def handle(self, address: Any, client: socket.socket, addr: Any) -> None:
-        """Serves one connection until it is closed. `address` is that of the listener, which may be closed by now."""
+        """Serves one connection until it closes. `address` is the listener's; the listener may be closed already."""
         try:
             self._serve(RequestReader(self.cfg, client, addr, address, self._heads, self.body_seconds), client)
         except errors.NoMoreData as error:
-            _log.debug("a connection was closed within a request: %s", error)
+            _log.debug("a client closed its connection during a request: %s", error)
         except OSError as error:
             _log.debug("a connection broke: %s", error.strerror)
-        except Exception as error:  # noqa: BLE001 - whatever the parser or the application raised, it is answered
+        except Exception as error:  # noqa: BLE001 - the client gets an answer to every error
             self.handle_error(None, client, addr, error)
         finally:
             close(client)
@@ -116,21 +116,21 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
             self.nr += 1
             if self.nr >= self.max_requests:
                 self.alive = False
-            answer = ResponseWriter(client, request, closes=not self.alive)
-            if not self._answer(request, answer) or answer.closes:
-                if request.may_bring_more or not request.closes:
+            response = ResponseWriter(client, request, closes=not self.alive)
+            if not self._respond(request, response) or response.closes:
+                if request.may_send_more or not request.closes:
                     lingering_close(client)
                 return
 
-    def _answer(self, request: Request, answer: ResponseWriter) -> bool:
-        """Has the application answer; False where it failed when the answer had begun, which cannot be mended."""
-        parts: Any = self.wsgi(request.environ, answer.start)
+    def _respond(self, request: Request, response: ResponseWriter) -> bool:
+        """Runs the application. Returns False if it failed after a part of the response was sent."""
+        parts: Any = self.wsgi(request.environ, response.start)
         try:
-            answer.send(parts)
+            response.send(parts)
         except OSError:
             raise
         except Exception as error:
-            if not answer.is_begun:
+            if not response.is_started:
                 raise
             event(_log, logging.ERROR, "error", exception=type(error).__name__, trace=frames(error.__traceback__))
             return False
@@ -140,16 +140,16 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
         return True
 
     def notify(self) -> None:
-        """Tells the master that the loop runs, once a second or more often. A connection that has waited too long for
-        a request, or for a moment while the worker stops, gets the end of its input; what has arrived on it by then is
-        still read and answered. The moment is for who has just connected, or been answered, and sends now."""
+        """Sends the heartbeat, at least once a second, and ends the input of idle connections: after the keepalive
+        time, or after a grace period while the worker stops. Requests that have arrived are still answered. The grace
+        period lets a client that just connected, or just got a response, send its next request."""
         super().notify()
-        latest = time.monotonic() - (self.cfg.keepalive if self.alive else _LAST_CHANCE_SECONDS)
-        for client in [client for client, since in self._idle.items() if since <= latest]:
+        cutoff = time.monotonic() - (self.cfg.keepalive if self.alive else _GRACE_SECONDS)
+        for client in [client for client, since in self._idle.items() if since <= cutoff]:
             shutdown_read(client)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
-        """Answers a request that is no HTTP, or not of the size and form that are taken."""
+        """Answers an invalid HTTP request, or an unexpected error, with problem+json."""
         refused = isinstance(exc, errors.ParseException)
         status = _STATUSES.get(type(exc), HTTPStatus.BAD_REQUEST if refused else HTTPStatus.INTERNAL_SERVER_ERROR)
         request_id = uuid.uuid4().hex
@@ -164,31 +164,19 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
         )
         if self.refused is not None:
             self.refused(type(exc).__name__)
-        _send(client, _problem_response(status, request_id))
+        headers, body = bare_problem(status, request_id)
+        lines = [f"HTTP/1.1 {status.value} {reason_phrase(status)}", *(f"{name}: {headers[name]}" for name in headers)]
+        try:
+            client.sendall("\r\n".join([*lines, "\r\n"]).encode() + body)
+        except OSError as error:
+            _log.debug("answering a refused request: %s", error.strerror)
+        lingering_close(client)
 
 
 def hold_stop_while_forking() -> None:
-    """From now on a stop that reaches a process while it forks a worker waits until the worker can hear it; gunicorn
-    would lose it, and then wait for that worker in vain until the graceful timeout."""
+    """Blocks the stop signal during each fork, until the new worker has its handlers. Otherwise a signal at that moment
+    would be lost, and gunicorn would wait for the worker until the graceful timeout."""
     os.register_at_fork(
-        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, _STOP),
-        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP),
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS),
     )
-
-
-def _problem_response(status: HTTPStatus, request_id: str) -> bytes:
-    body = bare_problem(status, request_id)
-    head = (
-        f"HTTP/1.1 {status.value} {reason_phrase(status)}\r\nContent-Type: {PROBLEM_JSON}\r\n"
-        f"Content-Length: {len(body)}\r\nX-Request-ID: {request_id}\r\nConnection: close\r\n"
-        "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n\r\n"
-    )
-    return head.encode() + body
-
-
-def _send(client: socket.socket, response: bytes) -> None:
-    try:
-        client.sendall(response)
-    except OSError as error:
-        _log.debug("answering a refused request: %s", error.strerror)
-    lingering_close(client)

@@ -64,7 +64,7 @@ def refusal(error: ServiceError, note: RequestInfo) -> Response:
     body = problem(error.status, error.title, error.detail, error.slug, note.request_id)
     # A refusal must not be much longer than the request.
     body |= {"errors": [fault.to_json() for fault in error.faults[:LISTED_FAULTS]]} if error.faults else {}
-    return _problem_response(body, error.headers)
+    return _problem_response(body, dict(error.headers))
 
 
 _DETAILS = {

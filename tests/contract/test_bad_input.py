@@ -1,5 +1,4 @@
-"""Any JSON at all, and bodies of any size: answered 200 or refused as a problem, soon, in bounded memory and never with
-a 5xx, by the service as it is deployed."""
+"""The deployed service answers any JSON with 200 or a problem: quickly, in bounded memory, never with a 5xx."""
 
 import json
 import time
@@ -19,8 +18,8 @@ from tests.support.served import Served, serve
 from tests.support.wire import POST, Answered, answer, connected, exchange, send, with_length
 
 MB = 1_000_000
-# Refusals take one to three milliseconds, a nested body of ten megabytes some fifty; the machine may be busy.
-SOON = 0.5
+# A refusal takes 1 to 3 ms, and about 50 ms for a nested body of 10 MB; the machine may be busy.
+QUICK_SECONDS = 0.5
 
 many = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -46,7 +45,7 @@ def post(served: Served, path: str, body: Any) -> requests.Response:
 
 
 def assert_answered(response: requests.Response) -> None:
-    """A 200, or a problem that names what is wrong."""
+    """The response is a 200, or a problem with a message."""
     if response.status_code != 200:
         assert response.status_code in (400, 404, 409, 413, 422)
         assert response.headers["Content-Type"] == "application/problem+json"
@@ -57,20 +56,20 @@ def assert_answered(response: requests.Response) -> None:
 
 @many
 @given(anything, st.sampled_from(["/predict", "/update"]))
-def test_anything_may_be_the_body(served: Served, value: Any, path: str) -> None:
+def test_any_value_may_be_the_body(served: Served, value: Any, path: str) -> None:
     assert_answered(post(served, path, value))
 
 
 @many
 @given(anything)
-def test_anything_may_be_the_id(served: Served, value: Any) -> None:
+def test_any_value_may_be_the_id(served: Served, value: Any) -> None:
     assert_answered(post(served, "/predict", prediction(value)))
     assert_answered(post(served, "/update", {"id": value, "true_class": 1}))
 
 
 @many
 @given(anything)
-def test_anything_may_be_the_observation(served: Served, value: Any) -> None:
+def test_any_value_may_be_the_observation(served: Served, value: Any) -> None:
     response = post(served, "/predict", {"id": 1, "observation": value})
 
     assert_answered(response)
@@ -79,7 +78,7 @@ def test_anything_may_be_the_observation(served: Served, value: Any) -> None:
 
 @many
 @given(st.sampled_from(sorted(PASSENGER)), anything)
-def test_anything_may_be_the_value_of_a_column(served: Served, column: str, value: Any) -> None:
+def test_any_value_may_be_the_value_of_a_column(served: Served, column: str, value: Any) -> None:
     response = post(served, "/predict", prediction(json.dumps([column, value])[:200], **{column: value}))
 
     assert_answered(response)
@@ -90,7 +89,7 @@ def test_anything_may_be_the_value_of_a_column(served: Served, column: str, valu
 
 @many
 @given(anything)
-def test_anything_may_be_the_true_class(served: Served, value: Any) -> None:
+def test_any_value_may_be_the_true_class(served: Served, value: Any) -> None:
     served.post("/predict", prediction("labelled"))
 
     response = post(served, "/update", {"id": "labelled", "true_class": value})
@@ -164,7 +163,7 @@ def test_bodies_that_are_nearly_right_are_answered_by_their_fault(served: Served
         "twice",
     ],
 )
-def test_a_large_body_is_refused_without_ado(served: Served, body: bytes, status: int) -> None:
+def test_a_large_body_is_refused_quickly(served: Served, body: bytes, status: int) -> None:
     began = time.perf_counter()
     response = post(served, "/predict", body)
     seconds = time.perf_counter() - began
@@ -198,14 +197,14 @@ def test_the_length_of_a_text_is_limited_by_its_column(served: Served) -> None:
     ],
     ids=["length", "any length", "json", "deep", "value", "text", "type", "url", "method", "long url", "header"],
 )
-def test_a_refusal_is_soon(served: Served, request_: bytes, status: int) -> None:
+def test_a_refusal_is_quick(served: Served, request_: bytes, status: int) -> None:
     answers = [exchange(served, request_) for _ in range(5)]
 
     assert {answered.status for answered in answers} == {status}
-    assert min(answered.seconds for answered in answers) < SOON
+    assert min(answered.seconds for answered in answers) < QUICK_SECONDS
 
 
-def test_what_is_refused_by_its_length_is_answered_before_it_arrives_and_never_held(served: Served) -> None:
+def test_a_body_with_too_large_a_length_is_refused_before_it_arrives_and_not_buffered(served: Served) -> None:
     before = most_memory(served)
 
     with connected(served) as connection:
@@ -214,11 +213,11 @@ def test_what_is_refused_by_its_length_is_answered_before_it_arrives_and_never_h
         send(connection, [b"x" * MB] * 200)
 
     assert answered.status == 413
-    assert answered.seconds < SOON
+    assert answered.seconds < QUICK_SECONDS
     assert most_memory(served) - before < 30 * MB
 
 
-def test_chunks_are_held_no_longer_than_a_body_may_be(served: Served) -> None:
+def test_chunks_are_not_buffered_past_the_limit_of_a_body(served: Served) -> None:
     before = most_memory(served)
     chunk = b"%X\r\n%b\r\n" % (MB, b" " * MB)
 
@@ -231,5 +230,5 @@ def test_chunks_are_held_no_longer_than_a_body_may_be(served: Served) -> None:
 
 
 def most_memory(served: Served) -> int:
-    """The bytes that the largest worker has in memory."""
+    """The memory of the largest worker in bytes."""
     return max(psutil.Process(worker.pid).memory_info().rss for worker in served.workers())

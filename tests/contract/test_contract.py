@@ -1,5 +1,5 @@
-"""Whatever a client makes of /openapi.json, the service keeps to it: generated requests, good and bad, to every route,
-alone and following the links, against the service as it is deployed."""
+"""The deployed service keeps to its /openapi.json: a fuzzer sends valid and invalid requests to every route, alone and
+along the links."""
 
 import subprocess
 from pathlib import Path
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.long  # hundreds of generated requests for each model
 
 USER, ADMINISTRATOR = "a-key-of-sixteen-characters", "another-key-of-many-characters"
 EXAMPLES = "20"
-# All checks are on by default. Which name is the database's own no schema tells; every other is refused.
+# All checks are on by default. The schema does not tell the name of the database, and every other name is refused.
 CONFIGURATION = """
 [[operations]]
 include-name = "POST /admin/reset"
@@ -21,8 +21,8 @@ checks.positive_data_acceptance.enabled = false
 
 
 def fuzz(served: Served, folder: Path, *options: str) -> str:
-    """What the fuzzer reports; it fails on any 5xx, and on any status, header or body that is not described."""
-    document = folder / "openapi.json"  # from a file, or the fuzzer would leave this one route out
+    """Returns the report of the fuzzer. It fails on a 5xx, and on a status, header or body that is not described."""
+    document = folder / "openapi.json"  # from a URL, the fuzzer would skip this route
     document.write_bytes(served.session.get(served.url + "/openapi.json", timeout=5).content)
     (folder / "schemathesis.toml").write_text(CONFIGURATION)
     command = ["schemathesis", "run", document.name, "--url", served.url, "--mode", "all"]
@@ -43,7 +43,7 @@ def test_every_route_answers_as_described(name: str, artifacts: dict[str, Path],
     assert "event=error" not in served.log.read_text()
 
 
-def test_every_route_answers_as_described_to_who_holds_the_key_for_all(tmp_path: Path) -> None:
+def test_every_route_answers_as_described_with_the_admin_key(tmp_path: Path) -> None:
     settings = {"API_KEY": USER, "ADMIN_KEY": ADMINISTRATOR, "EXPORTS": str(tmp_path / "exports")}
     with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", variables=settings) as served:
         fuzz(

@@ -1,5 +1,5 @@
-"""Every request on which comparable services fail, and how this one answers it: as it is deployed, on the model that
-ships. The rows are those of a survey of five serving frameworks and of the services that users of this design wrote."""
+"""The deployed service answers correctly the requests on which comparable services fail. They come from a survey of
+five serving frameworks and of services that users of this design wrote."""
 
 import json
 import uuid
@@ -35,7 +35,7 @@ def changed(**changes: Any) -> dict[str, Any]:
 
 
 def assert_refused(answer: requests.Response, status: int, *named: str) -> None:
-    """The answer is a problem of this status whose error text names all of these."""
+    """The response is a problem with this status, and its error text contains `named`."""
     assert answer.status_code == status
     assert answer.headers["Content-Type"] == "application/problem+json"
     for text in named:
@@ -47,7 +47,7 @@ def post_raw(served: Served, body: bytes, content_type: str | None = "applicatio
     return requests.post(served.url + path, data=body, headers=headers, timeout=SECONDS, allow_redirects=False)
 
 
-def test_a_null_is_what_it_was_in_the_training_frame(served: Served) -> None:
+def test_a_null_means_the_same_as_in_the_training_frame(served: Served) -> None:
     null, absent = served.post("/predict", changed(Cabin=None)), served.post("/predict", without("Cabin"))
 
     assert null.status_code == absent.status_code == 200
@@ -100,7 +100,7 @@ def test_a_token_that_is_not_json_is_malformed(served: Served, token: str) -> No
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"{'id': 1}", b'{"id": 1,}', b"SECRET-TOKEN", b'{"id": SECRET-TOKEN}'])
-def test_malformed_json_is_refused_and_not_repeated(served: Served, body: bytes) -> None:
+def test_malformed_json_is_refused_and_not_echoed(served: Served, body: bytes) -> None:
     answer = post_raw(served, body)
 
     assert_refused(answer, 400)
@@ -110,7 +110,7 @@ def test_malformed_json_is_refused_and_not_repeated(served: Served, body: bytes)
 @pytest.mark.parametrize(
     "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]
 )
-def test_what_is_not_declared_json_is_not_taken(served: Served, content_type: str | None) -> None:
+def test_a_body_not_declared_as_json_is_refused(served: Served, content_type: str | None) -> None:
     assert_refused(post_raw(served, json.dumps(changed()).encode(), content_type), 415)
 
 
@@ -123,7 +123,7 @@ def test_a_trailing_slash_is_served_without_a_redirect(served: Served, path: str
     assert post_raw(served, json.dumps(changed()).encode(), path=path).status_code == 200
 
 
-def test_forty_nine_concurrent_senders_are_all_answered_in_time_and_again(served: Served) -> None:
+def test_forty_nine_concurrent_senders_get_answers_in_time_and_the_same_on_repeat(served: Served) -> None:
     run = uuid.uuid4().hex
     bodies = [{"id": f"{run}-{i}", "observation": observation} for i, observation in enumerate(all_passengers()[:980])]
 
@@ -138,7 +138,7 @@ def test_forty_nine_concurrent_senders_are_all_answered_in_time_and_again(served
     assert {answer.headers["Idempotent-Replayed"] for answer in again} == {"true"}
 
 
-def test_ids_sent_before_a_restart_are_answered_after_it(tmp_path: Path) -> None:
+def test_ids_from_before_a_restart_are_replayed_after_it(tmp_path: Path) -> None:
     bodies = [prediction(0), prediction(str(uuid.uuid4()), Age=40)]
 
     with serve(tmp_path, f"sqlite:///{tmp_path}/log.db") as served:
@@ -152,7 +152,7 @@ def test_ids_sent_before_a_restart_are_answered_after_it(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("id_", [0, 7_000_000_000, str(uuid.UUID(int=1)), "0"])
-def test_what_a_grader_reads_is_there(served: Served, id_: int | str) -> None:
+def test_the_keys_that_a_grader_reads_are_there(served: Served, id_: int | str) -> None:
     predicted = [served.post("/predict", prediction(id_)).json() for _ in range(2)][-1]
     updated = served.post("/update", {"id": id_, "true_class": 1}).json()
 
@@ -175,7 +175,7 @@ def test_a_true_class_leaves_the_prediction_as_it_was(served: Served) -> None:
     assert {**again, "true_class": None} == predicted
 
 
-def test_zero_is_a_value_and_no_absence(served: Served) -> None:
+def test_zero_is_not_null(served: Served) -> None:
     zero, null = served.post("/predict", changed(Age=0, Fare=0)), served.post("/predict", changed(Age=None, Fare=None))
 
     assert zero.status_code == null.status_code == 200
@@ -183,14 +183,14 @@ def test_zero_is_a_value_and_no_absence(served: Served) -> None:
 
 
 @pytest.mark.parametrize("path", ["/list-db-contents", "/docs", "/static/../app.py", "/admin/reset", "/predictions"])
-def test_nothing_of_the_log_or_the_service_is_public(served: Served, path: str) -> None:
+def test_the_log_and_the_files_are_not_public(served: Served, path: str) -> None:
     answer = requests.get(served.url + path, timeout=SECONDS)
 
     assert answer.status_code in (403, 404)
     assert_refused(answer, answer.status_code)
 
 
-def test_no_failure_speaks_of_what_is_inside(served: Served) -> None:
+def test_no_error_reveals_internals(served: Served) -> None:
     bodies: list[Any] = [changed(Age="x"), changed(Deck=1), [1], "text", None, {"id": 1}]
     answers = [served.post("/predict", body) for body in bodies]
     answers += [
@@ -201,5 +201,5 @@ def test_no_failure_speaks_of_what_is_inside(served: Served) -> None:
 
     for answer in answers:
         assert 400 <= answer.status_code < 500
-        for inside in ("Traceback", "/service/", ".py", "peewee", "pandas", "sklearn", "gunicorn"):
-            assert inside not in answer.text + str(answer.headers)
+        for internal in ("Traceback", "/service/", ".py", "peewee", "pandas", "sklearn", "gunicorn"):
+            assert internal not in answer.text + str(answer.headers)

@@ -1,4 +1,4 @@
-"""The README is true: its curls get the answers that it shows, and its Python runs."""
+"""The README is correct: its curl commands get the responses it shows, and its Python code runs."""
 
 import json
 import re
@@ -25,7 +25,7 @@ y_train = np.arange(40) > 15
 
 
 def shown_curls() -> list[tuple[str, Any]]:
-    """Every curl of the README with the JSON that it shows as the answer, which begins at the start of a line."""
+    """Every curl command of the README with its JSON response, which begins at the start of a line."""
     shown = []
     for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL):
         for example in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
@@ -35,7 +35,7 @@ def shown_curls() -> list[tuple[str, Any]]:
 
 
 def assert_shown(answer: Any, shown: Any) -> None:
-    """The answer is what is shown, numbers to nine digits. Only the request id in `instance` may differ."""
+    """The response equals the one shown, floats to 1e-9. Only the request id in `instance` may differ."""
     if isinstance(shown, dict):
         assert list(answer) == list(shown)
         for key, value in shown.items():
@@ -53,7 +53,7 @@ def assert_shown(answer: Any, shown: Any) -> None:
         assert type(answer) is type(shown)
 
 
-def test_every_curl_answers_what_is_shown(tmp_path: Path) -> None:
+def test_every_curl_gets_the_response_shown(tmp_path: Path) -> None:
     curls = shown_curls()
     with serve(tmp_path, f"sqlite:///{tmp_path}/log.db") as served:
         for command, shown in curls:
@@ -64,7 +64,7 @@ def test_every_curl_answers_what_is_shown(tmp_path: Path) -> None:
     assert len(curls) == 4
 
 
-def test_the_python_dumps_a_model_that_is_served(tmp_path: Path) -> None:
+def test_the_python_code_dumps_a_model_that_can_be_served(tmp_path: Path) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     subprocess.run(
         [sys.executable, "-c", OWN_MODEL + code], cwd=tmp_path, env=environment(PYTHONPATH=str(PROJECT)), check=True

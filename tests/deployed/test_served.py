@@ -1,4 +1,4 @@
-"""The promises, held to the service as it is deployed: gunicorn, two workers, SQLite and PostgreSQL."""
+"""The promises of the service, tested as it is deployed: gunicorn, two workers, SQLite and PostgreSQL."""
 
 import contextlib
 import json
@@ -46,7 +46,7 @@ def send_all(served: Served, bodies: list[dict[str, Any]]) -> list[requests.Resp
 
 
 def run(*command: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    """Runs a command to its end in the project's folder, with these variables and the path only."""
+    """Runs a command in the project's folder, with only the path and these variables."""
     return subprocess.run(
         command, cwd=PROJECT, env=environment(**variables), capture_output=True, text=True, timeout=60, check=False
     )
@@ -76,7 +76,7 @@ def test_fifty_senders_of_one_id_make_one_row_and_fifty_equal_answers(served: Se
     assert [row.observation_id for row in rows(database_url)] == ['"same"']
 
 
-def test_fifty_senders_of_one_id_with_two_observations_store_the_one_that_was_answered(
+def test_fifty_senders_of_one_id_with_two_observations_store_the_answered_one(
     served: Served, database_url: str
 ) -> None:
     responses = send_all(served, [prediction(1, Age=20 + i % 2) for i in range(SENDERS)])
@@ -87,7 +87,7 @@ def test_fifty_senders_of_one_id_with_two_observations_store_the_one_that_was_an
     assert set(answered) == {row.proba}
 
 
-def test_five_thousand_ids_from_fifty_senders_are_five_thousand_rows_with_their_own_answers(
+def test_five_thousand_ids_from_fifty_senders_give_five_thousand_correct_rows(
     served: Served, database_url: str
 ) -> None:
     passengers = all_passengers()
@@ -124,7 +124,7 @@ def test_a_worker_that_is_killed_while_it_answers_loses_nothing(served: Served, 
     assert {i: stored.get(i) for i, _ in acknowledged} == dict(acknowledged)
 
 
-def test_a_request_in_hand_is_answered_when_the_service_is_asked_to_stop(tmp_path: Path, database_url: str) -> None:
+def test_open_requests_are_answered_when_the_service_stops(tmp_path: Path, database_url: str) -> None:
     senders = [requests.Session() for _ in range(8)]
 
     def send(i: int) -> int:
@@ -145,7 +145,7 @@ def test_a_request_in_hand_is_answered_when_the_service_is_asked_to_stop(tmp_pat
         sender.close()
 
 
-def test_idle_connections_do_not_hold_up_a_stop(tmp_path: Path) -> None:
+def test_idle_connections_do_not_delay_a_stop(tmp_path: Path) -> None:
     with serve(tmp_path, f"sqlite:///{tmp_path}/log.db") as served:
         sessions = [requests.Session() for _ in range(10)]
         for session in sessions:
@@ -159,7 +159,7 @@ def test_idle_connections_do_not_hold_up_a_stop(tmp_path: Path) -> None:
         session.close()
 
 
-def test_who_has_just_connected_when_the_service_stops_is_answered(tmp_path: Path) -> None:
+def test_a_new_connection_is_answered_when_the_service_stops(tmp_path: Path) -> None:
     def ask(connection: socket.socket) -> bytes:
         with connection:
             time.sleep(0.3)
@@ -178,7 +178,7 @@ def test_who_has_just_connected_when_the_service_stops_is_answered(tmp_path: Pat
     assert {answer.result()[:15] for answer in answers} == {b"HTTP/1.1 200 OK"}
 
 
-def test_who_waits_to_be_accepted_when_a_worker_stops_is_answered(tmp_path: Path) -> None:
+def test_connections_in_the_queue_are_answered_when_a_worker_stops(tmp_path: Path) -> None:
     with (
         serve(tmp_path, f"sqlite:///{tmp_path}/log.db", variables={"WEB_CONCURRENCY": "1"}) as served,
         contextlib.ExitStack() as stack,
@@ -195,7 +195,7 @@ def test_who_waits_to_be_accepted_when_a_worker_stops_is_answered(tmp_path: Path
     assert [answer[:12] for answer in answered] == [b"HTTP/1.1 200"] * len(connections)
 
 
-def test_who_sends_many_requests_at_once_when_the_service_stops_sees_every_answer_to_the_end(tmp_path: Path) -> None:
+def test_pipelined_requests_get_complete_responses_when_the_service_stops(tmp_path: Path) -> None:
     database_url = f"sqlite:///{tmp_path}/log.db"
     with serve(tmp_path, database_url) as served, connected(served) as connection:
         connection.sendall(b"".join(with_length(json.dumps(prediction(i)).encode()) for i in range(300)))
@@ -208,7 +208,7 @@ def test_who_sends_many_requests_at_once_when_the_service_stops_sees_every_answe
     assert answered.count(b"Connection: close") == 1
 
 
-def test_what_is_no_http_is_a_problem_too(tmp_path: Path) -> None:
+def test_invalid_http_gets_problem_json(tmp_path: Path) -> None:
     with serve(tmp_path, f"sqlite:///{tmp_path}/log.db") as served:
         long_url = requests.get(served.url + "/" + "x" * 10_000, timeout=5)
         long_header = requests.get(served.url, headers={"X-Long": "x" * 100_000}, timeout=5)
@@ -218,7 +218,7 @@ def test_what_is_no_http_is_a_problem_too(tmp_path: Path) -> None:
     assert long_url.json()["status"] == 414
 
 
-def test_a_request_line_names_the_request_and_no_value_of_the_observation(tmp_path: Path, database_url: str) -> None:
+def test_a_log_line_describes_the_request_without_values_of_the_observation(tmp_path: Path, database_url: str) -> None:
     with serve(tmp_path, database_url, variables={"LOG_LEVEL": "debug"}) as served:
         served.post("/predict", prediction("a-1", Cabin="SECRET-CABIN", Age=33.125), headers={"X-Request-ID": "req-1"})
         served.post("/predict", prediction("a-2", Cabin="SECRET-CABIN", Age="SECRET-AGE"))
@@ -239,15 +239,15 @@ def test_a_request_line_names_the_request_and_no_value_of_the_observation(tmp_pa
     assert all(line.startswith("time=") for line in log.splitlines())
 
 
-def test_the_access_log_that_a_buildpack_asks_for_does_not_repeat_the_request_lines(tmp_path: Path) -> None:
-    asked = {"GUNICORN_CMD_ARGS": "--access-logfile -"}
-    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", variables=asked) as served:
+def test_the_access_log_that_a_buildpack_enables_does_not_repeat_the_request_lines(tmp_path: Path) -> None:
+    enabled = {"GUNICORN_CMD_ARGS": "--access-logfile -"}
+    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", variables=enabled) as served:
         served.post("/predict", prediction(1))
 
     assert served.log.read_text().count("/predict") == 1
 
 
-def test_a_log_that_cannot_be_written_holds_up_nobody(tmp_path: Path) -> None:
+def test_a_full_disk_for_the_log_does_not_stop_the_service(tmp_path: Path) -> None:
     command = ("sh", "-c", "exec gunicorn app:app >/dev/full")
     request = with_length(json.dumps(prediction(0)).encode())
 
@@ -283,7 +283,9 @@ def test_a_postgresql_service_holds_few_connections(tmp_path: Path, postgresql_u
     ],
     ids="-".join,
 )
-def test_a_service_that_must_not_start_says_why_in_one_sentence(tmp_path: Path, variables: dict[str, str]) -> None:
+def test_a_service_with_an_invalid_setting_does_not_start_and_names_it(
+    tmp_path: Path, variables: dict[str, str]
+) -> None:
     given = {"PORT": str(free_port()), "DATABASE_URL": f"sqlite:///{tmp_path}/log.db", **variables}
 
     ended = run("gunicorn", "app:app", **given)
@@ -295,7 +297,7 @@ def test_a_service_that_must_not_start_says_why_in_one_sentence(tmp_path: Path, 
     assert next(iter(variables)) in said
 
 
-def test_every_line_of_the_procfile_runs_with_what_heroku_gives(tmp_path: Path, postgresql_url: str) -> None:
+def test_every_line_of_the_procfile_runs_with_the_variables_of_heroku(tmp_path: Path, postgresql_url: str) -> None:
     lines = dict(line.split(": ", 1) for line in (PROJECT / "Procfile").read_text().splitlines())
     heroku_url = postgresql_url.replace("postgresql://", "postgres://")
 
@@ -314,13 +316,13 @@ def test_the_development_server_serves(tmp_path: Path) -> None:
         assert served.post("/predict", prediction(0)).json()["predicted_class"] is False
 
 
-def test_connections_that_come_at_once_are_shared_among_the_workers(tmp_path: Path) -> None:
+def test_simultaneous_connections_are_shared_among_the_workers(tmp_path: Path) -> None:
     with serve(tmp_path, f"sqlite:///{tmp_path}/log.db") as served:
-        until(lambda: min(shares_of_twenty(served)) >= 4)  # not the first time where one worker boots after the other
+        until(lambda: min(shares_of_twenty(served)) >= 4)  # may fail at first, until both workers have started
 
 
 def shares_of_twenty(served: Served) -> list[int]:
-    """How many of twenty connections that come at once each worker takes."""
+    """How many of twenty simultaneous connections each worker accepts."""
     connections = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(20)]
     until(lambda: sum(map(accepted, served.workers())) == len(connections))
     shares = [accepted(worker) for worker in served.workers()]
@@ -331,5 +333,5 @@ def shares_of_twenty(served: Served) -> list[int]:
 
 
 def accepted(worker: psutil.Process) -> int:
-    """The connections that a worker holds."""
+    """The number of open connections of a worker."""
     return sum(connection.status == psutil.CONN_ESTABLISHED for connection in worker.net_connections("tcp"))

@@ -1,4 +1,4 @@
-"""The stream of the whole log as it is deployed: in bounded memory, and beside the serving path."""
+"""The deployed service streams the whole log in bounded memory, and predictions go on meanwhile."""
 
 import json
 import socket
@@ -36,14 +36,14 @@ def filled_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(scope="module")
 def served(filled_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One worker, for all tests that only add to the log."""
+    """A service with one worker, for all tests; they only add to the log."""
     settings = {"ADMIN_KEY": KEY, "WEB_CONCURRENCY": "1"}
     with serve(tmp_path_factory.mktemp("served"), filled_url, variables=settings) as served:
         yield served
 
 
 def memory(served: Served) -> int:
-    """The bytes that the workers hold."""
+    """The memory of the workers in bytes."""
     return sum(worker.memory_info().rss for worker in served.workers())
 
 
@@ -52,7 +52,7 @@ def stream(served: Served) -> requests.Response:
 
 
 def begin_and_leave(served: Served) -> None:
-    """Asks for the stream, reads its beginning and hangs up."""
+    """Requests the stream, reads its beginning and disconnects."""
     with socket.create_connection(("127.0.0.1", served.port)) as client:
         client.sendall(
             f"GET /predictions HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\nAccept: application/x-ndjson\r\n\r\n".encode()
@@ -68,7 +68,7 @@ def clients(worker: psutil.Process) -> list[Any]:
 
 
 def reads_in_progress(database_url: str) -> bool:
-    """Whether some transaction keeps SQLite from a whole checkpoint, or PostgreSQL from a whole vacuum."""
+    """Whether a transaction blocks a full checkpoint of SQLite, or a full vacuum of PostgreSQL."""
     database = connect(database_url)
     with database.connection_context():
         if isinstance(database, SqliteDatabase):
@@ -91,9 +91,7 @@ def test_a_hundred_thousand_rows_are_streamed_in_bounded_memory(served: Served) 
     assert most - before < 12 * MEGABYTE
 
 
-def test_a_stream_that_nobody_reads_holds_up_neither_predictions_nor_checkpoints(
-    served: Served, filled_url: str
-) -> None:
+def test_an_unread_stream_blocks_no_predictions_and_no_checkpoints(served: Served, filled_url: str) -> None:
     with stream(served) as response:
         lines = response.iter_lines()
         first: Any = json.loads(next(lines))
@@ -106,7 +104,7 @@ def test_a_stream_that_nobody_reads_holds_up_neither_predictions_nor_checkpoints
     assert rest == list(range(first["id"] - 1, 0, -1))
 
 
-def test_a_reader_that_goes_away_ends_its_stream(served: Served) -> None:
+def test_a_stream_ends_when_its_reader_disconnects(served: Served) -> None:
     (worker,) = served.workers()
     served.session.close()
     until(lambda: not clients(worker))

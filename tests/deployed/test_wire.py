@@ -1,4 +1,4 @@
-"""Whatever bytes arrive are answered as JSON, soon and without a 5xx, by the service as it is deployed."""
+"""The deployed service answers any bytes with JSON, quickly and without a 5xx."""
 
 import itertools
 import json
@@ -75,18 +75,18 @@ def test_a_body_may_come_in_chunks(served: Served) -> None:
     ],
     ids=["long object", "long", "no size", "negative", "no end", "endless size", "empty", "unknown", "length too"],
 )
-def test_chunks_that_cannot_be_taken_are_refused(served: Served, request_: bytes, status: int) -> None:
+def test_invalid_chunks_are_refused(served: Served, request_: bytes, status: int) -> None:
     assert_problem(exchange(served, request_), status)
 
 
 @pytest.mark.parametrize("length", ["-1", "abc", "1e3", "+5", "0x10", "1_0", "1.0", "", "5, 6", "9" * 30])
-def test_a_length_that_is_none_is_refused(served: Served, length: str) -> None:
+def test_an_invalid_content_length_is_refused(served: Served, length: str) -> None:
     answered = exchange(served, with_length(body(), length))
 
     assert_problem(answered, 413 if length == "9" * 30 else 400)
 
 
-def test_a_sender_that_ends_within_its_body_is_told_so(served: Served) -> None:
+def test_a_body_that_ends_too_soon_is_refused(served: Served) -> None:
     content = body()
 
     assert_problem(exchange(served, with_length(content, len(content) + 100), ends=True), 400)
@@ -96,7 +96,7 @@ def test_a_sender_that_ends_within_its_body_is_told_so(served: Served) -> None:
 @pytest.mark.parametrize(
     "request_", [with_length(b'{"id": 1', 100), chunked(b'{"id": 1')[:-5]], ids=["length", "chunks"]
 )
-def test_a_sender_that_stops_within_its_body_is_answered_in_time_and_let_go(served: Served, request_: bytes) -> None:
+def test_a_body_that_stalls_gets_408_and_the_connection_closes(served: Served, request_: bytes) -> None:
     with connected(served) as connection:
         connection.sendall(request_)
         answered = answer(connection)
@@ -108,7 +108,7 @@ def test_a_sender_that_stops_within_its_body_is_answered_in_time_and_let_go(serv
     assert rest == b""
 
 
-def test_a_sender_that_trickles_its_body_is_answered_in_time(served: Served) -> None:
+def test_a_body_that_trickles_in_gets_408(served: Served) -> None:
     with connected(served) as connection:
         connection.sendall(with_length(b"", 1000))
         began = time.monotonic()
@@ -122,7 +122,7 @@ def test_a_sender_that_trickles_its_body_is_answered_in_time(served: Served) -> 
     assert_problem(answered, 408)
 
 
-def test_a_length_that_is_too_short_cuts_the_body_and_what_follows_is_no_request(served: Served) -> None:
+def test_a_short_content_length_cuts_the_body_and_the_rest_is_no_request(served: Served) -> None:
     content = body()
 
     with connected(served) as connection:
@@ -136,7 +136,7 @@ def test_a_body_without_a_length_is_empty(served: Served) -> None:
     assert_problem(exchange(served, POST + b"\r\n"), 400)
 
 
-def test_requests_sent_at_once_are_answered_in_order(served: Served) -> None:
+def test_pipelined_requests_are_answered_in_order(served: Served) -> None:
     first, second = body(), body()
 
     with connected(served) as connection:
@@ -149,7 +149,7 @@ def test_requests_sent_at_once_are_answered_in_order(served: Served) -> None:
     assert answered.index(ids[0]) < answered.index(b'"up"') < answered.index(ids[1])
 
 
-def test_a_client_that_expects_to_be_told_to_go_on_is_told(served: Served) -> None:
+def test_expect_100_continue_is_answered(served: Served) -> None:
     content = body()
 
     with connected(served) as connection:
@@ -179,7 +179,7 @@ def test_a_client_that_expects_to_be_told_to_go_on_is_told(served: Served) -> No
     ],
     ids=["url", "endless url", "headers", "header", "nul", "space", "version", "tls", "text", "expect", "gzip"],
 )
-def test_a_head_that_is_not_taken_is_refused(served: Served, request_: bytes, status: int) -> None:
+def test_an_invalid_head_is_refused(served: Served, request_: bytes, status: int) -> None:
     assert_problem(exchange(served, request_), status)
 
 
@@ -193,13 +193,13 @@ def test_any_url_is_answered_without_a_5xx(served: Served, path: bytes) -> None:
     assert answered.json["status"] == answered.status
 
 
-def test_a_long_object_is_refused_before_all_of_it_has_come(served: Served) -> None:
+def test_a_long_object_is_refused_before_all_of_it_has_arrived(served: Served) -> None:
     beginning = b'{"id": "' + b"x" * 2 * MIB
 
     assert_problem(exchange(served, with_length(beginning, 10 * MIB)), 413)
 
 
-def test_a_long_array_may_begin_anywhere(served: Served) -> None:
+def test_a_long_array_may_begin_after_white_space(served: Served) -> None:
     many = b" \r\n\t" * 10_000 + b"[" + b",".join(body() for _ in range(5)) + b" " * MIB + b"]"
 
     assert exchange(served, with_length(many)).status == 200
@@ -216,7 +216,7 @@ def test_a_long_array_may_begin_anywhere(served: Served) -> None:
     ],
     ids=["close", "1.0", "chunk", "header"],
 )
-def test_who_is_refused_while_sending_may_send_on_and_sees_the_answer(served: Served, head: bytes) -> None:
+def test_a_client_refused_while_it_sends_still_gets_the_response(served: Served, head: bytes) -> None:
     with connected(served) as connection:
         connection.sendall(head)
         for _ in range(4):

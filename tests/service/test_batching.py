@@ -1,6 +1,6 @@
-"""The batcher by itself, with plain functions: no answer crosses, no caller waits for ever, the lead is never lost.
+"""The batcher with plain functions: each caller gets its own result, none waits forever, the lead is never lost.
 
-The tests here hold for threads; the last one runs all of them again, and some more, with greenlets."""
+The tests use threads; the last one runs all of them again, and those of tests.support.greenlets, with greenlets."""
 
 import random
 import subprocess
@@ -30,7 +30,7 @@ def doubled(items: list[int]) -> list[int | Exception]:
 
 
 class Gate:
-    """A process function whose batches wait until it is opened."""
+    """A process function that waits until it is open."""
 
     def __init__(self) -> None:
         self.is_open = False
@@ -46,10 +46,10 @@ def test_a_single_caller_is_served_at_once() -> None:
     assert batcher(doubled).submit(21) == 42
 
 
-def test_it_tells_how_many_wait() -> None:
-    gate, told = Gate(), list[int]()
+def test_it_reports_the_queue_depth() -> None:
+    gate, depths = Gate(), list[int]()
     serving: Batcher[int, int] = Batcher(
-        gate, runner(), max_pending=100, timeout=WAIT_SECONDS, on_queue_depth=told.append
+        gate, runner(), max_pending=100, timeout=WAIT_SECONDS, on_queue_depth=depths.append
     )
 
     with ThreadPoolExecutor(4) as pool:
@@ -57,13 +57,13 @@ def test_it_tells_how_many_wait() -> None:
         until(lambda: bool(gate.batches))
         for i in (1, 2, 3):
             pool.submit(serving.submit, i)
-        until(lambda: told == [1, 2, 3])
+        until(lambda: depths == [1, 2, 3])
         gate.is_open = True
 
-    assert told == [1, 2, 3, 0]
+    assert depths == [1, 2, 3, 0]
 
 
-def test_a_thousand_callers_each_get_their_own_answer() -> None:
+def test_a_thousand_callers_each_get_their_own_result() -> None:
     serving = batcher(doubled)
     items = [random.randrange(10**9) for _ in range(1000)]
 
@@ -73,7 +73,7 @@ def test_a_thousand_callers_each_get_their_own_answer() -> None:
     assert answers == [2 * item for item in items]
 
 
-def test_those_who_wait_together_are_processed_together() -> None:
+def test_waiting_callers_are_processed_in_one_batch() -> None:
     gate = Gate()
     serving = batcher(gate)
 
@@ -104,7 +104,7 @@ def test_process_never_runs_twice_at_once() -> None:
         assert list(pool.map(serving.submit, range(2000))) == [2 * item for item in range(2000)]
 
 
-def test_an_outcome_that_is_an_exception_reaches_its_own_caller_only() -> None:
+def test_an_exception_as_outcome_reaches_only_its_own_caller() -> None:
     def picky(items: list[int]) -> list[int | Exception]:
         return [ValueError(str(item)) if item % 3 == 0 else item for item in items]
 
@@ -122,7 +122,7 @@ def test_an_outcome_that_is_an_exception_reaches_its_own_caller_only() -> None:
     assert answers == [str(item) if item % 3 == 0 else item for item in range(300)]
 
 
-def test_a_process_that_raises_for_a_batch_fails_only_for_those_who_cause_it() -> None:
+def test_an_item_that_makes_a_batch_raise_fails_alone() -> None:
     gate = Gate()
 
     def fragile(items: list[int]) -> list[int | Exception]:
@@ -146,7 +146,7 @@ def test_a_process_that_raises_for_a_batch_fails_only_for_those_who_cause_it() -
         }
 
 
-def test_past_the_limit_callers_are_turned_away_at_once() -> None:
+def test_a_caller_over_the_limit_is_refused_at_once() -> None:
     gate = Gate()
     serving = batcher(gate, max_pending=2)
 
@@ -164,7 +164,7 @@ def test_past_the_limit_callers_are_turned_away_at_once() -> None:
     assert answers == [0, 2, 4]
 
 
-def test_a_caller_who_waited_too_long_is_turned_away_and_its_item_taken_back() -> None:
+def test_a_caller_is_refused_after_the_timeout_and_its_item_removed() -> None:
     gate = Gate()
     serving = batcher(gate, timeout=0.05)
 
@@ -180,7 +180,7 @@ def test_a_caller_who_waited_too_long_is_turned_away_and_its_item_taken_back() -
     assert serving.submit(2) == 4
 
 
-def test_a_slow_process_serves_all_who_came_meanwhile_in_few_batches() -> None:
+def test_a_slow_process_serves_many_callers_in_few_batches() -> None:
     batches: list[int] = []
 
     def slow(items: list[int]) -> list[int | Exception]:
@@ -210,10 +210,10 @@ def test_a_leader_that_is_interrupted_passes_the_lead_on() -> None:
 
 
 class Interruption(BaseException):
-    """What ends a leader: no Exception, as KeyboardInterrupt and GreenletExit are none."""
+    """Ends a leader. Like KeyboardInterrupt and GreenletExit, it is not an Exception."""
 
 
-def test_the_followers_of_a_leader_that_is_interrupted_are_told_to_repeat() -> None:
+def test_the_followers_of_an_interrupted_leader_get_unavailable() -> None:
     gate = Gate()
 
     def interrupted(items: list[int]) -> list[int | Exception]:
@@ -240,7 +240,7 @@ def test_the_followers_of_a_leader_that_is_interrupted_are_told_to_repeat() -> N
     assert serving.submit(4) == 8
 
 
-def test_all_of_this_holds_for_greenlets_too() -> None:
+def test_all_tests_pass_with_greenlets() -> None:
     if monkey.is_module_patched("threading"):
         return
     patched = "from gevent import monkey; monkey.patch_all(); import pytest, sys; sys.exit(pytest.main(sys.argv[1:]))"

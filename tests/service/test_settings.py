@@ -16,7 +16,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
     assert Settings.from_env({}) == Settings()
 
 
-def test_every_field_is_read_from_the_variable_of_its_name() -> None:
+def test_each_field_is_read_from_its_variable() -> None:
     environment = {
         "DATABASE_URL": "postgres://u:p@h/d",
         "ARTIFACTS": "other",
@@ -117,7 +117,7 @@ def test_an_empty_variable_counts_as_not_set() -> None:
 
 @pytest.mark.parametrize("name", ["API_KEY", "ADMIN_KEY"])
 @pytest.mark.parametrize(
-    ("value", "says"),
+    ("value", "message"),
     [
         ("short-SECRET", "has 12 characters; use 16 or more"),
         (f"{KEY},", "key 2 of 2 has 0 characters"),
@@ -129,14 +129,14 @@ def test_an_empty_variable_counts_as_not_set() -> None:
         ("a-key-with-a-SECRET\x7f", "cannot be in a header"),
     ],
 )
-def test_a_key_that_cannot_be_is_refused_and_not_shown(name: str, value: str, says: str) -> None:
-    with pytest.raises(SettingsError, match=f"^{name}: .*{says}") as refused:
+def test_an_invalid_key_is_refused_and_not_shown(name: str, value: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name}: .*{message}") as refused:
         Settings.from_env({name: value})
 
     assert "SECRET" not in str(refused.value)
 
 
-def test_no_key_is_both_a_client_s_and_an_administrator_s() -> None:
+def test_a_key_cannot_be_for_clients_and_administrators() -> None:
     with pytest.raises(SettingsError, match="share a key") as refused:
         Settings.from_env({"API_KEY": f"{KEY},{OTHER_KEY}", "ADMIN_KEY": OTHER_KEY})
 
@@ -150,7 +150,7 @@ def test_no_secret_is_in_the_repr() -> None:
     assert not any(secret in repr(settings) + str(settings) for secret in (KEY, ADMIN_KEY, "SECRET"))
 
 
-def test_a_dyno_refuses_a_log_that_would_be_lost() -> None:
+def test_a_dyno_refuses_a_sqlite_log() -> None:
     with pytest.raises(SettingsError, match="ALLOW_EPHEMERAL_DB=1"):
         Settings.from_env({"DYNO": "web.1"})
 
@@ -158,7 +158,7 @@ def test_a_dyno_refuses_a_log_that_would_be_lost() -> None:
     assert Settings.from_env({"DYNO": "web.1", "DATABASE_URL": "postgres://h/d"}).host == "0.0.0.0"
 
 
-def test_the_page_lists_every_setting_with_its_default() -> None:
+def test_the_settings_page_lists_every_setting_with_its_default() -> None:
     rows = re.findall(
         r"^\| `([A-Z_]+)` \| `?([^|`]*)`? \|", (PROJECT / "docs" / "settings.md").read_text(), re.MULTILINE
     )

@@ -1,4 +1,4 @@
-"""docs/commands.md, made from the help texts of the commands: `python -m tests.support.command_help` writes it."""
+"""Builds docs/commands.md from the help texts of the commands: `python -m tests.support.command_help` writes it."""
 
 from collections.abc import Iterator
 

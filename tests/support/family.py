@@ -1,4 +1,4 @@
-"""A user's own transformer, in a module of its own."""
+"""A transformer in a module of the user."""
 
 from typing import Any
 

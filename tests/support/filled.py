@@ -1,4 +1,4 @@
-"""A log of many rows, made by the database itself."""
+"""Logs with many rows, which the database itself generates."""
 
 from datetime import UTC, datetime
 
@@ -11,7 +11,7 @@ OBSERVATION = '{"Pclass":3,"Sex":"male","Age":22.0,"SibSp":1,"Parch":0,"Fare":7.
 
 
 def fill(database_url: str, rows: int, created_at: str = "2026-01-31T12:00:00.000000+00:00") -> None:
-    """Inserts so many predictions under the ids 0, 1, ..."""
+    """Inserts `rows` predictions with the ids 0, 1, ..."""
     database = connect(database_url)
     with database.connection_context():
         numbers = "SELECT 0 AS n UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < " + str(rows)
@@ -27,7 +27,7 @@ def fill(database_url: str, rows: int, created_at: str = "2026-01-31T12:00:00.00
 
 
 def insert(database: Database, key: str, **values: object) -> int:
-    """Inserts one prediction and gives its key."""
+    """Inserts one prediction and returns its primary key."""
     usual = {"observation": OBSERVATION, "proba": 0.5, "predicted_class": "true", "created_at": datetime.now(UTC)}
     id_: int = (
         Prediction.insert(observation_id=key, **{**usual, **values}).returning(Prediction.id).execute(database)[0].id

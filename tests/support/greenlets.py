@@ -1,5 +1,5 @@
-"""What the batcher and the metrics promise to greenlets beyond what they promise to threads. Run by test_batching in a
-process that gevent has patched."""
+"""The tests of the batcher and the metrics that need greenlets. test_batching runs them in a process that gevent has
+patched."""
 
 import time
 from pathlib import Path
@@ -36,7 +36,7 @@ def test_the_loop_goes_on_while_a_batch_is_processed() -> None:
     assert ticks > 5
 
 
-def test_a_leader_that_is_killed_waits_for_its_batch_and_serves_its_followers() -> None:
+def test_a_killed_leader_waits_for_its_batch_and_serves_its_followers() -> None:
     gate = Gate()
     serving = batcher(gate)
     leader = gevent.spawn(serving.submit, 0)
@@ -54,7 +54,7 @@ def test_a_leader_that_is_killed_waits_for_its_batch_and_serves_its_followers() 
     assert serving.submit(2) == 4
 
 
-def test_a_follower_that_is_killed_takes_its_item_back() -> None:
+def test_a_killed_follower_removes_its_item() -> None:
     gate = Gate()
     serving = batcher(gate)
     leader = gevent.spawn(serving.submit, 0)
@@ -70,22 +70,22 @@ def test_a_follower_that_is_killed_takes_its_item_back() -> None:
     assert serving.submit(2) == 4
 
 
-def test_an_heir_that_is_killed_before_it_leads_passes_the_lead_on() -> None:
+def test_a_successor_killed_before_it_leads_passes_the_lead_on() -> None:
     gate = Gate()
     serving = batcher(gate)
     leader = gevent.spawn(serving.submit, 0)
     until(lambda: bool(gate.batches))
-    heir, last = gevent.spawn(serving.submit, 1), gevent.spawn(serving.submit, 2)
+    successor, last = gevent.spawn(serving.submit, 1), gevent.spawn(serving.submit, 2)
     until(lambda: len(serving._waiting) == 2)
     gate.is_open = True
-    leader.rawlink(lambda _: heir.kill(block=False))
+    leader.rawlink(lambda _: successor.kill(block=False))
 
     assert leader.get(timeout=WAIT_SECONDS) == 0
     assert last.get(timeout=WAIT_SECONDS) == 4
     assert serving.submit(3) == 6
 
 
-def test_a_caller_that_waits_too_long_does_not_hold_up_the_others() -> None:
+def test_a_caller_that_times_out_does_not_delay_the_others() -> None:
     gate = Gate()
     serving: Batcher[int, int] = Batcher(gate, run_in_hub_threadpool, max_pending=100, timeout=0.05)
     leader = gevent.spawn(serving.submit, 0)
@@ -99,7 +99,7 @@ def test_a_caller_that_waits_too_long_does_not_hold_up_the_others() -> None:
     assert serving.submit(2) == 4
 
 
-def test_greenlets_and_threads_of_the_hub_lose_no_count_of_the_metrics(tmp_path: Path) -> None:
+def test_the_metrics_count_exactly_with_greenlets_and_threads(tmp_path: Path) -> None:
     metrics = Metrics("v", {True: "true", False: "false"}, lambda path: path, tuple)
     metrics.share(MultiprocessDir.make(tmp_path))
 

@@ -1,4 +1,4 @@
-"""Rows for the log, written past the service."""
+"""Writes rows to the log without the service."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def logged(number: int, **changes: Any) -> dict[str, Any]:
-    """A row of the log: answered false with 0.25 so many seconds after the start of 2026, not labelled."""
+    """An unlabelled row of the log: false with 0.25, `number` seconds after the start of 2026."""
     row = {
         "observation_id": str(number),
         "observation": '{"Sex":"male"}',
@@ -30,7 +30,7 @@ def logged(number: int, **changes: Any) -> dict[str, Any]:
 
 
 def labelled(number: int, truth: str = "true", **changes: Any) -> dict[str, Any]:
-    """The same with a true class that came an hour later."""
+    """The same row with a true class from an hour later."""
     return logged(number, true_class=truth, labelled_at=START + timedelta(seconds=number + 3600), **changes)
 
 
@@ -41,7 +41,7 @@ def write(database: Database, *rows: dict[str, Any]) -> None:
 
 
 def relabel(database: Database, number: int, truth: str, at: datetime = START) -> None:
-    """Sets a true class as of a time."""
+    """Sets a true class with its time."""
     chosen = Prediction.observation_id == str(number)
     Prediction.update(true_class=truth, labelled_at=at).where(chosen).execute(database)
 

@@ -1,4 +1,4 @@
-"""Artifacts that were tampered with, by one who knows how a manifest is made."""
+"""Tampers with artifacts the way an attacker who knows the manifest format would."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from serialize.manifest import _seal
 
 
 class Malice:
-    """Pickles to a call that makes a folder."""
+    """Unpickling this object creates a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -20,12 +20,12 @@ class Malice:
 
 
 def sealed(manifest: Mapping[str, Any]) -> bytes:
-    """The content of a manifest.json whose own sha256 is right."""
+    """The content of a manifest.json with a correct sha256."""
     return json.dumps({**manifest, "sha256": _seal(manifest)}).encode()
 
 
 def rewrite(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Changes the manifest of an artifact so that nothing in the folder shows it."""
+    """Changes the manifest of an artifact and updates its sha256."""
     manifest = json.loads((folder / "manifest.json").read_bytes())
     change(manifest)
     (folder / "manifest.json").write_bytes(sealed(manifest))

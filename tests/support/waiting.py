@@ -1,4 +1,4 @@
-"""Waiting in tests: for a condition, with a deadline that a slow machine keeps too."""
+"""Waiting for a condition in tests, with a deadline that is long enough for a slow machine."""
 
 import time
 from collections.abc import Callable
@@ -7,9 +7,9 @@ WAIT_SECONDS = 60.0
 
 
 def until(condition: Callable[[], bool], seconds: float = WAIT_SECONDS) -> None:
-    """Returns as soon as the condition holds; other threads and greenlets go on meanwhile. Raises AssertionError when
-    it does not hold in time."""
+    """Returns as soon as the condition is true; other threads and greenlets go on meanwhile. Raises AssertionError
+    after the deadline."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"the condition did not hold within {seconds:g} s"
+        assert time.monotonic() < deadline, f"the condition was not true within {seconds:g} s"
         time.sleep(0.005)

@@ -1,4 +1,4 @@
-"""Requests byte by byte, as a client would send them that is wrong, slow, gone or hostile."""
+"""Raw requests, as a faulty, slow, disconnected or hostile client sends them."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ POST = b"POST /predict HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\
 
 @dataclass(frozen=True)
 class Answered:
-    """An answer: its status, its JSON body, its headers, and the seconds until it came."""
+    """A response: its status, JSON body and headers, and the seconds until it arrived."""
 
     status: int
     json: Any
@@ -33,7 +33,7 @@ def connected(served: Served) -> Iterator[socket.socket]:
 
 
 def answer(connection: socket.socket, method: str = "POST") -> Answered:
-    """The next answer on a connection."""
+    """The next response on a connection."""
     began = time.perf_counter()
     with contextlib.closing(HTTPResponse(connection, method=method)) as response:
         response.begin()
@@ -45,12 +45,12 @@ def answer(connection: socket.socket, method: str = "POST") -> Answered:
 
 
 def until_closed(connection: socket.socket) -> bytes:
-    """All that comes before the service closes the connection."""
+    """All bytes until the service closes the connection."""
     return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 def exchange(served: Served, *parts: bytes, ends: bool = False) -> Answered:
-    """The answer to what is sent, part by part; where the sender `ends`, nothing more can come from it."""
+    """Sends the parts and returns the response. `ends` closes the client's output after them."""
     with connected(served) as connection:
         send(connection, parts)
         if ends:
@@ -59,14 +59,14 @@ def exchange(served: Served, *parts: bytes, ends: bool = False) -> Answered:
 
 
 def send(connection: socket.socket, parts: Iterable[bytes]) -> None:
-    """Sends until all is sent or the service takes no more."""
+    """Sends the parts, or fewer if the service closes the connection."""
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         for part in parts:
             connection.sendall(part)
 
 
 def with_length(body: bytes, length: object = None) -> bytes:
-    """A request for /predict with this body and its length, or what is said to be its length."""
+    """A request for /predict with this body, and its length or another Content-Length."""
     return POST + f"Content-Length: {len(body) if length is None else length}\r\n\r\n".encode() + body
 
 

@@ -1,4 +1,4 @@
-"""The served app gives away neither what serves it nor how it fails, under gunicorn and as `python app.py`."""
+"""gunicorn and `python app.py` reveal no server software, no internals and no keys."""
 
 import socket
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ AS_SERVED = pytest.mark.parametrize("command", COMMANDS, ids="-".join)
 
 
 def raw(served: Served, sent: bytes) -> bytes:
-    """What is answered to these very bytes."""
+    """The response to these bytes."""
     with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
         connection.sendall(sent)
         return b"".join(iter(lambda: connection.recv(65536), b""))
@@ -36,7 +36,7 @@ def served(tmp_path: Path, command: tuple[str, str]) -> Iterator[Served]:
 
 
 @AS_SERVED
-def test_no_answer_says_what_serves_it_nor_shows_a_debugger(served: Served) -> None:
+def test_no_response_names_the_server_software_or_shows_a_debugger(served: Served) -> None:
     key = f"X-API-Key: {KEY}"
     answers = {
         "livez": raw(served, request("/livez", method="GET")),
@@ -65,7 +65,7 @@ def test_no_answer_says_what_serves_it_nor_shows_a_debugger(served: Served) -> N
 
 
 @AS_SERVED
-def test_no_form_of_the_url_leads_past_the_gate(served: Served) -> None:
+def test_no_spelling_of_a_url_bypasses_the_key_check(served: Served) -> None:
     targets = ["//admin/reset", "///admin/reset", "admin/reset", "/%2Fadmin/reset", "/%61dmin/reset", "http://x/admin/"]
     statuses = [raw(served, request(target, f"X-API-Key: {KEY}"))[:12] for target in targets]
     open_to_all = [
@@ -78,7 +78,7 @@ def test_no_form_of_the_url_leads_past_the_gate(served: Served) -> None:
 
 
 @AS_SERVED
-def test_no_key_gets_into_the_log(tmp_path: Path, command: tuple[str, str]) -> None:
+def test_no_key_is_in_the_log(tmp_path: Path, command: tuple[str, str]) -> None:
     keys = {"API_KEY": KEY, "ADMIN_KEY": ADMIN, "LOG_LEVEL": "debug"}
     with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", command, variables=keys) as served:
         answers = [

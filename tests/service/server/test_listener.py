@@ -1,4 +1,4 @@
-"""A worker takes every connection that was made, and none is cut off because the worker stops."""
+"""A worker accepts every connection in its queue, even while it stops."""
 
 import socket
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ CLIENTS = 40
 
 
 class Counted:
-    """A server that counts those whom it served, and the connections to it."""
+    """A server that counts the connections it served."""
 
     def __init__(self) -> None:
         listener = gevent.socket.socket()
@@ -29,7 +29,7 @@ class Counted:
         self.clients: list[socket.socket] = []
 
     def connect(self) -> None:
-        """Connects the clients while the loop does not run, so that all of them wait to be accepted."""
+        """Connects the clients while the loop does not run, so that all of them are in the queue."""
         self.clients += [socket.create_connection(self.address) for _ in range(CLIENTS)]
 
     def _handle(self, client: socket.socket, address: object) -> None:
@@ -45,7 +45,7 @@ def counted() -> Iterator[Counted]:
         client.close()
 
 
-def test_all_who_wait_are_accepted(counted: Counted) -> None:
+def test_all_connections_in_the_queue_are_accepted(counted: Counted) -> None:
     counted.connect()
 
     with gevent.Timeout(10):
@@ -53,7 +53,7 @@ def test_all_who_wait_are_accepted(counted: Counted) -> None:
             gevent.sleep(0)
 
 
-def test_those_who_wait_at_the_end_are_still_served(counted: Counted) -> None:
+def test_connections_in_the_queue_at_close_are_served(counted: Counted) -> None:
     counted.connect()
 
     counted.server.close()

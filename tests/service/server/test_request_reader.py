@@ -1,4 +1,4 @@
-"""A head that was seen before means what it meant, and nothing of another request, another peer or another body."""
+"""A cached head gives the same environment as a parsed one, and nothing leaks from another request, peer or body."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.http.errors import InvalidHeaderName, LimitRequestHeaders
 
-from service.server.request_reader import HeadCache, Request, RequestReader, ResponseWriter
+from service.server.request_reader import HeadCache, Request, RequestReader
 
 LISTENER = ("127.0.0.1", 5000)
 POST = b"POST /predict?a=b HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
@@ -17,7 +17,7 @@ Connect = Callable[..., tuple[socket.socket, RequestReader]]
 
 @pytest.fixture
 def connect() -> Iterator[Connect]:
-    """Makes connections: the client's end, and the requests that arrive on the other."""
+    """Makes connections: the client's socket, and a reader of the other end."""
     ends: list[socket.socket] = []
     heads = HeadCache()
 
@@ -35,38 +35,38 @@ def post(body: bytes) -> bytes:
     return POST % (len(body), body)
 
 
-def next_of(requests: RequestReader) -> Request:
+def read(requests: RequestReader) -> Request:
     request = requests.read()
     assert request is not None
     return request
 
 
-def said(request: Request) -> dict[str, object]:
-    """What the environment says of a request, without the objects that it is read and answered by."""
+def environ_values(request: Request) -> dict[str, object]:
+    """The plain values of a request's environment."""
     return {name: value for name, value in request.environ.items() if isinstance(value, str | bool | tuple)}
 
 
-def test_a_head_seen_before_says_the_same_and_has_its_own_body(connect: Connect) -> None:
+def test_a_cached_head_gives_the_same_values_and_its_own_body(connect: Connect) -> None:
     client, requests = connect()
 
     client.sendall(post(b"one"))
-    first = next_of(requests)
+    first = read(requests)
     assert first.environ["wsgi.input"].read(3) == b"one"
     client.sendall(post(b"two"))
-    second = next_of(requests)
+    second = read(requests)
 
     assert second.environ["wsgi.input"].read(3) == b"two"
-    assert said(second) == said(first)
+    assert environ_values(second) == environ_values(first)
     assert second.environ["QUERY_STRING"] == "a=b"
     assert second.environ is not first.environ
 
 
-def test_what_a_request_leaves_in_its_environment_is_not_in_the_next(connect: Connect) -> None:
+def test_a_change_of_one_environment_is_not_in_the_next(connect: Connect) -> None:
     client, requests = connect()
 
     for _ in range(3):
         client.sendall(post(b"one"))
-        request = next_of(requests)
+        request = read(requests)
         assert "left.behind" not in request.environ
         request.environ["left.behind"] = True
 
@@ -76,39 +76,39 @@ def test_requests_that_arrive_together_are_read_one_by_one(connect: Connect) -> 
 
     client.sendall(b"".join(post(b"%03d" % i) for i in range(20)))
 
-    assert [next_of(requests).environ["wsgi.input"].read(3) for _ in range(20)] == [b"%03d" % i for i in range(20)]
+    assert [read(requests).environ["wsgi.input"].read(3) for _ in range(20)] == [b"%03d" % i for i in range(20)]
 
 
-def test_a_body_that_is_left_unread_is_no_request(connect: Connect) -> None:
+def test_an_unread_body_is_skipped(connect: Connect) -> None:
     client, requests = connect()
 
     for _ in range(2):
         client.sendall(post(b"GET /livez HTTP/1.1\r\n\r\n") + b"GET /readyz HTTP/1.1\r\nHost: test\r\n\r\n")
-        assert next_of(requests).environ["PATH_INFO"] == "/predict"
-        assert next_of(requests).environ["PATH_INFO"] == "/readyz"
+        assert read(requests).environ["PATH_INFO"] == "/predict"
+        assert read(requests).environ["PATH_INFO"] == "/readyz"
 
 
-def test_a_known_head_whose_body_is_still_on_its_way_waits_for_it(connect: Connect) -> None:
+def test_a_cached_head_waits_for_the_rest_of_its_body(connect: Connect) -> None:
     client, requests = connect()
     client.sendall(post(b"whole"))
-    next_of(requests).environ["wsgi.input"].read(5)
+    read(requests).environ["wsgi.input"].read(5)
 
     client.sendall(post(b"parts")[:-3])
-    request = next_of(requests)
+    request = read(requests)
     client.sendall(b"rts")
 
     assert request.environ["wsgi.input"].read(5) == b"parts"
 
 
-def test_another_peer_is_another_peer(connect: Connect) -> None:
+def test_heads_are_cached_per_peer(connect: Connect) -> None:
     seen = []
     for peer in (("127.0.0.1", 4000), ("10.0.0.9", 4001), ("127.0.0.1", 4002)):
         client, requests = connect(peer)
         client.sendall(b"GET /livez HTTP/1.1\r\nHost: test\r\nX-Forwarded-Proto: https\r\n\r\n")
-        environ = next_of(requests).environ
+        environ = read(requests).environ
         seen.append((environ["REMOTE_ADDR"], environ["REMOTE_PORT"], environ["wsgi.url_scheme"]))
 
-    # gunicorn believes what the header says from the loopback interface only.
+    # gunicorn trusts this header from the loopback interface only.
     assert seen == [
         ("127.0.0.1", "4000", "https"),
         ("10.0.0.9", "4001", "http"),
@@ -116,7 +116,7 @@ def test_another_peer_is_another_peer(connect: Connect) -> None:
     ]
 
 
-def test_a_head_that_is_refused_is_refused_again(connect: Connect) -> None:
+def test_an_invalid_head_is_refused_each_time(connect: Connect) -> None:
     for _ in range(2):
         client, requests = connect()
         client.sendall(b"GET / HTTP/1.1\r\nHo st: test\r\n\r\n")
@@ -124,7 +124,7 @@ def test_a_head_that_is_refused_is_refused_again(connect: Connect) -> None:
             requests.read()
 
 
-def test_the_limits_of_gunicorn_hold_for_heads_too_long_to_be_kept(connect: Connect) -> None:
+def test_the_limits_of_gunicorn_apply_to_heads_too_long_for_the_cache(connect: Connect) -> None:
     client, requests = connect()
     client.sendall(b"GET / HTTP/1.1\r\nHost: test\r\nX-Long: " + b"x" * 9000 + b"\r\n\r\n")
 
@@ -132,67 +132,10 @@ def test_the_limits_of_gunicorn_hold_for_heads_too_long_to_be_kept(connect: Conn
         requests.read()
 
 
-def test_heads_are_forgotten_when_there_are_too_many(connect: Connect) -> None:
+def test_the_cache_is_cleared_when_it_is_full(connect: Connect) -> None:
     client, requests = connect()
     for i in range(1100):
         client.sendall(b"GET /%d HTTP/1.1\r\nHost: test\r\n\r\n" % i)
-        assert next_of(requests).environ["PATH_INFO"] == f"/{i}"
+        assert read(requests).environ["PATH_INFO"] == f"/{i}"
 
     assert 0 < len(requests._heads) <= 1024
-
-
-def answered(connect: Connect, request_: bytes, headers: list[tuple[str, str]], *parts: bytes) -> tuple[bytes, bool]:
-    client, requests = connect()
-    client.sendall(request_)
-    request = next_of(requests)
-    answer = ResponseWriter(request.environ["gunicorn.socket"], request, closes=False)
-    answer.start("200 OK", headers)
-    answer.send(parts)
-    return client.recv(65536), answer.closes
-
-
-def test_an_answer_with_a_length_leaves_in_one_piece(connect: Connect) -> None:
-    sent, closes = answered(connect, post(b"{}"), [("Content-Length", "4")], b"{}\r\n")
-
-    head, _, body = sent.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert b"\r\nConnection: keep-alive" in head
-    assert b"\r\nDate: " in head
-    assert b"\r\nServer" not in head
-    assert body == b"{}\r\n"
-    assert not closes
-
-
-def test_an_answer_without_a_length_is_framed_by_chunks_or_by_the_end(connect: Connect) -> None:
-    chunks, closes = answered(connect, b"GET / HTTP/1.1\r\nHost: test\r\n\r\n", [], b"ab", b"", b"c")
-    assert b"\r\nTransfer-Encoding: chunked\r\n" in chunks
-    assert chunks.partition(b"\r\n\r\n")[2] == b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
-    assert not closes
-
-    plain, closes = answered(connect, b"GET / HTTP/1.0\r\n\r\n", [], b"ab", b"c")
-    assert plain.partition(b"\r\n\r\n")[2] == b"abc"
-    assert b"chunked" not in plain
-    assert closes
-
-
-def test_an_answer_shorter_than_its_length_ends_the_connection_and_none_is_longer(connect: Connect) -> None:
-    _, closes = answered(connect, post(b"{}"), [("Content-Length", "9")], b"short")
-    assert closes
-
-    sent, closes = answered(connect, post(b"{}"), [("Content-Length", "2")], b"longer")
-    assert sent.endswith(b"\r\n\r\nlo")
-    assert not closes
-
-
-def test_the_answer_to_head_has_no_body(connect: Connect) -> None:
-    sent, closes = answered(connect, b"HEAD / HTTP/1.1\r\nHost: test\r\n\r\n", [("Content-Length", "5")], b"hello")
-
-    assert b"Content-Length: 5" in sent
-    assert sent.endswith(b"\r\n\r\n")
-    assert not closes
-
-
-@pytest.mark.parametrize("value", ["a\r\nSet-Cookie: b", "a\nb", "a\0"])
-def test_a_header_cannot_begin_another(connect: Connect, value: str) -> None:
-    with pytest.raises(ValueError, match="line break"):
-        answered(connect, post(b"{}"), [("X-Request-ID", value)], b"")
