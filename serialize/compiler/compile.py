@@ -46,12 +46,12 @@ def compile_model(model: Model, rows: Sequence[Row]) -> Compilation:
 
 
 def _converted(model: Model, row: Row) -> bytes:
-    site = BuildContext(Graph(), Inputs(), model.task, row)
-    given = EstimatorInput(features_of(model.signature), lambda rows: build_input(model.signature, rows), site)
-    outputs = convert_estimator(model.pipeline, given)
-    if site.inputs.numbers:
-        site.graph.input(NUMBERS, len(site.inputs.numbers))
-    if site.inputs.codes:
-        site.graph.input(CODES, len(site.inputs.codes), whole=True)
+    context = BuildContext(Graph(), Inputs(), model.task, row)
+    source = EstimatorInput(features_of(model.signature), lambda rows: build_input(model.signature, rows), context)
+    outputs = convert_estimator(model.pipeline, source)
+    if context.inputs.numbers:
+        context.graph.input(NUMBERS, len(context.inputs.numbers))
+    if context.inputs.codes:
+        context.graph.input(CODES, len(context.inputs.codes), whole=True)
     width = len(model.task.classes) or 1
-    return site.graph.to_bytes(outputs, width, {INPUTS_KEY: site.inputs.to_json()})
+    return context.graph.to_bytes(outputs, width, {INPUTS_KEY: context.inputs.to_json()})
