@@ -122,7 +122,7 @@ def _show(directory: Path) -> None:
 def _sign(directory: Path, key: str | None) -> None:
     """Sign an artifact that you trust with MODEL_SIGNING_KEY."""
     if key is None:
-        raise click.UsageError("Set MODEL_SIGNING_KEY to the key to sign with, such as openssl rand -hex 32 prints.")
+        raise click.UsageError("Set MODEL_SIGNING_KEY to a key, such as the output of openssl rand -hex 32.")
     content = sign(directory, key)
     click.echo(f"Signed {directory}: {content.manifest.name}, manifest.json sha256 {content.digest}.")
 

@@ -21,7 +21,7 @@ from serialize.compiler.compile import compile_model
 from serialize.compiler.runtime import CompiledModel
 from serialize.content import read_content
 from serialize.declarations import Bounds, Declarations
-from serialize.errors import ArtifactError, DumpError, said
+from serialize.errors import ArtifactError, DumpError, one_line
 from serialize.evaluation import importances, in_sample
 from serialize.folder import COMPILED, MANIFEST, PIPELINE, put_in_place, refuse_foreign_files
 from serialize.frame import Row, as_array, as_table, observations
@@ -186,7 +186,7 @@ def _training_outputs(model: Model, X: Any) -> Any:
         outputs = model.outputs_of(X)
     except Exception as error:
         raise DumpError(
-            f"The pipeline cannot score X_train ({said(error)}); pass the rows that it was fitted on, in the same form."
+            f"The pipeline cannot score X_train ({one_line(error)}); pass the rows of fit in the same form."
         ) from error
     if not np.isfinite(outputs).all():
         raise DumpError("The pipeline predicts NaN or infinity for training rows; JSON cannot carry that.")
@@ -242,6 +242,6 @@ def _unpickled(content: bytes, manifest: Manifest) -> Any:
             ) from error
         except Exception as error:
             raise ArtifactError(
-                f"The pipeline cannot be unpickled ({said(error)}); install the library versions of "
+                f"The pipeline cannot be unpickled ({one_line(error)}); install the library versions of "
                 "the manifest, or dump the model again with those installed here."
             ) from error

@@ -35,7 +35,7 @@ class Trust:
         if self.digest is not None and found != self.digest.lower():
             raise ArtifactError(
                 f"The manifest of {folder} has the sha256 {found}, not the one in MODEL_DIGEST; restore the artifact, "
-                "or set MODEL_DIGEST to what serialize show says of the one that you trust."
+                "or set MODEL_DIGEST to the sha256 that serialize show prints for it."
             )
         if self.key is not None:
             self._require_signature(folder, manifest, self.key)
@@ -63,6 +63,6 @@ def signature(manifest: bytes, key: str) -> str:
 def _refuse_short(key: str) -> None:
     if len(key) < LEAST_KEY_CHARACTERS:
         raise ArtifactError(
-            f"MODEL_SIGNING_KEY has {len(key)} characters; give {LEAST_KEY_CHARACTERS} or more, such as "
-            "`openssl rand -hex 32` prints."
+            f"MODEL_SIGNING_KEY has {len(key)} characters; give {LEAST_KEY_CHARACTERS} or more, such as the output of "
+            "`openssl rand -hex 32`."
         )

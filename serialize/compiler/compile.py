@@ -17,7 +17,7 @@ from serialize.compiler.matrix import EstimatorInput
 from serialize.compiler.predictors import convert_estimator
 from serialize.compiler.runtime import CODES, INPUTS_KEY, NUMBERS, CompiledModel, Inputs
 from serialize.compiler.tables import BuildContext
-from serialize.errors import said
+from serialize.errors import one_line
 from serialize.frame import Row, build_input
 from serialize.model import Model
 
@@ -41,7 +41,7 @@ def compile_model(model: Model, rows: Sequence[Row]) -> Compilation:
         except NoCompiledForm as error:
             return Compilation(None, str(error))
         except Exception as error:  # noqa: BLE001 - any pipeline can be served without a compiled form
-            return Compilation(None, f"It could not be compiled ({said(error)}).")
+            return Compilation(None, f"It could not be compiled ({one_line(error)}).")
     return Compilation(content, None) if unequal is None else Compilation(None, unequal)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 import onnxruntime
 
-from serialize.errors import ArtifactError, said
+from serialize.errors import ArtifactError, one_line
 from serialize.frame import Row
 from serialize.signature import Scalar, Signature
 from serialize.task import Outputs, Task
@@ -32,7 +32,9 @@ class CompiledModel:
             self._session = onnxruntime.InferenceSession(content, _options(), providers=["CPUExecutionProvider"])
             inputs = Inputs.from_json(self._session.get_modelmeta().custom_metadata_map[INPUTS_KEY])
         except Exception as error:
-            raise ArtifactError(f"The compiled model cannot be read ({said(error)}); dump the model again.") from error
+            raise ArtifactError(
+                f"The compiled model cannot be read ({one_line(error)}); dump the model again."
+            ) from error
         width = self._session.get_outputs()[0].shape[1]
         if not inputs.columns <= set(signature.names) or width != (len(task.classes) or 1):
             raise ArtifactError("The compiled model does not belong to this pipeline; dump the model again.")

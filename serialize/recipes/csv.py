@@ -80,7 +80,7 @@ def remarks(X: pd.DataFrame) -> list[str]:
     for name in X.columns:
         distinct = X[name].nunique()
         if distinct <= 1 and not (distinct and X[name].isna().any()):
-            found.append(f"{name} is the same in every row and teaches the model nothing; --drop {name}?")
+            found.append(f"{name} is the same in every row, so it is useless to the model; --drop {name}?")
         elif distinct == len(X) and not types.is_float_dtype(X[name]) and not _is_prose(X[name]):
             found.append(f"{name} differs in every row, as an identifier does; --drop {name}?")
     return found

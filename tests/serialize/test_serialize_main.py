@@ -78,7 +78,7 @@ def test_an_identifier_and_a_constant_are_reported(cli: Cli, tmp_path: Path) -> 
 
     assert result.stderr.splitlines() == [
         "Note: id differs in every row, as an identifier does; --drop id?",
-        "Note: one is the same in every row and teaches the model nothing; --drop one?",
+        "Note: one is the same in every row, so it is useless to the model; --drop one?",
         "Error: threshold 7.0 is not a probability; give a number from 0 to 1.",
     ]
 

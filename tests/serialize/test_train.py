@@ -158,8 +158,8 @@ def test_only_identifiers_and_constants_are_reported() -> None:
     said = remarks(X)
 
     assert said == [
-        "void is the same in every row and teaches the model nothing; --drop void?",
+        "void is the same in every row, so it is useless to the model; --drop void?",
         "id differs in every row, as an identifier does; --drop id?",
         "name differs in every row, as an identifier does; --drop name?",
-        "one is the same in every row and teaches the model nothing; --drop one?",
+        "one is the same in every row, so it is useless to the model; --drop one?",
     ]
