@@ -12,7 +12,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from serialize.artifact import load
-from serialize.content import Content, read_content, sign
+from serialize.content import read_content, sign
 from serialize.errors import ArtifactError, DumpError
 from serialize.evaluation import FOLDS
 from serialize.folder import COMPILED, MANIFEST
@@ -95,7 +95,25 @@ def _recipe(name: str, output: Path) -> None:
 @click.argument("directory", type=click.Path(path_type=Path))
 def _show(directory: Path) -> None:
     """Print the manifest of an artifact, without loading the model."""
-    _print(read_content(directory))
+    content = read_content(directory)
+    manifest, task = content.manifest, content.manifest.task
+    click.echo(f"{manifest.name}, version {content.version}: {task.kind}")
+    if task.classes:
+        click.echo(f"classes: {', '.join(map(str, task.classes))}")
+    if task.kind == "binary":
+        click.echo(f"positive class: {task.positive_class}, threshold: {task.threshold}")
+    table = Table("column", "kind", "dtype", "expected", "importance", title="An observation")
+    shares = manifest.importances["columns"]
+    for column in manifest.signature:
+        share = f"{shares[column.name]['mean']:.4f}"
+        table.add_row(escape(column.name), column.kind, escape(column.dtype), escape(column.expected), share)
+    _console.print(table)
+    _print_metrics(manifest)
+    click.echo(f"compiled: {'yes' if COMPILED in content.files else f'no. {manifest.not_compiled}'}")
+    click.echo("libraries: " + ", ".join(f"{name} {version}" for name, version in manifest.libraries.items()))
+    click.echo(f"signed: {'yes' if content.has_signature else 'no'}")
+    for name, digest in {MANIFEST: content.digest, **manifest.files}.items():
+        click.echo(f"{name}: sha256 {digest}")
 
 
 @main.command("sign")
@@ -104,7 +122,7 @@ def _show(directory: Path) -> None:
 def _sign(directory: Path, key: str | None) -> None:
     """Sign an artifact that you trust with MODEL_SIGNING_KEY."""
     if key is None:
-        raise click.UsageError("Set MODEL_SIGNING_KEY to the key to sign with, such as openssl rand -hex 32 prints.")
+        raise click.UsageError("Set MODEL_SIGNING_KEY to a key, such as the output of openssl rand -hex 32.")
     content = sign(directory, key)
     click.echo(f"Signed {directory}: {content.manifest.name}, manifest.json sha256 {content.digest}.")
 
@@ -135,28 +153,6 @@ def _make(recipe: Recipe, output: Path) -> None:
     click.echo(f"Wrote {output}: {artifact.manifest.name}, version {artifact.version}, verified in a new process.")
 
 
-def _print(content: Content) -> None:
-    manifest = content.manifest
-    task = manifest.task
-    click.echo(f"{manifest.name}, version {content.version}: {task.kind}")
-    if task.classes:
-        click.echo(f"classes: {', '.join(map(str, task.classes))}")
-    if task.kind == "binary":
-        click.echo(f"positive class: {task.positive_class}, threshold: {task.threshold}")
-    table = Table("column", "kind", "dtype", "expected", "importance", title="An observation")
-    shares = manifest.importances["columns"]
-    for column in manifest.signature:
-        share = f"{shares[column.name]['mean']:.4f}"
-        table.add_row(escape(column.name), column.kind, escape(column.dtype), escape(column.expected), share)
-    _console.print(table)
-    _print_metrics(manifest)
-    click.echo(f"compiled: {'yes' if COMPILED in content.files else f'no. {manifest.not_compiled}'}")
-    click.echo("libraries: " + ", ".join(f"{name} {version}" for name, version in manifest.libraries.items()))
-    click.echo(f"signed: {'yes' if content.has_signature else 'no'}")
-    for name, digest in {MANIFEST: content.digest, **manifest.files}.items():
-        click.echo(f"{name}: sha256 {digest}")
-
-
 def _print_metrics(manifest: Manifest) -> None:
     metrics = manifest.metrics
     table = Table("metric", "value", "spread", title=f"Metrics, {metrics['method']}")
@@ -172,16 +168,9 @@ def _bound(text: str) -> tuple[str, tuple[float | None, float | None]]:
     try:
         if not column or not colon:
             raise ValueError(text)
-        return column, (_number(low), _number(high))
+        return column, (float(low) if low else None, float(high) if high else None)
     except ValueError:
         raise click.BadParameter(f"{text!r} is not COLUMN=LOW:HIGH", param_hint="--bounds") from None
-
-
-def _number(text: str) -> float | None:
-    if not text:
-        return None
-    number = float(text)
-    return int(number) if number.is_integer() else number
 
 
 if __name__ == "__main__":

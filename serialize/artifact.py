@@ -20,15 +20,9 @@ import pandas as pd
 from serialize.compiler.runtime import CompiledModel
 from serialize.content import read_content
 from serialize.declarations import Bounds, Declarations
-from serialize.errors import ArtifactError, DumpError, said
+from serialize.errors import ArtifactError, DumpError, one_line
 from serialize.evaluation import importances, in_sample
-from serialize.folder import (
-    COMPILED,
-    MANIFEST,
-    PIPELINE,
-    put_in_place,
-    refuse_foreign_files,
-)
+from serialize.folder import COMPILED, MANIFEST, PIPELINE, put_in_place, refuse_foreign_files
 from serialize.frame import Row, as_array, as_table, observations
 from serialize.golden_rows import choose, verify_round_trip
 from serialize.infer_signature import infer_signature
@@ -156,7 +150,7 @@ def _targets(y_train: Any, rows: int) -> "np.ndarray[Any, Any]":
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim != 1:
-        raise DumpError(f"y_train has shape {y.shape}; the service answers one target per observation.")
+        raise DumpError(f"y_train has shape {y.shape}; the service predicts one target per observation.")
     if len(y) != rows:
         raise DumpError(f"y_train has {len(y)} targets for {rows} rows of X_train.")
     nulls = int(pd.isna(y).sum())
@@ -172,17 +166,14 @@ def _manifest(
 ) -> Manifest:
     modules = modules_of(model.pipeline)
     rows = observations(table)
-    outputs = _first_answers(model, X)
+    outputs = _training_outputs(model, X)
     first = X.iloc[:_VERIFIED_ROWS] if hasattr(X, "iloc") else X[:_VERIFIED_ROWS]
     verify_round_trip(model, first, rows[:_VERIFIED_ROWS])
     return Manifest(
         name=name,
         task=model.task,
         signature=model.signature,
-        profile={
-            "columns": profile_columns(model.signature, table),
-            "outputs": profile_outputs(model.task, outputs),
-        },
+        profile={"columns": profile_columns(model.signature, table), "outputs": profile_outputs(model.task, outputs)},
         golden=choose(model, table, rows),
         metrics=metrics if metrics is not None else in_sample(model, y, outputs),
         importances=importances(model, table, y),
@@ -191,16 +182,15 @@ def _manifest(
     )
 
 
-def _first_answers(model: Model, X: Any) -> Any:
+def _training_outputs(model: Model, X: Any) -> Any:
     try:
         outputs = model.outputs_of(X)
     except Exception as error:
         raise DumpError(
-            f"The pipeline cannot answer X_train ({said(error)}); pass the rows that it was fitted "
-            "on, in the same form."
+            f"The pipeline cannot score X_train ({one_line(error)}); pass the rows of fit in the same form."
         ) from error
     if not np.isfinite(outputs).all():
-        raise DumpError("The pipeline answers NaN or infinity for training rows; JSON cannot carry that.")
+        raise DumpError("The pipeline predicts NaN or infinity for training rows; JSON cannot carry that.")
     if model.task.kind == "regression":
         if len(outputs) != len(X):
             raise DumpError("The regressor predicts several values for a row; fit one model for each.")
@@ -223,20 +213,20 @@ def _write(manifest: Manifest, files: Mapping[str, bytes], target: Path) -> Arti
             for name, content in files.items():
                 (folder / name).write_bytes(content)
             (folder / MANIFEST).write_bytes(replace(manifest, files=listed).to_bytes())
-            _prove_in_fresh_process(folder)
+            _verify_in_new_process(folder)
             put_in_place(folder, target, Path(scratch) / "old")
     except OSError as error:
         raise DumpError(f"{target} cannot be written ({error.strerror}); name a folder that can.") from error
     return load(target)
 
 
-def _prove_in_fresh_process(folder: Path) -> None:
+def _verify_in_new_process(folder: Path) -> None:
     """Reads and verifies the artifact as the service does at start-up, without the state of this process."""
     command = [sys.executable, "-c", _FRESH_PROCESS, json.dumps(sys.path), str(folder)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     if ended.returncode:
-        said = ended.stderr.strip().splitlines()
-        reason = said[-1].removeprefix("serialize.errors.ArtifactError: ") if said else "it ended without a message"
+        lines = ended.stderr.strip().splitlines()
+        reason = lines[-1].removeprefix("serialize.errors.ArtifactError: ") if lines else "it ended without a message"
         raise DumpError(f"A new process cannot read the model back: {reason}")
 
 
@@ -253,6 +243,6 @@ def _unpickled(content: bytes, manifest: Manifest) -> Any:
             ) from error
         except Exception as error:
             raise ArtifactError(
-                f"The pipeline cannot be unpickled ({said(error)}); install the library versions of "
+                f"The pipeline cannot be unpickled ({one_line(error)}); install the library versions of "
                 "the manifest, or dump the model again with those installed here."
             ) from error

@@ -10,7 +10,7 @@ class ArtifactError(ValueError):
     """The folder is not an artifact that may be loaded, or its outputs differ from those recorded at dump."""
 
 
-def said(error: Exception) -> str:
-    """An error of another library in one line: its type and the first line of its message."""
+def one_line(error: Exception) -> str:
+    """One line about an error of another library: its type and the first line of its message."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

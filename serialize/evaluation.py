@@ -67,11 +67,10 @@ def cross_validate(
         outputs = np.asarray(answer(_take(X, test)), dtype=float).reshape(len(test), -1)
         by_fold.append(score(task, encode(task, fold, y[test]), outputs))
         done()
-    names = [name for name in by_fold[0] if all(name in fold_scores for fold_scores in by_fold)]
-    return {
-        "method": f"{FOLDS}-fold cross-validation",
-        "metrics": {name: _spread([fold_scores[name] for fold_scores in by_fold]) for name in names},
-    }
+    found = {name: [fold_scores.get(name, np.nan) for fold_scores in by_fold] for name in by_fold[0]}
+    spread = {name: {"mean": float(np.mean(of)), "std": float(np.std(of))} for name, of in found.items()}
+    defined = {name: figures for name, figures in spread.items() if not np.isnan(figures["mean"])}
+    return {"method": f"{FOLDS}-fold cross-validation", "metrics": defined}
 
 
 def in_sample(model: Model, y: Any, outputs: Outputs) -> dict[str, Any]:
@@ -88,30 +87,32 @@ def importances(model: Model, table: pd.DataFrame, y: Any) -> dict[str, Any]:
     metric = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "r2"}[model.task.kind]
     truth = encode(model.task, model.pipeline, y)
     sample = np.random.default_rng(0).permutation(len(table))[:_IMPORTANCE_ROWS]
+    X = build_input(model.signature, observations(table.iloc[sample]))
 
     def scorer(estimator: _InColumns, X: Any, truth: Vector) -> float:
         return score(model.task, truth, estimator.outputs(X)).get(metric, 0.0)
 
     result = permutation_importance(
         _InColumns(model),
-        _in_columns(build_input(model.signature, observations(table.iloc[sample]))),
+        X if X.ndim == 2 else X.to_frame() if isinstance(X, pd.Series) else X.reshape(-1, 1),
         truth[sample],
         scoring=scorer,
         n_repeats=_IMPORTANCE_REPEATS if len(table.columns) <= _MANY_COLUMNS else 1,
         random_state=0,
     )
-    columns = zip(table.columns, result.importances_mean, result.importances_std, strict=True)
-    return {
-        "metric": metric,
-        "columns": {str(name): {"mean": float(mean), "std": float(std)} for name, mean, std in columns},
-    }
+    found = zip(table.columns, result.importances_mean, result.importances_std, strict=True)
+    columns = {str(name): {"mean": float(mean), "std": float(std)} for name, mean, std in found}
+    return {"metric": metric, "columns": columns}
 
 
 def encode(task: Task, pipeline: Any, y: Any) -> Vector:
     """The targets, of shape (n,), as `score` takes them: indices into the classes, or numbers."""
     values = np.asarray(y).reshape(-1)
     if task.kind == "regression":
-        return _values(values)
+        try:
+            return values.astype(float)
+        except (TypeError, ValueError):
+            raise DumpError("y_train holds values that are not numbers, but the model is a regressor.") from None
     position = {label: i for i, label in enumerate(np.asarray(pipeline.classes_).tolist())}
     unknown = [label for label in set(values.tolist()) if label not in position]
     if unknown:
@@ -134,20 +135,8 @@ def _refuse_few(y: Vector, classes: bool) -> None:
         )
 
 
-def _values(y: Vector) -> Vector:
-    try:
-        return y.astype(float)
-    except (TypeError, ValueError):
-        raise DumpError("y_train holds values that are not numbers, but the model is a regressor.") from None
-
-
-def _in_columns(X: Any) -> Any:
-    """Input of any container as a two-dimensional one, so that single columns can be shuffled."""
-    return X.to_frame() if isinstance(X, pd.Series) else X.reshape(-1, 1) if X.ndim == 1 else X
-
-
 class _InColumns(BaseEstimator):  # type: ignore[misc]
-    """The model as an estimator for input from `_in_columns`."""
+    """The model as an estimator for input with two dimensions, so that single columns can be shuffled."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -156,13 +145,10 @@ class _InColumns(BaseEstimator):  # type: ignore[misc]
         return self
 
     def outputs(self, X: Any) -> Outputs:
-        match self.model.signature.container:
-            case "series":
-                return self.model.outputs_of(X.iloc[:, 0])
-            case "vector":
-                return self.model.outputs_of(X[:, 0])
-            case _:
-                return self.model.outputs_of(X)
+        container = self.model.signature.container
+        if container in ("series", "vector"):
+            X = X.iloc[:, 0] if container == "series" else X[:, 0]
+        return self.model.outputs_of(X)
 
 
 def _binary(task: Task, truth: Vector, proba: Vector) -> dict[str, float]:
@@ -212,10 +198,6 @@ def _calibration_error(truth: Vector, proba: Vector) -> float:
     of equal width (Naeini, Cooper and Hauskrecht 2015; bins as in scikit-learn's calibration_curve)."""
     place = np.searchsorted(np.linspace(0.0, 1.0, 11)[1:-1], proba)
     return float(np.abs(np.bincount(place, truth - proba)).sum() / len(truth))
-
-
-def _spread(values: list[float]) -> dict[str, float]:
-    return {"mean": float(np.mean(values)), "std": float(np.std(values))}
 
 
 def _take(X: Any, rows: Vector) -> Any:

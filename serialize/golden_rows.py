@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from serialize.errors import ArtifactError, DumpError, said
+from serialize.errors import ArtifactError, DumpError, one_line
 from serialize.frame import scalars
 from serialize.model import Model
 from serialize.signature import Column, Scalar
@@ -76,7 +76,7 @@ def verify_round_trip(model: Model, X: Any, rows: list[dict[str, Scalar]]) -> No
         alone = np.vstack([model.outputs([rows[index]]) for index in sample])
     except Exception as error:
         raise DumpError(
-            f"The pipeline cannot score training rows that come as JSON ({said(error)}); it must accept "
+            f"The pipeline cannot score training rows that come as JSON ({one_line(error)}); it must accept "
             "any number of rows in the form that it was fitted on."
         ) from error
     apart = np.flatnonzero(~_equal(served, direct, tolerance))
@@ -154,7 +154,7 @@ def _refuse_unanswerable(model: Model, observation: Mapping[str, Scalar], row: M
         outputs = model.outputs([observation])
     except Exception as error:
         raise DumpError(
-            f"The pipeline cannot score an observation with {changed} ({said(error)}). Let it "
+            f"The pipeline cannot score an observation with {changed} ({one_line(error)}). Let it "
             "impute nulls and handle unknown categories, or do not declare them."
         ) from error
     if not np.isfinite(outputs).all():

@@ -87,8 +87,8 @@ def _null(series: "pd.Series[Any]") -> NullMarker:
     """The null of an object column: None, pandas.NA or NaN, whichever is most frequent."""
     if not types.is_object_dtype(series.dtype):
         return "nan"
-    said = Counter("none" if value is None else "na" if value is pd.NA else "nan" for value in series[series.isna()])
-    return max(("nan", "none", "na"), key=lambda marker: said[marker])
+    counts = Counter("none" if value is None else "na" if value is pd.NA else "nan" for value in series[series.isna()])
+    return max(("nan", "none", "na"), key=lambda marker: counts[marker])
 
 
 def _levels(series: "pd.Series[Any]") -> Levels | None:

@@ -13,7 +13,7 @@ from serialize.task import Label, Task
 
 def infer_task(pipeline: Any, *, threshold: float | None = None, positive_class: Label | None = None) -> Task:
     """The task of a fitted estimator; `threshold` (0.5) and `positive_class` (the second class) are for a binary
-    one. Raises DumpError for an estimator that the service could not answer with."""
+    one. Raises DumpError for an estimator that the service cannot use."""
     _refuse_unfitted(pipeline)
     if not hasattr(pipeline, "predict"):
         raise DumpError(f"{type(pipeline).__name__} has no predict; dump a fitted classifier or regressor.")
@@ -21,12 +21,12 @@ def infer_task(pipeline: Any, *, threshold: float | None = None, positive_class:
         return _regression(pipeline, threshold, positive_class)
     if not hasattr(pipeline, "predict_proba"):
         raise DumpError(
-            f"{_final_name(pipeline)} has no predict_proba, and every answer carries a probability; wrap it in "
+            f"{_final_name(pipeline)} has no predict_proba, and every response has a probability; wrap it in "
             "sklearn.calibration.CalibratedClassifierCV, or choose a classifier that has one."
         )
     classes = labels(pipeline.classes_)
     if len(classes) < 2:
-        raise DumpError("The model knows a single class; fit it on rows of at least two.")
+        raise DumpError("The model has a single class; fit it on rows of at least two.")
     if len(classes) > 2:
         if threshold is not None or positive_class is not None:
             raise DumpError(f"threshold and positive_class are for two classes; this model has {len(classes)}.")
@@ -38,7 +38,7 @@ def labels(classes: Any) -> tuple[Label, ...]:
     """The labels of a classifier's `classes_`, an array of shape (n_classes,), in JSON form. Raises DumpError for
     labels of another type than boolean, integer, number or string, or of more than one output."""
     several = isinstance(classes, list) and any(np.ndim(item) for item in classes)
-    array = np.asarray(classes if not several else [])
+    array = np.asarray([] if several else classes)
     if several or array.ndim != 1:
         raise DumpError("The model has several outputs; the service answers one per observation: fit one model each.")
     plain = [item.item() if isinstance(item, np.generic) else item for item in array]

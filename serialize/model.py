@@ -22,22 +22,18 @@ class Model:
 
     def outputs(self, rows: Sequence[Mapping[str, Scalar]]) -> Outputs:
         """The outputs of the pipeline for n observations: probabilities of shape (n, n_classes) in the order of
-        `task.classes`, or predicted values of shape (n, 1). They are computed in one thread, whatever `n_jobs` is.
-        Raises what the pipeline raises."""
+        `task.classes`, or predicted values of shape (n, 1). They are computed in one thread and ignore `n_jobs`.
+        Raises every error of the pipeline."""
         return self.outputs_of(build_input(self.signature, rows))
 
     def outputs_of(self, X: Any) -> Outputs:
         """The outputs for input in the form that the pipeline was fitted on."""
         with joblib.parallel_config(backend="sequential"):
             if self.task.kind == "regression":
-                return _matrix(self.pipeline.predict(X)).reshape(-1, 1)
-            return _matrix(self.pipeline.predict_proba(X))
+                return np.asarray(self.pipeline.predict(X), dtype=np.float64).reshape(-1, 1)
+            return np.asarray(self.pipeline.predict_proba(X), dtype=np.float64)
 
     @property
     def single_precision(self) -> bool:
         """Whether all training columns are floats of at most 32 bits, so that the pipeline may compute in them."""
         return all(column.dtype in ("float32", "float16") for column in self.signature)
-
-
-def _matrix(answers: Any) -> Outputs:
-    return np.asarray(answers, dtype=np.float64)

@@ -88,14 +88,11 @@ class _Collector(pickle.Pickler):
         if isinstance(obj, type | types.FunctionType | types.BuiltinFunctionType):
             module = obj.__module__
             if module == "__main__":
-                raise _in_main(obj)
+                named = "A lambda" if obj.__name__ == "<lambda>" else obj.__qualname__
+                raise DumpError(
+                    f"{named} is defined in __main__, the script or notebook that runs now, and the service cannot "
+                    "import it from there; define it with def or class in a module, such as features.py next to "
+                    "app.py, import it and fit again."
+                )
             if module:
                 self.modules.add(module.partition(".")[0])
-
-
-def _in_main(obj: Any) -> DumpError:
-    named = "A lambda" if obj.__name__ == "<lambda>" else obj.__qualname__
-    return DumpError(
-        f"{named} is defined in __main__, the script or notebook that runs now, and the service cannot import it from "
-        "there; define it with def or class in a module, such as features.py next to app.py, import it and fit again."
-    )

@@ -1,7 +1,6 @@
-"""What an observation of the model must look like: one `Column` per feature, learned from all training rows.
+"""The signature: the columns of an observation, inferred from all training rows.
 
-The signature is the single source for validation, for the frame that the pipeline is given and for the
-documentation of the API. It holds plain JSON types only."""
+Validation, the input of the pipeline and the API documentation all use it. It holds plain JSON types only."""
 
 import json
 import math
@@ -37,11 +36,10 @@ class Levels:
 class Column:
     """One feature.
 
-    `dtype` is the training dtype by its pandas or numpy name, `null` what stood for a missing value in an object
-    column (NaN, None or pandas.NA), `categories` the closed set of a `category` column, `minimum` and `maximum` the
-    declared inclusive bounds, `longest` the length in characters of the longest training string, `largest` the largest
-    magnitude of the training numbers where that is so large that what is beyond ORDINARY must be expected too.
-    """
+    `dtype` is the pandas or numpy name of the training dtype, `null` the missing value of an object column (NaN, None
+    or pandas.NA), `categories` the only values of a `category` column, `minimum` and `maximum` the declared inclusive
+    bounds, `longest` the length in characters of the longest training string. `largest` is the largest magnitude of
+    the training numbers, if it is so large that values beyond ORDINARY must be accepted too."""
 
     name: str
     kind: ColumnKind
@@ -57,13 +55,13 @@ class Column:
 
     @property
     def max_length(self) -> int:
-        """The most characters that a text value may have: ten times the longest seen, and at least 1,000."""
+        """The maximum number of characters of a text value: ten times the longest seen, and at least 1,000."""
         return max(1000, 10 * (self.longest or 0))
 
     @property
     def limits(self) -> tuple[float, float]:
-        """The least and the greatest value that a numeric column takes: what the training dtype holds, and within
-        that the declared bounds. A number without bounds keeps to ORDINARY, on which arithmetic does not overflow."""
+        """The least and the greatest valid value of a numeric column: the range of the training dtype, narrowed by the
+        declared bounds. Without bounds the limit of a number is ORDINARY, so that arithmetic does not overflow."""
         lowest, highest = _dtype_limits(self.kind, self.dtype)
         ordinary = ORDINARY if self.kind == "number" and self.largest is None else math.inf
         least = max(lowest, -ordinary if self.minimum is None else self.minimum)
@@ -72,21 +70,17 @@ class Column:
 
     @property
     def expected(self) -> str:
-        """What a value must be, as a phrase for an error message."""
-        return self._phrase() + (" or null" if self.nullable else "")
-
-    def _phrase(self) -> str:
+        """The valid values, as a phrase for an error message."""
         match self.kind:
             case "boolean":
-                return "true or false"
+                phrase = "true or false"
             case "text":
-                return f"a string of at most {self.max_length} characters"
+                phrase = f"a string of at most {self.max_length} characters"
             case "category":
-                return "one of " + _listed(self.categories or ())
-            case "integer":
-                return "an integer" + self._range()
-            case "number":
-                return "a number" + self._range()
+                phrase = "one of " + _listed(self.categories or ())
+            case "integer" | "number":
+                phrase = ("an integer" if self.kind == "integer" else "a number") + self._range()
+        return phrase + (" or null" if self.nullable else "")
 
     def _range(self) -> str:
         narrow = self.kind == "number" or _dtype_limits(self.kind, self.dtype)[1] < _INT64[1]
@@ -100,7 +94,7 @@ class Column:
         return "" if to is None else f" of at most {_plain(to)}"
 
     def to_json(self) -> dict[str, Any]:
-        """The column as JSON; what does not apply to its kind is left out."""
+        """The column as JSON; fields that are None are left out."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
     @classmethod
@@ -157,10 +151,7 @@ def _plain(number: float) -> str:
 
 
 def _listed(values: tuple[Scalar, ...]) -> str:
-    shown = ", ".join(_quoted(value) for value in values[:_LISTED_CATEGORIES])
+    quoted = (f'"{value}"' if isinstance(value, str) else json.dumps(value) for value in values[:_LISTED_CATEGORIES])
+    shown = ", ".join(quoted)
     more = len(values) - _LISTED_CATEGORIES
     return f"{shown} and {more} more" if more > 0 else shown
-
-
-def _quoted(value: Scalar) -> str:
-    return f'"{value}"' if isinstance(value, str) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""What kind of question the model answers: its classes and threshold, in JSON form, and the type of its outputs."""
+"""The task of a model: its kind, classes and threshold in JSON form, and the type of its outputs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ Outputs = np.ndarray[Any, np.dtype[np.float64]]
 class Task:
     """A binary, multiclass or regression task.
 
-    `classes` are the labels in the order of `predict_proba`'s columns, in JSON form: those of a yes/no target
-    (False and True, or 0 and 1) are booleans. `positive_class` and `threshold` belong to a binary task: an
-    observation is of the positive class where its probability is at least the threshold."""
+    `classes` are the labels in JSON form, in the order of the columns of `predict_proba`; labels 0 and 1 become False
+    and True. `positive_class` and `threshold` are for a binary task: an observation belongs to the positive class if
+    its probability is at least the threshold."""
 
     kind: TaskKind
     classes: tuple[Label, ...] = ()
@@ -46,5 +46,5 @@ class Task:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The task back from `to_json`; other keys are passed over."""
+        """The task back from `to_json`; other keys are ignored."""
         return cls(data["task"], tuple(data["classes"]), data["positive_class"], data["threshold"])

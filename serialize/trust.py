@@ -1,6 +1,6 @@
-"""Why an artifact may be loaded, beyond its own word. What lies in its folder proves no more than that nothing was
-damaged: whoever can change a file there can change the manifest too. The root of trust is outside: the digest of the
-manifest as it was noted elsewhere, or a key that made its signature and that is not in the folder."""
+"""Checks that an artifact is trusted. The digests in its folder only detect damage, because anyone who can change a
+file there can change the manifest too. Trust comes from outside the folder: a known digest of the manifest, or the key
+that signed it."""
 
 import hashlib
 import hmac
@@ -15,9 +15,9 @@ LEAST_KEY_CHARACTERS = 32
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What a manifest must be: the one with this sha256, in hex, where `digest` is given; signed with the `key` where
-    `must_be_signed`, and not signed with another one in any case where there is a key to tell by. Raises ArtifactError
-    for a key that is too short, or missing although one is needed."""
+    """The conditions for a manifest: its sha256 in hex is `digest`, if given; it is signed if `must_be_signed`; and a
+    signature, if there is one and a `key` is given, is by that key. Raises ArtifactError for a key that is too short,
+    or missing although it is needed."""
 
     digest: str | None = None
     key: str | None = field(default=None, repr=False)
@@ -30,24 +30,24 @@ class Trust:
             raise ArtifactError("REQUIRE_SIGNED needs MODEL_SIGNING_KEY, the key that the model was signed with.")
 
     def require(self, folder: Path, manifest: bytes) -> None:
-        """Raises ArtifactError unless the content of the folder's manifest is what is trusted."""
+        """Raises ArtifactError unless the content of the folder's manifest meets the conditions."""
         found = hashlib.sha256(manifest).hexdigest()
         if self.digest is not None and found != self.digest.lower():
             raise ArtifactError(
                 f"The manifest of {folder} has the sha256 {found}, not the one in MODEL_DIGEST; restore the artifact, "
-                "or set MODEL_DIGEST to what serialize show says of the one that you trust."
+                "or set MODEL_DIGEST to the sha256 that serialize show prints for it."
             )
         if self.key is not None:
             self._require_signature(folder, manifest, self.key)
 
     def _require_signature(self, folder: Path, manifest: bytes, key: str) -> None:
-        given = read_signature(folder)
-        if given is None:
+        found = read_signature(folder)
+        if found is None:
             if self.must_be_signed:
                 raise ArtifactError(
                     f"{folder} is not signed: it holds no {SIGNATURE}; sign it with python -m serialize sign {folder}."
                 )
-        elif not hmac.compare_digest(signature(manifest, key).encode(), given.encode()):
+        elif not hmac.compare_digest(signature(manifest, key).encode(), found.encode()):
             raise ArtifactError(
                 f"{folder / SIGNATURE} is not the signature of its manifest by MODEL_SIGNING_KEY; restore the artifact "
                 "or, if you trust it, sign it again."
@@ -63,6 +63,6 @@ def signature(manifest: bytes, key: str) -> str:
 def _refuse_short(key: str) -> None:
     if len(key) < LEAST_KEY_CHARACTERS:
         raise ArtifactError(
-            f"MODEL_SIGNING_KEY has {len(key)} characters; give {LEAST_KEY_CHARACTERS} or more, such as "
-            "`openssl rand -hex 32` prints."
+            f"MODEL_SIGNING_KEY has {len(key)} characters; give {LEAST_KEY_CHARACTERS} or more, such as the output of "
+            "`openssl rand -hex 32`."
         )

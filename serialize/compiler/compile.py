@@ -17,7 +17,7 @@ from serialize.compiler.matrix import EstimatorInput
 from serialize.compiler.predictors import convert_estimator
 from serialize.compiler.runtime import CODES, INPUTS_KEY, NUMBERS, CompiledModel, Inputs
 from serialize.compiler.tables import BuildContext
-from serialize.errors import said
+from serialize.errors import one_line
 from serialize.frame import Row, build_input
 from serialize.model import Model
 
@@ -41,17 +41,17 @@ def compile_model(model: Model, rows: Sequence[Row]) -> Compilation:
         except NoCompiledForm as error:
             return Compilation(None, str(error))
         except Exception as error:  # noqa: BLE001 - any pipeline can be served without a compiled form
-            return Compilation(None, f"It could not be compiled ({said(error)}).")
+            return Compilation(None, f"It could not be compiled ({one_line(error)}).")
     return Compilation(content, None) if unequal is None else Compilation(None, unequal)
 
 
 def _converted(model: Model, row: Row) -> bytes:
-    site = BuildContext(Graph(), Inputs(), model.task, row)
-    given = EstimatorInput(features_of(model.signature), lambda rows: build_input(model.signature, rows), site)
-    outputs = convert_estimator(model.pipeline, given)
-    if site.inputs.numbers:
-        site.graph.input(NUMBERS, len(site.inputs.numbers))
-    if site.inputs.codes:
-        site.graph.input(CODES, len(site.inputs.codes), whole=True)
+    context = BuildContext(Graph(), Inputs(), model.task, row)
+    source = EstimatorInput(features_of(model.signature), lambda rows: build_input(model.signature, rows), context)
+    outputs = convert_estimator(model.pipeline, source)
+    if context.inputs.numbers:
+        context.graph.input(NUMBERS, len(context.inputs.numbers))
+    if context.inputs.codes:
+        context.graph.input(CODES, len(context.inputs.codes), whole=True)
     width = len(model.task.classes) or 1
-    return site.graph.to_bytes(outputs, width, {INPUTS_KEY: site.inputs.to_json()})
+    return context.graph.to_bytes(outputs, width, {INPUTS_KEY: context.inputs.to_json()})

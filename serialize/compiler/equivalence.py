@@ -1,5 +1,5 @@
-"""The proof that a compiled model answers as its pipeline does: on the training rows, and on edge rows that lie at and
-beyond what training has seen."""
+"""Verifies that a compiled model gives the outputs of its pipeline: on the training rows, and on edge rows with values
+at and beyond the limits of the training data."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -18,41 +18,42 @@ _AT_ONCE = 10_000
 _ALONE = 20
 _MIXED = 1_000
 _FAR = 1e100
+_INTEGERS = (0, -1, 1, 2, 255, 256, 1000, -1000, 2**24 + 1, 2**31, -(2**31), 2**53 + 1)
+_NUMBERS = (-0.0, 0.5, -0.5, 5e-324, 1e-300, 1e6 + 0.1, 3.4028235e38, 3.5e38, 1e300, -1e300, 1.1)
 
 Answers = Callable[[Sequence[Row]], Outputs]
 
 
 def difference(model: Model, compiled: Answers, rows: Sequence[Row]) -> str | None:
-    """A sentence that says where the compiled model answers otherwise than the pipeline, None where it nowhere does.
+    """One sentence about the first difference between the compiled model and the pipeline, or None if they are equal.
 
-    Compared are the first 100,000 of the training observations, edge rows, and some of the former alone as well
-    as in company: the class, and the outputs to 1e-9 (1e-6 in single precision), relative for values above 1. An
-    observation that the pipeline refuses must be refused, and none else."""
+    Compares the first 100,000 training observations, edge rows, and a sample of observations one at a time: the class,
+    and the outputs to 1e-9 (1e-6 in single precision), relative for values above 1. Both must refuse the same rows."""
     training = rows[:_MOST_ROWS]
     for start in range(0, len(training), _AT_ONCE):
         part = training[start : start + _AT_ONCE]
         if found := _first_difference(model, compiled, part):
-            return f"The compiled form answers training row {start + found[0]} otherwise: {found[1]}."
+            return f"The compiled form differs for training row {start + found[0]}: {found[1]}."
     edges = edge_rows(model.signature, training)
     if found := _first_difference(model, compiled, edges):
-        return f"The compiled form answers an edge row otherwise: {found[1]} for {_changed(edges[found[0]], rows[0])}."
+        return f"The compiled form differs for an edge row: {found[1]} for {_changed(edges[found[0]], rows[0])}."
     sample = [training[index] for index in np.unique(np.linspace(0, len(training) - 1, _ALONE).astype(int))]
     if found := _first_difference(model, lambda few: np.vstack([compiled([row]) for row in few]), sample):
-        return f"The compiled form answers a row alone otherwise: {found[1]}."
+        return f"The compiled form differs for a row scored alone: {found[1]}."
     return None
 
 
 def edge_rows(signature: Signature, rows: Sequence[Row]) -> list[Row]:
-    """Observations that are allowed but rare: the first training row with every column in turn null, of each
-    category, unseen, very long, zero, negative and extreme; all null, all low and all high; and training values in
-    company that they never were in.
+    """Valid but rare observations: the first training row with one column at a time null, of each category, unseen,
+    very long, zero, negative and extreme; with all columns null, low or high; and mixtures of training rows.
 
-    All low and high are 1e100 where nothing bounds them: a sum of several numbers that overflows is infinite or none
-    by the order in which it is summed, in scikit-learn too."""
+    If nothing bounds a column, its low and high are -1e100 and 1e100: with larger values, a sum of several numbers
+    overflows or not depending on its order, in scikit-learn too."""
     row = rows[0]
     single = [{**row, column.name: value} for column in signature for value in _edges(column)]
     nulls = {column.name: None for column in signature if column.nullable}
-    ends = [{column.name: _end(column, sign) for column in signature if _is_number(column)} for sign in (-1, 1)]
+    numeric = [column for column in signature if column.kind in ("integer", "number")]
+    ends = [{column.name: _end(column, sign) for column in numeric} for sign in (-1, 1)]
     return [*single, {**row, **nulls}, *({**row, **end} for end in ends), *_mixed(signature, rows)]
 
 
@@ -67,29 +68,8 @@ def _edges(column: Column) -> Iterator[Scalar]:
         yield from ("", " ", "0", "nan", "None", "never seen", "Ünsëen ✓", "x" * column.max_length)
     else:
         least, greatest = column.limits
-        tried: list[float] = [
-            0,
-            -1,
-            1,
-            2,
-            255,
-            256,
-            1000,
-            -1000,
-            2**24 + 1,
-            2**31,
-            -(2**31),
-            2**53 + 1,
-            least,
-            greatest,
-        ]
-        if column.kind == "number":
-            tried += [-0.0, 0.5, -0.5, 5e-324, 1e-300, 1e6 + 0.1, 3.4028235e38, 3.5e38, 1e300, -1e300, 1.1]
+        tried = [*_INTEGERS, least, greatest, *(_NUMBERS if column.kind == "number" else ())]
         yield from (value for value in tried if least <= value <= greatest)
-
-
-def _is_number(column: Column) -> bool:
-    return column.kind in ("integer", "number")
 
 
 def _end(column: Column, sign: int) -> Scalar:
@@ -99,9 +79,9 @@ def _end(column: Column, sign: int) -> Scalar:
 
 
 def _mixed(signature: Signature, rows: Sequence[Row]) -> list[Row]:
-    """Rows of which every column is that of another training row, chosen by a fixed seed."""
-    chance = np.random.default_rng(0)
-    drawn = {name: chance.integers(0, len(rows), min(_MIXED, len(rows))) for name in signature.names}
+    """Rows that take each column from a training row chosen at random, with a fixed seed."""
+    random = np.random.default_rng(0)
+    drawn = {name: random.integers(0, len(rows), min(_MIXED, len(rows))) for name in signature.names}
     return [
         {name: rows[index][name] for name, index in zip(drawn, indices, strict=True)}
         for indices in zip(*drawn.values(), strict=True)
@@ -109,24 +89,24 @@ def _mixed(signature: Signature, rows: Sequence[Row]) -> list[Row]:
 
 
 def _first_difference(model: Model, compiled: Answers, rows: Sequence[Row]) -> tuple[int, str] | None:
-    """The number of the row that differs most, and how."""
+    """The index of a row that differs, and how; if only the outputs differ, of the row that differs most."""
     width = len(model.task.classes) or 1
     ours, theirs = _answers(compiled, rows, width), _answers(model.outputs, rows, width)
     refused, should = np.isnan(ours[:, 0]), np.isnan(theirs[:, 0])
     for place in np.flatnonzero(refused != should):
-        return int(place), "it is refused" if refused[place] else "it is answered and the pipeline refuses it"
+        return int(place), "only the compiled form refuses it" if refused[place] else "only the pipeline refuses it"
     apart = np.nan_to_num(np.abs(ours - theirs) / np.maximum(1.0, np.abs(theirs))).max(axis=1)
     worst = int(apart.argmax())
     tolerance = _SINGLE_PRECISION_TOLERANCE if model.single_precision else _TOLERANCE
     if apart[worst] > tolerance:
         return worst, f"{ours[worst].tolist()} for {theirs[worst].tolist()}, a difference of {apart[worst]:.2g}"
     for place in np.flatnonzero((_classes(ours, model.task) != _classes(theirs, model.task)) & ~refused):
-        return int(place), "its outputs are equal, but it is of another class"
+        return int(place), "its outputs are equal, but its class differs"
     return None
 
 
 def _answers(outputs: Answers, rows: Sequence[Row], width: int) -> Outputs:
-    """The outputs of shape (n, width), NaN for a row that is refused or has no finite answer."""
+    """The outputs of shape (n, width), NaN for a row that is refused or has no finite output."""
     try:
         answers = np.array(outputs(rows))
     except Exception:  # noqa: BLE001 - a pipeline may raise anything, and an observation that it refuses is no fault
@@ -139,7 +119,7 @@ def _answers(outputs: Answers, rows: Sequence[Row], width: int) -> Outputs:
 
 
 def _classes(outputs: Outputs, task: Task) -> Array:
-    """Which class each row of outputs is of, by number; all the same in a regression."""
+    """The class of each row of outputs, as a number; all the same in a regression."""
     if task.threshold is not None:
         return np.asarray(outputs[:, task.positive_index] >= task.threshold)
     return np.asarray(np.nan_to_num(outputs).argmax(axis=1))

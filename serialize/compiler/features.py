@@ -1,5 +1,5 @@
-"""What a fitted pipeline makes of an observation's columns, feature by feature: a number with a few operations on
-it, or a value that is one of finitely many as far as the pipeline can tell."""
+"""The features that a fitted pipeline makes of an observation's columns. A feature is a number with some operations on
+it, or a value that the pipeline maps to one of finitely many results."""
 
 import math
 import warnings
@@ -15,16 +15,15 @@ _WITHIN_SINGLE = {"int8", "int16", "uint8", "uint16"}
 
 
 class NoCompiledForm(Exception):
-    """A step that cannot be compiled; the message is a sentence that names it."""
+    """A step cannot be compiled; the message is one sentence that names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One column of a matrix on its way through the pipeline, made of one column of the observation.
+    """One column of a matrix in the pipeline, computed from one column of the observation.
 
-    A number carries the `operations` that were done to it, each with its operand. A `coded` feature is a function of
-    which value of the column it is, of those told `apart` (any other is unseen): what the pipeline makes of each is
-    looked up. `single` is a number that is calculated in single precision."""
+    A number has `operations`, each with its operand; `single` means single precision. A `coded` feature is looked up
+    by value: the pipeline distinguishes the values in `apart`, and any other value is unseen."""
 
     column: Column
     operations: tuple[tuple[str, float], ...] = ()
@@ -33,19 +32,19 @@ class Feature:
     single: bool = False
 
     def then(self, operation: str, operand: float = 0.0) -> "Feature":
-        """The feature with one more operation; for a coded one the lookup covers it."""
+        """The feature after one more operation. For a coded feature, the table includes it already."""
         if self.coded:
             return self
         rounded = (("single", 0.0),) if self.single else ()
         return replace(self, operations=(*self.operations, (operation, float(operand)), *rounded))
 
     def told_apart(self, values: Sequence[Any]) -> "Feature":
-        """The feature of which a step knows these values, nulls among them or not."""
+        """The feature after a step that distinguishes these values; nulls among them are ignored."""
         plain = [value.item() if isinstance(value, np.generic) else value for value in values]
         return replace(self, apart=self.apart.union(value for value in plain if not is_null(value)))
 
     def encoded(self, values: Sequence[Any]) -> "Feature":
-        """The feature as an encoder of these values leaves it."""
+        """The feature after an encoder of these values."""
         odd = [name for name, _ in self.operations if name != "fill"]
         if not self.coded and odd:
             raise NoCompiledForm(f"Column {self.column.name!r} is calculated with before it is encoded.")
@@ -53,7 +52,7 @@ class Feature:
 
 
 def features_of(signature: Signature) -> list[Feature]:
-    """The columns of an observation as features. Raises NoCompiledForm for dtypes whose precision is not kept."""
+    """The columns of an observation as features. Raises NoCompiledForm for dtypes that would lose precision."""
     dtypes = {column.dtype.lower() for column in signature}
     if "float16" in dtypes or ("float32" in dtypes and dtypes & _WITHIN_SINGLE):
         raise NoCompiledForm(
@@ -71,8 +70,8 @@ def _feature(column: Column) -> Feature:
 
 
 def of_scikit_learn(estimator: Any, forms: Mapping[str, Any]) -> Any:
-    """What `forms` holds for the estimator's class, by name. Raises NoCompiledForm for another class, or for one of
-    that name that is not scikit-learn's."""
+    """The entry of `forms` for the name of the estimator's class. Raises NoCompiledForm if there is none, or if the
+    class is not from scikit-learn."""
     name = type(estimator).__name__
     if name not in forms or not type(estimator).__module__.startswith("sklearn."):
         raise NoCompiledForm(f"{name} has no compiled form.")
@@ -80,13 +79,13 @@ def of_scikit_learn(estimator: Any, forms: Mapping[str, Any]) -> Any:
 
 
 def is_null(value: Any) -> bool:
-    """Whether a value is what some library says for none."""
+    """Whether a value is a missing value of some library: None, NaN or pandas.NA."""
     return value is None or type(value).__name__ == "NAType" or (isinstance(value, float) and math.isnan(value))
 
 
 @dataclass(frozen=True, slots=True)
 class Demands:
-    """What an estimator does with a value that is no finite number, and whether it rounds to single precision."""
+    """Whether an estimator refuses nulls and infinity, and whether it rounds its input to single precision."""
 
     refuses_null: bool
     refuses_infinity: bool
@@ -94,7 +93,7 @@ class Demands:
 
 
 def demands_of(estimator: Any, *, single: bool = False) -> Demands:
-    """The demands of an estimator of a matrix; `single` is one that rounds to single precision."""
+    """The demands of a fitted estimator, found by trying; `single` if it rounds to single precision."""
     return Demands(_refuses(estimator, np.nan), _refuses(estimator, np.inf), single)
 
 

@@ -1,4 +1,4 @@
-"""An ONNX graph in the making, all of it in double precision: nodes are added, names come back."""
+"""Builds an ONNX graph in double precision, and the functions that several estimators need in it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ Array = np.ndarray[Any, Any]
 
 
 class Graph:
-    """Grows node by node; every method that adds one returns the name of what the node gives."""
+    """An ONNX graph that grows node by node. Each method that adds a node returns the name of its output."""
 
     def __init__(self) -> None:
         self._nodes: list[Any] = []
@@ -23,31 +23,31 @@ class Graph:
         self._inputs: list[Any] = []
 
     def input(self, name: str, rows: int, *, whole: bool = False) -> str:
-        """A tensor of shape (rows, n) that is given at each call: doubles, or 64-bit integers if `whole`."""
+        """An input tensor of shape (rows, n): doubles, or 64-bit integers if `whole`."""
         kind = TensorProto.INT64 if whole else TensorProto.DOUBLE
         self._inputs.append(helper.make_tensor_value_info(name, kind, [rows, None]))
         return name
 
     def constant(self, value: Any, dtype: Any = np.float64) -> str:
-        """A fixed tensor."""
+        """A constant tensor."""
         name = f"c{len(self._constants)}"
         self._constants.append(numpy_helper.from_array(np.array(value, dtype=dtype, order="C"), name))
         return name
 
     def add(self, operation: str, *inputs: str, **attributes: Any) -> str:
-        """One node of the standard operators."""
+        """A node with a standard operator."""
         return self._node(operation, "", inputs, attributes)
 
     def double(self, name: str) -> str:
-        """A tensor of any kind as doubles."""
+        """A tensor of any type, cast to doubles."""
         return self.add("Cast", name, to=TensorProto.DOUBLE)
 
     def single(self, name: str) -> str:
-        """Doubles rounded to single precision; what is beyond it becomes infinite."""
+        """Doubles rounded to single precision; larger values become infinite."""
         return self.double(self.add("Cast", name, to=TensorProto.FLOAT))
 
     def trees(self, X: str, attributes: Mapping[str, Any]) -> str:
-        """The summed leaves of trees for a matrix of shape (n, k); arrays among the attributes become tensors."""
+        """The summed leaves of trees for a matrix of shape (n, k); attributes that are arrays become tensors."""
         tensors = {
             key: numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
             for key, value in attributes.items()
@@ -55,9 +55,9 @@ class Graph:
         return self._node("TreeEnsemble", _TREES, (X,), {"aggregate_function": 1, "post_transform": 0, **tensors})
 
     def to_bytes(self, outputs: str, width: int, metadata: Mapping[str, str]) -> bytes:
-        """The model that gives `outputs`, of shape (n, width), with texts that it carries along."""
-        given = helper.make_tensor_value_info(outputs, TensorProto.DOUBLE, [None, width])
-        graph = helper.make_graph(self._nodes, "pipeline", self._inputs, [given], self._constants)
+        """The model with the output tensor `outputs`, of shape (n, width), and texts as metadata."""
+        declared = helper.make_tensor_value_info(outputs, TensorProto.DOUBLE, [None, width])
+        graph = helper.make_graph(self._nodes, "pipeline", self._inputs, [declared], self._constants)
         versions = [helper.make_opsetid("", _OPSET), helper.make_opsetid(_TREES, _TREE_OPSET)]
         model = helper.make_model(graph, opset_imports=versions, ir_version=_IR_VERSION)
         helper.set_model_props(model, dict(metadata))
@@ -70,13 +70,13 @@ class Graph:
 
 
 def both(graph: Graph, proba: str, *, first: bool = False) -> str:
-    """The probabilities of two classes, from that of the second, or of the first: (n, 1) to (n, 2)."""
+    """The probabilities of two classes from that of the second, or of the `first`: shape (n, 1) to (n, 2)."""
     other = graph.add("Sub", graph.constant(1.0), proba)
     return graph.add("Concat", *((proba, other) if first else (other, proba)), axis=1)
 
 
 def expit(graph: Graph, scores: str) -> str:
-    """The logistic function, precise even where it is next to nothing."""
+    """The logistic function, accurate for very small values too."""
     power = graph.add("Exp", graph.add("Neg", graph.add("Abs", scores)))
     one = graph.constant(1.0)
     above = graph.add("Where", graph.add("Less", scores, graph.constant(0.0)), power, one)
@@ -84,7 +84,7 @@ def expit(graph: Graph, scores: str) -> str:
 
 
 def normalized(graph: Graph, scores: str, classes: int) -> str:
-    """Scores made to sum to one; where all are zero, the classes share it."""
+    """Scores scaled to sum to one in each row; a row of zeros gets equal shares."""
     total = graph.add("ReduceSum", scores, graph.constant([1], np.int64), keepdims=1)
     none = graph.add("Equal", total, graph.constant(0.0))
     return graph.add("Where", none, graph.constant(1 / classes), graph.add("Div", scores, total))

@@ -9,47 +9,47 @@ from serialize.compiler.graph import activated, both, expit, normalized, unlinke
 from serialize.compiler.matrix import EstimatorInput, Matrix
 
 
-def scored(model: Any, given: EstimatorInput) -> str:
+def scored(model: Any, source: EstimatorInput) -> str:
     """The scores of a linear model: values of shape (n, 1), or a decision function of shape (n, 1) or (n, c)."""
-    matrix = given.matrix(demands_of(model))
+    matrix = source.matrix(demands_of(model))
     return matrix.refusing(_product(matrix, model))
 
 
-def generalized(model: Any, given: EstimatorInput) -> str:
+def generalized(model: Any, source: EstimatorInput) -> str:
     """A generalized linear model, with its link."""
-    return unlinked(given.site.graph, type(model._base_loss.link).__name__, scored(model, given))
+    return unlinked(source.context.graph, type(model._base_loss.link).__name__, scored(model, source))
 
 
-def logistic(model: Any, given: EstimatorInput) -> str:
-    """A logistic regression; of several classes, a multinomial one."""
-    graph, matrix = given.site.graph, given.matrix(demands_of(model))
+def logistic(model: Any, source: EstimatorInput) -> str:
+    """A logistic regression; a multinomial one for several classes."""
+    graph, matrix = source.context.graph, source.matrix(demands_of(model))
     scores = _product(matrix, model)
-    if given.site.task.kind == "binary":
+    if source.context.task.kind == "binary":
         return matrix.refusing(both(graph, graph.add("Sigmoid", scores)))
     return matrix.refusing(graph.add("Softmax", scores, axis=1))
 
 
-def one_against_rest(model: Any, given: EstimatorInput) -> str:
-    """A logistic regression for each class, made to sum to one."""
+def one_against_rest(model: Any, source: EstimatorInput) -> str:
+    """One logistic regression per class; their probabilities are scaled to sum to one."""
     if model.loss != "log_loss":
         raise NoCompiledForm(f"{type(model).__name__} with loss {model.loss!r} has no compiled form.")
-    graph, task = given.site.graph, given.site.task
+    graph, task = source.context.graph, source.context.task
     if task.kind == "binary":
-        return logistic(model, given)
-    matrix = given.matrix(demands_of(model))
+        return logistic(model, source)
+    matrix = source.matrix(demands_of(model))
     return matrix.refusing(normalized(graph, expit(graph, _product(matrix, model)), len(task.classes)))
 
 
-def perceptron(model: Any, given: EstimatorInput) -> str:
+def perceptron(model: Any, source: EstimatorInput) -> str:
     """Layers of weights with an activation function after each."""
-    graph, matrix = given.site.graph, given.matrix(demands_of(model))
+    graph, matrix = source.context.graph, source.matrix(demands_of(model))
     layers = list(zip(model.coefs_, model.intercepts_, strict=True))
     signal = matrix.times(*layers[0])
     for weights, intercept in layers[1:]:
         signal = activated(graph, model.activation, signal)
         signal = graph.add("Gemm", signal, graph.constant(weights), graph.constant(intercept))
     signal = activated(graph, model.out_activation_, signal)
-    return matrix.refusing(both(graph, signal) if given.site.task.kind == "binary" else signal)
+    return matrix.refusing(both(graph, signal) if source.context.task.kind == "binary" else signal)
 
 
 def _product(matrix: Matrix, model: Any) -> str:

@@ -1,5 +1,5 @@
-"""The matrix that an estimator is given, as an ONNX graph makes it: numbers calculated in double precision, and what
-the pipeline's own steps say of every coded value, looked up."""
+"""The input matrix of an estimator in the ONNX graph: numbers are calculated in double precision, and the features of
+each coded value are looked up in tables that the pipeline's own steps filled."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +16,8 @@ _MOST_CELLS = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """n rows of `width` features: `numbers` of shape (k, n), which are the features at `places`, and tables of shape
-    (codes, w), each with its row of codes and the features that it holds. `refusal`, of shape (n, 1), is NaN for a
-    row that the estimator refuses and 0 for any other."""
+    """n rows of `width` features: `numbers`, of shape (k, n), holds the features at `places`; `tables` hold the others.
+    `refusal`, of shape (n, 1), is NaN for a row that the estimator refuses and 0 for any other row."""
 
     graph: Graph
     width: int
@@ -29,31 +28,27 @@ class Matrix:
     single: bool
 
     def times(self, weights: Array, intercept: Array) -> str:
-        """The product with weights of shape (width, c) plus the intercept of shape (c,): shape (n, c), infinite where
-        a matrix of single precision would make it so."""
-        product = self._times(weights, intercept)
-        return self.graph.single(product) if self.single else product
-
-    def _times(self, weights: Array, intercept: Array) -> str:
+        """The product with weights of shape (width, c) plus the intercept of shape (c,): shape (n, c), rounded
+        to single precision (so that it overflows as there) if all features are."""
         graph, terms = self.graph, []
         if self.tables:
             products = [table.features @ weights[table.places] for table in self.tables]
             starts = np.cumsum([0, *map(len, products[:-1])])[:, None]
             rows = graph.add("Gather", CODES, graph.constant([table.codes for table in self.tables], np.int64))
-            found = graph.add(
-                "Gather", graph.constant(np.vstack(products)), graph.add("Add", rows, graph.constant(starts, np.int64))
-            )
+            stacked = graph.constant(np.vstack(products))
+            found = graph.add("Gather", stacked, graph.add("Add", rows, graph.constant(starts, np.int64)))
             terms.append(graph.add("ReduceSum", found, graph.constant([0], np.int64), keepdims=0))
         if self.numbers:
             used = graph.constant(weights[self.places])
             terms.append(graph.add("Gemm", self.numbers, used, graph.constant(intercept), transA=1))
         else:
             terms.append(graph.constant(intercept))
-        return terms[0] if len(terms) == 1 else graph.add("Add", *terms)
+        product = terms[0] if len(terms) == 1 else graph.add("Add", *terms)
+        return graph.single(product) if self.single else product
 
     def joined(self) -> tuple[str, Array]:
-        """The matrix of shape (n, width), and for every feature the column that holds it. Raises NoCompiledForm where
-        the tables take more than 16 MB."""
+        """The matrix of shape (n, width), and for each feature the column that holds it. Raises NoCompiledForm if the
+        tables take more than 16 MB."""
         graph = self.graph
         if sum(table.features.size for table in self.tables) > _MOST_CELLS:
             raise NoCompiledForm("The categories are too many to be tabulated for trees.")
@@ -71,45 +66,42 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class EstimatorInput:
-    """What an estimator is given: features, which the pipeline's own steps make of observations by `run`."""
+    """The input of an estimator: its features, and `run`, which computes them with the pipeline's own steps."""
 
     features: list[Feature]
     run: Run
-    site: BuildContext
+    context: BuildContext
 
     def matrix(self, demands: Demands) -> Matrix:
         """The features as a matrix in the graph. Raises NoCompiledForm for text that no step encodes."""
-        return _matrix(self.features, self.run, demands, self.site)
+        features, context = self.features, self.context
+        raw = [feature for feature in features if feature.column.kind == "text" and not feature.coded]
+        if raw:
+            raise NoCompiledForm(f"Column {raw[0].column.name!r} is text that no step encodes.")
+        numbers, places = _numbers(features, demands, context)
+        refusal = _refusal(numbers, features, demands, context.graph) if numbers else None
+        tables = tables_of(features, self.run, demands, context)
+        single = all(feature.single for feature in features)
+        return Matrix(context.graph, len(features), numbers, places, tables, refusal, single)
 
 
-def _matrix(features: Sequence[Feature], run: Run, demands: Demands, site: BuildContext) -> Matrix:
-    raw = [feature for feature in features if feature.column.kind == "text" and not feature.coded]
-    if raw:
-        raise NoCompiledForm(f"Column {raw[0].column.name!r} is text that no step encodes.")
-    numbers, places = _numbers(features, demands, site)
-    refusal = _refusal(numbers, features, demands, site.graph) if numbers else None
-    tables = tables_of(features, run, demands, site)
-    single = all(feature.single for feature in features)
-    return Matrix(site.graph, len(features), numbers, places, tables, refusal, single)
-
-
-def _numbers(features: Sequence[Feature], demands: Demands, site: BuildContext) -> tuple[str | None, list[int]]:
-    """The numeric features, those with the same operations side by side."""
+def _numbers(features: Sequence[Feature], demands: Demands, context: BuildContext) -> tuple[str | None, list[int]]:
+    """The numeric features, grouped by their operations, and their indices in that order."""
     groups: dict[tuple[str, ...], list[int]] = {}
     for place, feature in enumerate(features):
         if not feature.coded:
             groups.setdefault(tuple(name for name, _ in feature.operations), []).append(place)
     if not groups:
         return None, []
-    blocks = [_block([features[place] for place in places], site) for places in groups.values()]
-    joined = blocks[0] if len(blocks) == 1 else site.graph.add("Concat", *blocks, axis=0)
-    rounded = site.graph.single(joined) if demands.single else joined
+    blocks = [_block([features[place] for place in places], context) for places in groups.values()]
+    joined = blocks[0] if len(blocks) == 1 else context.graph.add("Concat", *blocks, axis=0)
+    rounded = context.graph.single(joined) if demands.single else joined
     return rounded, [place for places in groups.values() for place in places]
 
 
-def _block(features: Sequence[Feature], site: BuildContext) -> str:
-    graph = site.graph
-    rows = [site.inputs.number(feature.column.name) for feature in features]
+def _block(features: Sequence[Feature], context: BuildContext) -> str:
+    graph = context.graph
+    rows = [context.inputs.number(feature.column.name) for feature in features]
     block = graph.add("Gather", NUMBERS, graph.constant(rows, np.int64))
     for number, (name, _) in enumerate(features[0].operations):
         operands = np.array([[feature.operations[number][1]] for feature in features])
@@ -131,7 +123,7 @@ def _calculated(graph: Graph, name: str, block: str, operands: Array) -> str:
 
 
 def _refusal(numbers: str, features: Sequence[Feature], demands: Demands, graph: Graph) -> str | None:
-    """Zero times every number of a row: NaN where one is NaN or infinite."""
+    """The sum over each row of zero times every number: NaN if one of them is NaN or infinite, otherwise 0."""
     done = [{name for name, _ in feature.operations} for feature in features if not feature.coded]
     calculated = any(names - {"fill", "is_null"} for names in done)
     empty = any("fill" not in names and "is_null" not in names for names in done)

@@ -1,4 +1,4 @@
-"""Fitted estimators as graphs, each calculated as scikit-learn calculates it, and those that are made of others."""
+"""Fitted estimators as graphs that calculate as scikit-learn does, including estimators that contain others."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,74 +14,63 @@ from serialize.compiler.matrix import EstimatorInput
 from serialize.compiler.steps import transformed
 
 
-def convert_estimator(estimator: Any, given: EstimatorInput) -> str:
-    """The outputs of a fitted estimator or pipeline: shape (n, n_classes) or (n, 1). Raises NoCompiledForm for what
-    has none."""
+def convert_estimator(estimator: Any, source: EstimatorInput) -> str:
+    """The outputs of a fitted estimator or pipeline: shape (n, n_classes) or (n, 1). Raises NoCompiledForm for an
+    estimator or step that cannot be compiled."""
     form: _Form = of_scikit_learn(estimator, _FORMS)
-    return form(estimator, given)
+    return form(estimator, source)
 
 
-def _piped(pipeline: Any, given: EstimatorInput) -> str:
-    return convert_estimator(pipeline[-1], _prepared(pipeline, given))
+def _last_input(pipeline: Any, source: EstimatorInput) -> EstimatorInput:
+    """The input of a pipeline's last step."""
+    steps = pipeline[:-1]
+    if not len(steps):
+        return source
+    features = transformed(steps, source.features)
+    return replace(source, features=features, run=lambda rows: steps.transform(source.run(rows)))
 
 
-def _prepared(pipeline: Any, given: EstimatorInput) -> EstimatorInput:
-    """What a pipeline's last step is given."""
-    steps, features = pipeline[:-1], given.features
-    for _, step in steps.steps:
-        features = transformed(step, features)
-    return replace(given, features=features, run=lambda rows: steps.transform(given.run(rows))) if len(steps) else given
-
-
-def _searched(search: Any, given: EstimatorInput) -> str:
-    return convert_estimator(search.best_estimator_, given)
-
-
-def _inner(model: Any, given: EstimatorInput) -> str:
-    return convert_estimator(model.estimator_, given)
-
-
-def _voted(voting: Any, given: EstimatorInput) -> str:
+def _voted(voting: Any, source: EstimatorInput) -> str:
     """The weighted mean of several estimators' outputs."""
     weights = np.ones(len(voting.estimators_)) if voting.weights is None else np.array(voting._weights_not_none)
-    graph = given.site.graph
+    graph = source.context.graph
     parts = [
-        graph.add("Mul", convert_estimator(estimator, given), graph.constant(float(weight)))
+        graph.add("Mul", convert_estimator(estimator, source), graph.constant(float(weight)))
         for estimator, weight in zip(voting.estimators_, weights, strict=True)
     ]
     return graph.add("Div", graph.add("Sum", *parts), graph.constant(float(weights.sum())))
 
 
-def _calibrated(model: Any, given: EstimatorInput) -> str:
+def _calibrated(model: Any, source: EstimatorInput) -> str:
     """The mean of calibrated classifiers."""
-    graph = given.site.graph
-    parts = [_bent(part, given) for part in model.calibrated_classifiers_]
+    graph = source.context.graph
+    parts = [_sigmoid_calibrated(part, source) for part in model.calibrated_classifiers_]
     return graph.add("Div", graph.add("Sum", *parts), graph.constant(float(len(parts))))
 
 
-def _bent(part: Any, given: EstimatorInput) -> str:
-    """Logistic curves over the scores of a classifier."""
+def _sigmoid_calibrated(part: Any, source: EstimatorInput) -> str:
+    """One classifier whose scores are calibrated by a logistic curve per class (Platt scaling)."""
     if part.method != "sigmoid":
         raise NoCompiledForm(f"The calibration {part.method!r} has no compiled form.")
-    graph, task = given.site.graph, given.site.task
+    graph, task = source.context.graph, source.context.task
     slopes, offsets = (np.array([getattr(curve, name) for curve in part.calibrators]) for name in ("a_", "b_"))
-    sloped = graph.add("Mul", _decided(part.estimator, given), graph.constant(-slopes))
+    sloped = graph.add("Mul", _decision(part.estimator, source), graph.constant(-slopes))
     proba = expit(graph, graph.add("Add", sloped, graph.constant(-offsets)))
     return both(graph, proba) if task.kind == "binary" else normalized(graph, proba, len(task.classes))
 
 
-def _decided(classifier: Any, given: EstimatorInput) -> str:
-    """What a classifier is calibrated by: its decision function, or else probabilities."""
+def _decision(classifier: Any, source: EstimatorInput) -> str:
+    """The scores that are calibrated: the decision function of a classifier, or else its probabilities."""
     if type(classifier).__name__ == "Pipeline":
-        return _decided(classifier[-1], _prepared(classifier, given))
+        return _decision(classifier[-1], _last_input(classifier, source))
     form: _Form = of_scikit_learn(classifier, _DECISIONS)
-    return form(classifier, given)
+    return form(classifier, source)
 
 
-def _of_second(model: Any, given: EstimatorInput) -> str:
-    """A forest's probabilities, of two classes that of the second."""
-    graph, probas = given.site.graph, forest(model, given)
-    if given.site.task.kind == "multiclass":
+def _forest_decision(model: Any, source: EstimatorInput) -> str:
+    """The probabilities of a forest; for two classes, only that of the second."""
+    graph, probas = source.context.graph, forest(model, source)
+    if source.context.task.kind == "multiclass":
         return probas
     return graph.add("Gather", probas, graph.constant([1], np.int64), axis=1)
 
@@ -96,12 +85,14 @@ _FORESTS = [
     *("DecisionTreeClassifier", "DecisionTreeRegressor", "ExtraTreeClassifier", "ExtraTreeRegressor"),
     *("RandomForestClassifier", "RandomForestRegressor", "ExtraTreesClassifier", "ExtraTreesRegressor"),
 ]
+_SEARCHES = ["GridSearchCV", "RandomizedSearchCV"]
+_THRESHOLDED = ["FixedThresholdClassifier", "TunedThresholdClassifierCV"]
 _DECIDING = ["LogisticRegression", "LogisticRegressionCV", "LinearSVC", "SGDClassifier", "RidgeClassifier"]
-_DECISIONS: dict[str, _Form] = {**dict.fromkeys(_DECIDING, scored), **dict.fromkeys(_FORESTS, _of_second)}
+_DECISIONS: dict[str, _Form] = {**dict.fromkeys(_DECIDING, scored), **dict.fromkeys(_FORESTS, _forest_decision)}
 _FORMS: dict[str, _Form] = {
-    "Pipeline": _piped,
-    **dict.fromkeys(["GridSearchCV", "RandomizedSearchCV"], _searched),
-    **dict.fromkeys(["FixedThresholdClassifier", "TunedThresholdClassifierCV"], _inner),
+    "Pipeline": lambda pipeline, source: convert_estimator(pipeline[-1], _last_input(pipeline, source)),
+    **dict.fromkeys(_SEARCHES, lambda search, source: convert_estimator(search.best_estimator_, source)),
+    **dict.fromkeys(_THRESHOLDED, lambda model, source: convert_estimator(model.estimator_, source)),
     **dict.fromkeys(["VotingClassifier", "VotingRegressor"], _voted),
     "CalibratedClassifierCV": _calibrated,
     **dict.fromkeys(_LINEAR, scored),

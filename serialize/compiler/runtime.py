@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 import onnxruntime
 
-from serialize.errors import ArtifactError, said
+from serialize.errors import ArtifactError, one_line
 from serialize.frame import Row
 from serialize.signature import Scalar, Signature
 from serialize.task import Outputs, Task
@@ -32,20 +32,36 @@ class CompiledModel:
             self._session = onnxruntime.InferenceSession(content, _options(), providers=["CPUExecutionProvider"])
             inputs = Inputs.from_json(self._session.get_modelmeta().custom_metadata_map[INPUTS_KEY])
         except Exception as error:
-            raise ArtifactError(f"The compiled model cannot be read ({said(error)}); dump the model again.") from error
+            raise ArtifactError(
+                f"The compiled model cannot be read ({one_line(error)}); dump the model again."
+            ) from error
         width = self._session.get_outputs()[0].shape[1]
         if not inputs.columns <= set(signature.names) or width != (len(task.classes) or 1):
             raise ArtifactError("The compiled model does not belong to this pipeline; dump the model again.")
-        self._feeder = Feeder(inputs)
+        names = [*inputs.numbers, *(column for column, _ in inputs.codes)]
+        self._values = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
+        self._numbers = len(inputs.numbers)
+        self._codes = [codes.__getitem__ for _, codes in inputs.codes]
 
     def outputs(self, rows: Sequence[Row]) -> Outputs:
         """The outputs for n observations that fit the signature, as `Model.outputs` gives them: probabilities of shape
         (n, n_classes) in the order of `task.classes`, or predicted values of shape (n, 1). Raises ValueError for
         observations that the pipeline refuses or whose output is not finite."""
-        outputs: Outputs = self._session.run(None, self._feeder.tensors(rows))[0]
+        outputs: Outputs = self._session.run(None, self._tensors(rows))[0]
         if not np.isfinite(outputs).all():
             raise ValueError("The model gives no finite output for an observation.")
         return outputs
+
+    def _tensors(self, rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
+        """The input tensors for n observations. Raises ValueError for a value that the model cannot score."""
+        columns = list(zip(*map(self._values, rows), strict=True))
+        tensors: dict[str, np.ndarray[Any, Any]] = {}
+        if self._numbers:
+            tensors[NUMBERS] = np.array(columns[: self._numbers], dtype=np.float64)
+        if self._codes:
+            coded = zip(self._codes, columns[self._numbers :], strict=True)
+            tensors[CODES] = np.array([list(map(code, column)) for code, column in coded], dtype=np.int64)
+        return tensors
 
 
 class Codes(dict[Scalar, int]):
@@ -98,35 +114,8 @@ class Inputs:
     def from_json(cls, text: str) -> Self:
         """The inputs back from `to_json`."""
         data = json.loads(text)
-        codes = [
-            (
-                entry["column"],
-                Codes(dict(entry["known"]), entry["refused"], entry["unseen"]),
-            )
-            for entry in data["codes"]
-        ]
+        codes = [(of["column"], Codes(dict(of["known"]), of["refused"], of["unseen"])) for of in data["codes"]]
         return cls(data["numbers"], codes)
-
-
-class Feeder:
-    """Turns observations into the input tensors."""
-
-    def __init__(self, inputs: Inputs) -> None:
-        names = [*inputs.numbers, *(column for column, _ in inputs.codes)]
-        self._values = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
-        self._numbers = len(inputs.numbers)
-        self._codes = [codes.__getitem__ for _, codes in inputs.codes]
-
-    def tensors(self, rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
-        """The input tensors for n observations. Raises ValueError for a value that the model cannot score."""
-        columns = list(zip(*map(self._values, rows), strict=True))
-        fed: dict[str, np.ndarray[Any, Any]] = {}
-        if self._numbers:
-            fed[NUMBERS] = np.array(columns[: self._numbers], dtype=np.float64)
-        if self._codes:
-            coded = zip(self._codes, columns[self._numbers :], strict=True)
-            fed[CODES] = np.array([list(map(code, column)) for code, column in coded], dtype=np.int64)
-        return fed
 
 
 def _options() -> Any:

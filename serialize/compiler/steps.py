@@ -1,9 +1,8 @@
-"""What each of scikit-learn's transformers makes of features: those that treat every column by itself."""
+"""The features after each of scikit-learn's transformers that treat every column separately."""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,8 @@ from serialize.compiler.features import Feature, NoCompiledForm, is_null, of_sci
 
 
 def transformed(step: Any, features: list[Feature]) -> list[Feature]:
-    """The features that a fitted transformer gives, in its order. Raises NoCompiledForm for one that is not known to
-    treat every column by itself."""
+    """The features after a fitted transformer, in its order. Raises NoCompiledForm for a transformer that is not known
+    to treat every column separately."""
     if step is None or isinstance(step, str):
         return [] if step == "drop" else features
     form: _Form = of_scikit_learn(step, _TRANSFORMERS)
@@ -28,27 +27,24 @@ def _piped(pipeline: Any, features: list[Feature]) -> list[Feature]:
 
 def _by_columns(transformer: Any, features: list[Feature]) -> list[Feature]:
     chosen = transformer._transformer_to_input_indices
-    parts = [
-        transformed(step, [features[index] for index in chosen[name]])
+    return [
+        made
         for name, step, _ in transformer.transformers_
         if len(chosen[name])
+        for made in transformed(step, [features[index] for index in chosen[name]])
     ]
-    return list(chain.from_iterable(parts))
 
 
 def _united(union: Any, features: list[Feature]) -> list[Feature]:
-    return list(chain.from_iterable(transformed(step, features) for _, step in union.transformer_list))
+    return [made for _, step in union.transformer_list for made in transformed(step, features)]
 
 
 def _imputed(imputer: Any, features: list[Feature]) -> list[Feature]:
     features = _of_one_precision(features)
     fills = np.asarray(imputer.statistics_, dtype=object)
     kept = [imputer.strategy == "constant" or imputer.keep_empty_features or not is_null(fill) for fill in fills]
-    filled = [
-        _filled(feature, fill, imputer.missing_values)
-        for feature, fill, keep in zip(features, fills, kept, strict=True)
-        if keep
-    ]
+    parts = zip(features, fills, kept, strict=True)
+    filled = [_filled(feature, fill, imputer.missing_values) for feature, fill, keep in parts if keep]
     return filled + (_missing(imputer.indicator_, features) if imputer.add_indicator else [])
 
 
@@ -73,31 +69,25 @@ def _flagged(feature: Feature) -> Feature:
 
 
 def _standardized(scaler: Any, features: list[Feature]) -> list[Feature]:
-    single = bool(features) and all(feature.single for feature in features)
-    dtype = np.float32 if single else np.float64
-    operations = []
-    if scaler.with_mean:
-        operations.append(("Sub", np.asarray(scaler.mean_, dtype)))
-    if scaler.with_std:
-        operations.append(("Div", np.asarray(scaler.scale_, dtype)))
-    return _calculated(features, operations)
+    dtype = np.float32 if features and all(feature.single for feature in features) else np.float64
+    mean = [("Sub", np.asarray(scaler.mean_, dtype))] if scaler.with_mean else []
+    return _calculated(features, mean + ([("Div", np.asarray(scaler.scale_, dtype))] if scaler.with_std else []))
 
 
-def _between(scaler: Any, features: list[Feature]) -> list[Feature]:
-    operations = [("Mul", scaler.scale_), ("Add", scaler.min_)]
-    low, high = (np.full(len(features), bound) for bound in scaler.feature_range)
-    return _calculated(features, operations + ([("Max", low), ("Min", high)] if scaler.clip else []))
+def _min_max_scaled(scaler: Any, features: list[Feature]) -> list[Feature]:
+    low, high = scaler.feature_range
+    clipped = [("Max", low), ("Min", high)] if scaler.clip else []
+    return _calculated(features, [("Mul", scaler.scale_), ("Add", scaler.min_), *clipped])
 
 
-def _by_greatest(scaler: Any, features: list[Feature]) -> list[Feature]:
-    ones = np.ones(len(features))
-    clipped = [("Max", -ones), ("Min", ones)] if getattr(scaler, "clip", False) else []
+def _max_abs_scaled(scaler: Any, features: list[Feature]) -> list[Feature]:
+    clipped = [("Max", -1.0), ("Min", 1.0)] if getattr(scaler, "clip", False) else []
     return _calculated(features, [("Div", scaler.scale_), *clipped])
 
 
-def _by_quantiles(scaler: Any, features: list[Feature]) -> list[Feature]:
-    operations = [("Sub", scaler.center_)] if scaler.with_centering else []
-    return _calculated(features, operations + ([("Div", scaler.scale_)] if scaler.with_scaling else []))
+def _robust_scaled(scaler: Any, features: list[Feature]) -> list[Feature]:
+    center = [("Sub", scaler.center_)] if scaler.with_centering else []
+    return _calculated(features, center + ([("Div", scaler.scale_)] if scaler.with_scaling else []))
 
 
 _UFUNCS: dict[Any, tuple[tuple[str, float], ...]] = {
@@ -115,15 +105,16 @@ _UFUNCS: dict[Any, tuple[tuple[str, float], ...]] = {
 def _by_function(transformer: Any, features: list[Feature]) -> list[Feature]:
     if transformer.func not in _UFUNCS or (transformer.func and transformer.kw_args):
         raise NoCompiledForm(f"The function {getattr(transformer.func, '__name__', '')!r} has no compiled form.")
-    return _calculated(features, [(name, np.full(len(features), x)) for name, x in _UFUNCS[transformer.func]])
+    return _calculated(features, _UFUNCS[transformer.func])
 
 
 def _calculated(features: list[Feature], operations: Sequence[tuple[str, Any]]) -> list[Feature]:
-    """The numbers after operations with an operand for each. One of double precision makes all of them double, as in
-    a numpy array."""
+    """The numbers after operations, each with one operand or one for each feature. If one number has double precision,
+    all have it, as in a numpy array."""
     features = _of_one_precision(features)
     for name, operands in operations:
-        features = [feature.then(name, operand) for feature, operand in zip(features, operands, strict=True)]
+        each = np.broadcast_to(operands, len(features))
+        features = [feature.then(name, operand) for feature, operand in zip(features, each, strict=True)]
     return features
 
 
@@ -133,21 +124,11 @@ def _of_one_precision(features: list[Feature]) -> list[Feature]:
     return [replace(feature, single=False) for feature in features]
 
 
-def _one_hot(encoder: Any, features: list[Feature]) -> list[Feature]:
-    return _encoded(features, encoder.categories_, encoder._n_features_outs)
-
-
-def _ordinal(encoder: Any, features: list[Feature]) -> list[Feature]:
-    return _encoded(features, encoder.categories_, [1] * len(features))
-
-
-def _by_target(encoder: Any, features: list[Feature]) -> list[Feature]:
-    width = len(encoder.classes_) if encoder.target_type_ == "multiclass" else 1
-    return _encoded(features, encoder.categories_, [width] * len(features))
-
-
-def _encoded(features: list[Feature], categories: Sequence[Any], widths: Sequence[int]) -> list[Feature]:
-    parts = zip(features, categories, widths, strict=True)
+def _encoded(encoder: Any, features: list[Feature]) -> list[Feature]:
+    """One-hot, ordinal or target encoding, which makes one or more features of each."""
+    width = len(encoder.classes_) if getattr(encoder, "target_type_", None) == "multiclass" else 1
+    widths = getattr(encoder, "_n_features_outs", [width] * len(features))
+    parts = zip(features, encoder.categories_, widths, strict=True)
     return [made for feature, known, width in parts for made in [feature.encoded(list(known))] * width]
 
 
@@ -164,12 +145,10 @@ _TRANSFORMERS: dict[str, _Form] = {
     "SimpleImputer": _imputed,
     "MissingIndicator": _missing,
     "StandardScaler": _standardized,
-    "MinMaxScaler": _between,
-    "MaxAbsScaler": _by_greatest,
-    "RobustScaler": _by_quantiles,
+    "MinMaxScaler": _min_max_scaled,
+    "MaxAbsScaler": _max_abs_scaled,
+    "RobustScaler": _robust_scaled,
     "FunctionTransformer": _by_function,
-    "OneHotEncoder": _one_hot,
-    "OrdinalEncoder": _ordinal,
-    "TargetEncoder": _by_target,
+    **dict.fromkeys(("OneHotEncoder", "OrdinalEncoder", "TargetEncoder"), _encoded),
     **dict.fromkeys(_SELECTORS, _selected),
 }

@@ -1,5 +1,5 @@
-"""What the pipeline's own steps make of every value of a column that they tell apart, as a table: a null and a value
-never seen are among them."""
+"""Tables of the features that the pipeline's own steps compute for each value of a column that they distinguish, for
+a null, and for an unseen value."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,8 @@ _AT_ONCE = 200
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """Where a model is built: the graph, its inputs, the task, and an observation that the pipeline answers."""
+    """The state while a model is compiled: the graph, its inputs, the task, and an observation that the pipeline can
+    score."""
 
     graph: Graph
     inputs: Inputs
@@ -39,9 +40,9 @@ class Table:
     places: list[int]
 
 
-def tables_of(features: Sequence[Feature], run: Run, demands: Demands, site: BuildContext) -> list[Table]:
-    """The tables of the coded features, which `run` makes of observations. Raises NoCompiledForm for one beyond
-    160 MB, or a column that the steps refuse whatever it holds."""
+def tables_of(features: Sequence[Feature], run: Run, demands: Demands, context: BuildContext) -> list[Table]:
+    """The tables of the coded features; `run` computes features from observations. Raises NoCompiledForm for a table
+    larger than 160 MB, and for a column of which the steps refuse every value."""
     places: dict[Column, list[int]] = {}
     for place, feature in enumerate(features):
         if feature.coded:
@@ -52,18 +53,18 @@ def tables_of(features: Sequence[Feature], run: Run, demands: Demands, site: Bui
         values = sorted(apart, key=lambda value: (type(value).__name__, value))
         if len(values) * len(own) > _MOST_CELLS:
             raise NoCompiledForm(f"Column {column.name!r} has {len(values)} categories, too many to tabulate.")
-        codes, table = _table(column, values, own, run, demands, site.row)
-        tables.append(Table(site.inputs.coded(column.name, codes), table, own))
+        codes, table = _table(column, values, own, run, demands, context.row)
+        tables.append(Table(context.inputs.coded(column.name, codes), table, own))
     return tables
 
 
 def _table(
     column: Column, values: list[Scalar], places: list[int], run: Run, demands: Demands, row: Row
 ) -> tuple[Codes, Array]:
-    """What the steps make of each value of a column, of a null and of a value never seen."""
+    """The features for each value of a column, for a null and for an unseen value."""
     unseen = _unseen(column, values)
-    asked = [*values, *([None] if column.nullable else []), *unseen]
-    rows = [{**row, column.name: value} for value in asked]
+    tried = [*values, *([None] if column.nullable else []), *unseen]
+    rows = [{**row, column.name: value} for value in tried]
     made = [
         None if answer is None else _accepted(answer[places], demands)
         for start in range(0, len(rows), _AT_ONCE)
@@ -71,15 +72,15 @@ def _table(
     ]
     table = [answer for answer in made if answer is not None]
     if not table:
-        raise NoCompiledForm(f"The pipeline answers no value of column {column.name!r}.")
-    known = [value for value, answer in zip(asked, made, strict=True) if answer is not None]
+        raise NoCompiledForm(f"The pipeline can score no value of column {column.name!r}.")
+    known = [value for value, answer in zip(tried, made, strict=True) if answer is not None]
     codes = {value: code for code, value in enumerate(known)}
-    refused = [value for value in asked if value not in codes and value not in unseen]
+    refused = [value for value in tried if value not in codes and value not in unseen]
     return Codes(codes, refused, codes.pop(unseen[0], None) if unseen else None), np.array(table)
 
 
 def _unseen(column: Column, values: Sequence[Scalar]) -> list[Scalar]:
-    """A value that is none of these, for a column that is not closed."""
+    """A list with a value that is not among `values`; empty for a column that accepts no other value."""
     if column.kind in ("boolean", "category"):
         return []
     if column.kind == "text":
@@ -97,7 +98,7 @@ def _accepted(answer: Array, demands: Demands) -> Array | None:
 
 
 def _answers(run: Run, rows: list[dict[str, Scalar]]) -> list[Array | None]:
-    """The features of every row, None for one that the steps refuse."""
+    """The features of each row, None for a row that the steps refuse."""
     try:
         return list(_dense(run(rows)))
     except Exception:  # noqa: BLE001 - a step may raise anything at a value that it refuses
@@ -106,9 +107,7 @@ def _answers(run: Run, rows: list[dict[str, Scalar]]) -> list[Array | None]:
 
 
 def _dense(X: Any) -> Array:
-    """What a step gives, as a matrix of doubles."""
-    if hasattr(X, "toarray"):
-        return np.asarray(X.toarray(), dtype=np.float64)
+    """The output of a step (array, sparse matrix or DataFrame) as a matrix of doubles."""
     if hasattr(X, "to_numpy"):
         return np.asarray(X.to_numpy(dtype=np.float64, na_value=np.nan))
-    return np.asarray(X, dtype=np.float64)
+    return np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=np.float64)

@@ -1,7 +1,5 @@
-"""Fitted decision trees as one ONNX tree ensemble in double precision: every threshold, every leaf and the order of
-the sum are scikit-learn's own, so that the answers are too.
-
-The operator: ONNX, ai.onnx.ml version 5, TreeEnsemble."""
+"""Fitted decision trees as one ONNX tree ensemble in double precision. The thresholds, the leaves and the order of the
+sum are those of scikit-learn, so the outputs are equal. The operator: ONNX, ai.onnx.ml version 5, TreeEnsemble."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,9 +14,9 @@ _AT_MOST, _MEMBER = 0, 6
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """m nodes as arrays of shape (m,), the first of them the root: the children of an inner node, -1 for a leaf; the
-    feature, the threshold up to which the left child is taken, and whether a null takes it; the value of a leaf.
-    `members` holds for nodes that ask for one of a set of categories those that go left."""
+    """m nodes as arrays of shape (m,); the first is the root. An inner node has two children (-1 in a leaf), a feature,
+    and the threshold up to which a value goes left; a leaf has a value. `members` maps a node that splits by category
+    to the categories that go left."""
 
     left: Array
     right: Array
@@ -36,42 +34,33 @@ class Tree:
 
 def of_tree(tree: Any, values: Array) -> Tree:
     """The tree of a scikit-learn DecisionTree or forest, with a value for each node."""
-    return _branched(
-        Tree(tree.children_left, tree.children_right, tree.feature, tree.threshold, tree.missing_go_to_left, values, {})
-    )
+    left, right = tree.children_left, tree.children_right
+    return _branched(Tree(left, right, tree.feature, tree.threshold, tree.missing_go_to_left, values, {}))
 
 
 def of_histogram_tree(predictor: Any) -> Tree:
     """The tree of a scikit-learn histogram gradient boosting."""
     nodes = predictor.nodes
     leaf = nodes["is_leaf"].astype(bool)
-    asks = np.flatnonzero(nodes["is_categorical"].astype(bool) & ~leaf)
-    members = {int(node): _members(predictor.raw_left_cat_bitsets[nodes["bitset_idx"][node]]) for node in asks}
+    categorical = np.flatnonzero(nodes["is_categorical"].astype(bool) & ~leaf)
+    sets = {int(node): _members(predictor.raw_left_cat_bitsets[nodes["bitset_idx"][node]]) for node in categorical}
+    threshold = nodes["num_threshold"].copy()
+    threshold[categorical] = [0.0 if len(members) else -np.inf for members in sets.values()]
     left, right = (np.where(leaf, -1, nodes[side].astype(np.int64)) for side in ("left", "right"))
-    return _branched(
-        Tree(
-            left,
-            right,
-            nodes["feature_idx"].astype(np.int64),
-            nodes["num_threshold"],
-            nodes["missing_go_to_left"],
-            nodes["value"],
-            members,
-        )
-    )
+    feature, null_goes_left = nodes["feature_idx"].astype(np.int64), nodes["missing_go_to_left"]
+    members = {node: members for node, members in sets.items() if len(members)}
+    return _branched(Tree(left, right, feature, threshold, null_goes_left, nodes["value"], members))
 
 
 def ensemble(trees: Iterable[tuple[Tree, int]], targets: int, column_of: Array) -> dict[str, Any]:
-    """The attributes of an ensemble that sums the leaves of each tree into the target that it is paired with.
-    `column_of` gives the column of the matrix that holds a feature."""
+    """The attributes of an ensemble that adds the leaves of each tree to the target that it is paired with.
+    `column_of[feature]` is the column of the matrix that holds the feature."""
     parts: list[dict[str, Array]] = []
     roots, members, inner, leaves = [], [], 0, 0
     for tree, target in trees:
         roots.append(inner)
         parts.append(_part(tree, target, inner, leaves, column_of))
-        members += [
-            _with_end(tree.members[node]) for node in np.flatnonzero(~tree.is_leaf).tolist() if _asks(tree, node)
-        ]
+        members += [np.append(tree.members[node].astype(np.float64), np.nan) for node in sorted(tree.members)]
         inner += int((~tree.is_leaf).sum())
         leaves += int(tree.is_leaf.sum())
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -82,15 +71,14 @@ def ensemble(trees: Iterable[tuple[Tree, int]], targets: int, column_of: Array) 
 
 
 def _part(tree: Tree, target: int, inner: int, leaves: int, column_of: Array) -> dict[str, Array]:
-    """One tree's share of the attributes, where so many inner nodes and leaves come before it."""
+    """The attributes of one tree; `inner` and `leaves` are the numbers of nodes of the trees before it."""
     leaf = tree.is_leaf
     nodes = np.flatnonzero(~leaf)
     place = np.where(leaf, leaves + np.cumsum(leaf) - 1, inner + np.cumsum(~leaf) - 1)
-    modes = np.array([_MEMBER if _asks(tree, int(node)) else _AT_MOST for node in nodes], dtype=np.uint8)
-    never = np.array([node in tree.members and not len(tree.members[int(node)]) for node in nodes], dtype=bool)
+    modes = np.array([_MEMBER if node in tree.members else _AT_MOST for node in nodes.tolist()], dtype=np.uint8)
     return {
         "nodes_featureids": column_of[tree.feature[nodes]],
-        "nodes_splits": np.where(never, -np.inf, np.where(modes == _MEMBER, 0.0, tree.threshold[nodes])),
+        "nodes_splits": tree.threshold[nodes],
         "nodes_modes": modes,
         "nodes_truenodeids": place[tree.left[nodes]],
         "nodes_falsenodeids": place[tree.right[nodes]],
@@ -102,21 +90,13 @@ def _part(tree: Tree, target: int, inner: int, leaves: int, column_of: Array) ->
     }
 
 
-def _asks(tree: Tree, node: int) -> bool:
-    return node in tree.members and len(tree.members[node]) > 0
-
-
-def _with_end(members: Array) -> Array:
-    return np.append(members.astype(np.float64), np.nan)
-
-
 def _members(bitset: Array) -> Array:
     """The numbers whose bits are set in eight words of 32 bits."""
     return np.flatnonzero(np.unpackbits(np.ascontiguousarray(bitset, dtype="<u4").view(np.uint8), bitorder="little"))
 
 
 def _branched(tree: Tree) -> Tree:
-    """The same tree where it has a split; one that is a lone leaf gets a split with that leaf on both sides."""
+    """The same tree; a tree of a single leaf gets a split with that leaf on both sides."""
     if len(tree.left) > 1:
         return tree
     value = np.repeat(tree.value[:1], 3)

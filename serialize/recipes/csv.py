@@ -1,5 +1,5 @@
-"""A recipe for any table with a target column: which pipeline suits its columns, and which columns look as if they
-did not belong in a model."""
+"""A recipe for any CSV table with a target column: chooses a pipeline for its columns, and reports columns that are
+probably useless in a model."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -46,18 +46,18 @@ def from_csv(
     positive_class: Label | None = None,
     declared: Mapping[str, Any] | None = None,
 ) -> Recipe:
-    """A recipe for the rows of a CSV file with a header. `model` is a logistic regression (ridge where the target
+    """A recipe for the rows of a CSV file with a header. `model` is a logistic regression (ridge if the target
     is a number), a random forest, or histogram gradient boosting; `positive_class` may be a label's text. Raises
-    DumpError for a file that is no table, a column that is not there or a target that cannot be learned."""
+    DumpError for a file that is not a table, for a missing column, and for a target that cannot be learned."""
     rows = _rows(path)
     for column in (target, *drop):
         if column not in rows.columns:
             raise DumpError(f"{path} has no column {column!r}; its columns are {', '.join(map(str, rows.columns))}.")
     X, y = rows.drop(columns=[target, *drop]), rows[target]
     if y.isna().any():
-        raise DumpError(f"{target!r} is null in {int(y.isna().sum())} rows of {path}; take them out.")
+        raise DumpError(f"{target!r} is null in {int(y.isna().sum())} rows of {path}; remove these rows.")
     if not len(X.columns):
-        raise DumpError(f"{path} has no column but {target!r} to learn from; drop fewer.")
+        raise DumpError(f"{path} has no column except {target!r} to learn from; drop fewer columns.")
     kind = task or _task(y)
     if kind == "regression" and not types.is_numeric_dtype(y):
         raise DumpError(f"{target!r} holds no numbers; choose the task classification, or another target.")
@@ -75,12 +75,12 @@ def from_csv(
 
 
 def remarks(X: pd.DataFrame) -> list[str]:
-    """A sentence for every column that looks like an identifier or never varies."""
+    """One sentence for each column that looks like an identifier or never varies."""
     found = []
     for name in X.columns:
         distinct = X[name].nunique()
         if distinct <= 1 and not (distinct and X[name].isna().any()):
-            found.append(f"{name} is the same in every row and teaches the model nothing; --drop {name}?")
+            found.append(f"{name} is the same in every row, so it is useless to the model; --drop {name}?")
         elif distinct == len(X) and not types.is_float_dtype(X[name]) and not _is_prose(X[name]):
             found.append(f"{name} differs in every row, as an identifier does; --drop {name}?")
     return found
@@ -93,7 +93,7 @@ def _rows(path: str | Path) -> pd.DataFrame:
             warnings.simplefilter("error", pd.errors.ParserWarning)
             rows = pd.read_csv(path, low_memory=False, index_col=False)
     except pd.errors.ParserWarning:
-        raise DumpError(f"{path} has rows with more values than its header has names; mend one or the other.") from None
+        raise DumpError(f"{path} has rows with more values than its header has names; correct one of them.") from None
     except (OSError, ValueError) as error:
         raise DumpError(f"{path} cannot be read as CSV: {' '.join(str(error).split())}.") from error
     names = header.iloc[0].dropna()
@@ -106,13 +106,13 @@ def _rows(path: str | Path) -> pd.DataFrame:
 
 
 def _label(text: Label | None, y: "pd.Series[Any]") -> Label | None:
-    """The label that a text stands for: `yes`, `1` or `true` as the target holds them."""
+    """The label of the target whose text is given, such as 1 for "1" and True for "true"."""
     if not isinstance(text, str):
         return text
     if types.is_bool_dtype(y):
         return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
-    said: dict[str, Label] = {str(label): label for label in y.unique().tolist()}
-    return said.get(text, text)
+    by_text: dict[str, Label] = {str(label): label for label in y.unique().tolist()}
+    return by_text.get(text, text)
 
 
 def _task(y: "pd.Series[Any]") -> TaskName:
@@ -123,7 +123,7 @@ def _task(y: "pd.Series[Any]") -> TaskName:
 
 
 def _labels(y: "pd.Series[Any]") -> "pd.Series[Any]":
-    """The labels, those of a 0/1 target as booleans and whole numbers as integers."""
+    """The labels: those of a 0/1 target as booleans, whole numbers as integers."""
     if types.is_numeric_dtype(y) and set(y.unique()) == {0, 1}:
         return y.astype(bool)
     if types.is_float_dtype(y) and (y == y.round()).all():
@@ -137,9 +137,14 @@ def _pipeline(X: pd.DataFrame, model: ModelName, task: TaskName) -> Pipeline:
     short = [name for name in strings if name not in prose]
     numbers = [name for name in X.columns if name not in strings and X[name].notna().any()]
     steps: list[tuple[str, Any, Any]] = [("numbers", _numbers(model), numbers)] if numbers else []
-    if short:
-        steps.append(("categories", _categories(X[short], model), short))
-    steps += [(f"prose {number}", _prose(), [name]) for number, name in enumerate(prose)]
+    if short and model == "boosting":
+        ordinal = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)
+        steps.append(("categories", ordinal, short))
+    elif short:
+        steps.append(("categories", null_blind_one_hot(X[short]), short))
+    for number, name in enumerate(prose):
+        words = make_pipeline(FunctionTransformer(documents), TfidfVectorizer(max_features=1000))
+        steps.append((f"prose {number}", words, [name]))
     columns = ColumnTransformer(steps, sparse_threshold=0.0 if model == "boosting" else 0.3)
     return make_pipeline(columns, _estimator(model, task))
 
@@ -149,7 +154,7 @@ def _is_flag(column: "pd.Series[Any]") -> bool:
 
 
 def _is_prose(column: "pd.Series[Any]") -> bool:
-    """Whether a column holds sentences rather than names: many distinct values, of several words each."""
+    """Whether a column holds sentences: many distinct values of several words each."""
     present = column.dropna()
     if types.is_numeric_dtype(column) or _is_flag(column) or present.nunique() <= _MAX_LABELS:
         return False
@@ -163,27 +168,11 @@ def _numbers(model: ModelName) -> Any:
     return make_pipeline(imputed, StandardScaler()) if model == "logistic" else imputed
 
 
-def _categories(strings: pd.DataFrame, model: ModelName) -> Any:
-    if model == "boosting":
-        return OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)
-    return null_blind_one_hot(strings)
-
-
-def _prose() -> Pipeline:
-    return make_pipeline(FunctionTransformer(documents), TfidfVectorizer(max_features=1000))
-
-
 def _estimator(model: ModelName, task: TaskName) -> Any:
-    match model, task:
-        case "logistic", "classification":
-            return LogisticRegression(max_iter=1000)
-        case "logistic", _:
-            return Ridge()
-        case "forest", "classification":
-            return RandomForestClassifier(n_estimators=200, min_samples_leaf=2, random_state=0)
-        case "forest", _:
-            return RandomForestRegressor(n_estimators=200, min_samples_leaf=2, random_state=0)
-        case _, "classification":
-            return HistGradientBoostingClassifier(random_state=0)
-        case _:
-            return HistGradientBoostingRegressor(random_state=0)
+    classes = task == "classification"
+    if model == "logistic":
+        return LogisticRegression(max_iter=1000) if classes else Ridge()
+    if model == "forest":
+        forest = RandomForestClassifier if classes else RandomForestRegressor
+        return forest(n_estimators=200, min_samples_leaf=2, random_state=0)
+    return (HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor)(random_state=0)

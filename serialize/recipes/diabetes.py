@@ -1,5 +1,4 @@
-"""How far diabetes has progressed after a year: a regression on the data of Efron et al. (2004), which come with
-scikit-learn."""
+"""Disease progression of diabetes after one year: a regression on the data of Efron et al. (2004) in scikit-learn."""
 
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import RidgeCV

@@ -1,4 +1,4 @@
-"""Which of three irises: a multiclass model of Fisher's measurements (1936), which come with scikit-learn."""
+"""The species of an iris: a multiclass model of the measurements of Fisher (1936) in scikit-learn."""
 
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression

@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from serialize.artifact import Artifact, dump
-from serialize.errors import DumpError, said
+from serialize.errors import DumpError, one_line
 from serialize.evaluation import cross_validate
 from serialize.task import Label
 
@@ -39,6 +39,6 @@ def train(recipe: Recipe, directory: str | Path, fold_done: Callable[[], None] =
         raise
     except Exception as error:
         raise DumpError(
-            f"{recipe.name} cannot be fitted ({said(error)}); correct or drop the column or target in this message."
+            f"{recipe.name} cannot be fitted ({one_line(error)}); correct or drop the column or target in this message."
         ) from error
     return dump(fitted, recipe.X, recipe.y, directory, name=recipe.name, metrics=metrics, **cut, **recipe.declared)  # type: ignore[arg-type]

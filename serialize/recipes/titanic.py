@@ -1,4 +1,4 @@
-"""Who survived the Titanic: the model that ships. Binary, with nulls and text."""
+"""Survival on the Titanic: the model that the repository ships. A binary task with nulls and text."""
 
 from pathlib import Path
 
@@ -16,8 +16,8 @@ DATA = Path(__file__).parents[2] / "data" / "titanic.csv"
 
 
 def titanic() -> Recipe:
-    """1,309 passengers: one-hot sex, port and cabin with a null as no category, mean-imputed numbers, and a logistic
-    regression. Raises DumpError where its data are missing: the installed package does not include them."""
+    """1,309 passengers: one-hot sex, port and cabin (a null is all zeros), mean-imputed numbers, and a logistic
+    regression. Raises DumpError if its data are missing: the installed package does not include them."""
     if not DATA.is_file():
         raise DumpError("titanic needs data/titanic.csv, which is in the repository and not in the installed package.")
     passengers = pd.read_csv(DATA)

@@ -1,4 +1,4 @@
-"""A model that is dumped is served as the notebook had it, and nothing is loaded that was not vouched for."""
+"""A dumped model gives the outputs of the notebook, and only trusted files are loaded."""
 
 import functools
 import hashlib
@@ -70,7 +70,7 @@ def ported(values: Any, dtype: Any) -> pd.DataFrame:
 
 
 def apart(artifact: Artifact, X: Any, expected: Any) -> float:
-    """How far the answers to the rows of X, sent as JSON in one batch and one at a time, are from those expected."""
+    """The largest difference from the expected outputs for the rows of X, sent as JSON in a batch and one at a time."""
     _, table = as_table(X)
     rows = json.loads(json.dumps(observations(table.set_axis(artifact.model.signature.names, axis=1))))
     batch = artifact.model.outputs(rows)
@@ -82,13 +82,13 @@ def apart(artifact: Artifact, X: Any, expected: Any) -> float:
 
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Proves what is dumped here, which saves two seconds, for tests whose promise is not the fresh process."""
-    monkeypatch.setattr("serialize.artifact._prove_in_fresh_process", lambda folder: load(folder).verify_all())
+    """Verifies dumps in this process, for tests that are not about the new process: this saves two seconds."""
+    monkeypatch.setattr("serialize.artifact._verify_in_new_process", lambda folder: load(folder).verify_all())
 
 
 @pytest.fixture(scope="module")
 def dumped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an artifact; not to be changed."""
+    """The folder of an artifact. Tests must not change it."""
     folder = tmp_path_factory.mktemp("dumped") / "artifact"
     dump(make_pipeline(columns(), LogisticRegression()).fit(FRAME, SURVIVED), FRAME, SURVIVED, folder, name="ship")
     return folder
@@ -96,7 +96,7 @@ def dumped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def artifact(dumped: Path, tmp_path: Path) -> Path:
-    """A copy of that folder, to be changed."""
+    """A copy of that folder, which tests may change."""
     return Path(shutil.copytree(dumped, tmp_path / "artifact"))
 
 
@@ -290,7 +290,7 @@ def test_a_target_may_come_in_any_form(y: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("in_this_process")
-def test_the_order_of_the_columns_is_that_of_the_rows_that_are_passed(tmp_path: Path) -> None:
+def test_the_columns_have_the_order_of_the_training_rows(tmp_path: Path) -> None:
     pipeline = make_pipeline(columns(), LOGISTIC()).fit(FRAME, SURVIVED)
     turned = FRAME[["port", "rank", "age"]]
 
@@ -301,7 +301,7 @@ def test_the_order_of_the_columns_is_that_of_the_rows_that_are_passed(tmp_path: 
 
 
 @pytest.mark.usefixtures("in_this_process")
-def test_what_is_declared_is_written_down(tmp_path: Path) -> None:
+def test_declarations_are_in_the_signature(tmp_path: Path) -> None:
     pipeline = make_pipeline(columns(), LOGISTIC()).fit(FRAME, SURVIVED)
     figures = {"method": "by hand", "metrics": {"accuracy": {"mean": 0.5}}}
 
@@ -371,7 +371,7 @@ REFUSED: dict[str, tuple[Any, Any, Any, str]] = {
 
 @pytest.mark.filterwarnings("ignore:.*feature names:UserWarning")
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_could_not_be_served_is_refused_and_nothing_is_written(case: str, tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_served_is_refused_and_nothing_is_written(case: str, tmp_path: Path) -> None:
     pipeline, X, y, says = REFUSED[case]
 
     with pytest.raises(DumpError, match=says) as refused:
@@ -400,7 +400,7 @@ class Doubled(TransformerMixin, BaseEstimator):
 """
 
 
-def test_a_module_of_the_user_is_found_in_the_fresh_process_and_named_where_it_is_missing(
+def test_a_module_of_the_user_is_imported_in_the_new_process_and_named_if_it_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "features_of_mine.py").write_text(OWN_MODULE)
@@ -419,7 +419,7 @@ def test_a_module_of_the_user_is_found_in_the_fresh_process_and_named_where_it_i
         load(tmp_path / "artifact")
 
 
-def test_a_module_that_only_this_process_has_is_refused_and_the_folder_is_as_it_was(
+def test_a_module_that_only_this_process_has_is_refused_and_the_folder_is_unchanged(
     artifact: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = {path.name: path.read_bytes() for path in artifact.iterdir()}
@@ -437,7 +437,7 @@ def test_a_module_that_only_this_process_has_is_refused_and_the_folder_is_as_it_
     assert [path.name for path in artifact.parent.iterdir()] == ["artifact"]
 
 
-def test_a_dump_takes_the_place_of_a_former_artifact(artifact: Path) -> None:
+def test_a_dump_replaces_an_earlier_artifact(artifact: Path) -> None:
     former = load(artifact)
 
     latter = dump(FITTED, NUMBERS, SURVIVED, artifact, name="other")
@@ -454,7 +454,7 @@ def test_the_version_is_the_digest_of_the_manifest(dumped: Path) -> None:
     assert (load(dumped).digest, load(dumped).version) == (digest, digest[:12])
 
 
-def test_a_loaded_artifact_answers_as_the_dumped_one(dumped: Path) -> None:
+def test_a_loaded_artifact_gives_the_outputs_of_the_dumped_one(dumped: Path) -> None:
     artifact = load(dumped)
 
     artifact.verify_all()
@@ -471,7 +471,7 @@ def vouch(folder: Path) -> None:
     with_files(folder, {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names})
 
 
-def test_a_pickle_that_was_not_vouched_for_is_never_run(artifact: Path, tmp_path: Path) -> None:
+def test_a_pickle_with_another_digest_is_never_run(artifact: Path, tmp_path: Path) -> None:
     (artifact / "pipeline.joblib").write_bytes(pickle.dumps(Malice(tmp_path / "harm")))
 
     with pytest.raises(ArtifactError, match="is not the file that its manifest lists; restore it"):
@@ -501,7 +501,7 @@ def test_a_pickle_that_cannot_be_read_is_refused(artifact: Path) -> None:
         load(artifact)
 
 
-def test_a_golden_answer_that_differs_is_refused(artifact: Path) -> None:
+def test_a_different_golden_output_is_refused(artifact: Path) -> None:
     def alter(manifest: dict[str, Any]) -> None:
         manifest["golden"]["rows"][0]["output"][0] += 1e-6
 
@@ -519,7 +519,7 @@ def test_a_compiled_form_of_another_model_is_refused(artifact: Path, artifacts: 
         load(artifact)
 
 
-def test_why_a_model_is_not_compiled_is_in_the_manifest(tmp_path: Path) -> None:
+def test_the_manifest_has_the_reason_why_a_model_is_not_compiled(tmp_path: Path) -> None:
     neighbours = KNeighborsClassifier().fit([[0.0], [1.0]] * 10, [False, True] * 10)
 
     artifact = dump(neighbours, [[0.0], [1.0]] * 10, [False, True] * 10, tmp_path / "artifact")
@@ -534,7 +534,7 @@ def remove(path: Path) -> Path:
 
 
 def link(folder: Path, name: str) -> None:
-    """Moves a file of an artifact out and leaves a link to it."""
+    """Moves a file out of an artifact and leaves a symbolic link to it."""
     outside = shutil.move(folder / name, folder.parent / name)
     (folder / name).symlink_to(outside)
 
@@ -564,9 +564,7 @@ def link(folder: Path, name: str) -> None:
         (lambda folder: with_files(folder, None), "manifest.json is damaged"),
     ],
 )
-def test_a_folder_that_is_not_what_dump_wrote_is_refused(
-    artifact: Path, change: Callable[[Path], Any], says: str
-) -> None:
+def test_a_changed_folder_is_refused(artifact: Path, change: Callable[[Path], Any], says: str) -> None:
     change(artifact)
 
     with pytest.raises(ArtifactError, match=says) as refused:

@@ -1,4 +1,4 @@
-"""The metrics are scikit-learn's, on held-out folds, and importance is what shuffling a column costs."""
+"""Metrics equal those of scikit-learn on held-out folds; importance is the score that shuffling a column loses."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def model_of(pipeline: Any, X: Any, y: Any) -> Model:
     return Model(pipeline.fit(X, y), infer_task(pipeline), infer_signature(container, table, None, Declarations()))
 
 
-def test_a_binary_score_is_that_of_scikit_learn_at_the_threshold() -> None:
+def test_binary_metrics_equal_scikit_learn_at_the_threshold() -> None:
     truth, proba = np.array([0, 0, 1, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8, 0.2])
 
     found = score(BINARY, truth, np.column_stack([1 - proba, proba]))
@@ -53,7 +53,7 @@ def test_the_positive_class_may_be_the_first() -> None:
     assert (found["accuracy"], found["recall"], found["roc_auc"]) == (1.0, 1.0, 1.0)
 
 
-def test_a_metric_that_the_rows_do_not_define_is_left_out() -> None:
+def test_an_undefined_metric_is_left_out() -> None:
     found = score(BINARY, np.array([1, 1]), np.array([[0.2, 0.8], [0.9, 0.1]]))
 
     assert "roc_auc" not in found
@@ -61,7 +61,7 @@ def test_a_metric_that_the_rows_do_not_define_is_left_out() -> None:
     assert found["accuracy"] == 0.5
 
 
-def test_a_multiclass_score_is_that_of_scikit_learn() -> None:
+def test_multiclass_metrics_equal_scikit_learn() -> None:
     truth, probas = np.array([0, 1, 2, 2]), np.array([[0.8, 0.1, 0.1], [0.3, 0.4, 0.3], [0.1, 0.2, 0.7], [0.6, 0, 0.4]])
 
     found = score(Task("multiclass", ("a", "b", "c")), truth, probas)
@@ -71,7 +71,7 @@ def test_a_multiclass_score_is_that_of_scikit_learn() -> None:
     assert found["log_loss"] == skm.log_loss(truth, probas)
 
 
-def test_a_regression_score_is_that_of_scikit_learn() -> None:
+def test_regression_metrics_equal_scikit_learn() -> None:
     found = score(Task("regression"), np.array([1.0, 2.0, 4.0]), np.array([[1.0], [3.0], [5.0]]))
 
     assert found == pytest.approx(
@@ -87,7 +87,7 @@ def test_probabilities_in_single_precision_and_huge_values_are_scored_without_a_
     assert "root_mean_squared_error" not in score(Task("regression"), np.array([1e300, 0]), np.array([[0], [1e300]]))
 
 
-def test_cross_validation_scores_every_row_by_a_model_that_has_not_seen_it() -> None:
+def test_cross_validation_scores_each_row_with_a_model_not_fitted_on_it() -> None:
     calls: list[int] = []
 
     found = cross_validate(LogisticRegression(), X, Y, threshold=0.3, done=lambda: calls.append(1))
@@ -128,7 +128,7 @@ def test_too_few_rows_to_cross_validate_are_refused(y: list[Any], pipeline: Any,
         cross_validate(pipeline, X[: len(y)], y)
 
 
-def test_in_sample_metrics_say_that_they_are() -> None:
+def test_in_sample_metrics_name_their_method() -> None:
     model = model_of(LogisticRegression(), X, Y)
 
     found = in_sample(model, Y, model.outputs_of(X))
@@ -137,7 +137,7 @@ def test_in_sample_metrics_say_that_they_are() -> None:
     assert found["metrics"]["accuracy"] == {"mean": pytest.approx(model.pipeline.score(X, Y))}
 
 
-def test_the_column_that_matters_is_the_important_one() -> None:
+def test_a_useful_column_has_the_largest_importance() -> None:
     found = importances(model_of(LogisticRegression(), X, Y), X, Y)
 
     assert found["metric"] == "roc_auc"
@@ -164,14 +164,14 @@ def test_text_has_an_importance_in_every_container(container: Any) -> None:
     assert found["columns"]["x0"]["mean"] > 0.2
 
 
-def test_labels_are_found_among_the_classes_whatever_their_form() -> None:
+def test_labels_of_every_type_are_encoded() -> None:
     model = LogisticRegression().fit(X, Y)
 
     assert encode(infer_task(model), model, pd.Series([1, 0], dtype="Int64")).tolist() == [1, 0]
     assert encode(infer_task(model), model, [True, False]).tolist() == [1, 0]
 
 
-def test_targets_that_the_model_does_not_know_are_refused() -> None:
+def test_unknown_targets_are_refused() -> None:
     model = LogisticRegression().fit(X, Y)
 
     with pytest.raises(DumpError, match="'yes', a class that the model was not fitted on"):

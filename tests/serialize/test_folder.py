@@ -1,4 +1,4 @@
-"""An artifact takes the place of a former one as a whole, and of nothing else."""
+"""An artifact replaces an earlier one as a whole, and never replaces other files."""
 
 import shutil
 from pathlib import Path
@@ -11,7 +11,7 @@ from serialize.folder import put_in_place, refuse_foreign_files
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 
 
-def test_a_new_an_empty_and_an_artifact_s_folder_may_be_written(tmp_path: Path) -> None:
+def test_a_new_folder_an_empty_one_and_an_artifact_may_be_written(tmp_path: Path) -> None:
     refuse_foreign_files(tmp_path / "new")
     refuse_foreign_files(tmp_path)
     refuse_foreign_files(ARTIFACTS)
@@ -40,14 +40,14 @@ def test_a_damaged_artifact_may_be_replaced(tmp_path: Path) -> None:
     refuse_foreign_files(folder)
 
 
-def test_a_file_is_no_folder(tmp_path: Path) -> None:
+def test_a_file_is_refused_as_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
 
     with pytest.raises(DumpError, match="is a file; name a folder"):
         refuse_foreign_files(tmp_path / "file")
 
 
-def test_the_new_folder_takes_the_place_of_the_old(tmp_path: Path) -> None:
+def test_the_new_folder_replaces_the_old_one(tmp_path: Path) -> None:
     for name in ("new", "target"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "name").write_text(name)
@@ -57,7 +57,7 @@ def test_the_new_folder_takes_the_place_of_the_old(tmp_path: Path) -> None:
     assert (tmp_path / "target" / "name").read_text() == "new"
 
 
-def test_the_old_folder_comes_back_where_the_new_one_cannot_take_its_place(tmp_path: Path) -> None:
+def test_the_old_folder_is_restored_if_the_new_one_cannot_replace_it(tmp_path: Path) -> None:
     (tmp_path / "target").mkdir()
     (tmp_path / "target" / "name").write_text("old")
 

@@ -1,4 +1,4 @@
-"""Training data becomes JSON observations, and observations become the very input that the pipeline was fitted on."""
+"""Training data becomes JSON observations, and observations become the same input that the pipeline was fitted on."""
 
 import json
 from enum import Enum
@@ -70,7 +70,7 @@ def test_every_frame_comes_back_from_json_with_its_dtypes_values_and_nulls(frame
 
 @settings(deadline=None, max_examples=50)
 @given(frames())
-def test_a_row_alone_is_built_as_it_is_among_the_others(frame: pd.DataFrame) -> None:
+def test_a_row_alone_is_built_like_a_row_among_others(frame: pd.DataFrame) -> None:
     signature, rows = learned(frame)
 
     apart = pd.concat([build_input(signature, [row]) for row in rows], ignore_index=True)
@@ -133,7 +133,7 @@ def test_an_array_comes_back_with_its_shape_dtype_and_nulls(array: "np.ndarray[A
     np.testing.assert_array_equal(again, array)
 
 
-def test_a_big_endian_array_is_taken_for_the_numbers_that_it_holds() -> None:
+def test_a_big_endian_array_keeps_its_numbers() -> None:
     signature, rows = learned(np.array([[1.5, 2.5]], dtype=">f8"))
 
     assert build_input(signature, rows).tolist() == [[1.5, 2.5]]
@@ -153,7 +153,7 @@ def test_a_list_of_mixed_rows_keeps_its_numbers_numbers() -> None:
     assert build_input(signature, rows).tolist() == [["a", 1], ["b", 2]]
 
 
-def test_a_null_where_training_had_none_is_nan_and_never_the_string_none() -> None:
+def test_a_null_without_a_null_in_training_is_nan_and_never_the_string_none() -> None:
     frame = pd.DataFrame({"i": [1, 2], "b": [True, False], "f": [1.0, 2.0]})
     signature, _ = learned(frame)
 

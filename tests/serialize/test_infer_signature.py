@@ -16,7 +16,7 @@ from serialize.signature import Column
 
 
 def column(values: Any, dtype: Any = None, **declared: Any) -> Column:
-    """What is learned of one column, called c."""
+    """The inferred column of a table with one column, c."""
     table = pd.DataFrame({"c": pd.Series(values, dtype=dtype)})
     (learned,) = infer_signature("frame", table, None, Declarations.of(**declared))
     return learned
@@ -53,7 +53,7 @@ def test_kind_and_nullability_come_from_dtype_and_values(values: Any, dtype: str
     ("nulls", "marker"),
     [([None], "none"), ([np.nan], "nan"), ([pd.NA], "na"), ([None, None, np.nan], "none"), ([None, np.nan], "nan")],
 )
-def test_an_object_column_says_null_as_it_mostly_did(nulls: list[Any], marker: str) -> None:
+def test_an_object_column_uses_its_most_frequent_null(nulls: list[Any], marker: str) -> None:
     assert column(["a", *nulls], object).null == marker
 
 
@@ -86,7 +86,7 @@ def test_declarations_close_and_open_columns() -> None:
     assert column(["a", None], categories={"c": pd.Series(["a", None]).unique()}).categories == ("a",)
 
 
-def test_a_declared_null_is_taken() -> None:
+def test_a_declared_null_is_accepted() -> None:
     assert column([1, 2], nullable="c").nullable
 
 
@@ -100,7 +100,7 @@ def test_a_category_column_is_closed_to_the_levels_that_were_seen() -> None:
     assert column(["a", "b"], levels, categories={"c": ["a", "b", "never"]}).categories == ("a", "b", "never")
 
 
-def test_of_large_numbers_larger_ones_are_expected() -> None:
+def test_a_column_of_large_numbers_accepts_larger_ones() -> None:
     assert column([1.0, 1e12]).limits == (-1e15, 1e15)
     assert column([1.0, -1e13]).limits == (-sys.float_info.max, sys.float_info.max)
     assert column([1.0, 1e200], bounds={"c": (0, None)}).limits == (0, sys.float_info.max)

@@ -1,4 +1,4 @@
-"""What a fitted estimator is asked, and the labels, class and threshold that it answers with."""
+"""The task of a fitted estimator: its kind, labels, positive class and threshold."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def fitted(y: Any) -> LogisticRegression:
         (["a", "b", "c", "c"], ("a", "b", "c")),
     ],
 )
-def test_labels_take_their_json_form_and_zero_and_one_are_no_and_yes(y: Any, classes: tuple[Any, ...]) -> None:
+def test_labels_have_json_types_and_0_and_1_become_booleans(y: Any, classes: tuple[Any, ...]) -> None:
     task = infer_task(fitted(y))
 
     assert task.classes == classes
@@ -48,7 +48,7 @@ def test_labels_take_their_json_form_and_zero_and_one_are_no_and_yes(y: Any, cla
     assert task.kind == ("binary" if len(classes) == 2 else "multiclass")
 
 
-def test_the_positive_class_is_the_second_and_the_threshold_a_half_unless_said_otherwise() -> None:
+def test_the_defaults_are_the_second_class_and_a_threshold_of_one_half() -> None:
     task = infer_task(fitted(["no", "yes", "no", "yes"]))
     other = infer_task(fitted([0, 1, 0, 1]), positive_class=0, threshold=np.float64(0.25))
 
@@ -65,7 +65,7 @@ def test_a_regressor_has_no_classes() -> None:
     assert infer_task(make_pipeline(StandardScaler(), Ridge()).fit(X, [1.0, 2.0, 3.0, 4.0])) == Task("regression")
 
 
-def test_a_task_comes_back_from_json_as_it_was() -> None:
+def test_a_task_survives_json() -> None:
     task = infer_task(fitted(["no", "yes", "no", "yes"]), threshold=0.3)
 
     assert Task.from_json({**task.to_json(), "name": "passed over"}) == task
@@ -95,12 +95,12 @@ TWO = np.array([[0, 1], [1, 0], [0, 1], [1, 2]])
         (LinearRegression().fit(X, [1.0, 2.0, 3.0, 4.0]), {"positive_class": 1}, "this model is a regressor"),
     ],
 )
-def test_an_estimator_that_could_not_answer_is_refused(estimator: Any, options: dict[str, Any], says: str) -> None:
+def test_an_unusable_estimator_is_refused(estimator: Any, options: dict[str, Any], says: str) -> None:
     with pytest.raises(DumpError, match=says):
         infer_task(estimator, **options)
 
 
-def test_labels_that_json_has_no_form_for_are_refused() -> None:
+def test_labels_that_json_cannot_carry_are_refused() -> None:
     model: Any = Claims().fit(X, [0, 1, 0, 1])
     model.classes_ = np.array(["2026-01-01", "2026-01-02"], dtype="datetime64[D]")
 

@@ -1,4 +1,4 @@
-"""A manifest comes back from its bytes as it was, and what is none is refused in one sentence."""
+"""A manifest survives its bytes, and damaged bytes are refused in one sentence."""
 
 import json
 from dataclasses import replace
@@ -27,7 +27,7 @@ MANIFEST = Manifest(
 )
 
 
-def test_a_manifest_comes_back_from_its_bytes_as_it_was() -> None:
+def test_a_manifest_survives_its_bytes() -> None:
     assert Manifest.from_bytes(MANIFEST.to_bytes()) == MANIFEST
 
 
@@ -37,11 +37,11 @@ def test_the_same_manifest_has_the_same_bytes() -> None:
 
 
 def changed(**members: Any) -> bytes:
-    """The manifest with other members, as one who knows how would change it."""
+    """The manifest with other members and a matching sha256."""
     return sealed({**json.loads(MANIFEST.to_bytes()), **members})
 
 
-def test_no_byte_of_it_changes_unnoticed() -> None:
+def test_each_changed_byte_is_detected() -> None:
     content = MANIFEST.to_bytes()
     unnoticed = []
     for place in range(len(content)):
@@ -57,14 +57,14 @@ def test_no_byte_of_it_changes_unnoticed() -> None:
 
 
 @pytest.mark.parametrize("libraries", [None, [], "x", 1, {"numpy": 1}, {"numpy": None}, {"": "1"}])
-def test_libraries_that_are_no_versions_by_name_are_damage(libraries: Any) -> None:
+def test_libraries_without_names_or_versions_are_damage(libraries: Any) -> None:
     data = {**json.loads(MANIFEST.to_bytes()), "libraries": libraries}
 
     with pytest.raises(ArtifactError, match=r"manifest\.json is damaged"):
         Manifest.from_bytes(json.dumps(data).encode())
 
 
-def test_the_libraries_may_differ_for_they_are_compared_and_not_relied_on() -> None:
+def test_changed_libraries_are_accepted() -> None:
     data = {**json.loads(MANIFEST.to_bytes()), "libraries": {"scikit-learn": "1.0.0"}}
 
     assert Manifest.from_bytes(json.dumps(data).encode()).libraries == {"scikit-learn": "1.0.0"}
@@ -108,6 +108,6 @@ def test_damaged_bytes_are_refused_in_one_sentence(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("figure", [float("nan"), float("inf"), object()])
-def test_what_json_cannot_carry_is_refused(figure: Any) -> None:
+def test_metrics_that_json_cannot_carry_are_refused(figure: Any) -> None:
     with pytest.raises(DumpError, match="metrics as numbers"):
         replace(MANIFEST, metrics={"accuracy": figure}).to_bytes()

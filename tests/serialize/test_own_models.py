@@ -1,5 +1,5 @@
-"""A user's own pipelines, dumped by the user's own script and asked over HTTP, answer for every row what they answer
-in the script: nulls as JSON null, within 1e-9."""
+"""Pipelines that a user's script dumps give the same outputs over HTTP as in the script, for every row and within 1e-9;
+nulls are JSON null."""
 
 import json
 import subprocess
@@ -84,7 +84,7 @@ pipeline = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression()
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_pipeline_answers_over_http_as_in_the_users_script(name: str, tmp_path: Path) -> None:
+def test_a_pipeline_gives_the_same_outputs_over_http_as_in_the_users_script(name: str, tmp_path: Path) -> None:
     (tmp_path / "family.py").write_text((PROJECT / "tests" / "support" / "family.py").read_text())
     (tmp_path / "passengers.csv").write_text((PROJECT / "data" / "titanic.csv").read_text())
     (tmp_path / "script.py").write_text(HEAD + MODELS[name] + TAIL)
@@ -104,7 +104,7 @@ def test_a_pipeline_answers_over_http_as_in_the_users_script(name: str, tmp_path
 
 
 def numbers_of(body: dict[str, object]) -> object:
-    """The number of an answer that stands in the last column of the pipeline's own."""
+    """The number in a response that equals the last column of the pipeline's outputs."""
     if "probas" in body:
         return list(body["probas"].values())[-1]  # type: ignore[attr-defined]
     return body.get("predicted_value", body.get("proba"))

@@ -1,4 +1,4 @@
-"""What a pipeline needs of other modules is known before it is written, and what no other process has is refused."""
+"""The modules of a pipeline are found before it is pickled, and what another process cannot import is refused."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ from serialize.pickles import library_versions, modules_of, own_modules, pickled
 from tests.support.own_steps import FareShare, centred
 
 
-def test_the_modules_that_a_pipeline_needs_are_those_it_names() -> None:
+def test_the_modules_of_a_pipeline_are_those_of_its_classes() -> None:
     pipeline = make_pipeline(FareShare(), FunctionTransformer(centred), FunctionTransformer(np.log1p))
 
     modules = modules_of(pipeline)
@@ -26,7 +26,7 @@ def test_the_modules_that_a_pipeline_needs_are_those_it_names() -> None:
     assert own_modules(modules) == ["tests"]
 
 
-def test_the_versions_of_the_libraries_that_it_needs_are_written_down() -> None:
+def test_the_versions_of_its_libraries_are_recorded() -> None:
     versions = library_versions({"sklearn", "yaml_of_the_user"})
 
     assert versions["python"] == ".".join(map(str, sys.version_info[:3]))
@@ -44,7 +44,7 @@ def in_a_function() -> Any:
 
 
 class Unwilling(LogisticRegression):  # type: ignore[misc]
-    """Has a reason of its own not to be pickled."""
+    """Raises an error when it is pickled."""
 
     def __getstate__(self) -> Any:
         raise RuntimeError("holds a connection")
@@ -58,7 +58,7 @@ class Unwilling(LogisticRegression):  # type: ignore[misc]
         (Unwilling(), "holds a connection"),
     ],
 )
-def test_what_cannot_be_pickled_is_refused(step: Any, says: str) -> None:
+def test_a_step_that_cannot_be_pickled_is_refused(step: Any, says: str) -> None:
     with pytest.raises(DumpError, match=says):
         modules_of(step)
 
@@ -87,7 +87,7 @@ for step in (Doubled(), FunctionTransformer(doubled), FunctionTransformer(lambda
 """
 
 
-def test_a_class_a_function_and_a_lambda_of_the_script_that_runs_are_refused(tmp_path: Path) -> None:
+def test_classes_functions_and_lambdas_of_main_are_refused(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(MAIN)
     command = [sys.executable, str(tmp_path / "train.py"), str(tmp_path / "artifact")]
 

@@ -1,4 +1,4 @@
-"""The built-in recipes make models that can be served, and the model that ships is the one its recipe makes."""
+"""The built-in recipes make models that can be served, and the shipped model equals a new one from its recipe."""
 
 import math
 from pathlib import Path
@@ -21,7 +21,7 @@ OWEN = {"Age": 22.0, "Cabin": None, "Embarked": "S", "Fare": 7.25, "Parch": 0, "
 
 @pytest.fixture(scope="module", params=list(RECIPES))
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    """The artifact of each recipe in turn."""
+    """The artifact of each recipe."""
     return train(RECIPES[request.param](), tmp_path_factory.mktemp(request.param) / "artifact")
 
 
@@ -66,7 +66,7 @@ def distance_to_the_optimum(pipeline: Any, X: pd.DataFrame, y: "pd.Series[Any]")
 
 
 def same(one: Any, other: Any, *, within: float) -> bool:
-    """Whether two JSON values are the same, their numbers to within a relative or absolute tolerance."""
+    """Whether two JSON values are equal; numbers within a relative or absolute tolerance."""
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(same(one[name], other[name], within=within) for name in one)
     if isinstance(one, list):
@@ -82,7 +82,7 @@ def same(one: Any, other: Any, *, within: float) -> bool:
 NEAR = 0.001
 
 
-def test_the_model_that_ships_is_proven_and_is_what_its_recipe_makes_now() -> None:
+def test_the_shipped_model_is_verified_and_equals_a_new_one() -> None:
     shipped, recipe = load(SHIPPED), RECIPES["titanic"]()
     fitted = clone(recipe.pipeline).fit(recipe.X, recipe.y)
 
@@ -99,7 +99,7 @@ def test_the_model_that_ships_is_proven_and_is_what_its_recipe_makes_now() -> No
     assert shipped.manifest.task.classes == (False, True)
 
 
-def test_the_manifest_that_ships_is_the_one_that_its_recipe_makes_now(tmp_path: Path) -> None:
+def test_the_shipped_manifest_equals_a_new_one(tmp_path: Path) -> None:
     shipped, made = load(SHIPPED).manifest, train(RECIPES["titanic"](), tmp_path / "artifact").manifest
 
     assert (made.name, made.task, made.signature) == (shipped.name, shipped.task, shipped.signature)
@@ -113,7 +113,7 @@ def test_the_manifest_that_ships_is_the_one_that_its_recipe_makes_now(tmp_path: 
     assert (made.modules, made.not_compiled) == (shipped.modules, shipped.not_compiled)
 
 
-def test_the_model_that_ships_knows_the_bounds_that_its_recipe_declares() -> None:
+def test_the_shipped_model_has_the_bounds_of_its_recipe() -> None:
     columns = {column.name: column for column in load(SHIPPED).manifest.signature}
 
     assert (columns["Age"].minimum, columns["Age"].maximum) == (0, 120)

@@ -1,4 +1,4 @@
-"""The reference profile holds how columns and outputs were distributed, in finite JSON numbers."""
+"""The reference profile holds the distributions of columns and outputs, in finite JSON numbers."""
 
 import json
 from typing import Any
@@ -29,7 +29,7 @@ def test_numbers_have_a_null_rate_moments_percentiles_and_bins_of_equal_count() 
     assert len(found["bins"]["edges"]) == 11
 
 
-def test_bins_count_every_value_once_however_many_are_equal() -> None:
+def test_bins_count_each_value_once_even_if_many_are_equal() -> None:
     found = profile([0.0] * 90 + [1.0, 2.0, 3.0])
 
     assert sum(found["bins"]["counts"]) == 93
@@ -40,7 +40,7 @@ def test_a_constant_is_one_bin() -> None:
     assert profile([7, 7, 7])["bins"] == {"edges": [7.0], "counts": [3]}
 
 
-def test_categories_are_counted_and_a_null_is_none_of_them() -> None:
+def test_categories_are_counted_without_nulls() -> None:
     found = profile(["a", "b", "a", None])
 
     assert found["counts"] == [{"value": "a", "count": 2}, {"value": "b", "count": 1}]

@@ -1,4 +1,4 @@
-"""The command line makes, shows and verifies artifacts, and answers a mistake with one line and no traceback."""
+"""The command line makes, shows and verifies artifacts; an error is one line without a traceback."""
 
 import json
 import subprocess
@@ -72,19 +72,19 @@ def test_every_model_is_trained(cli: Cli, model: str) -> None:
     assert "table, version" in cli("show", "model").output
 
 
-def test_an_identifier_and_a_constant_are_pointed_out(cli: Cli, tmp_path: Path) -> None:
+def test_an_identifier_and_a_constant_are_reported(cli: Cli, tmp_path: Path) -> None:
     TABLE.assign(one=1).to_csv("table.csv", index=False)
 
     result = cli("train", "table.csv", "--target", "survived", "-o", "model", "--threshold", "7")
 
     assert result.stderr.splitlines() == [
         "Note: id differs in every row, as an identifier does; --drop id?",
-        "Note: one is the same in every row and teaches the model nothing; --drop one?",
+        "Note: one is the same in every row, so it is useless to the model; --drop one?",
         "Error: threshold 7.0 is not a probability; give a number from 0 to 1.",
     ]
 
 
-def test_a_number_is_predicted_by_a_regression(cli: Cli) -> None:
+def test_a_numeric_target_is_a_regression(cli: Cli) -> None:
     assert cli("train", "table.csv", "--target", "Age", "-o", "model", "--task", "regression").exit_code == 0
     assert load("model").manifest.task.kind == "regression"
 
@@ -111,7 +111,7 @@ def test_a_number_is_predicted_by_a_regression(cli: Cli) -> None:
         ({"-o": "."}, "holds other files (table.csv)"),
     ],
 )
-def test_a_bad_option_is_answered_in_one_line(cli: Cli, options: dict[str, str], says: str) -> None:
+def test_a_bad_option_gives_one_line(cli: Cli, options: dict[str, str], says: str) -> None:
     given = {"--target": "survived", "-o": "model", "--drop": "id", **options}
 
     result = cli("train", "table.csv", *[part for option in given.items() for part in option])
@@ -161,14 +161,14 @@ def test_odd_tables_are_trained_on_or_refused_in_one_line(cli: Cli, table: dict[
     assert says in result.stderr + result.stdout
 
 
-def test_a_missing_command_or_option_is_answered_in_one_line(cli: Cli) -> None:
+def test_a_missing_command_or_option_gives_one_line(cli: Cli) -> None:
     for arguments in (["train", "table.csv"], ["fly"], ["recipe", "nothing", "-o", "model"], ["show"]):
         result = cli(*arguments)
         assert result.exit_code == 2
         assert len(result.stderr.splitlines()) == 1
 
 
-def test_an_artifact_that_is_none_is_refused_in_one_line(cli: Cli) -> None:
+def test_a_folder_without_an_artifact_is_refused_in_one_line(cli: Cli) -> None:
     for command in ("show", "verify"):
         result = cli(command, ".")
         assert (result.exit_code, result.exception.__class__) == (1, SystemExit)

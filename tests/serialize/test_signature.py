@@ -1,4 +1,4 @@
-"""A column says what it takes, in JSON types only, and comes back from JSON as it was."""
+"""A column describes its valid values in JSON types only, and survives JSON."""
 
 import json
 from dataclasses import replace
@@ -19,7 +19,7 @@ COLUMNS = (
 )
 
 
-def test_a_signature_comes_back_from_json_as_it_was() -> None:
+def test_a_signature_survives_json() -> None:
     signature = Signature("frame", COLUMNS)
 
     again = Signature.from_json(json.loads(json.dumps(signature.to_json())))
@@ -37,7 +37,7 @@ def test_bounds_and_categories_of_every_size_survive_json(low: int, high: float,
     assert Column.from_json(json.loads(json.dumps(closed.to_json()))) == closed
 
 
-def test_what_does_not_apply_to_a_column_is_not_written() -> None:
+def test_fields_that_are_none_are_left_out() -> None:
     written = Column("age", "number", nullable=False, dtype="float64").to_json()
 
     assert set(written) == {"name", "kind", "nullable", "dtype", "null"}
@@ -61,11 +61,11 @@ def test_what_does_not_apply_to_a_column_is_not_written() -> None:
         ({"kind": "number", "nullable": True}, "a number from -1e+15 to 1e+15 or null"),
     ],
 )
-def test_a_column_says_what_it_expects(column: dict[str, Any], expected: str) -> None:
+def test_a_column_describes_its_valid_values(column: dict[str, Any], expected: str) -> None:
     assert Column(**{"name": "c", "nullable": False, "dtype": "float64", **column}).expected == expected
 
 
-def test_of_many_categories_the_first_thirty_are_listed() -> None:
+def test_at_most_thirty_categories_are_listed() -> None:
     column = Column("c", "category", nullable=False, dtype="int64", categories=tuple(range(50)))
 
     assert column.expected.endswith("28, 29 and 20 more")
@@ -84,11 +84,11 @@ def test_of_many_categories_the_first_thirty_are_listed() -> None:
         ("number", "float64", (-1.7976931348623157e308, 1.7976931348623157e308)),
     ],
 )
-def test_a_column_takes_no_more_than_its_dtype_holds(kind: Any, dtype: str, limits: tuple[float, float]) -> None:
+def test_a_column_has_the_limits_of_its_dtype(kind: Any, dtype: str, limits: tuple[float, float]) -> None:
     assert Column("c", kind, nullable=False, dtype=dtype, largest=1e20).limits == limits
 
 
-def test_a_number_without_bounds_keeps_to_what_arithmetic_does_not_overflow_on() -> None:
+def test_a_number_without_bounds_has_limits_against_overflow() -> None:
     column = Column("c", "number", nullable=False, dtype="float64")
 
     assert column.limits == (-1e15, 1e15)
@@ -96,7 +96,7 @@ def test_a_number_without_bounds_keeps_to_what_arithmetic_does_not_overflow_on()
     assert replace(column, maximum=5).limits == (-1e15, 5)
 
 
-def test_declared_bounds_narrow_what_the_dtype_holds_and_never_widen_it() -> None:
+def test_declared_bounds_narrow_the_limits_of_the_dtype_and_never_widen_them() -> None:
     column = Column("c", "integer", nullable=False, dtype="int8", minimum=-5, maximum=1000)
 
     assert column.limits == (-5, 127)

@@ -1,4 +1,4 @@
-"""Any table with a target column becomes a recipe, or is refused in a sentence that says what to do."""
+"""A table with a target column becomes a recipe, or the error says what to correct."""
 
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ def test_a_target_of_many_or_broken_numbers_is_a_regression(tmp_path: Path, targ
     assert not hasattr(made.pipeline.fit(made.X, made.y), "predict_proba")
 
 
-def test_the_task_may_be_said(tmp_path: Path) -> None:
+def test_the_task_may_be_given(tmp_path: Path) -> None:
     made = recipe(tmp_path, TABLE, np.arange(ROWS) % 3, task="regression")
 
     assert not hasattr(made.pipeline.fit(made.X, made.y), "predict_proba")
@@ -100,19 +100,19 @@ def test_the_task_may_be_said(tmp_path: Path) -> None:
         (["yes", "no"], "maybe", "maybe"),
     ],
 )
-def test_the_positive_class_may_be_said_as_text(tmp_path: Path, target: list[Any], said: Any, label: Any) -> None:
+def test_the_positive_class_may_be_given_as_text(tmp_path: Path, target: list[Any], said: Any, label: Any) -> None:
     positive = recipe(tmp_path, TABLE, target * 30, positive_class=said).positive_class
 
     assert (positive, type(positive)) == (label, type(label))
 
 
-def test_dropped_columns_are_no_features(tmp_path: Path) -> None:
+def test_dropped_columns_are_not_features(tmp_path: Path) -> None:
     made = recipe(tmp_path, TABLE, AGES, drop=["void", "vip"])
 
     assert not {"void", "vip", "target"} & set(made.X.columns)
 
 
-def test_a_null_and_an_unseen_category_are_no_category_to_the_logistic_regression(tmp_path: Path) -> None:
+def test_the_logistic_regression_ignores_a_null_and_an_unseen_category(tmp_path: Path) -> None:
     made = recipe(tmp_path, TABLE[["port/é"]], AGES > 40)
     fitted = made.pipeline.fit(made.X, made.y)
 
@@ -131,12 +131,12 @@ def test_a_null_and_an_unseen_category_are_no_category_to_the_logistic_regressio
         ("a,a,target\n1,2,0\n", "has two columns called 'a'; rename one"),
         ("a,target\n1,2,0\n3,4,1\n", "more values than its header has names"),
         ("a,target\n1,2\n1,2,3,4\n", "cannot be read as CSV: .*Expected 2 fields"),
-        ("a,target\n1,0\n2,\n", "'target' is null in 1 rows of .*; take them out"),
-        ("target\n1\n0\n", "no column but 'target' to learn from; drop fewer"),
+        ("a,target\n1,0\n2,\n", "'target' is null in 1 rows of .*; remove these rows"),
+        ("target\n1\n0\n", "no column except 'target' to learn from; drop fewer columns"),
         (b"\xff\xfe\x00", "cannot be read as CSV: 'utf-8' codec"),
     ],
 )
-def test_a_file_that_is_no_table_to_learn_from_is_refused(tmp_path: Path, content: Any, says: str) -> None:
+def test_a_file_without_a_usable_table_is_refused(tmp_path: Path, content: Any, says: str) -> None:
     path = tmp_path / "table.csv"
     if content is not None:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -146,20 +146,20 @@ def test_a_file_that_is_no_table_to_learn_from_is_refused(tmp_path: Path, conten
     assert "\n" not in str(refused.value)
 
 
-def test_a_column_to_drop_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_column_to_drop_is_named(tmp_path: Path) -> None:
     with pytest.raises(DumpError, match="has no column 'nothing'"):
         recipe(tmp_path, TABLE, AGES, drop=["nothing"])
 
 
-def test_identifiers_and_constants_are_pointed_out_and_nothing_else() -> None:
+def test_only_identifiers_and_constants_are_reported() -> None:
     X = TABLE.assign(id=range(ROWS), name=[f"p{number}" for number in range(ROWS)], one=1, age=AGES)
     X["flag"] = ["yes", None] * 30
 
     said = remarks(X)
 
     assert said == [
-        "void is the same in every row and teaches the model nothing; --drop void?",
+        "void is the same in every row, so it is useless to the model; --drop void?",
         "id differs in every row, as an identifier does; --drop id?",
         "name differs in every row, as an identifier does; --drop name?",
-        "one is the same in every row and teaches the model nothing; --drop one?",
+        "one is the same in every row, so it is useless to the model; --drop one?",
     ]

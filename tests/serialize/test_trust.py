@@ -1,5 +1,4 @@
-"""Nothing of an artifact runs unless it is what the root of trust says, and whoever does not trust it is told why in
-one sentence."""
+"""The code in an artifact runs only if the artifact is trusted; if not, the error is one sentence."""
 
 import hashlib
 import hmac
@@ -28,13 +27,13 @@ GUNICORN, DEVELOPMENT = ("gunicorn", "app:app"), ("python", "app.py")
 
 @pytest.fixture
 def artifact(tmp_path: Path) -> Path:
-    """A copy of the shipped model, to be changed."""
+    """A copy of the shipped model, which tests may change."""
     return Path(shutil.copytree(ARTIFACTS, tmp_path / "artifact"))
 
 
 @pytest.fixture
 def malicious(artifact: Path, tmp_path: Path) -> Path:
-    """An artifact whose pickle makes the folder `harm`, and that vouches for itself."""
+    """An artifact with valid digests whose pickle makes the folder `harm`."""
     content = pickle.dumps(Malice(tmp_path / "harm"))
     (artifact / "pipeline.joblib").write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
@@ -69,7 +68,7 @@ def test_a_signed_artifact_is_loaded(artifact: Path, trust: Trust) -> None:
     assert load(artifact, trust).digest == digest_of(artifact)
 
 
-def test_a_signature_is_asked_for_only_where_it_is_required(artifact: Path) -> None:
+def test_a_missing_signature_is_refused_only_if_one_is_required(artifact: Path) -> None:
     assert load(artifact, Trust(key=KEY)).manifest.name == "titanic"
     with pytest.raises(ArtifactError, match="is not signed"):
         load(artifact, Trust(key=KEY, must_be_signed=True))
@@ -92,7 +91,7 @@ def signed_with_rubbish(folder: Path) -> None:
 
 
 def signed_before_a_change(folder: Path) -> None:
-    """The signature of the shipped manifest beside another one."""
+    """Puts the signature of the shipped manifest next to another manifest."""
     honest = Path(shutil.copytree(ARTIFACTS, folder.parent / "honest"))
     sign(honest, KEY)
     shutil.copy(honest / SIGNATURE, folder / SIGNATURE)
@@ -133,7 +132,7 @@ def test_a_malicious_pickle_of_another_digest_is_not_run(malicious: Path, tmp_pa
     assert not (tmp_path / "harm").exists()
 
 
-def test_a_malicious_pickle_that_is_signed_is_run_for_a_signature_is_trust(malicious: Path, tmp_path: Path) -> None:
+def test_a_signed_pickle_is_trusted_and_run(malicious: Path, tmp_path: Path) -> None:
     sign(malicious, KEY)
 
     assert not (tmp_path / "harm").exists()
@@ -151,7 +150,7 @@ def test_a_damaged_artifact_is_not_signed(artifact: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "short", "k" * 31])
-def test_a_short_key_neither_signs_nor_checks(artifact: Path, key: str) -> None:
+def test_a_short_key_is_refused(artifact: Path, key: str) -> None:
     with pytest.raises(ArtifactError, match=f"has {len(key)} characters; give 32 or more"):
         sign(artifact, key)
     with pytest.raises(ArtifactError, match="give 32 or more"):
@@ -215,7 +214,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], dict[str, str], str]] = {
     ("command", "case"),
     [(GUNICORN, case) for case in REFUSED] + [(DEVELOPMENT, case) for case in ("a byte of the manifest", "unsigned")],
 )
-def test_the_service_does_not_start_with_what_it_may_not_trust(
+def test_the_service_does_not_start_with_an_untrusted_artifact(
     artifact: Path, tmp_path: Path, command: tuple[str, str], case: str
 ) -> None:
     change, variables, says = REFUSED[case]
@@ -236,7 +235,7 @@ def test_the_service_does_not_start_with_what_it_may_not_trust(
     assert not (tmp_path / "log.db").exists()
 
 
-def test_a_signed_model_is_served_and_another_version_of_a_library_said(artifact: Path, tmp_path: Path) -> None:
+def test_a_signed_model_is_served_and_another_library_version_is_logged(artifact: Path, tmp_path: Path) -> None:
     rewrite(artifact, lambda manifest: manifest.update(libraries={"scikit-learn": "1.2.3", "lost-library": "1.0"}))
     sign(artifact, KEY)
     trusted = {"MODEL_DIGEST": digest_of(artifact), "MODEL_SIGNING_KEY": KEY, "REQUIRE_SIGNED": "1"}
@@ -303,12 +302,12 @@ def test_the_command_line_refuses_in_one_line(
     assert not (artifact / SIGNATURE).exists()
 
 
-def test_a_model_is_shown_without_being_run(malicious: Path, tmp_path: Path) -> None:
+def test_show_does_not_run_the_model(malicious: Path, tmp_path: Path) -> None:
     assert serialize("show", str(malicious)).returncode == 0
     assert not (tmp_path / "harm").exists()
 
 
-def test_a_new_dump_leaves_no_signature_of_the_former(artifact: Path) -> None:
+def test_a_new_dump_removes_the_earlier_signature(artifact: Path) -> None:
     sign(artifact, KEY)
     X, y = [[0.0], [1.0]] * 10, [False, True] * 10
 

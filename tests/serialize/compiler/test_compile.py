@@ -1,4 +1,4 @@
-"""A compiled model answers as its pipeline does, on training rows and on edge rows, or there is none and a reason."""
+"""A compiled model gives the outputs of its pipeline, on training rows and edge rows, or there is a reason for none."""
 
 import os
 import warnings
@@ -98,7 +98,7 @@ def model_of(pipeline: Any, X: Any, **declared: Any) -> tuple[Model, Rows]:
 
 
 def compiled(model: Model, rows: Rows) -> CompiledModel:
-    """The compiled form, which there must be."""
+    """The compiled form; the test fails if there is none."""
     compilation = compile_model(model, rows)
     assert compilation.reason is None, compilation.reason
     assert compilation.content is not None
@@ -106,8 +106,8 @@ def compiled(model: Model, rows: Rows) -> CompiledModel:
 
 
 def assert_compiles(pipeline: Any, X: Any, y: Any, tolerance: float = 1e-12, **declared: Any) -> None:
-    """That the fitted pipeline has a compiled form, equal on all rows and, of the edge rows that the proof has gone
-    through, on every fourth, and refusing what the pipeline refuses."""
+    """Asserts that the fitted pipeline compiles, gives equal outputs on all rows and on every fourth edge row, and
+    refuses the same rows."""
     model, rows = model_of(pipeline.fit(X, y), X, **declared)
     fast = compiled(model, rows)
     theirs = model.outputs(rows)
@@ -119,7 +119,7 @@ def assert_compiles(pipeline: Any, X: Any, y: Any, tolerance: float = 1e-12, **d
 
 
 def answer(model: Model | CompiledModel, row: Row) -> Any:
-    """The outputs for a row, NaN where it is refused or has no finite answer."""
+    """The outputs for a row, NaN if it is refused or has no finite output."""
     try:
         outputs = model.outputs([row])
     except (ValueError, TypeError):
@@ -261,13 +261,13 @@ def test_each_kind_of_steps_compiles(name: str, model: str) -> None:
         assert_compiles(make_pipeline(STEPS[name], estimator), passengers(), survived(), **declared)
 
 
-def test_nulls_reach_trees_that_know_what_to_do_with_them() -> None:
+def test_trees_that_accept_nulls_compile() -> None:
     X = passengers()[["Age", "Fare", "Kin", "Minor_"]]
     assert_compiles(HistGradientBoostingClassifier(max_iter=10), X, survived())
     assert_compiles(RandomForestClassifier(5, random_state=0), X[["Age", "Fare"]], survived())
 
 
-def test_boosted_trees_ask_for_categories_by_set() -> None:
+def test_boosted_trees_that_split_by_category_compile() -> None:
     X = passengers()[["Level", "Port", "Age", "Room"]].assign(Room=lambda table: table["Room"].astype("category"))
     model = HistGradientBoostingClassifier(max_iter=10, min_samples_leaf=3)
     assert_compiles(model, X, survived(), text=["Port"])
@@ -294,13 +294,13 @@ def test_a_tree_without_a_split_compiles() -> None:
     assert_compiles(RandomForestClassifier(2, min_samples_leaf=400), X, survived())
 
 
-def test_forest_answers_are_the_very_same_numbers() -> None:
+def test_forest_outputs_are_identical() -> None:
     pipeline = make_pipeline(prepared(words(strategy="most_frequent")), RandomForestClassifier(50, random_state=0))
     model, rows = model_of(pipeline.fit(passengers(), survived()), passengers())
     np.testing.assert_array_equal(compiled(model, rows).outputs(rows)[:, 1], model.outputs(rows)[:, 1])
 
 
-def test_rows_alone_are_answered_as_in_company() -> None:
+def test_a_row_alone_gets_the_same_output_as_among_others() -> None:
     model, rows = titanic()
     fast = compiled(model, rows)
     np.testing.assert_allclose(np.vstack([fast.outputs([row]) for row in rows]), fast.outputs(rows), atol=1e-15)
@@ -337,7 +337,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_does_not_convert_has_a_reason(name: str) -> None:
+def test_a_pipeline_that_cannot_be_converted_gets_a_reason(name: str) -> None:
     pipeline, reason = REFUSED[name]
     X = passengers()[["Fare", "Cabin"]].set_axis(["fare", "cabin"], axis=1)
     X = X if isinstance(pipeline[0], FareShare) else X[["fare"]]
@@ -345,7 +345,7 @@ def test_what_does_not_convert_has_a_reason(name: str) -> None:
     assert compile_model(model, rows) == Compilation(None, reason)
 
 
-def test_many_categories_are_for_weights_and_not_for_trees() -> None:
+def test_many_categories_compile_for_weights_and_not_for_trees() -> None:
     X = pd.DataFrame({"ticket": [f"ticket {number}" for number in range(2000)] + ["ticket 1"]})
     y = np.arange(2001) % 3 == 0
     encoder = OneHotEncoder(handle_unknown="ignore")
@@ -355,7 +355,7 @@ def test_many_categories_are_for_weights_and_not_for_trees() -> None:
     assert compile_model(model, rows).reason == "The categories are too many to be tabulated for trees."
 
 
-def test_a_surprise_on_the_way_is_a_reason_too() -> None:
+def test_an_unexpected_error_becomes_a_reason() -> None:
     model, rows = titanic()
     del model.pipeline[-1].intercept_
     reason = compile_model(model, rows).reason
@@ -364,7 +364,7 @@ def test_a_surprise_on_the_way_is_a_reason_too() -> None:
 
 
 class Wrong:
-    """Answers as the model does but for one row."""
+    """Gives the outputs of the model, except for one row."""
 
     def __init__(self, model: CompiledModel, row: Row) -> None:
         self.model, self.row = model, row
@@ -380,7 +380,7 @@ def test_one_wrong_row_among_all_is_found() -> None:
     assert difference(model, fast.outputs, rows) is None
     found = difference(model, Wrong(fast, rows[77]).outputs, rows)
     assert found is not None
-    assert "training row 77 otherwise" in found
+    assert "differs for training row 77" in found
     assert "a difference of 1e-08" in found
 
 
@@ -389,11 +389,11 @@ def test_one_wrong_edge_row_is_found() -> None:
     edge = {**rows[0], "Cabin": "never seen"}
     found = difference(model, Wrong(compiled(model, rows), edge).outputs, rows)
     assert found is not None
-    assert "an edge row otherwise" in found
+    assert "differs for an edge row" in found
     assert "Cabin 'never seen'" in found
 
 
-def test_a_row_answered_though_the_pipeline_refuses_it_is_found() -> None:
+def test_a_row_that_only_the_pipeline_refuses_is_found() -> None:
     model, rows = iris()
     unlimited = tuple(replace(column, largest=1e300) for column in model.signature)
     model = replace(model, signature=replace(model.signature, columns=unlimited))
@@ -404,21 +404,21 @@ def test_a_row_answered_though_the_pipeline_refuses_it_is_found() -> None:
 
     found = difference(model, always, rows)
     assert found is not None
-    assert "it is answered and the pipeline refuses it" in found
+    assert "only the pipeline refuses it" in found
 
 
-def test_another_class_is_found_where_the_outputs_are_equal() -> None:
+def test_another_class_is_found_although_the_outputs_are_equal() -> None:
     model, rows = titanic()
     fast = compiled(model, rows)
     threshold = float(model.outputs(rows)[5, 1])
     strict = Model(model.pipeline, infer_task(model.pipeline, threshold=threshold), model.signature)
     found = difference(strict, lambda asked: fast.outputs(asked) - 1e-12, rows)
     assert found is not None
-    assert "it is of another class" in found
+    assert "its class differs" in found
 
 
 @pytest.mark.parametrize("part", ["weights", "words"])
-def test_a_damaged_model_is_refused_by_the_proof(part: str) -> None:
+def test_a_damaged_model_is_found(part: str) -> None:
     model, rows = titanic()
     content = compile_model(model, rows).content
     assert content is not None
@@ -440,7 +440,7 @@ def _shift_doubles(damaged: Any) -> None:
             tensor.CopyFrom(numpy_helper.from_array(values + 1e-5, tensor.name))
 
 
-def test_what_is_no_compiled_model_or_another_s_is_refused() -> None:
+def test_damaged_content_and_the_model_of_another_pipeline_are_refused() -> None:
     model, rows = titanic()
     content = compile_model(model, rows).content
     assert content is not None
