@@ -1,4 +1,4 @@
-"""The composition root: the only module that knows all parts, builds each once and hands it to those that use it."""
+"""The composition root: the only module that knows all parts. It builds each part once and passes it to its users."""
 
 import json
 import logging
@@ -39,7 +39,8 @@ from service.telemetry import log_format
 from service.telemetry.live_performance import LivePerformance
 from service.telemetry.metric_definitions import MODEL, Sample
 from service.telemetry.metrics import CONTENT_TYPE, Metrics
-from service.web.access_log import AccessLogMiddleware, RequestInfo
+from service.web import resources
+from service.web.access_log import AccessLogMiddleware
 from service.web.app import Application
 from service.web.auth import ApiKeyMiddleware
 from service.web.example import ObservationValues, example_observation
@@ -47,51 +48,44 @@ from service.web.json_body import JsonBody
 from service.web.pages import LogPages
 from service.web.problem import answer_error, json_api, refusal
 from service.web.query import LogArguments
-from service.web.resources import (
-    Document,
-    DriftReport,
-    EmptyLog,
-    Live,
-    Measured,
-    ModelCard,
-    PerformanceReport,
-    Predict,
-    Predictions,
-    Ready,
-    SeedLog,
-    Update,
-)
 
 _PATIENCE_SECONDS = 5.0
-_PROBE_PATIENCE_SECONDS = 2.0  # who asks for health does not wait long
+_PROBE_PATIENCE_SECONDS = 2.0  # a health check must fail fast
+
+Batched = Callable[..., Batcher[Any, Any]]
 
 _log = logging.getLogger("service")
 
 
 def create_app(settings: Settings) -> Flask:
-    """The service as a WSGI application: the artifact verified and its golden rows proven, the database prepared,
-    and no connection open. Raises ArtifactError or DatabaseError where it must not start."""
+    """The service as a WSGI application. Verifies the artifact with its golden rows and migrates the database; leaves
+    no connection open. Raises ArtifactError or DatabaseError if the service must not start."""
     log_format.configure(settings.log_level)
     artifact = _artifact(settings)
     prepare(database_of(settings))
     app = Application("service", answer_error)
-    app.debug = False  # whatever FLASK_DEBUG says: it would change how failures are answered
+    app.debug = False  # FLASK_DEBUG must not change how failures are answered
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    session = app.extensions["session"] = Session(database_of(settings, _PATIENCE_SECONDS), _PATIENCE_SECONDS)
-    monitor = _monitor(settings, artifact)
-    figures = _live_figures(artifact, monitor, lambda: metrics.directory)
-    metrics = app.extensions["metrics"] = _metrics(app, artifact, figures)
-    api = json_api(app)
-    _add_resources(api, settings, artifact, _flow(settings, artifact, session, metrics), monitor)
-    _add_metrics(api, settings, metrics, figures)
-    gate = ApiKeyMiddleware(
-        app.wsgi_app,
-        settings.api_key,
-        settings.admin_key,
-        lambda error, environ: refusal(error, RequestInfo.of(environ)),
+    session = app.extensions["session"] = _session(settings)
+    batched: Batched = partial(
+        Batcher, run=runner(), max_pending=settings.max_pending, timeout=settings.request_timeout
     )
-    app.wsgi_app = AccessLogMiddleware(gate, artifact.version, metrics.request, metrics.refused)  # type: ignore[method-assign]
+    monitor = _monitor(settings, artifact, batched)
+    report = partial(monitor.performance, PerformanceQuery(Selection(artifact.version)))
+    live = LivePerformance(artifact.version, report, lambda: metrics.directory, run_in_background)
+    metrics = app.extensions["metrics"] = _metrics(app, artifact, live)
+    service = _prediction_service(settings, artifact, session, metrics, batched)
+    render = _shared(batched, metrics.render)
+
+    def metrics_text() -> str:
+        text = str(render())
+        live.refresh()
+        return text
+
+    _add_resources(json_api(app), settings, artifact, service, monitor, metrics_text, batched)
+    guarded = ApiKeyMiddleware(app.wsgi_app, settings.api_key, settings.admin_key, refusal)
+    app.wsgi_app = AccessLogMiddleware(guarded, artifact.version, metrics.request, metrics.refused)  # type: ignore[method-assign]
     if not settings.api_key:
         log_format.event(_log, logging.WARNING, "auth-disabled", reason="API_KEY is not set; all clients have access.")
     log_format.event(
@@ -108,124 +102,107 @@ def create_app(settings: Settings) -> Flask:
 
 
 def _artifact(settings: Settings) -> Artifact:
-    """The artifact, loaded if it is trusted, and proven to answer as it did when it was dumped."""
+    """Loads the artifact if it is trusted, and verifies that it still gives the outputs of its golden rows."""
     key = settings.model_signing_key or None
     artifact = load(settings.artifacts, Trust(settings.model_digest or None, key, settings.require_signed))
     for name, version, installed in artifact.other_versions:
         log_format.event(_log, logging.WARNING, "other-version", library=name, dumped_with=version, installed=installed)
-    artifact.verify(_answers(settings, artifact))
+    artifact.verify(_outputs(settings, artifact))
     return artifact
 
 
-def _add_resources(api: Api, settings: Settings, artifact: Artifact, flow: PredictionService, monitor: Monitor) -> None:
-    probe = Session(database_of(settings, _PROBE_PATIENCE_SECONDS), _PROBE_PATIENCE_SECONDS)
-
-    def check_health(waiting: list[None]) -> list[None]:
-        probe.ping()
-        return waiting
-
-    health = _batcher(settings, check_health)
-    given: dict[str, Any] = {"flow": flow, "body": JsonBody(settings.max_body_bytes, settings.max_array_bytes)}
-    api.add_resource(Predict, "/predict", resource_class_kwargs=given)
-    api.add_resource(Update, "/update", resource_class_kwargs=given)
-    api.add_resource(ModelCard, "/model", resource_class_args=(_card(artifact),))
-    api.add_resource(Document, "/openapi.json", resource_class_args=(_document(settings, artifact),))
-    api.add_resource(
-        PerformanceReport, "/performance", resource_class_args=(monitor, artifact.manifest.signature.names)
-    )
-    api.add_resource(DriftReport, "/drift", resource_class_args=(monitor,))
-    api.add_resource(Live, "/livez")
-    api.add_resource(Ready, "/readyz", "/healthz", resource_class_args=(lambda: health.submit(None),))
-    _add_administration(api, settings, artifact, **given)
+def _outputs(settings: Settings, artifact: Artifact) -> Answers:
+    """The function that scores: the compiled model if there is one and the settings allow it, else the pipeline."""
+    if artifact.compiled is not None and settings.scorer == "compiled":
+        return artifact.compiled.outputs
+    return artifact.model.outputs
 
 
-def _add_administration(
-    api: Api, settings: Settings, artifact: Artifact, flow: PredictionService, body: JsonBody
-) -> None:
-    reset = Reset(Session(database_of(settings)), partial(dump_log, folder=Path(settings.exports)))
-    emptying = _batcher(settings, reset.empty_for_each)
-    demo = Demo(artifact.manifest, flow, RECIPES, settings.max_items)
-    api.add_resource(EmptyLog, "/admin/reset", resource_class_args=(reset, lambda: emptying.submit(None), body))
-    api.add_resource(SeedLog, "/admin/seed", resource_class_args=(demo, body))
-    api.add_resource(Predictions, "/predictions", resource_class_args=(_pages(settings, artifact),))
+def _session(settings: Settings, patience: float = _PATIENCE_SECONDS) -> Session:
+    return Session(database_of(settings, patience), patience)
 
 
-def _pages(settings: Settings, artifact: Artifact) -> LogPages:
-    """The log to be read and erased from outside, through a connection for either."""
-    reading, erasing = (Session(database_of(settings, _PATIENCE_SECONDS), _PATIENCE_SECONDS) for _ in range(2))
-    return LogPages(
-        LogArguments(artifact.manifest.task),
-        log_reader(reading.database),
-        reading.read,
-        Erasure(erasing, log_reader(erasing.database)).one,
-        lambda process: _batcher(settings, process),
-    )
+def _monitor(settings: Settings, artifact: Artifact, batched: Batched) -> Monitor:
+    """The reports on the log. They read through a connection of their own."""
+    reader, manifest = _session(settings), artifact.manifest
+    read = SqliteColumns if kind(reader.database) == "sqlite" else PostgresqlColumns
+    columns = read(reader.database, manifest.task)
+    cache = ColumnCache(columns)
+    drift = Drift(manifest, artifact.version, cache, columns.documents)
+    return Monitor(Performance(manifest, cache), drift, reader.read, batched)
 
 
-def _add_metrics(api: Api, settings: Settings, metrics: Metrics, figures: LivePerformance) -> None:
-    def read_once(waiting: list[None]) -> list[str]:
-        return [metrics.render()] * len(waiting)
-
-    reading = _batcher(settings, read_once)
-
-    def text() -> str:
-        read = str(reading.submit(None))
-        figures.refresh()
-        return read
-
-    api.add_resource(Measured, "/metrics", resource_class_args=(text, CONTENT_TYPE))
+def _metrics(app: Application, artifact: Artifact, live: LivePerformance) -> Metrics:
+    version, manifest = artifact.version, artifact.manifest
+    classes = {label: label if isinstance(label, str) else json.dumps(label) for label in manifest.task.classes}
+    model = Sample(MODEL, {"model_version": version, "name": manifest.name}, 1)
+    return Metrics(version, classes or {None: ""}, app.route_of, lambda: (model, *live.samples()))
 
 
-def _metrics(app: Application, artifact: Artifact, figures: LivePerformance) -> Metrics:
-    task, served = artifact.manifest.task, {"model_version": artifact.version, "name": artifact.manifest.name}
-    classes = {label: label if isinstance(label, str) else json.dumps(label) for label in task.classes}
-    return Metrics(
-        artifact.version,
-        classes or {None: ""},
-        app.route_of,
-        lambda: (Sample(MODEL, served, 1), *figures.samples()),
-    )
-
-
-def _live_figures(artifact: Artifact, monitor: Monitor, folder: Callable[[], Path]) -> LivePerformance:
-    own = PerformanceQuery(Selection(artifact.version))
-    return LivePerformance(artifact.version, lambda: monitor.performance(own), folder, run_in_background)
-
-
-def _flow(settings: Settings, artifact: Artifact, session: Session, metrics: Metrics) -> PredictionService:
+def _prediction_service(
+    settings: Settings, artifact: Artifact, session: Session, metrics: Metrics, batched: Batched
+) -> PredictionService:
     task = artifact.manifest.task
     log = PredictionLog(session, artifact.version, task.threshold, regression=task.kind == "regression")
     return PredictionService(
         ObservationParser(artifact.manifest.signature),
         LabelParser(task),
-        Scorer(task, _answers(settings, artifact)),
+        Scorer(task, _outputs(settings, artifact)),
         log.commit,
-        lambda process: _batcher(settings, process, metrics.waiting),
+        partial(batched, on_queue_depth=metrics.waiting),
         settings.max_items,
         metrics.batch,
     )
 
 
-def _monitor(settings: Settings, artifact: Artifact) -> Monitor:
-    """The reports on the log, read through a connection of their own."""
-    reader = Session(database_of(settings, _PATIENCE_SECONDS))
-    read = SqliteColumns if kind(reader.database) == "sqlite" else PostgresqlColumns
-    manifest = artifact.manifest
-    columns = read(reader.database, manifest.task)
-    ledger = ColumnCache(columns)
-    return Monitor(
-        Performance(manifest, ledger),
-        Drift(manifest, artifact.version, ledger, columns.documents),
-        reader.read,
-        lambda process: _batcher(settings, process),
-    )
+def _add_resources(
+    api: Api,
+    settings: Settings,
+    artifact: Artifact,
+    service: PredictionService,
+    monitor: Monitor,
+    metrics_text: Callable[[], str],
+    batched: Batched,
+) -> None:
+    manifest, body = artifact.manifest, JsonBody(settings.max_body_bytes, settings.max_array_bytes)
+    is_ready = _shared(batched, _session(settings, _PROBE_PATIENCE_SECONDS).ping)
+    reset = Reset(Session(database_of(settings)), partial(dump_log, folder=Path(settings.exports)))
+    empty = partial(batched(reset.empty_for_each).submit, None)
+    table: list[tuple[type, tuple[str, ...], tuple[Any, ...]]] = [
+        (resources.Predict, ("/predict",), (service, body)),
+        (resources.Update, ("/update",), (service, body)),
+        (resources.ModelCard, ("/model",), (_card(artifact),)),
+        (resources.Document, ("/openapi.json",), (_document(settings, artifact),)),
+        (resources.PerformanceReport, ("/performance",), (monitor, manifest.signature.names)),
+        (resources.DriftReport, ("/drift",), (monitor,)),
+        (resources.MetricsText, ("/metrics",), (metrics_text, CONTENT_TYPE)),
+        (resources.Live, ("/livez",), ()),
+        (resources.Ready, ("/readyz", "/healthz"), (is_ready,)),
+        (resources.EmptyLog, ("/admin/reset",), (reset, empty, body)),
+        (resources.SeedLog, ("/admin/seed",), (Demo(manifest, service, RECIPES, settings.max_items), body)),
+        (resources.Predictions, ("/predictions",), (_pages(settings, artifact, batched),)),
+    ]
+    for resource, urls, collaborators in table:
+        api.add_resource(resource, *urls, resource_class_args=collaborators)
+
+
+def _shared(batched: Batched, call: Callable[[], Any]) -> Callable[[], Any]:
+    """The same function, called once for all callers that wait for it at the same time."""
+    batcher = batched(lambda waiting: [call()] * len(waiting))
+    return lambda: batcher.submit(None)
+
+
+def _pages(settings: Settings, artifact: Artifact, batched: Batched) -> LogPages:
+    """Reads and erases log rows, each through a connection of its own."""
+    reading, erasing = _session(settings), _session(settings)
+    erase = Erasure(erasing, log_reader(erasing.database)).one
+    return LogPages(LogArguments(artifact.manifest.task), log_reader(reading.database), reading.read, erase, batched)
 
 
 def _document(settings: Settings, artifact: Artifact) -> Callable[[], dict[str, Any]]:
     """What GET /openapi.json answers, built at the first call. If two first calls overlap, each builds all of it."""
     manifest = artifact.manifest
-    parser = ObservationParser(manifest.signature)
-    scorer = Scorer(manifest.task, _answers(settings, artifact))
+    parser, scorer = ObservationParser(manifest.signature), Scorer(manifest.task, _outputs(settings, artifact))
 
     def is_answered(values: ObservationValues) -> bool:
         try:
@@ -245,27 +222,8 @@ def _document(settings: Settings, artifact: Artifact) -> Callable[[], dict[str, 
     return build
 
 
-def _answers(settings: Settings, artifact: Artifact) -> Answers:
-    """The path that serves: the compiled model where there is one and it is wanted, else the pipeline."""
-    if artifact.compiled is not None and settings.scorer == "compiled":
-        return artifact.compiled.outputs
-    return artifact.model.outputs
-
-
-def _batcher(
-    settings: Settings, process: Any, on_queue_depth: Callable[[int], None] | None = None
-) -> Batcher[Any, Any]:
-    return Batcher(
-        process,
-        runner(),
-        max_pending=settings.max_pending,
-        timeout=settings.request_timeout,
-        on_queue_depth=on_queue_depth,
-    )
-
-
 def _card(artifact: Artifact) -> dict[str, Any]:
-    """What GET /model answers."""
+    """The body of GET /model."""
     manifest = artifact.manifest
     return {
         "name": manifest.name,

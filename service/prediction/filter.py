@@ -1,6 +1,5 @@
-"""Which predictions of the log a reader wants: the filters of /predictions, /performance and /drift as plain values.
-
-The web edge and the commands parse text into these; storage and monitoring only read them."""
+"""The filters of /predictions, /performance and /drift as plain values. `web` and `cli` make them from text; `storage`
+and `monitoring` read them."""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +8,7 @@ DEFAULT_LAST = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Predictions of one model version, made from `since` up to but without `until` (microseconds since 1970, UTC).
+    """Predictions of one model version, made at or after `since` and before `until` (microseconds since 1970, UTC).
     None selects all."""
 
     model_version: str | None = None
@@ -19,8 +18,8 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class PredictionFilter:
-    """A selection, narrowed to one `observation_id` or one `predicted_class` (both canonical JSON), and to rows with
-    or without a true label. None does not narrow."""
+    """A selection, limited to an `observation_id` or a `predicted_class` (both canonical JSON), or to rows with or
+    without a true label. None sets no limit."""
 
     selection: Selection = field(default_factory=Selection)
     observation_id: str | None = None
@@ -30,7 +29,7 @@ class PredictionFilter:
 
 @dataclass(frozen=True, slots=True)
 class PerformanceQuery:
-    """What GET /performance reports: a selection, optionally with a series of windows and with groups by a column."""
+    """The query of GET /performance: a selection, optionally split into time windows and into groups by a column."""
 
     selection: Selection
     window: str | None = None
@@ -39,7 +38,7 @@ class PerformanceQuery:
 
 @dataclass(frozen=True, slots=True)
 class DriftQuery:
-    """What GET /drift compares: the `last` rows of a selection, or all of it where `last` is None."""
+    """The query of GET /drift: the `last` rows of a selection, or all of them if `last` is None."""
 
     selection: Selection
     last: int | None = DEFAULT_LAST

@@ -1,4 +1,4 @@
-"""An observation, parsed once at the edge: a JSON payload in, a typed `Observation` out, or all of its faults."""
+"""Parses a JSON payload into a typed `Observation`, or reports all of its faults."""
 
 import math
 from collections.abc import Mapping
@@ -22,8 +22,8 @@ _MAX_ID = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What is scored and stored: the caller's id, its canonical JSON `key` under which it is unique, the `values`
-    by column in the signature's order (a missing one None), and these as canonical JSON `text`."""
+    """An observation to score and store. `key` is the caller's id as canonical JSON, unique in the log; `values` are in
+    the signature's order, None if missing; `text` is the values as canonical JSON."""
 
     observation_id: ObservationId
     key: str
@@ -32,14 +32,14 @@ class Observation:
 
 
 class ObservationParser:
-    """Turns payloads into observations by one pydantic model built from the signature."""
+    """Parses payloads with a pydantic model built from the signature."""
 
     def __init__(self, signature: Signature) -> None:
         self._columns = {column.name: column for column in signature}
         self._model = observation_model(signature)
 
     def parse(self, payload: Any) -> Observation:
-        """`{"id": ..., "observation": {...}}` as an Observation. Raises InvalidBody with every fault there is."""
+        """Parses `{"id": ..., "observation": {...}}`. Raises InvalidBody with all faults."""
         members, faults = members_of(payload, ("id", "observation"))
         id_ = collect(faults, parse_id, members["id"]) if "id" in members else None
         values = collect(faults, self._values, members["observation"]) if "observation" in members else None
@@ -49,7 +49,7 @@ class ObservationParser:
 
     def _values(self, payload: Any) -> dict[str, Scalar]:
         if not isinstance(payload, dict):
-            raise InvalidBody([self._fault_of_whole(payload)])
+            raise InvalidBody([self._fault_of_as_integer(payload)])
         if len(payload) > len(self._columns) + LISTED_FAULTS:
             payload = self._shortened(payload)
         try:
@@ -59,17 +59,17 @@ class ObservationParser:
         return {name: validated.get(name) for name in self._columns}
 
     def _shortened(self, payload: dict[str, Any]) -> dict[str, Any]:
-        """The columns in an observation, and of its other members as many as are listed."""
+        """The known columns of a payload, and at most LISTED_FAULTS of its other keys."""
         known = {name: payload[name] for name in self._columns if name in payload}
         others = islice((name for name in payload if name not in self._columns), LISTED_FAULTS)
         return known | {name: payload[name] for name in others}
 
-    def _fault_of_whole(self, payload: Any) -> Fault:
+    def _fault_of_as_integer(self, payload: Any) -> Fault:
         expected = "an object with the columns " + ", ".join(self._columns)
         return Fault("/observation", f"observation: expected {expected}; got {shown(payload)}", payload, expected)
 
     def _faults(self, error: ValidationError) -> list[Fault]:
-        """The faults by column, in the order in which pydantic met them; a column is named once."""
+        """One fault for each wrong column, in pydantic's order."""
         found: dict[str, Fault] = {}
         for entry in error.errors(include_url=False, include_context=False):
             name = str(entry["loc"][0])
@@ -80,9 +80,7 @@ class ObservationParser:
         place = pointer("observation", name)
         if name not in self._columns:
             expected = "one of the columns " + ", ".join(self._columns)
-            return Fault(
-                place, f"{name} is not a column of the model; it takes {', '.join(self._columns)}", value, expected
-            )
+            return Fault(place, f"{name} is not a column of the model; expected {expected}", value, expected)
         expected = self._columns[name].expected
         if kind == "missing":
             return Fault(place, f"{name} is missing; expected {expected}", None, expected)
@@ -90,7 +88,7 @@ class ObservationParser:
 
 
 def observation_model(signature: Signature) -> TypeAdapter[dict[str, Any]]:
-    """The pydantic model of an observation: a typed dictionary with a key for every column and no other."""
+    """The pydantic model of an observation: a typed dictionary with exactly the columns as keys."""
     fields = {column.name: _field(column) for column in signature}
     make: Any = TypedDict
     model = make("Observation", fields, total=False)
@@ -99,7 +97,7 @@ def observation_model(signature: Signature) -> TypeAdapter[dict[str, Any]]:
 
 
 def parse_id(value: Any) -> ObservationId:
-    """A caller's id: `1.0` is `1`, `1` is not `"1"`. Raises InvalidBody."""
+    """Parses a caller's id. `1.0` is the same id as `1`; `1` and `"1"` are two ids. Raises InvalidBody."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not (_is_id_integer(value) or _is_id_string(value)):
@@ -109,18 +107,18 @@ def parse_id(value: Any) -> ObservationId:
 
 
 def key_of(observation_id: ObservationId) -> str:
-    """The id as canonical JSON, under which the log holds it unique."""
+    """The id as canonical JSON, which is unique in the log."""
     return str(observation_id) if isinstance(observation_id, int) else canonical(observation_id)
 
 
 def members_of(payload: Any, names: tuple[str, ...]) -> tuple[dict[str, Any], list[Fault]]:
-    """The members of a payload that should be an object of exactly these, and a fault for each that is missing or
-    too many, as far as they are listed. Raises InvalidBody where it is no object."""
+    """The members of a payload that must be an object with exactly these names, and a fault for each missing or extra
+    one, with at most LISTED_FAULTS extra ones. Raises InvalidBody if the payload is not an object."""
     expected = "an object with the keys " + " and ".join(names)
     if not isinstance(payload, dict):
         raise InvalidBody([Fault("", f"expected {expected}; got {shown(payload)}", payload, expected)])
     faults = [
-        Fault(pointer(key), f"{key} is not taken here; expected {expected}", payload[key], expected)
+        Fault(pointer(key), f"{key} is not an allowed key; expected {expected}", payload[key], expected)
         for key in islice((key for key in payload if key not in names), LISTED_FAULTS)
     ]
     faults += [
@@ -132,7 +130,7 @@ def members_of(payload: Any, names: tuple[str, ...]) -> tuple[dict[str, Any], li
 
 
 def collect(faults: list[Fault], parse: Any, value: Any) -> Any:
-    """What `parse` makes of a value, or None with its faults added to the others."""
+    """The parsed value, or None after adding its faults to `faults`."""
     try:
         return parse(value)
     except InvalidBody as error:
@@ -141,7 +139,7 @@ def collect(faults: list[Fault], parse: Any, value: Any) -> Any:
 
 
 def canonical(value: Any) -> str:
-    """A value as canonical JSON: no spaces, characters as they are."""
+    """A value as canonical JSON: no spaces, and characters not escaped."""
     return to_json(value).decode()
 
 
@@ -154,7 +152,7 @@ def _is_id_string(value: Any) -> bool:
 
 
 def _is_storable(text: str) -> bool:
-    """Whether a database can hold the text: no NUL, no half of a surrogate pair."""
+    """Whether both databases can store the text: no NUL, no lone surrogate."""
     return "\0" not in text and (text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text))
 
 
@@ -169,24 +167,24 @@ def _type(column: Column) -> Any:
         case "boolean":
             return Annotated[bool, Field(strict=True)]
         case "integer":
-            return Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=low, le=high)]
+            return Annotated[int, BeforeValidator(_as_integer), Field(strict=True, ge=low, le=high)]
         case "number":
             return Annotated[float, Field(strict=True, allow_inf_nan=False, ge=low, le=high)]
         case "text":
             bounds = Field(strict=True, max_length=column.max_length)
             return Annotated[str, bounds, AfterValidator(_storable)]
         case "category":
-            return _closed(column.categories or ())
+            return _category(column.categories or ())
 
 
-def _closed(categories: tuple[Scalar, ...]) -> Any:
+def _category(categories: tuple[Scalar, ...]) -> Any:
     if all(isinstance(value, str) for value in categories):
         return Literal[categories]
     if any(isinstance(value, float) for value in categories):
         return Annotated[float, Field(strict=True), AfterValidator(_member(categories))]
     if all(isinstance(value, bool) for value in categories):
         return Annotated[bool, Field(strict=True), AfterValidator(_member(categories))]
-    return Annotated[Literal[categories], BeforeValidator(_whole)]
+    return Annotated[Literal[categories], BeforeValidator(_as_integer)]
 
 
 def _member(categories: tuple[Scalar, ...]) -> Any:
@@ -200,14 +198,14 @@ def _member(categories: tuple[Scalar, ...]) -> Any:
     return check
 
 
-def _whole(value: Any) -> Any:
-    """An integral float as the integer that it is; a boolean is no number."""
+def _as_integer(value: Any) -> Any:
+    """Converts a float like 3.0 to an integer. Raises ValueError for a boolean."""
     if isinstance(value, bool):
-        raise ValueError("a boolean")  # noqa: TRY004 - pydantic takes ValueError as a fault
+        raise ValueError("a boolean")  # noqa: TRY004 - pydantic reports a ValueError as a fault
     return int(value) if isinstance(value, float) and math.isfinite(value) and value.is_integer() else value
 
 
 def _storable(text: str) -> str:
     if not _is_storable(text):
-        raise ValueError("holds NUL or half of a surrogate pair")
+        raise ValueError("contains NUL or a lone surrogate")
     return text

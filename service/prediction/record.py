@@ -1,4 +1,4 @@
-"""A prediction on its way into the log, and as a stored record that is answered."""
+"""A prediction before it is stored, and as a row of the log."""
 
 import json
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ from service.prediction.scoring import Score
 
 
 class Record(NamedTuple):
-    """One row of the log: its own `id`, the caller's `observation_id`, the observation as canonical JSON `text`, the
-    score, the true label or value once it is known, and when both came (UTC)."""
+    """One row of the log. `id` is its key, `observation_id` the caller's id, `text` the observation as canonical JSON,
+    `true_label` the true class or value if known. Times are in UTC."""
 
     id: int
     observation_id: int | str
@@ -26,7 +26,7 @@ class Record(NamedTuple):
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
-        """The record of a row by column, in which ids, classes and `probas` are JSON text."""
+        """The record of a database row, a mapping by column. Ids, classes and `probas` are JSON text there."""
         score = Score(
             predicted_class=_loaded(row["predicted_class"]),
             proba=row["proba"],
@@ -46,7 +46,7 @@ class Record(NamedTuple):
         )
 
     def answer(self) -> dict[str, Any]:
-        """The record as /predict answers it."""
+        """The record as JSON for /predict."""
         score = self.score
         head = {"id": self.id, "observation_id": self.observation_id}
         if score.predicted_value is not None:
@@ -55,19 +55,19 @@ class Record(NamedTuple):
         return body if score.probas is None else {**body, "probas": score.probas}
 
     def answer_with_observation(self) -> dict[str, Any]:
-        """The record as /update answers it."""
+        """The record as JSON for /update."""
         return {**self.answer(), "observation": json.loads(self.text)}
 
 
 class ScoredObservation(NamedTuple):
-    """An observation with its score, not stored yet."""
+    """An observation with its score, before it is stored."""
 
     observation: Observation
     score: Score
 
 
 class StoredPrediction(NamedTuple):
-    """A stored record, and whether it was there before."""
+    """A stored record, and whether it was stored by an earlier request."""
 
     record: Record
     replayed: bool

@@ -1,4 +1,4 @@
-"""Observations to scores, as the pipeline gave them in the notebook."""
+"""Scores observations with the model."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -9,13 +9,13 @@ from serialize.task import Label, Outputs, Task
 from service.errors import Fault, InvalidBody
 from service.prediction.observation import Observation
 
-Outputs_of = Callable[[Sequence[Mapping[str, Scalar]]], Outputs]
+OutputsFunction = Callable[[Sequence[Mapping[str, Scalar]]], Outputs]
 
 
 class Score(NamedTuple):
-    """The model's answer for one observation: for classes `predicted_class` and the probability `proba` (of the
-    positive class where there are two, else of the predicted one, with all of them by label in `probas`); for a
-    regression the `predicted_value`."""
+    """The prediction for one observation. A classifier sets `predicted_class` and the probability `proba`, which is
+    that of the positive class (binary) or of the predicted class (multiclass). Multiclass also sets `probas`, every
+    probability by label. A regression sets only `predicted_value`."""
 
     predicted_class: Label | None = None
     proba: float | None = None
@@ -24,9 +24,9 @@ class Score(NamedTuple):
 
 
 class Scorer:
-    """Scores observations with a function that gives a model's outputs, of shape (n, n_classes) or (n, 1)."""
+    """Scores observations. `outputs` returns the model's outputs, of shape (n, n_classes) or (n, 1)."""
 
-    def __init__(self, task: Task, outputs: Outputs_of) -> None:
+    def __init__(self, task: Task, outputs: OutputsFunction) -> None:
         self._task = task
         if task.kind == "binary":
             self._positive, self._threshold = task.positive_index, task.threshold
@@ -35,16 +35,16 @@ class Scorer:
         self._to_score = {"binary": self._binary, "multiclass": self._multiclass, "regression": _regression}[task.kind]
 
     def score(self, observations: Sequence[Observation]) -> list[Score]:
-        """The scores of n observations, from one call of the model. Raises what the model raises, and InvalidBody
-        where it gives no finite number."""
+        """Scores n observations in one call of the model. Raises the exceptions of the model, and InvalidBody if an
+        output is not finite."""
         rows = self._outputs([observation.values for observation in observations]).tolist()
         if not all(map(math.isfinite, map(sum, rows))):
             raise unscorable()
         return [self._to_score(row) for row in rows]
 
     def score_apart(self, observations: Sequence[Observation]) -> list[Score | Exception]:
-        """The same where one bad observation must not fail its neighbours: if the batch raises, each is scored
-        alone and the bad ones get their own error, InvalidBody for a value that the model refuses."""
+        """Like `score`, but isolates errors: if the batch raises, scores each observation alone and returns an error
+        for each bad one, InvalidBody if the model refuses its values."""
         try:
             return list(self.score(observations))
         except Exception:  # noqa: BLE001 - a model may raise anything
@@ -57,7 +57,7 @@ class Scorer:
             return error
         except (ValueError, TypeError, OverflowError, KeyError):
             return unscorable()
-        except Exception as error:  # noqa: BLE001 - it is answered, and logged at the edge
+        except Exception as error:  # noqa: BLE001 - web.problem logs it and answers
             return error
 
     def _binary(self, row: list[float]) -> Score:
@@ -72,9 +72,9 @@ class Scorer:
 
 
 def unscorable() -> InvalidBody:
-    """The error for an observation that fits the signature but that the model has no answer for."""
+    """The error for an observation that fits the signature but that the model cannot score."""
     expected = "values that the model can score"
-    detail = "observation: the model has no answer for these values; keep to the ranges and the words it was trained on"
+    detail = "observation: the model cannot score these values; use values like those in the training data"
     return InvalidBody([Fault("/observation", detail, None, expected)])
 
 

@@ -1,4 +1,4 @@
-"""What the service does, in order and free of HTTP: parse, score, commit, answer."""
+"""The use cases, without HTTP: parse, score, commit, reply."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from service.prediction.true_label import LabelParser, TrueLabel
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The body of a 200, whether every prediction in it was there before, and the caller's ids for the log line."""
+    """The body of a 200, whether every prediction in it was stored before, and the caller's ids for the log line."""
 
     body: Any
     replayed: bool
@@ -25,7 +25,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What one request brought, to be done together with what others brought."""
+    """The parsed content of one request: an item of a batch."""
 
     observations: tuple[Observation, ...] = ()
     labels: tuple[TrueLabel, ...] = ()
@@ -43,8 +43,8 @@ OnBatch = Callable[[int, float, list[Label | None]], None]
 
 
 class PredictionService:
-    """The use cases. `commit` stores a batch and returns after its commit; `batched` makes the batcher that serves
-    concurrent requests together; one body may hold at most `max_items`; `on_batch` is called for every batch."""
+    """Predicts and updates. `commit` stores a batch and returns after its commit; `batched` makes the batcher for
+    concurrent requests; a body has at most `max_items` items; `on_batch` is called after every batch."""
 
     def __init__(
         self,
@@ -65,20 +65,20 @@ class PredictionService:
         self._on_batch = on_batch
 
     def predict(self, payload: Any) -> Reply:
-        """Scores and stores one observation or an array of them; a known id is answered from its row. Returns after
-        the commit. Raises ServiceError, and nothing of the payload is stored then."""
+        """Scores and stores one observation or an array of them. A known id gets its stored prediction. Returns after
+        the commit. Stores nothing of the payload if it raises ServiceError."""
         observations = self._parsed(self._observations.parse, payload)
-        entries: list[StoredPrediction] = self._submit(_Work(observations=observations), payload)  # type: ignore[assignment]
-        bodies = [entry.record.answer() for entry in entries]
-        replayed = bool(entries) and all(entry.replayed for entry in entries)
-        return _answer(payload, bodies, replayed)
+        stored: list[StoredPrediction] = self._submit(_Work(observations=observations), payload)  # type: ignore[assignment]
+        bodies = [prediction.record.answer() for prediction in stored]
+        replayed = bool(stored) and all(prediction.replayed for prediction in stored)
+        return _reply(payload, bodies, replayed)
 
     def update(self, payload: Any) -> Reply:
-        """Records the true label of one prediction or of an array of them. Returns after the commit. Raises
-        ServiceError, and nothing of the payload is recorded then."""
+        """Records the true label of one prediction or of an array of them. Returns after the commit. Records nothing
+        of the payload if it raises ServiceError."""
         labels = self._parsed(self._labels.parse, payload)
         records: list[Record] = self._submit(_Work(labels=labels), payload)  # type: ignore[assignment]
-        return _answer(payload, [record.answer_with_observation() for record in records], False)
+        return _reply(payload, [record.answer_with_observation() for record in records], False)
 
     def _parsed(self, parse: Callable[[Any], Any], payload: Any) -> tuple[Any, ...]:
         if not isinstance(payload, list):
@@ -90,7 +90,7 @@ class PredictionService:
             try:
                 parsed.append(parse(item))
             except InvalidBody as error:
-                faults += [_named_by_item(fault, i) for fault in error.faults]
+                faults += [_within_item(fault, i) for fault in error.faults]
             if len(faults) >= LISTED_FAULTS:
                 break
         if faults:
@@ -108,28 +108,26 @@ class PredictionService:
             raise
 
     def _process(self, batch: list[_Work]) -> Sequence[_Outcome | Exception]:
-        """One score call and one transaction for all that wait; what fails does so for its own request only."""
+        """Serves a batch with one scoring call and one transaction. An error affects only its own request."""
         scored = self._score([work.observations for work in batch])
         groups = {i: group for i, group in enumerate(scored) if not isinstance(group, Exception)}
         labelled = {i: work.labels for i, work in enumerate(batch) if work.labels}
         predicted = [i for i in groups if groups[i]]
         began = perf_counter()
         try:
-            entries, records = self._commit([groups[i] for i in predicted], list(labelled.values()))
+            stored, records = self._commit([groups[i] for i in predicted], list(labelled.values()))
         except Unavailable as error:
             self._on_batch(len(batch), perf_counter() - began, [])
             return [error] * len(batch)
-        self._on_batch(len(batch), perf_counter() - began, _new_classes(entries))
+        self._on_batch(len(batch), perf_counter() - began, _new_classes(stored))
         outcomes: list[_Outcome | Exception] = [group if isinstance(group, Exception) else [] for group in scored]
-        for i, entry in zip(predicted, entries, strict=True):
-            outcomes[i] = entry
-        for i, record in zip(labelled, records, strict=True):
-            outcomes[i] = record
+        for i, outcome in (*zip(predicted, stored, strict=True), *zip(labelled, records, strict=True)):
+            outcomes[i] = outcome
         return outcomes
 
     def _score(self, groups: Sequence[Sequence[Observation]]) -> list[list[ScoredObservation] | Exception]:
-        together = [observation for group in groups for observation in group]
-        scores = self._scorer.score_apart(together) if together else []
+        observations = [observation for group in groups for observation in group]
+        scores = self._scorer.score_apart(observations) if observations else []
         each = iter(scores)
         if any(isinstance(score, Exception) for score in scores):
             return [_scored(group, [next(each) for _ in group]) for group in groups]
@@ -137,7 +135,7 @@ class PredictionService:
 
 
 def _scored(group: Sequence[Observation], scores: Sequence[Score | Exception]) -> list[ScoredObservation] | Exception:
-    """The observations of a group with their scores, or the error that keeps it from being stored."""
+    """The observations of a group with their scores, or the error that prevents storing the group."""
     faults = []
     for i, score in enumerate(scores):
         if isinstance(score, InvalidBody):
@@ -152,13 +150,13 @@ def _scored(group: Sequence[Observation], scores: Sequence[Score | Exception]) -
 
 def _new_classes(groups: Sequence[list[StoredPrediction] | ServiceError]) -> list[Label | None]:
     stored = [group for group in groups if isinstance(group, list)]
-    return [entry.record.score.predicted_class for group in stored for entry in group if not entry.replayed]
+    return [each.record.score.predicted_class for group in stored for each in group if not each.replayed]
 
 
-def _named_by_item(fault: Fault, i: int) -> Fault:
+def _within_item(fault: Fault, i: int) -> Fault:
     return replace(fault, pointer=pointer(i) + fault.pointer, detail=f"item {i}: {fault.detail}")
 
 
-def _answer(payload: Any, bodies: list[dict[str, Any]], replayed: bool) -> Reply:
+def _reply(payload: Any, bodies: list[dict[str, Any]], replayed: bool) -> Reply:
     ids = tuple(body["observation_id"] for body in bodies)
     return Reply(bodies if isinstance(payload, list) else bodies[0], replayed, ids)

@@ -1,4 +1,4 @@
-"""A true class (or true value) that comes back for a prediction, parsed once at the edge."""
+"""Parses the true class or true value of a prediction."""
 
 import math
 from dataclasses import dataclass
@@ -11,23 +11,25 @@ from service.prediction.observation import collect, key_of, members_of, parse_id
 
 @dataclass(frozen=True, slots=True)
 class TrueLabel:
-    """The caller's id in its canonical form, and the label in the model's own, or the true value."""
+    """The caller's id as canonical JSON, and the true class in the model's own type, or the true value."""
 
     key: str
     label: Label
 
 
 class LabelParser:
-    """Turns payloads into true labels by the model's task."""
+    """Parses payloads into true labels for the task of the model."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
         self.name = "true_value" if task.kind == "regression" else "true_class"
-        self.expected = "a finite number" if task.kind == "regression" else _listed(task.classes)
+        self.expected = (
+            "a finite number" if task.kind == "regression" else "one of " + ", ".join(map(shown, task.classes))
+        )
 
     def parse(self, payload: Any) -> TrueLabel:
-        """`{"id": ..., "true_class": ...}`, or with `true_value` for a regression, as a TrueLabel. Raises
-        InvalidBody with every fault there is."""
+        """Parses `{"id": ..., "true_class": ...}`, with `true_value` for a regression. Raises InvalidBody with all
+        faults."""
         members, faults = members_of(payload, ("id", self.name))
         id_ = collect(faults, parse_id, members["id"]) if "id" in members else None
         label = self.label(members.get(self.name))
@@ -38,7 +40,7 @@ class LabelParser:
         return TrueLabel(key_of(id_), label)
 
     def label(self, value: Any) -> Label | None:
-        """A JSON value as a label of the model, or None where it is none."""
+        """A JSON value as a label of the model, or None if it is not one."""
         if self._task.kind == "regression":
             return _finite(value)
         for label in self._task.classes:
@@ -52,7 +54,7 @@ class LabelParser:
 
 
 def _same(label: Label, value: Any) -> bool:
-    """Whether a JSON value is a label in one of its obvious forms: 1 and 1.0 alike, and 0 and 1 for booleans."""
+    """Whether a JSON value means a label: 1.0 also means 1, and 0 and 1 also mean false and true."""
     if isinstance(label, str) or isinstance(value, str):
         return bool(label == value)
     if isinstance(value, bool) and not isinstance(label, bool):
@@ -68,7 +70,3 @@ def _finite(value: Any) -> float | None:
     except OverflowError:
         return None
     return number if math.isfinite(number) else None
-
-
-def _listed(classes: tuple[Label, ...]) -> str:
-    return "one of " + ", ".join(shown(label) for label in classes)

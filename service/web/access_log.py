@@ -1,6 +1,6 @@
-"""Around every request: its id, the headers that every answer has, and its one line in the log.
+"""WSGI middleware that gives every request an id, common response headers, and one line in the log.
 
-This is WSGI, below Flask: it costs a fraction of what Flask's own hooks do, and sees every answer there is."""
+It costs less than Flask's hooks, and also sees responses that do not come from Flask."""
 
 import logging
 import os
@@ -13,16 +13,15 @@ from service.telemetry.log_format import event
 
 _log = logging.getLogger("service")
 
-_KEY = "service.note"
+_KEY = "service.request_info"
 _ECHOED_ID = re.compile(r"[\w.:/@+=\-]{1,128}", re.ASCII)
 _LISTED_IDS = 5
 _TRACE_PARENT = re.compile("00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
-_NO_TRACE = (None, None)
 
 
 class RequestInfo:
-    """What is known of a request beside its answer: its `request_id`, and for the log the caller's ids and the reason
-    of a refusal."""
+    """What the log line needs besides the response: the `request_id`, the caller's observation ids, and the reason if
+    the request is refused."""
 
     __slots__ = ("observation_ids", "reason", "request_id")
 
@@ -33,59 +32,59 @@ class RequestInfo:
 
     @staticmethod
     def of(environ: dict[str, Any]) -> "RequestInfo":
-        """The note of the request with this WSGI environment."""
-        note: RequestInfo = environ[_KEY]
-        return note
+        """The info of the request with this WSGI environment."""
+        info: RequestInfo = environ[_KEY]
+        return info
 
 
 class AccessLogMiddleware:
-    """A WSGI application around another. The line is written when the answer has left; before it leaves, `answered` is
-    told path, method, status and seconds, and `refused` the reason of one of 400 or above."""
+    """Logs each request to `application` after its response is sent. Before that it calls `on_response` with path,
+    method, status and seconds, and for a status of 400 or above `on_refusal` with the reason."""
 
     def __init__(
         self,
         application: Any,
         model_version: str,
-        answered: Callable[[str, str, str, float], None],
-        refused: Callable[[str], None],
+        on_response: Callable[[str, str, str, float], None],
+        on_refusal: Callable[[str], None],
     ) -> None:
         self._application = application
         self._model_version = model_version
-        self._answered = answered
-        self._refused = refused
+        self._on_response = on_response
+        self._on_refusal = on_refusal
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         given = environ.get("HTTP_X_REQUEST_ID")
-        note = RequestInfo(given if given and _ECHOED_ID.fullmatch(given) else os.urandom(16).hex())
-        environ[_KEY] = note
-        exchange = _Exchange(environ, start_response, note, self._model_version)
+        info = RequestInfo(given if given and _ECHOED_ID.fullmatch(given) else os.urandom(16).hex())
+        environ[_KEY] = info
+        exchange = _Exchange(environ, start_response, info, self._model_version)
         exchange.parts = self._application(environ, exchange.start)
         status = exchange.status[:3]
-        self._answered(environ["PATH_INFO"], environ["REQUEST_METHOD"], status, time.perf_counter() - exchange.began)
+        self._on_response(environ["PATH_INFO"], environ["REQUEST_METHOD"], status, time.perf_counter() - exchange.began)
         if status >= "400":
-            self._refused(note.reason or "internal-error")
+            self._on_refusal(info.reason or "internal-error")
         return exchange
 
 
 class _Exchange:
-    """One request and its answer: the parts of its body, to be closed when they are sent."""
+    """One request and its response. The server closes it when it has sent the body `parts`."""
 
-    __slots__ = ("_environ", "_model_version", "_note", "_start_response", "began", "parts", "status")
+    __slots__ = ("_environ", "_info", "_model_version", "_start_response", "began", "parts", "status")
 
-    def __init__(self, environ: dict[str, Any], start_response: Any, note: RequestInfo, model_version: str) -> None:
+    def __init__(self, environ: dict[str, Any], start_response: Any, info: RequestInfo, model_version: str) -> None:
         self.began = time.perf_counter()
         self._environ = environ
         self._start_response = start_response
-        self._note = note
+        self._info = info
         self._model_version = model_version
         self.status = "500"
         self.parts: Iterable[bytes] = ()
 
     def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        """WSGI's start_response, with the headers that every answer has."""
+        """WSGI's start_response, with the common headers added."""
         self.status = status
         headers += (
-            ("X-Request-ID", self._note.request_id),
+            ("X-Request-ID", self._info.request_id),
             ("X-Model-Version", self._model_version),
             ("X-Content-Type-Options", "nosniff"),
             ("Cache-Control", "no-store"),
@@ -96,11 +95,10 @@ class _Exchange:
         return iter(self.parts)
 
     def close(self) -> None:
-        """Closes the parts and writes the line."""
+        """Closes the parts and writes the log line."""
         if hasattr(self.parts, "close"):
             self.parts.close()
-        given = self._environ.get("HTTP_TRACEPARENT")
-        trace_id, parent_id = _trace(given) if given else _NO_TRACE
+        trace_id, parent_id = _trace(self._environ.get("HTTP_TRACEPARENT", ""))
         event(
             _log,
             logging.INFO,
@@ -109,23 +107,23 @@ class _Exchange:
             path=self._environ["PATH_INFO"],
             status=int(self.status[:3]),
             ms=(time.perf_counter() - self.began) * 1000,
-            request_id=self._note.request_id,
-            observation_id=_listed(self._note.observation_ids),
+            request_id=self._info.request_id,
+            observation_id=_listed(self._info.observation_ids),
             model_version=self._model_version,
-            reason=self._note.reason,
+            reason=self._info.reason,
             trace_id=trace_id,
             parent_id=parent_id,
         )
 
 
 def _trace(given: str) -> tuple[str | None, str | None]:
-    """The trace and the span that a request comes from, by the header traceparent (W3C Trace Context, version 00)."""
+    """The trace id and parent span id of a traceparent header (W3C Trace Context, version 00)."""
     found = _TRACE_PARENT.fullmatch(given)
-    return (found[1], found[2]) if found else _NO_TRACE
+    return (found[1], found[2]) if found else (None, None)
 
 
 def _listed(ids: tuple[int | str, ...]) -> str | None:
-    """The ids of a request for its log line; of many the first few and their number."""
+    """The ids of a request for its log line: at most the first few, and then how many there are."""
     if not ids:
         return None
     shown = ",".join(map(str, ids[:_LISTED_IDS]))

@@ -1,4 +1,4 @@
-"""The JSON bodies of the /admin URLs, parsed to a name and a number."""
+"""Parses the JSON bodies of the /admin URLs: a database name, and a number of rows."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ from service.demo import DEFAULT_ROWS, MOST_ROWS
 from service.errors import Fault, InvalidBody, pointer, shown
 from service.prediction.observation import members_of
 
-_NAME_EXPECTED = "the name of the service's own database, the last part of DATABASE_URL"
+_NAME_EXPECTED = "the name of the service's database, the last part of DATABASE_URL"
 _ROWS_EXPECTED = f"an integer from 1 to {MOST_ROWS}"
 
 
 def require_database_name(payload: Any, name: str) -> None:
-    """Checks that a payload is `{"database": name}`. Raises InvalidBody; the message does not tell the name."""
+    """Checks that a payload is `{"database": name}`. Raises InvalidBody; the message hides the name."""
     members, faults = members_of(payload, ("database",))
     given = members.get("database")
     if "database" in members and given != name:
@@ -23,15 +23,8 @@ def require_database_name(payload: Any, name: str) -> None:
 
 def row_count(payload: Any) -> int:
     """The `rows` of a payload `{"rows": n}`, 500 for `{}`. Raises InvalidBody."""
-    expected = "an object with the key rows, or none"
-    if not isinstance(payload, dict):
-        raise InvalidBody([Fault("", f"expected {expected}; got {shown(payload)}", payload, expected)])
-    faults = [
-        Fault(pointer(key), f"{key} is not taken here; expected {expected}", value, expected)
-        for key, value in payload.items()
-        if key != "rows"
-    ]
-    rows = payload.get("rows", DEFAULT_ROWS)
+    members, faults = members_of({"rows": DEFAULT_ROWS, **payload} if isinstance(payload, dict) else payload, ("rows",))
+    rows = members["rows"]
     if isinstance(rows, float) and rows.is_integer():
         rows = int(rows)
     if isinstance(rows, bool) or not isinstance(rows, int) or not 1 <= rows <= MOST_ROWS:

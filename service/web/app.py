@@ -45,21 +45,21 @@ class Application(Flask):
             if request.routing_exception is not None:
                 raise request.routing_exception
             assert request.url_rule is not None
-            answer: Any = self.view_functions[request.url_rule.endpoint](**(request.view_args or {}))
-            return answer if isinstance(answer, Response) else self.make_response(answer)
-        except Exception as error:  # noqa: BLE001 - every exception is answered
+            result: Any = self.view_functions[request.url_rule.endpoint](**(request.view_args or {}))
+            return result if isinstance(result, Response) else self.make_response(result)
+        except Exception as error:  # noqa: BLE001 - every exception becomes a response
             return self._answer_error(error)
 
     def route_of(self, path: str) -> str | None:
         """The route of a path of a WSGI environment, for any method; None for an unknown path."""
-        asked = "/" + path.encode("latin-1").decode(errors="replace").lstrip("/")
+        routed = "/" + path.encode("latin-1").decode(errors="replace").lstrip("/")
         adapter = self.url_map.bind("")
         try:
             try:
-                rule, _ = adapter.match(asked, "GET", return_rule=True)
+                rule, _ = adapter.match(routed, "GET", return_rule=True)
             except MethodNotAllowed as error:
                 (method, *_) = error.valid_methods or ("GET",)
-                rule, _ = adapter.match(asked, method, return_rule=True)
+                rule, _ = adapter.match(routed, method, return_rule=True)
         except HTTPException:
             return None
         return rule.rule
@@ -75,7 +75,7 @@ class Application(Flask):
         """Does nothing."""
 
     def ensure_sync(self, func: Any) -> Any:
-        """Returns the function unchanged: none is a coroutine."""
+        """Returns the function unchanged: no view is a coroutine."""
         return func
 
 
@@ -85,14 +85,14 @@ class _Routes(MapAdapter):
     def __init__(self, url_map: Map, path: str, method: str, cache: dict[tuple[str, str], Any]) -> None:
         super().__init__(url_map, "", "/", "", "http", path, method)
         self._cache = cache
-        self._asked = (path, method)
+        self._key = (path, method)
 
     def match(self, *args: Any, **kwargs: Any) -> Any:
-        found = self._cache.get(self._asked)
+        found = self._cache.get(self._key)
         if found is None:
             found = super().match(*args, **kwargs)
             if not found[1] and len(self._cache) < _MAX_CACHED_ROUTES:
-                self._cache[self._asked] = found
+                self._cache[self._key] = found
         return found
 
 

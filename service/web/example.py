@@ -1,4 +1,4 @@
-"""An observation to try the API with: typical of what the model was trained on, and no row of it."""
+"""An example observation for the API document: typical of the training data, but not a row of it."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -10,8 +10,8 @@ ObservationValues = Mapping[str, Scalar]
 
 
 def example_observation(manifest: Manifest, is_answered: Callable[[ObservationValues], bool]) -> ObservationValues:
-    """The first observation that is answered, of one made up from the reference profile and, where the model cannot
-    answer that, the golden rows; `is_answered` says whether the service gives one a score."""
+    """A typical observation made from the reference profile, or the first golden row that works if the model cannot
+    score that. `is_answered` tells whether the service can score an observation."""
     return next(filter(is_answered, _candidates(manifest)))
 
 
@@ -34,7 +34,7 @@ def _typical(column: Column, profile: Mapping[str, Any]) -> Scalar:
 
 
 def _rounded(column: Column, median: float) -> int | float:
-    """The median as a person would write it, within the column's limits."""
+    """The median with three significant digits, within the column's limits."""
     least, greatest = column.limits
     number = min(max(float(f"{median:.3g}"), least), greatest)
     return round(number) if column.kind == "integer" else number

@@ -1,6 +1,7 @@
-"""The log as it is read from outside: in pages and as a stream, newest first, and the erasing of one row. Beside the
-serving path, on connections of their own, and one block of rows at a time."""
+"""Reads the prediction log in pages or as a stream, newest first, and erases single rows. It uses connections of its
+own, so predictions do not wait, and holds one block of rows at a time."""
 
+import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -27,8 +28,8 @@ class Page(NamedTuple):
 
 
 class LogPages:
-    """`reading` runs a job with the connection of the reader open, `erase` erases the row of an id; `batched` makes the
-    batchers that keep concurrent callers apart."""
+    """`reading` runs a job with the reader's connection open, `erase` erases the row of an id, and `batched` makes the
+    batchers that run the jobs of concurrent callers one after another."""
 
     def __init__(
         self,
@@ -44,64 +45,64 @@ class LogPages:
         self._erase: Batcher[str, str] = batched(lambda keys: [_outcome(erase, key) for key in keys])
 
     def page(self, arguments: Arguments) -> Page:
-        """A page of rows, newest first. Raises InvalidQuery, and Unavailable where the log cannot be read now."""
+        """A page of rows, newest first. Raises InvalidQuery, and Unavailable if the log cannot be read now."""
         query = self._arguments.page(arguments)
         found = self._rows(query)
         lines = [line for _, line in found[: query.limit]]
         more = query.next(int(found[query.limit - 1][0])) if len(found) > query.limit else None
-        return Page(f'{{"predictions":[{",".join(lines)}],"next":{_quoted(more)}}}\n', more)
+        return Page(f'{{"predictions":[{",".join(lines)}],"next":{json.dumps(more)}}}\n', more)
 
     def stream(self, arguments: Arguments) -> Iterator[bytes]:
-        """Every row that is wanted and was committed by now, newest first, a line each, in parts of some thousand.
-        Raises as `page`, before the first part."""
-        wanted, after = self._arguments.stream(arguments)
+        """Every matching row that is committed now, newest first, as NDJSON in blocks of rows. Raises like `page`,
+        before the first block."""
+        predictions, after = self._arguments.stream(arguments)
 
         def begin() -> tuple[Snapshot, "_Part"]:
-            at = self._reader.snapshot()
-            return at, self._part(wanted, after, _FIRST_ROWS, at)
+            snapshot = self._reader.snapshot()
+            return snapshot, self._part(predictions, after, _FIRST_ROWS, snapshot)
 
-        at, first = self._read.submit(begin)
-        return self._parts(wanted, at, first)
+        snapshot, first = self._read.submit(begin)
+        return self._parts(predictions, snapshot, first)
 
     def erase(self, arguments: Arguments) -> tuple[str, str]:
-        """Erases the row of an id, and gives the id and what was erased, as JSON; it is gone for good by then. Raises
-        InvalidQuery, UnknownObservation and Unavailable."""
+        """Erases one row and returns, after the commit, its id and the erased row, both as JSON. Raises InvalidQuery,
+        UnknownObservation and Unavailable."""
         key = self._arguments.key(arguments)
         return key, self._erase.submit(key)
 
     def _rows(self, query: PageQuery) -> list[tuple[str, str]]:
-        """One row more than the limit, if there are so many, as (key, line)."""
+        """Up to `limit` + 1 rows as (key, line); the extra row shows that there is a next page."""
         found: list[tuple[str, str]] = []
         end, size = query.after, query.limit + 1
         while True:
-            found_now, end = self._read.submit(partial(self._keyed, query, end, size))
-            found += found_now
+            lines, end = self._read.submit(partial(self._lines, query, end, size))
+            found += lines
             if end is None or len(found) > query.limit:
                 return found
             size = min(2 * size, MOST_ROWS)
 
-    def _keyed(self, query: PageQuery, end: int | None, size: int) -> tuple[list[tuple[str, str]], int | None]:
-        block = self._reader.older(query.wanted, end, size)
+    def _lines(self, query: PageQuery, end: int | None, size: int) -> tuple[list[tuple[str, str]], int | None]:
+        block = self._reader.older(query.predictions, end, size)
         return [(row.id, row.line()) for row in block.rows[: query.limit + 1]], block.end
 
-    def _parts(self, wanted: PredictionFilter, at: Snapshot, part: "_Part") -> Iterator[bytes]:
+    def _parts(self, predictions: PredictionFilter, snapshot: Snapshot, part: "_Part") -> Iterator[bytes]:
         while True:
             if part.text:
                 yield part.text
             if part.end is None:
                 return
-            part = self._read.submit(partial(self._part, wanted, part.end, part.next_size, at))
+            part = self._read.submit(partial(self._part, predictions, part.end, part.next_size, snapshot))
 
-    def _part(self, wanted: PredictionFilter, end: int | None, size: int, at: Snapshot) -> "_Part":
-        block = self._reader.older(wanted, end, size, at)
+    def _part(self, predictions: PredictionFilter, end: int | None, size: int, snapshot: Snapshot) -> "_Part":
+        block = self._reader.older(predictions, end, size, snapshot)
         text = "".join([row.line() + "\n" for row in block.rows]).encode("ascii")
-        # Rows may be long, and so many are held at once.
-        most = max(1, min(MOST_ROWS, _PART_BYTES * len(block.rows) // len(text))) if text else MOST_ROWS
-        return _Part(text, block.end, most)
+        # Rows may be long: bound the bytes held at once, not only the number of rows.
+        next_size = max(1, min(MOST_ROWS, _PART_BYTES * len(block.rows) // len(text))) if text else MOST_ROWS
+        return _Part(text, block.end, next_size)
 
 
 class _Part(NamedTuple):
-    """The lines of a block, the key at its end, and how many rows the next one may have."""
+    """The lines of a block, the key at its end, and the number of rows to read next."""
 
     text: bytes
     end: int | None
@@ -113,7 +114,3 @@ def _outcome(do: Callable[[Item], Result], item: Item) -> Result | ServiceError:
         return do(item)
     except ServiceError as error:
         return error
-
-
-def _quoted(url: str | None) -> str:
-    return "null" if url is None else f'"{url}"'  # a quoted URL has neither quotes nor backslashes

@@ -30,7 +30,7 @@ def json_response(data: Any, code: int, headers: Mapping[str, str] | None = None
     return Response(_encode(data) + "\n", code, headers, content_type="application/json")
 
 
-class Finished(Response):
+class FinalResponse(Response):
     """A final 200 with a JSON body. It skips the work that Werkzeug does for responses that may still change."""
 
     def __init__(self, data: Any, *headers: tuple[str, str]) -> None:
@@ -44,41 +44,42 @@ class Finished(Response):
 
 
 def answer_error(error: Exception) -> Response:
-    """Any exception as problem+json. An unexpected one is an opaque 500; the log line has the traceback."""
-    note = RequestInfo.of(request.environ)
+    """Any exception as problem+json. An unexpected one becomes a 500 without details; the log has its traceback."""
     if isinstance(error, ServiceError):
-        return refusal(error, note)
+        return refusal(error, request.environ)
+    info = RequestInfo.of(request.environ)
     if isinstance(error, HTTPException) and error.code is not None and error.code >= 400:
-        return _answer_http_error(error, error.code, note)
+        return _answer_http_error(error, error.code, info)
     event(
         _log, logging.ERROR, "error", exception=type(error).__name__, trace=frames(error.__traceback__),
-        request_id=note.request_id,
+        request_id=info.request_id,
     )  # fmt: skip
-    detail = f"The service failed. Its log has the reason under the request id {note.request_id}."
-    return _problem_response(problem(500, ServiceError.title, detail, ServiceError.slug, note.request_id), {})
+    detail = f"Internal error. The service log has the cause under the request id {info.request_id}."
+    return _problem_response(problem(500, ServiceError.title, detail, ServiceError.slug, info.request_id), {})
 
 
-def refusal(error: ServiceError, note: RequestInfo) -> Response:
-    """The response to a refused request."""
-    note.reason = error.reason
-    body = problem(error.status, error.title, error.detail, error.slug, note.request_id)
-    # A refusal must not be much longer than the request.
+def refusal(error: ServiceError, environ: dict[str, Any]) -> Response:
+    """The response to the refused request of a WSGI environment. Sets the reason for the log line."""
+    info = RequestInfo.of(environ)
+    info.reason = error.reason
+    body = problem(error.status, error.title, error.detail, error.slug, info.request_id)
+    # The response must not be much longer than the request.
     body |= {"errors": [fault.to_json() for fault in error.faults[:LISTED_FAULTS]]} if error.faults else {}
     return _problem_response(body, dict(error.headers))
 
 
 _DETAILS = {
-    404: "There is nothing at this URL; predictions are posted to /predict, true classes to /update.",
-    405: "This URL does not take this method; the header Allow says which it takes.",
-    413: "The body is larger than the service takes.",
+    404: "Unknown URL. Post predictions to /predict and true labels to /update.",
+    405: "Method not allowed for this URL. The Allow header lists the allowed methods.",
+    413: "The body is larger than the limit of the service.",
 }
 
 
-def _answer_http_error(error: HTTPException, status: int, note: RequestInfo) -> Response:
+def _answer_http_error(error: HTTPException, status: int, info: RequestInfo) -> Response:
     title = reason_phrase(status)
-    note.reason = title.lower().replace(" ", "-")
+    info.reason = title.lower().replace(" ", "-")
     headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
-    body = problem(status, title, _DETAILS.get(status, title + "."), note.reason, note.request_id)
+    body = problem(status, title, _DETAILS.get(status, title + "."), info.reason, info.request_id)
     return _problem_response(body, headers)
 
 

@@ -1,4 +1,4 @@
-"""Query parameters, parsed once at the edge. Every fault is named, and an unknown parameter is a fault."""
+"""Parses query parameters into typed queries. All faults are reported at once; an unknown parameter is a fault."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -34,8 +34,8 @@ def performance_query(arguments: Arguments, columns: Sequence[str]) -> Performan
 
 
 def drift_query(arguments: Arguments) -> DriftQuery:
-    """The parameters model_version, since, until and last; where a time is given, all rows count unless `last` is
-    given too. Raises InvalidQuery."""
+    """The parameters model_version, since, until and last. With a time and no `last`, all rows of that time count.
+    Raises InvalidQuery."""
     read = ArgumentReader(arguments, ("model_version", "since", "until", "last"))
     last = read.number("last", MOST_LAST)
     timed = "since" in arguments or "until" in arguments
@@ -43,7 +43,7 @@ def drift_query(arguments: Arguments) -> DriftQuery:
 
 
 class ArgumentReader:
-    """Reads the `known` ones of a query's parameters; what is wrong is collected until `require` raises it."""
+    """Reads the `known` parameters of a query. It collects the faults until `require` or `selection` raises them."""
 
     def __init__(self, arguments: Arguments, known: Sequence[str]) -> None:
         self._faults: list[Fault] = []
@@ -58,32 +58,32 @@ class ArgumentReader:
                 self._values[name] = values[0]
 
     def selection(self) -> Selection:
-        """The selection; to be asked for last, for it raises what was found wrong."""
+        """The parameters of a selection. Call it last: it raises InvalidQuery with all faults so far."""
         since, until = (self.read(name, parse_moment, EXPECTED_MOMENT) for name in ("since", "until"))
         version = self.read("model_version", _version, EXPECTED_VERSION)
         self.require()
         return Selection(version, since, until)
 
     def require(self, *names: str) -> None:
-        """Raises InvalidQuery for what was found wrong, and where one of these is missing."""
+        """Raises InvalidQuery with all faults so far, including one for each of these parameters that is missing."""
         missing = [name for name in names if name not in self._given]
         self._faults += [Fault(pointer(name), f"{name} is missing", None, "one value") for name in missing]
         if self._faults:
             raise InvalidQuery(self._faults)
 
     def one_of(self, name: str, choices: Sequence[str]) -> str | None:
-        """One of these words."""
+        """The value of a parameter, which must be one of the choices. None if it is absent."""
         value = self._values.get(name)
         if value is not None and value not in choices:
             self._refuse(name, value, "one of " + ", ".join(choices))
         return value
 
     def number(self, name: str, most: int) -> int | None:
-        """A number of rows."""
+        """The value of a parameter as an integer from 1 to `most`. None if it is absent or wrong."""
         return self.read(name, lambda text: _number(text, most), f"an integer from 1 to {most}")
 
     def read(self, name: str, parse: Callable[[str], Value], expected: str) -> Value | None:
-        """What `parse` makes of a parameter; a ValueError of it is a fault. None where it is not given."""
+        """The parsed value of a parameter. A ValueError of `parse` is a fault. None if it is absent or wrong."""
         if name not in self._values:
             return None
         try:
@@ -98,7 +98,7 @@ class ArgumentReader:
 
 
 def _version(text: str) -> str:
-    if "\0" in text:  # which PostgreSQL takes in no text
+    if "\0" in text:  # PostgreSQL refuses NUL
         raise ValueError(text)
     return text
 
@@ -114,28 +114,26 @@ MOST_LIMIT = 1_000
 MOST_KEY = 2**63 - 1
 
 _BOOLEANS = {"true": True, "false": False}
-_EXPECTED_ID = (
-    'an id: 0 for the integer, "0" in quotes for the string, any other text of 1 to 255 characters for itself'
-)
+_EXPECTED_ID = 'an id: 0 for the integer, "0" in quotes for the string, or any other text of 1 to 255 characters'
 
 
 @dataclass(frozen=True, slots=True)
 class PageQuery:
-    """A page of at most `limit` of the wanted rows, below the key `after`. `given` are the parameters as they came."""
+    """A page of at most `limit` rows of a filter, below the key `after`. `arguments` are the raw parameters."""
 
-    wanted: PredictionFilter
+    predictions: PredictionFilter
     limit: int
     after: int | None
-    given: Arguments
+    arguments: Arguments
 
     def next(self, after: int) -> str:
-        """The relative URL of the page below a key."""
-        kept = [(name, values[0]) for name, values in self.given.items() if name != "after"]
+        """The relative URL of the page that starts below a key."""
+        kept = [(name, values[0]) for name, values in self.arguments.items() if name != "after"]
         return "/predictions?" + urlencode([*kept, ("after", after)])
 
 
 class LogArguments:
-    """Reads the parameters, for a log of a model with this task: a regression has no predicted_class."""
+    """Reads the parameters of /predictions for a model with this task; a regression has no predicted_class."""
 
     def __init__(self, task: Task) -> None:
         self._labels = LabelParser(task)
@@ -147,31 +145,30 @@ class LogArguments:
         read = ArgumentReader(arguments, ("limit", "after", *self._filters))
         limit = read.number("limit", MOST_LIMIT)
         after = read.number("after", MOST_KEY)
-        return PageQuery(self._wanted(read), limit or LIMIT, after, arguments)
+        return PageQuery(self._filter(read), limit or LIMIT, after, arguments)
 
     def stream(self, arguments: Arguments) -> tuple[PredictionFilter, int | None]:
-        """The parameters of a stream, which has no limit: what is wanted, and the key below which it begins. Raises
-        InvalidQuery."""
+        """The filter of a stream, and the key below which it starts. A stream takes no `limit`. Raises InvalidQuery."""
         read = ArgumentReader(arguments, ("after", *self._filters))
         after = read.number("after", MOST_KEY)
-        return self._wanted(read), after
+        return self._filter(read), after
 
     def key(self, arguments: Arguments) -> str:
-        """The observation_id, which must be given, and alone. Raises InvalidQuery."""
+        """The observation_id, which must be the only parameter. Raises InvalidQuery."""
         read = ArgumentReader(arguments, ("observation_id",))
         key = read.read("observation_id", _key, _EXPECTED_ID)
         read.require("observation_id")
         assert key is not None
         return key
 
-    def _wanted(self, read: ArgumentReader) -> PredictionFilter:
+    def _filter(self, read: ArgumentReader) -> PredictionFilter:
         key = read.read("observation_id", _key, _EXPECTED_ID)
         labelled = _BOOLEANS.get(read.one_of("labelled", list(_BOOLEANS)) or "")
         predicted = read.read("predicted_class", self._label, self._labels.expected)
         return PredictionFilter(read.selection(), key, labelled, predicted)
 
     def _label(self, text: str) -> str:
-        for value in _readings(text):
+        for value in _candidates(text):
             label = self._labels.label(value)
             if label is not None:
                 return canonical(label)
@@ -179,14 +176,14 @@ class LogArguments:
 
 
 def _key(text: str) -> str:
-    for value in _readings(text):
+    for value in _candidates(text):
         with suppress(InvalidBody):
             return key_of(parse_id(value))
     raise ValueError(text)
 
 
-def _readings(text: str) -> tuple[Any, ...]:
-    """What a text may stand for: first what it is as JSON, if it is that, and then itself."""
+def _candidates(text: str) -> tuple[Any, ...]:
+    """The values that a text may mean: its JSON value, if it is JSON, and then the text itself."""
     try:
         return decode(text.encode()), text
     except MalformedBody:

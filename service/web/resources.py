@@ -1,4 +1,4 @@
-"""The REST resources: each method translates a request into a call and its result into a response, nothing more."""
+"""The REST resources. Each method only translates a request into a call, and the result into a response."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -16,38 +16,35 @@ from service.web.access_log import RequestInfo
 from service.web.admin_payload import require_database_name, row_count
 from service.web.json_body import JsonBody
 from service.web.pages import LogPages
-from service.web.problem import Finished
+from service.web.problem import FinalResponse
 from service.web.query import drift_query, performance_query
 
 _REPLAYED = (("Idempotent-Replayed", "true"),)
 
 
-class Predict(Resource):  # type: ignore[misc]
+class _PredictionResource(Resource):  # type: ignore[misc]
+    init_every_request = False
+
+    def __init__(self, service: PredictionService, body: JsonBody) -> None:
+        self._service, self._body = service, body
+
+
+class Predict(_PredictionResource):
     """Scores and stores observations."""
 
-    init_every_request = False
+    def post(self) -> Response:
+        return _respond(self._service.predict(self._body.of(request)))
 
-    def __init__(self, flow: PredictionService, body: JsonBody) -> None:
-        self._flow, self._body = flow, body
+
+class Update(_PredictionResource):
+    """Records true labels."""
 
     def post(self) -> Response:
-        return _respond(self._flow.predict(self._body.of(request)))
-
-
-class Update(Resource):  # type: ignore[misc]
-    """Records true classes."""
-
-    init_every_request = False
-
-    def __init__(self, flow: PredictionService, body: JsonBody) -> None:
-        self._flow, self._body = flow, body
-
-    def post(self) -> Response:
-        return _respond(self._flow.update(self._body.of(request)))
+        return _respond(self._service.update(self._body.of(request)))
 
 
 class ModelCard(Resource):  # type: ignore[misc]
-    """What is served."""
+    """The model that is served."""
 
     def __init__(self, card: Mapping[str, Any]) -> None:
         self._card = card
@@ -57,7 +54,7 @@ class ModelCard(Resource):  # type: ignore[misc]
 
 
 class Document(Resource):  # type: ignore[misc]
-    """The description of the API."""
+    """The OpenAPI document of the API, built at the first request."""
 
     def __init__(self, document: Callable[[], Mapping[str, Any]]) -> None:
         self._document = document
@@ -66,8 +63,8 @@ class Document(Resource):  # type: ignore[misc]
         return self._document()
 
 
-class Measured(Resource):  # type: ignore[misc]
-    """What is measured of the service, for Prometheus."""
+class MetricsText(Resource):  # type: ignore[misc]
+    """The metrics of the service, for Prometheus."""
 
     def __init__(self, text: Callable[[], str], content_type: str) -> None:
         self._text, self._content_type = text, content_type
@@ -77,14 +74,14 @@ class Measured(Resource):  # type: ignore[misc]
 
 
 class Live(Resource):  # type: ignore[misc]
-    """Whether the process is up."""
+    """Answers while the process is up."""
 
     def get(self) -> dict[str, str]:
         return {"status": "up"}
 
 
 class Ready(Resource):  # type: ignore[misc]
-    """Whether the model is verified, which it was before this process listened, and the database takes writes."""
+    """Answers 200 if the database takes writes. The model was verified before this process started to listen."""
 
     def __init__(self, check: Callable[[], None]) -> None:
         self._check = check
@@ -95,19 +92,19 @@ class Ready(Resource):  # type: ignore[misc]
 
 
 class EmptyLog(Resource):  # type: ignore[misc]
-    """Exports and empties the log."""
+    """Exports the log to a file, then empties it."""
 
     def __init__(self, reset: Reset, empty: Callable[[], LogDump], body: JsonBody) -> None:
         self._reset, self._empty, self._body = reset, empty, body
 
     def post(self) -> dict[str, Any]:
         require_database_name(self._body.of(request), self._reset.name)
-        done = self._empty()
-        return {"export": done.path.name, "rows": done.rows}
+        dump = self._empty()
+        return {"export": dump.path.name, "rows": dump.rows}
 
 
 class SeedLog(Resource):  # type: ignore[misc]
-    """Fills the log with a demo."""
+    """Fills the log with demo data."""
 
     def __init__(self, demo: Demo, body: JsonBody) -> None:
         self._demo, self._body = demo, body
@@ -117,27 +114,27 @@ class SeedLog(Resource):  # type: ignore[misc]
         return _with_replay({"recipe": seeded.recipe, "rows": seeded.rows}, seeded.replayed)
 
 
-def _respond(answer: Reply) -> Response:
-    RequestInfo.of(request.environ).observation_ids = answer.observation_ids
-    return _with_replay(answer.body, answer.replayed)
+def _respond(reply: Reply) -> Response:
+    RequestInfo.of(request.environ).observation_ids = reply.observation_ids
+    return _with_replay(reply.body, reply.replayed)
 
 
 def _with_replay(body: Any, replayed: bool) -> Response:
-    return Finished(body, *_REPLAYED) if replayed else Finished(body)
+    return FinalResponse(body, *_REPLAYED) if replayed else FinalResponse(body)
 
 
 NDJSON = "application/x-ndjson"
 
 
 class Predictions(Resource):  # type: ignore[misc]
-    """What was answered: in pages, as a stream, and no more."""
+    """The prediction log, in pages or as a stream; DELETE erases one prediction."""
 
     def __init__(self, pages: LogPages) -> None:
         self._pages = pages
 
     def get(self) -> Response:
         arguments = request.args.to_dict(flat=False)
-        if _takes_lines(request.accept_mimetypes):
+        if _prefers_ndjson(request.accept_mimetypes):
             return Response(self._pages.stream(arguments), content_type=NDJSON)
         page = self._pages.page(arguments)
         links = {"Link": f'<{page.next}>; rel="next"'} if page.next else {}
@@ -149,14 +146,14 @@ class Predictions(Resource):  # type: ignore[misc]
         return Response(erased + "\n", content_type="application/json")
 
 
-def _takes_lines(accepted: MIMEAccept) -> bool:
-    """Whether lines are asked for by their name, and are no less welcome than a page."""
+def _prefers_ndjson(accepted: MIMEAccept) -> bool:
+    """Whether the client names NDJSON in Accept, and prefers JSON no more than that."""
     named = [quality for media, quality in accepted if media.partition(";")[0].strip().lower() == NDJSON]
     return 0 < max(named, default=0) >= accepted.quality("application/json")
 
 
 class PerformanceReport(Resource):  # type: ignore[misc]
-    """How good the answers were, by the true classes that came back."""
+    """How good the predictions were, measured with the true labels received so far."""
 
     def __init__(self, monitor: Monitor, columns: Sequence[str]) -> None:
         self._monitor, self._columns = monitor, columns
@@ -166,7 +163,7 @@ class PerformanceReport(Resource):  # type: ignore[misc]
 
 
 class DriftReport(Resource):  # type: ignore[misc]
-    """Where observations and answers differ from those of the training."""
+    """Where observations and predictions differ from the training data."""
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor

@@ -1,4 +1,4 @@
-"""Any JSON value at all is an observation or named as a fault, never anything else."""
+"""Every JSON value is either parsed into an observation or reported as a fault."""
 
 import json
 from typing import Any
@@ -18,13 +18,13 @@ parser = ObservationParser(load(ARTIFACTS).manifest.signature)
 
 
 def parse_one(column: Column, value: Any) -> Any:
-    """The value as the parser takes it for a model of this one column."""
+    """The parsed value, for a model with only this column."""
     parsed = ObservationParser(Signature("frame", (column,))).parse({"id": 1, "observation": {column.name: value}})
     return parsed.values[column.name]
 
 
 @given(values)
-def test_any_json_value_as_a_body_is_parsed_or_named(payload: Any) -> None:
+def test_any_json_value_as_a_body_is_parsed_or_reported(payload: Any) -> None:
     with pytest.raises(InvalidBody) as refused:
         parser.parse(payload)
 
@@ -33,7 +33,7 @@ def test_any_json_value_as_a_body_is_parsed_or_named(payload: Any) -> None:
 
 
 @given(st.sampled_from(sorted(PASSENGER)), values)
-def test_any_json_value_in_any_column_is_parsed_or_named(column: str, value: Any) -> None:
+def test_any_json_value_in_any_column_is_parsed_or_reported(column: str, value: Any) -> None:
     try:
         observation = parser.parse(prediction(0, **{column: value}))
     except InvalidBody as error:
@@ -43,7 +43,7 @@ def test_any_json_value_in_any_column_is_parsed_or_named(column: str, value: Any
 
 
 @given(values)
-def test_any_json_value_as_an_id_is_its_own_canonical_form_or_named(value: Any) -> None:
+def test_any_json_value_as_an_id_survives_its_canonical_form_or_is_reported(value: Any) -> None:
     try:
         id_ = parse_id(value)
     except InvalidBody as error:
@@ -53,7 +53,7 @@ def test_any_json_value_as_an_id_is_its_own_canonical_form_or_named(value: Any) 
         assert json.loads(key_of(id_)) == value
 
 
-def test_the_canonical_text_keeps_the_order_of_the_signature_and_names_every_null() -> None:
+def test_the_canonical_text_has_the_order_of_the_signature_and_every_null() -> None:
     observation = parser.parse({"id": 1, "observation": {"Sex": "male", "Pclass": 3, "SibSp": 1, "Parch": 0}})
 
     assert observation.text == (
@@ -98,12 +98,14 @@ COLUMNS: list[tuple[Column, list[Any], list[Any]]] = [
 
 
 @pytest.mark.parametrize(
-    ("column", "taken", "refused"),
+    ("column", "accepted", "refused"),
     COLUMNS,
     ids=lambda case: f"{case.kind}-{case.dtype}" if isinstance(case, Column) else "",
 )
-def test_each_kind_takes_its_own_values_only(column: Column, taken: list[Any], refused: list[Any]) -> None:
-    for value in taken:
+def test_each_kind_of_column_accepts_only_its_own_values(
+    column: Column, accepted: list[Any], refused: list[Any]
+) -> None:
+    for value in accepted:
         assert parse_one(column, value) == value
     for value in refused:
         with pytest.raises(InvalidBody):
@@ -111,7 +113,7 @@ def test_each_kind_takes_its_own_values_only(column: Column, taken: list[Any], r
 
 
 @pytest.mark.parametrize("value", ["x" * 10**6, ["x"] * 10**6, {"k": "x" * 300}, [[[1] * 500]]])
-def test_a_long_value_is_named_by_its_beginning(value: Any) -> None:
+def test_a_long_value_is_cut_in_the_fault(value: Any) -> None:
     with pytest.raises(InvalidBody) as refused:
         parser.parse(prediction(0, Age=value))
 

@@ -1,4 +1,4 @@
-"""Outputs of a model as scores."""
+"""The scores made from the outputs of a model."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,13 +16,13 @@ def observation(x: float) -> Observation:
     return Observation(1, "1", {"x": x}, "")
 
 
-def test_the_positive_class_is_predicted_from_the_threshold_on() -> None:
+def test_the_positive_class_is_predicted_at_or_above_the_threshold() -> None:
     scorer = Scorer(Task("binary", ("no", "yes"), "no", 0.3), lambda rows: np.array([[0.3, 0.7], [0.29, 0.71]]))
 
     assert scorer.score([observation(0), observation(1)]) == [Score("no", 0.3), Score("yes", 0.29)]
 
 
-def test_the_most_probable_of_many_classes_is_predicted() -> None:
+def test_multiclass_predicts_the_most_probable_class() -> None:
     scorer = Scorer(Task("multiclass", (1, 2, 3)), lambda rows: np.array([[0.2, 0.5, 0.3]]))
 
     assert scorer.score([observation(0)]) == [Score(2, 0.5, {"1": 0.2, "2": 0.5, "3": 0.3})]
@@ -35,12 +35,12 @@ def test_a_regression_predicts_a_value() -> None:
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_an_answer_that_is_no_number_is_refused(bad: float) -> None:
+def test_an_output_that_is_not_finite_is_refused(bad: float) -> None:
     with pytest.raises(InvalidBody):
         Scorer(Task("regression"), lambda rows: np.array([[bad]])).score([observation(0)])
 
 
-def test_one_row_that_the_model_refuses_fails_alone() -> None:
+def test_a_row_that_the_model_refuses_does_not_fail_the_other_rows() -> None:
     def outputs(rows: Sequence[Mapping[str, Any]]) -> Outputs:
         if any(row["x"] == 13 for row in rows):
             raise ValueError("unlucky")

@@ -1,4 +1,4 @@
-"""The use cases without HTTP: what a model refuses fails for its own request only."""
+"""The use cases without HTTP: if the model refuses values, only their own request fails."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,12 +35,12 @@ def outputs(rows: Sequence[Mapping[str, Any]]) -> Outputs:
 
 
 def body(x: int) -> dict[str, Any]:
-    """A body of /predict whose id and only value are x."""
+    """A body of /predict with x as its id and its only value."""
     return {"id": x, "observation": {"x": x}}
 
 
-class Gate:
-    """Runs jobs, and holds each of them back until it is opened."""
+class HeldRunner:
+    """Runs jobs, but holds each one back until `opened` is set."""
 
     def __init__(self) -> None:
         self.opened, self.reached = threading.Event(), threading.Event()
@@ -51,13 +51,13 @@ class Gate:
         assert self.opened.wait(WAIT_SECONDS)
         return job()
 
-    def note(self, waiting: int) -> None:
+    def on_queue_depth(self, waiting: int) -> None:
         self.waiting = waiting
 
 
 @pytest.fixture
-def gate() -> Gate:
-    return Gate()
+def runner() -> HeldRunner:
+    return HeldRunner()
 
 
 @pytest.fixture
@@ -70,13 +70,15 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 
 @pytest.fixture
-def flow(gate: Gate, session: Session) -> PredictionService:
+def service(runner: HeldRunner, session: Session) -> PredictionService:
     return PredictionService(
         ObservationParser(Signature("frame", (Column("x", "integer", False, "int64"),))),
         LabelParser(TASK),
         Scorer(TASK, outputs),
         PredictionLog(session, "a" * 12, None, regression=True).commit,
-        lambda process: Batcher(process, gate.run, max_pending=100, timeout=WAIT_SECONDS, on_queue_depth=gate.note),
+        lambda process: Batcher(
+            process, runner.run, max_pending=100, timeout=WAIT_SECONDS, on_queue_depth=runner.on_queue_depth
+        ),
         100,
         lambda requests, seconds, classes: None,
     )
@@ -91,49 +93,47 @@ def pointers(error: InvalidBody) -> list[str]:
     return [fault.pointer for fault in error.faults]
 
 
-def test_an_array_with_items_that_the_model_refuses_names_them_and_is_not_stored(
-    flow: PredictionService, gate: Gate, session: Session
+def test_an_array_with_refused_items_reports_them_and_is_not_stored(
+    service: PredictionService, runner: HeldRunner, session: Session
 ) -> None:
-    gate.opened.set()
+    runner.opened.set()
 
     with pytest.raises(InvalidBody) as refused:
-        flow.predict([body(12), body(13), body(15), {"id": "again", "observation": {"x": 13}}])
+        service.predict([body(12), body(13), body(15), {"id": "again", "observation": {"x": 13}}])
 
     assert pointers(refused.value) == ["/1/observation", "/3/observation"]
     assert stored(session) == []
 
 
-def test_a_single_observation_that_the_model_refuses_is_named_without_a_place(
-    flow: PredictionService, gate: Gate
-) -> None:
-    gate.opened.set()
+def test_the_fault_of_a_single_observation_has_no_array_index(service: PredictionService, runner: HeldRunner) -> None:
+    runner.opened.set()
 
     with pytest.raises(InvalidBody) as refused:
-        flow.predict(body(13))
+        service.predict(body(13))
 
     assert pointers(refused.value) == ["/observation"]
 
 
-def test_a_failure_of_the_model_that_is_not_about_the_values_is_raised_as_it_is(
-    flow: PredictionService, gate: Gate
+def test_an_unexpected_exception_of_the_model_is_raised_unchanged(
+    service: PredictionService, runner: HeldRunner
 ) -> None:
-    gate.opened.set()
+    runner.opened.set()
 
     with pytest.raises(MemoryError):
-        flow.predict([body(13), body(14)])
+        service.predict([body(13), body(14)])
 
 
-def test_of_requests_in_one_batch_only_those_with_refused_values_fail(
-    flow: PredictionService, gate: Gate, session: Session
+def test_only_the_requests_with_refused_values_fail_in_a_batch(
+    service: PredictionService, runner: HeldRunner, session: Session
 ) -> None:
     requests: list[Any] = [body(12), body(13), [body(20), body(21)], [body(22), {"id": 0, "observation": {"x": 13}}]]
 
     with ThreadPoolExecutor(len(requests) + 1) as pool:
-        leader = pool.submit(flow.predict, body(1))
-        assert gate.reached.wait(WAIT_SECONDS)
-        answers = [pool.submit(flow.predict, request) for request in requests]
-        until(lambda: gate.waiting == len(requests))
-        gate.opened.set()
+        leader = pool.submit(service.predict, body(1))
+        assert runner.reached.wait(WAIT_SECONDS)
+        answers = [pool.submit(service.predict, request) for request in requests]
+        until(lambda: runner.waiting == len(requests))
+        runner.opened.set()
         failed = [answer.exception(WAIT_SECONDS) for answer in answers]
 
     assert leader.result().body["predicted_value"] == 1

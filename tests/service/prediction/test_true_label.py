@@ -1,4 +1,4 @@
-"""True labels in the forms that their task takes."""
+"""Which JSON values are accepted as true labels, by task."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ REGRESSION = Task("regression")
         (FLOATS, 1, 1.0),
     ],
 )
-def test_a_class_is_taken_in_its_obvious_forms(task: Task, value: Any, label: Any) -> None:
+def test_a_class_is_accepted_in_its_equivalent_forms(task: Task, value: Any, label: Any) -> None:
     parsed = LabelParser(task).parse({"id": "a", "true_class": value})
 
     assert (parsed.key, parsed.label) == ('"a"', label)
@@ -37,7 +37,7 @@ def test_a_class_is_taken_in_its_obvious_forms(task: Task, value: Any, label: An
     ("task", "value"),
     [(BINARY, "true"), (BINARY, 2), (STRINGS, "Yes"), (STRINGS, 1), (INTEGERS, True), (INTEGERS, "2"), (INTEGERS, 4)],
 )
-def test_any_other_value_is_refused_with_the_classes(task: Task, value: Any) -> None:
+def test_any_other_value_is_refused_and_the_fault_lists_the_classes(task: Task, value: Any) -> None:
     with pytest.raises(InvalidBody) as refused:
         LabelParser(task).parse({"id": 1, "true_class": value})
 
@@ -50,7 +50,7 @@ def test_a_true_value_is_a_number() -> None:
     assert LabelParser(REGRESSION).parse({"id": 1, "true_value": 3}).label == 3.0
 
 
-def test_every_fault_is_named_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     with pytest.raises(InvalidBody) as refused:
         LabelParser(BINARY).parse({"id": None, "true_class": "x", "proba": 1})
 

@@ -1,5 +1,4 @@
-"""Nothing that a client sends begins a line of the log, ends one, or colours a terminal: held against the service as it
-is served."""
+"""No input of a client can start or end a log line or control a terminal. Tested against running servers."""
 
 import re
 from pathlib import Path
@@ -38,7 +37,7 @@ QUIET = {"LOG_LEVEL": "debug"}
 
 
 def quoted(text: str) -> str:
-    """Every byte of a text percent-encoded."""
+    """The text with every byte percent-encoded."""
     return "".join(f"%{byte:02X}" for byte in text.encode())
 
 
@@ -48,7 +47,7 @@ def head(target: bytes, *headers: bytes, method: bytes = b"GET") -> bytes:
 
 
 def send_everywhere(served: Served, text: str) -> None:
-    """Sends a text as an id, a column, a path, a query, a method and in every header that the service looks at."""
+    """Sends a text as an id, a column, a path, a query, a method, and in every header that the service reads."""
     bodies: list[Any] = [prediction(text), prediction(text, **{text: 1}), {text: 1}, [prediction(text)] * 7]
     for body in bodies:
         served.post("/predict", body)
@@ -76,7 +75,7 @@ def send_everywhere(served: Served, text: str) -> None:
 
 
 @AS_SERVED
-def test_no_log_line_is_forged(tmp_path: Path, command: tuple[str, str]) -> None:
+def test_no_client_input_forges_a_log_line(tmp_path: Path, command: tuple[str, str]) -> None:
     with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", command, variables=QUIET) as served:
         started = len(served.log.read_bytes())
         for between in BREAKS.values():
@@ -107,7 +106,7 @@ def line_of_a_request(client: Any, capsys: pytest.CaptureFixture[str], *, tracep
 
 
 @pytest.mark.parametrize("flags", ["00", "01", "ff"])
-def test_a_valid_trace_is_in_the_line(make_client: Any, capsys: pytest.CaptureFixture[str], flags: str) -> None:
+def test_a_valid_trace_is_logged(make_client: Any, capsys: pytest.CaptureFixture[str], flags: str) -> None:
     line = line_of_a_request(make_client(), capsys, traceparent=f"00-{TRACE}-{PARENT}-{flags}")
 
     assert line.endswith(f" trace_id={TRACE} parent_id={PARENT}")
@@ -123,9 +122,7 @@ def test_a_valid_trace_is_in_the_line(make_client: Any, capsys: pytest.CaptureFi
         *(f"00-{TRACE}-{PARENT}-01,00-{TRACE}-{PARENT}-01", f"00-{TRACE[:-1]}g-{PARENT}-01", f"00_{TRACE}_{PARENT}_01"),
     ],
 )
-def test_a_trace_that_is_not_valid_is_not(
-    make_client: Any, capsys: pytest.CaptureFixture[str], traceparent: str
-) -> None:
+def test_an_invalid_trace_is_not_logged(make_client: Any, capsys: pytest.CaptureFixture[str], traceparent: str) -> None:
     line = line_of_a_request(make_client(), capsys, traceparent=traceparent)
 
     assert "trace_id" not in line
@@ -133,7 +130,7 @@ def test_a_trace_that_is_not_valid_is_not(
 
 
 @pytest.mark.parametrize("id_", [*BREAKS.values(), "é", "x" * 129, "a,b", '"', "<b>", "%0a"])
-def test_a_request_id_that_is_not_plain_is_not_echoed(make_client: Any, id_: str) -> None:
+def test_a_request_id_with_other_characters_is_replaced(make_client: Any, id_: str) -> None:
     response = make_client().get("/livez", environ_overrides={"HTTP_X_REQUEST_ID": f"a{id_}b"})
 
     assert re.fullmatch("[0-9a-f]{32}", response.headers["X-Request-ID"])

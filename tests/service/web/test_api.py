@@ -1,4 +1,4 @@
-"""Whatever goes wrong, and wherever, is answered in one shape; nothing else than JSON ever leaves."""
+"""Every error gets the same problem+json structure, and every response is JSON."""
 
 import json
 import logging
@@ -44,7 +44,7 @@ def test_an_unknown_url_is_a_problem(client: Client, path: str) -> None:
         ("TRACE", "/predict", {"POST"}),
     ],
 )
-def test_a_wrong_method_is_a_problem_that_says_what_is_allowed(
+def test_a_wrong_method_is_a_problem_with_the_allowed_methods(
     client: Client, method: str, path: str, allow: set[str]
 ) -> None:
     response = client.open(path, method=method)
@@ -114,7 +114,7 @@ def test_a_body_over_the_limit_is_a_problem(make_client: MakeClient) -> None:
 
 
 @pytest.mark.parametrize("many", [1001, 5000])
-def test_of_many_faults_a_thousand_are_looked_for_and_listed(client: Client, many: int) -> None:
+def test_at_most_a_thousand_faults_are_listed(client: Client, many: int) -> None:
     others = {f"c{i}": "x" * 100 for i in range(many)}
 
     for body in (prediction(0, Age="x", **others), prediction(0) | others, [{"id": i} for i in range(many)]):
@@ -126,18 +126,18 @@ def test_of_many_faults_a_thousand_are_looked_for_and_listed(client: Client, man
 
 
 @pytest.mark.parametrize("path", ["/livez//", "//livez//", "/a//b", "/predict//x"])
-def test_slashes_in_a_row_are_no_redirect(client: Client, path: str) -> None:
+def test_repeated_slashes_are_not_redirected(client: Client, path: str) -> None:
     response = client.get("http://localhost" + path)
 
     assert_problem(response, 404)
 
 
-def test_json_is_answered_whatever_is_accepted(client: Client) -> None:
+def test_the_response_is_json_for_every_accept_header(client: Client) -> None:
     assert client.get("/model", headers={"Accept": "text/html"}).content_type == "application/json"
     assert client.get("/nothing", headers={"Accept": "text/html"}).content_type == "application/problem+json"
 
 
-def test_a_failure_that_nobody_foresaw_is_opaque_and_its_place_is_logged(
+def test_an_unexpected_exception_is_hidden_from_the_client_and_logged(
     client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: Any) -> None:
@@ -155,13 +155,13 @@ def test_a_failure_that_nobody_foresaw_is_opaque_and_its_place_is_logged(
     assert response.headers["X-Request-ID"] in logged
 
 
-def test_health_tells_up_and_ready(client: Client) -> None:
+def test_the_health_checks_answer_up_and_ready(client: Client) -> None:
     assert client.get("/livez").json == {"status": "up"}
     assert client.get("/readyz").json == {"status": "ready"}
     assert client.get("/healthz").json == {"status": "ready"}
 
 
-def test_readiness_fails_while_the_database_takes_no_writes(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readiness_fails_while_the_database_refuses_writes(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     def locked(self: Session) -> None:
         raise __import__("peewee").OperationalError("database is locked")
 
@@ -174,7 +174,7 @@ def test_readiness_fails_while_the_database_takes_no_writes(client: Client, monk
     assert client.get("/livez").status_code == 200
 
 
-def test_the_model_card_says_what_is_served(client: Client) -> None:
+def test_the_model_card_describes_the_served_model(client: Client) -> None:
     card = client.get("/model").json
 
     assert (card["name"], card["task"], card["classes"], card["threshold"]) == ("titanic", "binary", [False, True], 0.5)

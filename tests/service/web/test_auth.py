@@ -1,5 +1,4 @@
-"""Nobody comes in without a key where one is set, whatever the URL, and the administration is closed until it has
-one."""
+"""If API_KEY is set, every protected URL needs a key. The administration is closed unless ADMIN_KEY is set."""
 
 from typing import Any
 
@@ -39,7 +38,7 @@ def client(make_client: MakeClient) -> Client:
         {"Authorization": f"Bearer {ADMIN}"},
     ],
 )
-def test_every_key_comes_in_in_either_header_and_the_admin_s_too(client: Client, headers: dict[str, str]) -> None:
+def test_any_api_or_admin_key_is_accepted_in_either_header(client: Client, headers: dict[str, str]) -> None:
     assert client.post("/predict", json=prediction(0), headers=headers).status_code == 200
 
 
@@ -62,7 +61,7 @@ def test_every_key_comes_in_in_either_header_and_the_admin_s_too(client: Client,
         {"Cookie": f"X-API-Key={KEY}"},
     ],
 )
-def test_without_a_known_key_nothing_is_answered(client: Client, headers: dict[str, str]) -> None:
+def test_a_request_without_a_known_key_is_refused(client: Client, headers: dict[str, str]) -> None:
     response = client.post("/predict", json=prediction(0), headers=headers)
 
     assert response.status_code == 401
@@ -72,7 +71,7 @@ def test_without_a_known_key_nothing_is_answered(client: Client, headers: dict[s
 
 
 @pytest.mark.parametrize("name", ["key", "api_key", "X-API-Key", "access_token", "Authorization"])
-def test_a_key_in_the_url_does_not_count(client: Client, name: str) -> None:
+def test_a_key_in_the_url_is_ignored(client: Client, name: str) -> None:
     assert client.get("/model", query_string={name: KEY}).status_code == 401
 
 
@@ -93,16 +92,16 @@ def test_a_key_in_the_url_does_not_count(client: Client, name: str) -> None:
         ("POST", "/%61dmin/reset"),
     ],
 )
-def test_the_key_comes_before_anything_else_that_may_be_wrong(client: Client, method: str, path: str) -> None:
+def test_the_key_is_checked_before_anything_else(client: Client, method: str, path: str) -> None:
     assert client.open(path, method=method, data=b"{", content_type="text/plain").status_code == 401
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz", "/livez/", "/readyz/", "/healthz/"])
-def test_health_is_open_to_all(client: Client, path: str) -> None:
+def test_health_checks_need_no_key(client: Client, path: str) -> None:
     assert client.get(path).status_code == 200
 
 
-def test_the_description_of_the_api_is_open_to_all(client: Client) -> None:
+def test_the_openapi_document_needs_no_key(client: Client) -> None:
     assert client.get("/openapi.json").status_code != 401
 
 
@@ -113,7 +112,7 @@ def test_a_route_that_is_added_later_is_protected(client: Client) -> None:
     assert client.get("/later", headers=bearer(KEY)).json == {"secret": 1}
 
 
-def test_without_api_keys_the_api_is_open_and_the_start_says_so(
+def test_without_api_keys_the_api_is_open_and_the_start_logs_a_warning(
     make_client: MakeClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client = make_client()
@@ -132,7 +131,7 @@ def test_with_an_api_key_the_start_does_not_warn(make_client: MakeClient, capsys
 @pytest.mark.parametrize("path", CLOSED)
 @pytest.mark.parametrize("api_key", [(), (KEY,)])
 @pytest.mark.parametrize("headers", [{}, bearer(KEY), bearer(UNKNOWN)])
-def test_the_administration_is_closed_until_it_has_a_key(
+def test_the_administration_is_closed_without_an_admin_key(
     make_client: MakeClient, path: str, api_key: tuple[str, ...], headers: dict[str, str]
 ) -> None:
     response = make_client(api_key=api_key).post(path, headers=headers)
@@ -155,15 +154,15 @@ def test_only_the_admin_key_opens_the_administration(
     assert statuses[ADMIN] not in (401, 403)
 
 
-def test_only_what_is_called_so_is_the_administration(make_client: MakeClient) -> None:
+def test_similar_paths_do_not_belong_to_the_administration(make_client: MakeClient) -> None:
     client = make_client()
 
     assert {client.get(path).status_code for path in ("/administer", "/predictionsx", "/x/admin")} == {404}
 
 
 @pytest.mark.parametrize("path", ["admin/reset", "//admin/reset", "///admin/reset"])
-def test_a_path_that_the_router_would_mend_is_closed_too(path: str) -> None:
-    """Flask's client cannot ask for a path without a slash, or with two; a client of its own making can."""
+def test_a_path_that_the_router_normalizes_is_closed_too(path: str) -> None:
+    """Flask's test client cannot send a path with no or two leading slashes, but other clients can."""
     app = Flask("router")
     app.add_url_rule("/admin/reset", view_func=lambda: "opened", methods=["POST"])
     refused: list[ServiceError] = []
@@ -172,16 +171,16 @@ def test_a_path_that_the_router_would_mend_is_closed_too(path: str) -> None:
         refused.append(error)
         return lambda environ, start: start("403 Forbidden", []) or [b""]
 
-    gate = ApiKeyMiddleware(app.wsgi_app, (), (), refuse)
+    middleware = ApiKeyMiddleware(app.wsgi_app, (), (), refuse)
     environ = {**app.test_request_context("/", method="POST").request.environ, "PATH_INFO": path}
     statuses: list[str] = []
-    list(gate(environ, lambda status, headers, exc_info=None: statuses.append(status)))
+    list(middleware(environ, lambda status, headers, exc_info=None: statuses.append(status)))
 
     assert statuses == ["403 Forbidden"]
     assert [error.status for error in refused] == [403]
 
 
-def test_answers_are_not_to_be_cached_nor_guessed_at(client: Client) -> None:
+def test_responses_forbid_caching_and_content_sniffing(client: Client) -> None:
     answers = [
         client.post("/predict", json=prediction(0), headers=bearer(KEY)),
         client.post("/update", json={"id": 0, "true_class": 1}, headers=bearer(KEY)),
@@ -194,7 +193,7 @@ def test_answers_are_not_to_be_cached_nor_guessed_at(client: Client) -> None:
     assert {answer.headers["X-Content-Type-Options"] for answer in answers} == {"nosniff"}
 
 
-def test_the_settings_reach_the_gate(make_client: MakeClient) -> None:
+def test_every_key_in_the_setting_is_accepted(make_client: MakeClient) -> None:
     settings = Settings.from_env({"API_KEY": f"{KEY},{OTHER}"})
     client = make_client(api_key=settings.api_key)
 

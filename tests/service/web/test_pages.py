@@ -1,4 +1,4 @@
-"""GET /predictions: every row once, newest first, in pages or as a stream, whoever writes meanwhile."""
+"""GET /predictions: every row once, newest first, in pages or as a stream, also during writes."""
 
 import json
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def streamed(client: Client, query: str = "") -> list[dict[str, Any]]:
 
 
 def walk(client: Client, query: str) -> Iterator[dict[str, Any]]:
-    """The rows of every page, following the links."""
+    """The rows of all pages, reached through `next`."""
     following = "/predictions" + query
     while following:
         body = client.get(following, headers=ADMIN).json
@@ -52,7 +52,7 @@ def walk(client: Client, query: str) -> Iterator[dict[str, Any]]:
         following = body["next"]
 
 
-def test_a_row_is_what_update_answers_and_where_it_is_from(client: Client) -> None:
+def test_a_row_has_the_response_of_update_and_its_origin(client: Client) -> None:
     predicted = client.post("/predict", json=prediction("é\u2028\n")).json
     updated = client.post("/update", json={"id": "é\u2028\n", "true_class": 1}).json
     version = client.get("/model").json["version"]
@@ -71,7 +71,7 @@ def test_a_row_is_what_update_answers_and_where_it_is_from(client: Client) -> No
 
 
 @pytest.mark.parametrize("name", ["iris", "diabetes"])
-def test_other_tasks_have_the_members_of_their_own(
+def test_rows_of_other_tasks_have_their_own_members(
     make_client: MakeClient, artifacts: dict[str, Path], database_url: str, name: str
 ) -> None:
     client = make_client(database_url=database_url, admin_key=(ADMIN["X-API-Key"],), artifacts=str(artifacts[name]))
@@ -86,7 +86,7 @@ def test_other_tasks_have_the_members_of_their_own(
     assert ("probas" in predicted) is (name == "iris")
 
 
-def test_what_was_answered_is_read_to_the_last_bit(client: Client, database_url: str) -> None:
+def test_probabilities_are_read_exactly(client: Client, database_url: str) -> None:
     fill(database_url, 3000)
     with connect(database_url) as database:
         stored = {row.id: row.proba for row in Prediction.select().execute(database)}
@@ -94,12 +94,12 @@ def test_what_was_answered_is_read_to_the_last_bit(client: Client, database_url:
     assert {row["id"]: row["proba"] for row in streamed(client)} == stored
 
 
-def test_there_is_nothing_in_an_empty_log(client: Client) -> None:
+def test_an_empty_log_has_no_rows(client: Client) -> None:
     assert page(client) == {"predictions": [], "next": None}
     assert streamed(client) == []
 
 
-def test_pages_hold_a_hundred_rows_unless_it_is_said(client: Client, database_url: str) -> None:
+def test_a_page_has_a_hundred_rows_by_default(client: Client, database_url: str) -> None:
     fill(database_url, 101)
 
     assert ids(client) == list(range(100, 0, -1))
@@ -107,7 +107,7 @@ def test_pages_hold_a_hundred_rows_unless_it_is_said(client: Client, database_ur
     assert len(ids(client, "?limit=1000")) == 101
 
 
-def test_a_page_leads_to_the_next_with_the_same_filters(client: Client, database_url: str) -> None:
+def test_a_page_links_to_the_next_with_the_same_filters(client: Client, database_url: str) -> None:
     fill(database_url, 25)
 
     response = client.get("/predictions?limit=5&predicted_class=true&since=2026-01-01T00:00:00%2B02:00", headers=ADMIN)
@@ -125,13 +125,13 @@ def test_a_page_leads_to_the_next_with_the_same_filters(client: Client, database
 
 
 @pytest.mark.parametrize("limit", [1, 7, 20, 21])
-def test_the_pages_together_hold_every_row_once(client: Client, database_url: str, limit: int) -> None:
+def test_every_row_is_on_exactly_one_page(client: Client, database_url: str, limit: int) -> None:
     fill(database_url, 21)
 
     assert [row["observation_id"] for row in walk(client, f"?limit={limit}")] == list(range(20, -1, -1))
 
 
-def test_pages_stay_as_they_are_while_rows_are_inserted(client: Client, database_url: str) -> None:
+def test_pages_do_not_change_while_rows_are_inserted(client: Client, database_url: str) -> None:
     fill(database_url, 20)
     seen = []
 
@@ -142,7 +142,7 @@ def test_pages_stay_as_they_are_while_rows_are_inserted(client: Client, database
     assert seen == list(range(19, -1, -1))
 
 
-def test_a_page_is_found_however_rare_its_rows_are(client: Client, database_url: str) -> None:
+def test_rare_rows_are_found(client: Client, database_url: str) -> None:
     fill(database_url, 10_000)
     client.post("/update", json=[{"id": 3, "true_class": 1}, {"id": 5000, "true_class": 0}])
 
@@ -153,7 +153,7 @@ def test_a_page_is_found_however_rare_its_rows_are(client: Client, database_url:
 
 @pytest.fixture
 def varied(client: Client, database_url: str) -> Client:
-    """A log of four rows that differ in everything that is filtered by."""
+    """A log of four rows that differ in every filtered column."""
     with connect(database_url) as database:
         noon = datetime(2026, 1, 31, 12, tzinfo=UTC)
         insert(database, "0", created_at=noon, model_version="old")
@@ -192,7 +192,7 @@ def varied(client: Client, database_url: str) -> Client:
         ("observation_id=0&labelled=true", []),
     ],
 )
-def test_a_filter_leaves_what_it_says(varied: Client, query: str, expected: list[Any]) -> None:
+def test_a_filter_selects_the_expected_rows(varied: Client, query: str, expected: list[Any]) -> None:
     assert ids(varied, "?" + query) == expected
     assert [row["observation_id"] for row in streamed(varied, "?" + query)] == expected
 
@@ -217,7 +217,7 @@ def test_a_filter_leaves_what_it_says(varied: Client, query: str, expected: list
          ["page", "limit", "observation_id", "labelled", "predicted_class", "since", "until"]),
     ],
 )  # fmt: skip
-def test_every_bad_parameter_is_named(make_client: MakeClient, query: str, named: list[str]) -> None:
+def test_every_bad_parameter_is_reported(make_client: MakeClient, query: str, named: list[str]) -> None:
     client = make_client(admin_key=(ADMIN["X-API-Key"],))
 
     response = client.get("/predictions?" + query, headers=ADMIN)
@@ -228,7 +228,7 @@ def test_every_bad_parameter_is_named(make_client: MakeClient, query: str, named
     assert all(name in response.json["error"] for name in named)
 
 
-def test_a_text_that_is_no_id_in_json_is_the_id_itself(client: Client) -> None:
+def test_a_text_that_is_not_a_json_id_is_itself_the_id(client: Client) -> None:
     texts = ["abc", "true", "null", "007", "1.5", "-", "[1]", '""', '"', "9223372036854775808", "%41", "a+b", " "]
     client.post("/predict", json=[prediction(text) for text in [*texts, "x" * 255]])
 
@@ -238,7 +238,9 @@ def test_a_text_that_is_no_id_in_json_is_the_id_itself(client: Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["titanic", "iris"])
-def test_a_class_is_taken_as_it_is_and_as_json(make_client: MakeClient, artifacts: dict[str, Path], name: str) -> None:
+def test_a_class_is_accepted_as_text_and_as_json(
+    make_client: MakeClient, artifacts: dict[str, Path], name: str
+) -> None:
     client = make_client(admin_key=(ADMIN["X-API-Key"],), artifacts=str(artifacts[name]))
     client.post("/admin/seed", json={"rows": 150}, headers=ADMIN)
     rows = page(client, "?limit=1000")["predictions"]
@@ -253,7 +255,7 @@ def test_a_class_is_taken_as_it_is_and_as_json(make_client: MakeClient, artifact
         assert found[label if isinstance(label, str) else str(int(label))] == of_label
 
 
-def test_a_stream_has_no_limit_and_a_regression_no_classes(
+def test_a_stream_refuses_limit_and_a_regression_refuses_predicted_class(
     client: Client, make_client: MakeClient, artifacts: dict[str, Path], tmp_path: Path
 ) -> None:
     regression = make_client(artifacts=str(artifacts["diabetes"]), admin_key=(ADMIN["X-API-Key"],))
@@ -278,13 +280,13 @@ def test_a_stream_has_no_limit_and_a_regression_no_classes(
         ("text/csv", "application/json"),
     ],
 )
-def test_the_form_is_what_is_accepted(make_client: MakeClient, accept: str, content_type: str) -> None:
+def test_the_accept_header_selects_page_or_stream(make_client: MakeClient, accept: str, content_type: str) -> None:
     client = make_client(admin_key=(ADMIN["X-API-Key"],))
 
     assert client.get("/predictions", headers={**ADMIN, "Accept": accept}).content_type == content_type
 
 
-def test_a_stream_holds_all_rows_and_begins_where_it_is_told(client: Client, database_url: str) -> None:
+def test_a_stream_has_all_rows_or_those_after_a_key(client: Client, database_url: str) -> None:
     fill(database_url, 5000)
 
     rows = streamed(client)
@@ -293,7 +295,7 @@ def test_a_stream_holds_all_rows_and_begins_where_it_is_told(client: Client, dat
     assert streamed(client, f"?after={rows[4000]['id']}") == rows[4001:]
 
 
-def test_a_stream_leaves_out_what_is_committed_after_its_start(client: Client, database_url: str) -> None:
+def test_a_stream_omits_rows_committed_after_its_start(client: Client, database_url: str) -> None:
     fill(database_url, 3000)
     response = client.get("/predictions", headers=NDJSON, buffered=False)
     parts = iter(response.response)
@@ -306,7 +308,7 @@ def test_a_stream_leaves_out_what_is_committed_after_its_start(client: Client, d
     assert b"later" not in first + rest
 
 
-def test_a_stream_leaves_out_what_was_begun_before_its_start_and_committed_after(
+def test_a_stream_omits_rows_begun_before_its_start_and_committed_after(
     make_client: MakeClient, postgresql_url: str
 ) -> None:
     client = make_client(database_url=postgresql_url, admin_key=(ADMIN["X-API-Key"],))
@@ -327,7 +329,7 @@ def test_a_stream_leaves_out_what_was_begun_before_its_start_and_committed_after
     assert len(again) == 2002
 
 
-def test_a_stream_leaves_out_what_took_the_ids_of_erased_rows(client: Client, database_url: str) -> None:
+def test_a_stream_omits_new_rows_that_reuse_the_ids_of_erased_rows(client: Client, database_url: str) -> None:
     fill(database_url, 3000)
     response = client.get("/predictions", headers=NDJSON, buffered=False)
     parts = iter(response.response)
@@ -340,7 +342,7 @@ def test_a_stream_leaves_out_what_took_the_ids_of_erased_rows(client: Client, da
     assert b"later" not in first + b"".join(parts)
 
 
-def test_the_log_is_closed_to_who_is_no_administrator(client: Client, make_client: MakeClient) -> None:
+def test_only_an_administrator_reads_or_erases_the_log(client: Client, make_client: MakeClient) -> None:
     assert client.get("/predictions").status_code == 401
     assert client.delete("/predictions?observation_id=0").status_code == 401
     assert client.post("/predictions", headers=ADMIN).status_code == 405

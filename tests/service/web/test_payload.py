@@ -1,4 +1,4 @@
-"""Strict JSON."""
+"""Strict JSON: what is decoded and what is refused."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ values = st.recursive(
 
 
 @given(values)
-def test_every_json_value_is_read_back(value: object) -> None:
+def test_every_json_value_is_decoded_unchanged(value: object) -> None:
     assert decode(json.dumps(value).encode()) == value
 
 
@@ -28,13 +28,13 @@ def test_any_bytes_are_json_or_malformed(body: bytes) -> None:
         decode(body)
 
 
-def test_the_key_that_occurs_twice_is_named() -> None:
+def test_a_duplicate_key_is_named() -> None:
     with pytest.raises(MalformedBody, match='"Age" occurs twice'):
         decode(b'{"observation": {"Age": 1, "Sex": "male", "Age": 2}}')
 
 
 @pytest.mark.parametrize("token", ["NaN", "Infinity", "-Infinity"])
-def test_a_number_that_is_not_json_is_named(token: str) -> None:
+def test_a_number_token_that_is_not_json_is_named(token: str) -> None:
     with pytest.raises(MalformedBody, match=token):
         decode(f'{{"Age": {token}}}'.encode())
 
@@ -54,7 +54,7 @@ nested = st.recursive(
 
 
 @given(nested, st.integers(0, MAX_DEPTH + 2))
-def test_a_body_is_refused_exactly_where_it_is_nested_too_deep(value: object, more: int) -> None:
+def test_a_body_is_refused_exactly_if_it_is_nested_too_deep(value: object, more: int) -> None:
     for i in range(more):
         value = [value, 1] if i % 2 else {"a": value}
 
@@ -69,12 +69,12 @@ def test_a_body_is_refused_exactly_where_it_is_nested_too_deep(value: object, mo
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":', b'[[],{"]":', b'"', b'["\\"', b'"]" ['])
 @pytest.mark.parametrize("closing", [b"", b"]", b"}", b'"'])
-def test_brackets_that_do_not_match_are_malformed_however_many(opening: bytes, closing: bytes) -> None:
+def test_any_number_of_unmatched_brackets_is_malformed(opening: bytes, closing: bytes) -> None:
     with pytest.raises(MalformedBody):
         decode(opening * 100_000 + closing * 99_999)
 
 
-def test_a_key_that_occurs_twice_among_many_is_found_at_once() -> None:
+def test_a_duplicate_key_among_many_is_found() -> None:
     members = ",".join(f'"{i}":1' for i in range(100_000))
 
     with pytest.raises(MalformedBody, match='"99999" occurs twice'):
@@ -82,7 +82,7 @@ def test_a_key_that_occurs_twice_among_many_is_found_at_once() -> None:
 
 
 @pytest.mark.parametrize("length", range(4080, 4110))
-def test_a_body_is_judged_the_same_wherever_its_beginning_is_cut(length: int) -> None:
+def test_the_length_of_a_string_does_not_change_the_result(length: int) -> None:
     text = '"' + "[" * length + '\\"' + "{" * 50 + '"'
 
     assert decode(f"[{text}, {'[],' * 20} {text}]".encode()) == [json.loads(text), *[[]] * 20, json.loads(text)]

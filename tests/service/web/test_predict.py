@@ -1,4 +1,4 @@
-"""POST /predict, in process, on both databases: what is answered and what is refused."""
+"""POST /predict, in process, on both databases: responses and refusals."""
 
 import json
 import sqlite3
@@ -17,7 +17,7 @@ def faults(body: Any) -> dict[str, Any]:
     return {fault["pointer"]: fault for fault in body["errors"]}
 
 
-def test_one_observation_is_answered_with_five_keys(client: Client) -> None:
+def test_the_response_to_one_observation_has_five_keys(client: Client) -> None:
     response = client.post("/predict", json=prediction(0))
 
     assert response.status_code == 200
@@ -32,7 +32,7 @@ def test_one_observation_is_answered_with_five_keys(client: Client) -> None:
     }
 
 
-def test_the_answer_names_the_model_version_and_the_request(client: Client) -> None:
+def test_the_headers_have_the_model_version_and_the_request_id(client: Client) -> None:
     response = client.post("/predict", json=prediction(0), headers={"X-Request-ID": "abc-1"})
 
     assert response.headers["X-Model-Version"] == load(ARTIFACTS).version
@@ -46,7 +46,7 @@ def test_a_request_id_that_could_forge_a_log_line_is_replaced(client: Client) ->
     assert " " not in response.headers["X-Request-ID"]
 
 
-def test_every_passenger_is_answered_as_the_pipeline_answers_the_row(client: Client) -> None:
+def test_every_passenger_gets_the_probability_of_the_pipeline(client: Client) -> None:
     model = load(ARTIFACTS).model
     passengers = all_passengers()
     expected = model.outputs(passengers)[:, 1]
@@ -72,7 +72,7 @@ def test_all_nullable_columns_null_at_once_are_scored(client: Client) -> None:
     assert response.status_code == 200
 
 
-def test_the_same_id_and_observation_is_answered_from_its_row(client: Client) -> None:
+def test_the_same_id_and_observation_get_the_stored_prediction(client: Client) -> None:
     first = client.post("/predict", json=prediction("a"))
     again = client.post("/predict", json=prediction("a"))
 
@@ -81,11 +81,11 @@ def test_the_same_id_and_observation_is_answered_from_its_row(client: Client) ->
     assert again.headers["Idempotent-Replayed"] == "true"
 
 
-def test_the_order_of_keys_and_the_form_of_numbers_make_no_other_observation(client: Client) -> None:
+def test_the_order_of_keys_and_the_notation_of_numbers_do_not_matter(client: Client) -> None:
     client.post("/predict", json=prediction("a"))
 
-    turned = dict(reversed(PASSENGER.items())) | {"Age": 22, "Pclass": 3.0}
-    again = client.post("/predict", json={"id": "a", "observation": turned})
+    reordered = dict(reversed(PASSENGER.items())) | {"Age": 22, "Pclass": 3.0}
+    again = client.post("/predict", json={"id": "a", "observation": reordered})
 
     assert again.headers["Idempotent-Replayed"] == "true"
 
@@ -115,14 +115,14 @@ def test_an_id_keeps_its_type_and_value(client: Client, id_: Any) -> None:
 @pytest.mark.parametrize(
     "id_", [True, None, 1.5, 2**63, -(2**63) - 1, "", "x" * 256, "a\0b", "\ud800", [], {}, [1], 1e300]
 )
-def test_anything_else_is_no_id(client: Client, id_: Any) -> None:
+def test_any_other_value_is_refused_as_an_id(client: Client, id_: Any) -> None:
     response = client.post("/predict", data=json.dumps(prediction(id_)), content_type="application/json")
 
     assert response.status_code == 422
     assert list(faults(response.json)) == ["/id"]
 
 
-def test_every_fault_is_named_at_once_with_its_value(client: Client) -> None:
+def test_all_faults_are_reported_at_once_with_their_values(client: Client) -> None:
     bad = {**PASSENGER, "Age": "twenty", "Sex": "potato", "Fare": -1, "Pclass": 3.5, "Deck": "C"}
     del bad["Parch"]
 
@@ -165,7 +165,7 @@ def test_every_fault_is_named_at_once_with_its_value(client: Client) -> None:
         ("Embarked", "X"),
     ],
 )
-def test_a_value_that_the_signature_refuses_is_named(client: Client, column: str, value: Any) -> None:
+def test_a_value_that_the_signature_refuses_is_reported(client: Client, column: str, value: Any) -> None:
     body = json.dumps(prediction(0, **{column: value}))
 
     response = client.post("/predict", data=body, content_type="application/json")
@@ -176,7 +176,7 @@ def test_a_value_that_the_signature_refuses_is_named(client: Client, column: str
 
 
 @pytest.mark.parametrize("payload", ["null", "1", '"text"', "{}", '{"id": 1}', '{"observation": {}}', "[1]", "[[]]"])
-def test_a_body_of_another_shape_is_refused(client: Client, payload: str) -> None:
+def test_a_body_with_the_wrong_structure_is_refused(client: Client, payload: str) -> None:
     response = client.post("/predict", data=payload, content_type="application/json")
 
     assert response.status_code == 422
@@ -190,7 +190,7 @@ def test_an_observation_must_be_an_object(client: Client, observation: Any) -> N
     assert list(faults(response.json)) == ["/observation"]
 
 
-def test_an_array_is_answered_in_its_order(client: Client) -> None:
+def test_the_response_to_an_array_has_its_order(client: Client) -> None:
     bodies = [prediction(id_, Age=age) for id_, age in (("b", 30), ("a", 20), (7, 25))]
 
     answers = client.post("/predict", json=bodies).json
@@ -199,18 +199,18 @@ def test_an_array_is_answered_in_its_order(client: Client) -> None:
     assert answers == alone
 
 
-def test_an_empty_array_is_answered_by_an_empty_array(client: Client) -> None:
+def test_the_response_to_an_empty_array_is_an_empty_array(client: Client) -> None:
     assert client.post("/predict", json=[]).json == []
 
 
-def test_one_bad_item_keeps_a_whole_array_from_being_stored(client: Client) -> None:
+def test_nothing_of_an_array_with_a_bad_item_is_stored(client: Client) -> None:
     response = client.post("/predict", json=[prediction(1), prediction(2, Age="old"), prediction(True)])
 
     assert list(faults(response.json)) == ["/1/observation/Age", "/2/id"]
     assert client.post("/update", json={"id": 1, "true_class": 0}).status_code == 404
 
 
-def test_one_conflict_keeps_a_whole_array_from_being_stored(client: Client) -> None:
+def test_nothing_of_an_array_with_a_conflict_is_stored(client: Client) -> None:
     client.post("/predict", json=prediction(2))
 
     response = client.post("/predict", json=[prediction(1), prediction(2, Age=60), prediction(3)])
@@ -220,7 +220,7 @@ def test_one_conflict_keeps_a_whole_array_from_being_stored(client: Client) -> N
     assert client.post("/update", json={"id": 1, "true_class": 0}).status_code == 404
 
 
-def test_the_same_id_twice_in_an_array_is_one_row_where_the_observations_are_equal(client: Client) -> None:
+def test_the_same_id_twice_in_an_array_is_one_row_if_the_observations_are_equal(client: Client) -> None:
     same = client.post("/predict", json=[prediction(1), prediction(1)])
     other = client.post("/predict", json=[prediction(2), prediction(2, Age=60)])
 
@@ -229,7 +229,7 @@ def test_the_same_id_twice_in_an_array_is_one_row_where_the_observations_are_equ
     assert list(faults(other.json)) == ["/1/id"]
 
 
-def test_an_array_of_one_points_into_the_array(client: Client) -> None:
+def test_the_pointers_for_an_array_of_one_item_have_its_index(client: Client) -> None:
     client.post("/predict", json=prediction(1))
 
     assert list(faults(client.post("/predict", json=[prediction(1, Age=60)]).json)) == ["/0/id"]
@@ -242,7 +242,7 @@ def test_more_items_than_the_limit_are_refused(make_client: MakeClient) -> None:
     assert response.status_code == 413
 
 
-def test_a_multiclass_answer_has_every_probability(make_client: MakeClient, artifacts: dict[str, Path]) -> None:
+def test_a_multiclass_response_has_every_probability(make_client: MakeClient, artifacts: dict[str, Path]) -> None:
     client = make_client(artifacts=str(artifacts["iris"]))
     names = [column["name"] for column in client.get("/model").json["signature"]["columns"]]
 
@@ -253,7 +253,7 @@ def test_a_multiclass_answer_has_every_probability(make_client: MakeClient, arti
     assert sum(answer.json["probas"].values()) == pytest.approx(1.0)
 
 
-def test_a_regression_answers_a_value_and_no_probability(
+def test_a_regression_response_has_a_value_and_no_probability(
     make_client: MakeClient, artifacts: dict[str, Path], database_url: str
 ) -> None:
     client = make_client(artifacts=str(artifacts["diabetes"]), database_url=database_url)

@@ -1,4 +1,4 @@
-"""Query parameters are taken as they are documented, and each fault is named."""
+"""Query parameters are parsed as documented, and all faults are reported."""
 
 from typing import Any
 
@@ -19,17 +19,17 @@ NOON = 1_769_860_800_000_000
         *("2026-01-31T07:00:00-05:00", "2026-01-31T12:00:00.000000"),
     ],
 )
-def test_a_time_is_taken_in_iso_8601(text: str) -> None:
+def test_a_time_is_parsed_as_iso_8601(text: str) -> None:
     assert performance_query({"since": [text]}, COLUMNS).selection.since == NOON
 
 
-def test_a_date_is_its_beginning() -> None:
+def test_a_date_means_its_midnight() -> None:
     query = performance_query({"since": ["2026-01-31"], "until": ["2026-02-01"]}, COLUMNS)
 
     assert query == PerformanceQuery(Selection(None, NOON - 43_200_000_000, NOON + 43_200_000_000))
 
 
-def test_everything_may_be_asked_for_at_once() -> None:
+def test_all_parameters_can_be_combined() -> None:
     query = performance_query({"model_version": ["a"], "window": ["1w"], "by": ["Sex"]}, COLUMNS)
 
     assert query == PerformanceQuery(Selection("a"), "1w", "Sex")
@@ -59,7 +59,7 @@ def test_the_last_thousand_rows_are_compared_unless_a_time_is_given() -> None:
         ({"since": ["2026-01-01T00:00:00+14:00x"]}, ["since"]),
     ],
 )
-def test_every_fault_is_named(arguments: dict[str, list[str]], named: list[str]) -> None:
+def test_all_faults_are_reported(arguments: dict[str, list[str]], named: list[str]) -> None:
     with pytest.raises(InvalidQuery) as refused:
         performance_query(arguments, COLUMNS)
 
@@ -68,11 +68,11 @@ def test_every_fault_is_named(arguments: dict[str, list[str]], named: list[str])
 
 
 @pytest.mark.parametrize("last", ["0", "-1", "1.5", "many", "100001", "9" * 30, "١٢", "+5"])
-def test_a_number_of_rows_is_a_whole_number_in_bounds(last: str) -> None:
+def test_a_number_of_rows_is_an_integer_in_range(last: str) -> None:
     with pytest.raises(InvalidQuery, match="last: expected an integer from 1 to 100000"):
         drift_query({"last": [last]})
 
 
 @pytest.mark.parametrize("since", ["1000-01-01T00:00:00+23:59", "9999-12-31T23:59:59.999999-23:59", "2024-02-29"])
-def test_the_ends_of_time_are_times(since: Any) -> None:
+def test_extreme_times_are_accepted(since: Any) -> None:
     assert isinstance(performance_query({"since": [since]}, COLUMNS).selection.since, int)

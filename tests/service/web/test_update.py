@@ -11,7 +11,7 @@ from tests.conftest import Client, MakeClient
 from tests.support.passengers import PASSENGER, prediction
 
 
-def test_a_true_class_is_recorded_and_the_row_answered_with_its_observation(client: Client) -> None:
+def test_a_true_class_is_recorded_and_the_response_has_the_observation(client: Client) -> None:
     predicted = client.post("/predict", json=prediction(0)).json
 
     updated = client.post("/update", json={"id": 0, "true_class": 1})
@@ -21,7 +21,7 @@ def test_a_true_class_is_recorded_and_the_row_answered_with_its_observation(clie
     assert updated.json["true_class"] is True
 
 
-def test_a_prediction_asked_again_shows_its_true_class(client: Client) -> None:
+def test_a_repeated_prediction_shows_its_true_class(client: Client) -> None:
     client.post("/predict", json=prediction(0))
     client.post("/update", json={"id": 0, "true_class": False})
 
@@ -29,14 +29,14 @@ def test_a_prediction_asked_again_shows_its_true_class(client: Client) -> None:
 
 
 @pytest.mark.parametrize("true_class", [0, 1, 0.0, 1.0, True, False])
-def test_the_obvious_forms_of_a_boolean_are_taken(client: Client, true_class: Any) -> None:
+def test_the_equivalent_forms_of_a_boolean_are_accepted(client: Client, true_class: Any) -> None:
     client.post("/predict", json=prediction(0))
 
     assert client.post("/update", json={"id": 0, "true_class": true_class}).json["true_class"] is bool(true_class)
 
 
 @pytest.mark.parametrize("true_class", [2, -1, 0.5, "1", "true", "yes", None, [], {}, [1]])
-def test_any_other_value_is_refused_with_the_classes(client: Client, true_class: Any) -> None:
+def test_any_other_value_is_refused_and_the_fault_lists_the_classes(client: Client, true_class: Any) -> None:
     client.post("/predict", json=prediction(0))
 
     response = client.post("/update", json={"id": 0, "true_class": true_class})
@@ -66,7 +66,7 @@ def test_the_same_true_class_again_changes_nothing(client: Client, database_url:
         assert LabelCorrection.select().count(database) == 0
 
 
-def test_another_true_class_wins_and_both_stay_on_record(client: Client, database_url: str) -> None:
+def test_the_last_true_class_wins_and_the_replaced_ones_are_kept(client: Client, database_url: str) -> None:
     client.post("/predict", json=prediction(0))
     for true_class in (1, 0, 1):
         answer = client.post("/update", json={"id": 0, "true_class": true_class})
@@ -82,7 +82,7 @@ def test_another_true_class_wins_and_both_stay_on_record(client: Client, databas
     assert labelled.labelled_at >= labelled.created_at
 
 
-def test_an_update_never_touches_the_prediction(client: Client) -> None:
+def test_an_update_does_not_change_the_prediction(client: Client) -> None:
     predicted = client.post("/predict", json=prediction(0)).json
 
     updated = client.post("/update", json={"id": 0, "true_class": 1}).json
@@ -105,7 +105,7 @@ def test_an_array_of_updates_is_all_or_nothing(client: Client) -> None:
     assert client.post("/predict", json=prediction(1)).json["true_class"] is None
 
 
-def test_an_array_of_updates_is_answered_in_its_order(client: Client) -> None:
+def test_the_response_to_an_array_has_its_order(client: Client) -> None:
     client.post("/predict", json=[prediction(i) for i in range(3)])
 
     answers = client.post("/update", json=[{"id": i, "true_class": i % 2} for i in (2, 0, 1)]).json
@@ -117,13 +117,13 @@ def test_an_array_of_updates_is_answered_in_its_order(client: Client) -> None:
 @pytest.mark.parametrize(
     "payload", [{}, {"id": 0}, {"true_class": 1}, {"id": 0, "true_class": 1, "proba": 0.9}, 3, "x"]
 )
-def test_a_body_of_another_shape_is_refused(client: Client, payload: Any) -> None:
+def test_a_body_with_the_wrong_structure_is_refused(client: Client, payload: Any) -> None:
     client.post("/predict", json=prediction(0))
 
     assert client.post("/update", json=payload).status_code == 422
 
 
-def test_string_labels_are_taken_as_they_are(make_client: MakeClient, artifacts: dict[str, Path]) -> None:
+def test_string_labels_are_accepted_unchanged(make_client: MakeClient, artifacts: dict[str, Path]) -> None:
     client = make_client(artifacts=str(artifacts["iris"]))
     names = [column["name"] for column in client.get("/model").json["signature"]["columns"]]
     client.post("/predict", json={"id": 1, "observation": dict.fromkeys(names, 2.0)})
