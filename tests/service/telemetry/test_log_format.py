@@ -46,14 +46,14 @@ def test_a_traceback_is_one_line_without_the_message() -> None:
     written = KeyValueFormatter().format(record)
 
     assert "exception=ValueError" in written
-    assert "test_logs.py" in written
+    assert "test_log_format.py" in written
     assert "secret" not in written
     assert len(written.splitlines()) == 1
 
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> StringIO:
-    """What is logged during a test, in the service's format."""
+    """The log of a test, in the service's format."""
     stream = StringIO()
     monkeypatch.setattr(sys, "stdout", stream)
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
