@@ -76,10 +76,8 @@ class Drift:
             if len(numbers):
                 compared = compare_numbers(profile, unrounded(profile, numbers), reference_rows, tests)
             statistics = {"kind": "output", "count": len(numbers), **compared.statistics}
-            yield (
-                f"output {name}" if name in self._manifest.signature.names else name,
-                replace(compared, statistics=statistics),
-            )
+            key = f"output {name}" if name in self._manifest.signature.names else name
+            yield key, replace(compared, statistics=statistics)
 
     def _outputs(self, rows: Rows, documents: Sequence[Document]) -> Iterator[tuple[str, Mapping[str, Any], Array]]:
         """The outputs of this model version with their profiles; the profile does not describe other versions."""
