@@ -1,1 +1,1 @@
-"""How good the predictions are and what has drifted, computed from the log."""
+"""Performance and drift, computed from the log."""

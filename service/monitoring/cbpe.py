@@ -1,7 +1,6 @@
-"""How good predictions without a label may be expected to be, from their probabilities alone: confidence-based
-performance estimation (CBPE, as in NannyML 2022; the expected confusion matrix of Guillory et al. 2021 and
-Garg et al. 2022). It holds as far as the probabilities are calibrated, and says nothing of a change in what the labels
-mean."""
+"""The expected performance of predictions without a label, from their probabilities: confidence-based performance
+estimation (CBPE, as in NannyML 2022; the expected confusion matrix of Guillory et al. 2021 and Garg et al. 2022). It
+assumes calibrated probabilities and does not detect concept drift."""
 
 from typing import Any
 
@@ -16,47 +15,45 @@ from service.storage.column_cache import Rows
 
 METHOD = "CBPE"
 
-_ENOUGH = 500
-_CELLS = 1_000
+_MIN_LABELLED = 500
+_MOST_SCORES = 1_000
 
 
 def estimate_performance(task: Task, rows: Rows) -> dict[str, Any] | None:
-    """The expected metrics of those rows that have no label, without intervals; None where there are none or the
-    model gives no probabilities. Where 500 rows of both kinds are labelled, the probabilities are calibrated on
-    them first, by isotonic regression (Zadrozny and Elkan 2002)."""
-    waiting = rows.take(~rows.is_labelled & (rows.predicted >= 0))
-    if task.kind == "regression" or not len(waiting):
+    """The expected metrics of the rows without a label, without intervals; None if there are no such rows or no
+    probabilities. At least 500 labelled rows, some right and some wrong, first calibrate the probabilities by isotonic
+    regression (Zadrozny and Elkan 2002)."""
+    unlabelled = rows.take(~rows.is_labelled & (rows.predicted >= 0))
+    if task.kind == "regression" or not len(unlabelled):
         return None
     labelled = rows.take(rows.is_labelled)
     binary = task.kind == "binary"
     right = labelled.truth == (task.positive_index if binary else labelled.predicted)
-    calibrated = len(labelled) >= _ENOUGH and 0 < int(right.sum()) < len(labelled)
-    proba = waiting.output.clip(0.0, 1.0)
-    chance = _calibrated(labelled.output.clip(0.0, 1.0), right, proba) if calibrated else proba
-    found = _binary(proba, chance, waiting.predicted == task.positive_index) if binary else _multiclass(chance)
+    is_calibrated = len(labelled) >= _MIN_LABELLED and 0 < int(right.sum()) < len(labelled)
+    raw = unlabelled.output.clip(0.0, 1.0)
+    proba = _calibrated(labelled.output.clip(0.0, 1.0), right, raw) if is_calibrated else raw
+    metrics = {"accuracy": MetricValue(float(proba.mean()))}
+    if binary:
+        metrics = _binary(raw, proba, unlabelled.predicted == task.positive_index)
     return {
         "method": METHOD,
-        "count": len(waiting),
-        "calibrated_on": len(labelled) if calibrated else None,
-        "metrics": {name: figure.value for name, figure in found.items()},
+        "count": len(unlabelled),
+        "calibrated_on": len(labelled) if is_calibrated else None,
+        "metrics": {name: metric.value for name, metric in metrics.items()},
     }
 
 
-def _binary(proba: Array, chance: Array, predicted: Array) -> dict[str, MetricValue]:
-    tp, fn = float(chance[predicted].sum()), float(chance[~predicted].sum())
+def _binary(raw: Array, proba: Array, predicted: Array) -> dict[str, MetricValue]:
+    tp, fn = float(proba[predicted].sum()), float(proba[~predicted].sum())
     fp, tn = float(predicted.sum()) - tp, float((~predicted).sum()) - fn
-    found = ScoreCounts.of(proba, chance).figures()
-    names = ("roc_auc", "average_precision", "log_loss", "brier_score")
-    return {**confusion_metrics(tp, fp, fn, tn), **{name: found[name] for name in names}}
+    metrics = {**confusion_metrics(tp, fp, fn, tn), **ScoreCounts.of(raw, proba).metrics()}
+    del metrics["expected_calibration_error"]  # 0 by assumption
+    return metrics
 
 
-def _multiclass(chance: Array) -> dict[str, MetricValue]:
-    return {"accuracy": MetricValue(float(chance.mean()))}
-
-
-def _calibrated(seen: Array, right: Array, proba: Array) -> Array:
-    cells = ScoreCounts.of(seen, right).binned(_CELLS)
-    count = cells.positives + cells.negatives
-    fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
-    fitted.fit(cells.proba, cells.positives / count, sample_weight=count)
-    return np.asarray(fitted.predict(proba), dtype=np.float64)
+def _calibrated(scores: Array, right: Array, raw: Array) -> Array:
+    counts = ScoreCounts.of(scores, right).binned(_MOST_SCORES)
+    weight = counts.positives + counts.negatives
+    isotonic = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
+    isotonic.fit(counts.proba, counts.positives / weight, sample_weight=weight)
+    return np.asarray(isotonic.predict(raw), dtype=np.float64)

@@ -1,5 +1,4 @@
-"""One column of the log against its reference profile: the figures, and for each way in which it may have changed
-how far it has and how likely that is by p_value."""
+"""Compares one column of the log with its reference profile: statistics, and size and p-value of each change."""
 
 import math
 from collections import Counter
@@ -15,17 +14,17 @@ from service.monitoring.intervals import Array
 LARGE = 10_000
 ALPHA = 0.01
 
-# What may change, and from which share of the rows on it matters.
+# The possible changes, and the smallest size that matters, as a share of the rows.
 CHANGES = {"nulls": 0.03, "distribution": 0.1, "unseen categories": 0.01, "out of range": 0.01}
 
-_RESOLUTION = 0.01  # the profile knows a distribution at each hundredth
-_ROUNDING = 1e-6  # single precision is better than this
+_RESOLUTION = 0.01  # the profile holds each hundredth of a distribution
+_ROUNDING = 1e-6  # a relative error above that of single precision
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A way in which a column may have changed: the size of the change in shares of the rows, and the p value; in a
-    large sample None, and `noise` what chance alone may come to."""
+    """A possible change of a column: its size as a share of the rows, and its p-value. In a large sample the p-value of
+    the distribution is None, and `noise_floor` is the size that chance alone may reach."""
 
     name: str
     size: float
@@ -33,7 +32,7 @@ class Change:
     noise_floor: float = 0.0
 
     def verdict(self, corrected: float | None) -> str:
-        """ok, watch or drifted, by the p value corrected for the number of tests and the least size that matters."""
+        """ok, watch or drifted, by the p-value corrected for the number of tests and the smallest size that matters."""
         floor = CHANGES[self.name]
         if corrected is None:
             return "drifted" if self.size >= max(floor, self.noise_floor) else "ok"
@@ -44,9 +43,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What was compared: rows by category or bin, here and in the training. `names` are the categories, the last
-    count being of all others; of bins they are the k + 1 `edges`, what is beyond counting with the outermost: so many
-    rows `below` and `above`."""
+    """Counts by category or bin, in the log and in the training data. Categories have `names`, and the last count is of
+    all others. k bins have k + 1 `edges`; the outer bins include the `below` and `above` rows beyond them."""
 
     live: Array
     reference: Array
@@ -58,39 +56,35 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The figures of a column as JSON, its possible changes, and the counts of what is no null."""
+    """The statistics of a column as JSON, its possible changes, and the counts of its values without nulls."""
 
-    figures: dict[str, Any]
+    statistics: dict[str, Any]
     changes: list[Change] = field(default_factory=list)
     counts: Counts | None = None
 
 
 def compare(kind: str, profile: Mapping[str, Any], values: Sequence[Any], tests: int) -> Comparison:
-    """JSON values of n rows, None for a null, against the profile of a column of this kind; `tests` is the number of
-    tests that are made at once."""
+    """Compares the JSON values of n rows, None for a null, with the profile of a column of this kind. `tests` is the
+    number of tests that are made at once."""
     present = [value for value in values if value is not None]
     rows, reference_rows = len(values), profile["count"]
     nulls, reference_nulls = rows - len(present), round(profile["null_rate"] * reference_rows)
-    figures = {
-        "kind": kind,
-        "count": rows,
-        "null_rate": _share(nulls, rows),
-        "reference_null_rate": profile["null_rate"],
-    }
-    if not rows:
-        return Comparison(figures)
+    null_rate = nulls / rows if rows else None
+    statistics = {"kind": kind, "count": rows, "null_rate": null_rate, "reference_null_rate": profile["null_rate"]}
+    if null_rate is None:
+        return Comparison(statistics)
     p_value = significance.two_proportion_pvalue(nulls, rows, reference_nulls, reference_rows)
-    change = Change("nulls", abs(nulls / rows - profile["null_rate"]), p_value)
+    change = Change("nulls", abs(null_rate - profile["null_rate"]), p_value)
     shape = _shape(kind, profile, present, reference_rows - reference_nulls, tests)
-    return Comparison({**figures, **shape.figures}, [change, *shape.changes], shape.counts)
+    return Comparison({**statistics, **shape.statistics}, [change, *shape.changes], shape.counts)
 
 
 def compare_numbers(profile: Mapping[str, Any], values: Array, reference_rows: int, tests: int) -> Comparison:
-    """Numbers against a profile of `reference_rows` numbers, by the percentiles and the bins."""
+    """Compares numbers with the percentiles and bins of a profile of `reference_rows` numbers."""
     numbers = np.sort(values)
     quantiles, edges = profile["quantiles"], profile["bins"]["edges"]
     below, above = int((numbers < quantiles[0]).sum()), int((numbers > quantiles[-1]).sum())
-    outside = below + above
+    outside_rate = (below + above) / len(numbers)
     places = np.searchsorted(edges[1:-1], numbers, side="right")
     live = np.bincount(places, minlength=max(1, len(edges) - 1))
     distance = _kolmogorov_smirnov(numbers, quantiles)
@@ -98,27 +92,22 @@ def compare_numbers(profile: Mapping[str, Any], values: Array, reference_rows: i
     noise_floor = math.sqrt(-math.log(ALPHA / tests / 2) / 2 / size)
     large = len(numbers) >= LARGE
     p_value = None if large else significance.ks_pvalue(distance, size)
-    figures = {
-        "out_of_range_rate": outside / len(numbers),
-        "psi": _psi(live, np.array(profile["bins"]["counts"])),
+    reference = np.array(profile["bins"]["counts"])
+    statistics = {
+        "out_of_range_rate": outside_rate,
+        "psi": _psi(live, reference),
         "distance": distance,
         "noise_floor": noise_floor,
         "test": "distance" if large else "Kolmogorov-Smirnov",
     }
-    excess = significance.binomial_pvalue(outside, len(numbers), 2 / (reference_rows + 1))
-    return Comparison(
-        figures,
-        [
-            Change("distribution", distance, p_value, noise_floor),
-            Change("out of range", outside / len(numbers), excess),
-        ],
-        Counts(live, np.array(profile["bins"]["counts"]), edges=edges, below=below, above=above),
-    )
+    excess = significance.binomial_pvalue(below + above, len(numbers), 2 / (reference_rows + 1))
+    changes = [Change("distribution", distance, p_value, noise_floor), Change("out of range", outside_rate, excess)]
+    return Comparison(statistics, changes, Counts(live, reference, edges=edges, below=below, above=above))
 
 
 def unrounded(profile: Mapping[str, Any], numbers: Array) -> Array:
-    """Real numbers, and in place of one that a value of the profile was rounded to that value. A compiled model and a
-    column in single precision are only so exact, and where many rows have one value that would move them all."""
+    """The numbers, each replaced by the nearest value of the profile if it differs only by rounding. Otherwise the
+    rounding of a compiled model or of single precision would move all rows that share a value."""
     known = [each["value"] for each in profile["values"]] if "values" in profile else profile["quantiles"]
     points = np.unique(np.array(known, dtype=float))
     with np.errstate(over="ignore"):
@@ -129,7 +118,7 @@ def unrounded(profile: Mapping[str, Any], numbers: Array) -> Array:
 
 
 def _shape(kind: str, profile: Mapping[str, Any], present: list[Any], reference_rows: int, tests: int) -> Comparison:
-    """The distribution of what is no null."""
+    """Compares the distribution of the values that are not null."""
     numeric = kind in ("integer", "number")
     if numeric:
         present = [value for value in present if isinstance(value, int | float)]
@@ -146,12 +135,11 @@ def _shape(kind: str, profile: Mapping[str, Any], present: list[Any], reference_
     if "values" not in profile:
         return found
     counted = _compare_counts(profile["values"], numbers.tolist(), tests, closed=False)
-    return Comparison({**found.figures, **counted.figures}, [*counted.changes, found.changes[1]], counted.counts)
+    return Comparison({**found.statistics, **counted.statistics}, [*counted.changes, found.changes[1]], counted.counts)
 
 
 def _compare_counts(counts: Sequence[Mapping[str, Any]], present: list[Any], tests: int, *, closed: bool) -> Comparison:
-    """Values against the counts of the training; where the values are categories, one that is none of them is a
-    change of its own."""
+    """Compares values with those of the training. If these are `closed`, an unseen value is a change of its own."""
     found = Counter(present)
     known = [each["value"] for each in counts]
     unseen = len(present) - sum(found[value] for value in known)
@@ -161,7 +149,7 @@ def _compare_counts(counts: Sequence[Mapping[str, Any]], present: list[Any], tes
     distance = float(np.abs(live / rows - reference / reference_rows).sum() / 2)
     noise_floor = math.sqrt((len(live) * math.log(2) - math.log(ALPHA / tests)) / 2 / _effective(rows, reference_rows))
     large = rows >= LARGE
-    figures = {
+    statistics = {
         "psi": _psi(live, reference),
         "distance": distance,
         "noise_floor": noise_floor,
@@ -170,14 +158,14 @@ def _compare_counts(counts: Sequence[Mapping[str, Any]], present: list[Any], tes
     change = Change("distribution", distance, None if large else significance.chi2_pvalue(live, reference), noise_floor)
     compared = Counts(live, reference, names=known)
     if not closed:
-        return Comparison(figures, [change], compared)
+        return Comparison(statistics, [change], compared)
     p_value = significance.two_proportion_pvalue(unseen, rows, 0, reference_rows)
     changes = [change, Change("unseen categories", unseen / rows, p_value)]
-    return Comparison({"unseen_rate": unseen / rows, **figures}, changes, compared)
+    return Comparison({"unseen_rate": unseen / rows, **statistics}, changes, compared)
 
 
 def _kolmogorov_smirnov(numbers: Array, quantiles: Sequence[float]) -> float:
-    """The greatest distance of two distribution functions that is certain: the profile knows its own to a hundredth."""
+    """A lower bound of the greatest distance of the two distribution functions: the profile has only percentiles."""
     points, first, counts = np.unique(quantiles, return_index=True, return_counts=True)
     above = (first + counts - 1) * _RESOLUTION
     below = first * _RESOLUTION
@@ -188,14 +176,10 @@ def _kolmogorov_smirnov(numbers: Array, quantiles: Sequence[float]) -> float:
 
 
 def _psi(live: Array, reference: Array) -> float:
-    """The population stability index (Siddiqi 2006), half a row added to each cell so that an empty one is finite."""
+    """The population stability index (Siddiqi 2006), with half a row added to each count so that it is finite."""
     one, other = ((counts + 0.5) / (counts + 0.5).sum() for counts in (live, reference))
     return float((one - other) @ np.log(one / other))
 
 
 def _effective(rows: int, reference_rows: int) -> float:
     return rows * reference_rows / (rows + reference_rows)
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None

@@ -1,8 +1,9 @@
-"""Where the log has moved away from the training: each column of the observation and the model's own output, in a
-window of the log, against the reference profile of the artifact."""
+"""Compares the columns of the observations and the outputs of the model with the reference profile of the artifact. It
+detects covariate shift, not concept drift."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,26 +26,24 @@ _ORDER = ("ok", "watch", "drifted")
 
 
 class Drift:
-    """The report of a ledger against a manifest's profile. `documents` gives, for ids that there are, the observation
-    and the probabilities as JSON text; `version` is the model that the profile's outputs are of."""
+    """Reports on a log against the profile of a manifest, whose outputs are those of the model `version`. `documents`
+    maps the ids that exist to the JSON texts of observation and probabilities."""
 
     def __init__(self, manifest: Manifest, version: str, ledger: ColumnCache, documents: Documents) -> None:
-        self._task = manifest.task
-        self._signature = manifest.signature
-        self._profile = manifest.profile
+        self._manifest = manifest
         self._version = version
         self._ledger = ledger
         self._documents = documents
 
     def report(self, query: DriftQuery) -> dict[str, Any]:
-        """The answer of GET /drift, finite JSON."""
+        """The body of GET /drift, finite JSON."""
         rows = selected(self._ledger.rows(), self._ledger.model_keys, query.selection)
         return self.examined(rows, query.last)[0]
 
     def examined(self, rows: Rows, last: int | None) -> tuple[dict[str, Any], dict[str, Counts]]:
-        """The report on the last so many of these rows, and the counts by column as far as there are any."""
+        """The report on the `last` rows, None for all, and the compared counts of each column that has some."""
         rows = rows if last is None else rows.take(np.arange(max(0, len(rows) - last), len(rows)))
-        compared = rows.take(_spread(len(rows)))
+        compared = rows.take(np.linspace(0, len(rows) - 1, min(len(rows), MOST_COMPARED)).round().astype(np.int64))
         found = dict(self._comparisons(compared))
         counts = {name: one.counts for name, one in found.items() if one.counts is not None}
         columns = self._shown(found)
@@ -65,30 +64,27 @@ class Drift:
         documents = [found[id_] for id_ in rows.id.tolist()]
         observations = [json.loads(observation) for observation, _ in documents]
         outputs = list(self._outputs(rows, documents))
-        tests = _TESTS_A_COLUMN * (len(self._signature.columns) + len(outputs))
+        tests = _TESTS_A_COLUMN * (len(self._manifest.signature.columns) + len(outputs))
         reference_rows = 0
-        for column in self._signature:
-            profile = self._profile["columns"][column.name]
+        for column in self._manifest.signature:
+            profile = self._manifest.profile["columns"][column.name]
             values = [each.get(column.name) if isinstance(each, dict) else None for each in observations]
             reference_rows = profile["count"]
             yield column.name, compare(column.kind, profile, values, tests)
         for name, profile, numbers in outputs:
-            figures = {"kind": "output", "count": len(numbers)}
             compared = Comparison({})
             if len(numbers):
                 compared = compare_numbers(profile, unrounded(profile, numbers), reference_rows, tests)
-            taken = name in self._signature.names
-            yield (
-                f"output {name}" if taken else name,
-                Comparison({**figures, **compared.figures}, compared.changes, compared.counts),
-            )
+            statistics = {"kind": "output", "count": len(numbers), **compared.statistics}
+            key = f"output {name}" if name in self._manifest.signature.names else name
+            yield key, replace(compared, statistics=statistics)
 
     def _outputs(self, rows: Rows, documents: Sequence[Document]) -> Iterator[tuple[str, Mapping[str, Any], Array]]:
-        """The model's outputs with their profiles; those of other models cannot be compared."""
+        """The outputs of this model version with their profiles; the profile does not describe other versions."""
         model_keys = self._ledger.model_keys
         own = np.isin(rows.model_key, [i for i, (version, _) in enumerate(model_keys) if version == self._version])
-        profile = self._profile["outputs"]
-        if self._task.kind != "multiclass":
+        profile = self._manifest.profile["outputs"]
+        if self._manifest.task.kind != "multiclass":
             ((name, numbers),) = profile.items()
             yield name, numbers, rows.output[own]
             return
@@ -97,28 +93,18 @@ class Drift:
             yield f"probas/{label}", numbers, np.array([each[label] for each in probas if label in each], dtype=float)
 
     def _shown(self, comparisons: Mapping[str, Comparison]) -> dict[str, dict[str, Any]]:
-        """The figures with the verdicts, the p values corrected for the number of all tests."""
-        changes = [(name, change) for name, found in comparisons.items() for change in found.changes]
-        corrected = holm([change.p_value for _, change in changes])
+        """The statistics with the verdicts; the p-values are corrected for the number of all tests."""
+        corrected = iter(holm([change.p_value for found in comparisons.values() for change in found.changes]))
         columns: dict[str, dict[str, Any]] = {}
         for name, found in comparisons.items():
-            mine = [
-                (change, p_value) for (owner, change), p_value in zip(changes, corrected, strict=True) if owner == name
-            ]
-            verdicts = {change.name: change.verdict(p_value) for change, p_value in mine}
-            p_values = {change.name: p_value for change, p_value in mine}
-            enough = found.figures["count"] >= FEWEST
+            p_values = {change.name: next(corrected) for change in found.changes}
+            verdicts = {change.name: change.verdict(p_values[change.name]) for change in found.changes}
+            if found.statistics["count"] < FEWEST:
+                verdicts = {}
             columns[name] = {
-                **found.figures,
+                **found.statistics,
                 "p_value": p_values.get("distribution"),
-                "verdict": max(verdicts.values(), key=_ORDER.index) if enough and verdicts else None,
-                "changes": [change for change, verdict in verdicts.items() if enough and verdict != "ok"],
+                "verdict": max(verdicts.values(), key=_ORDER.index, default=None),
+                "changes": [change for change, verdict in verdicts.items() if verdict != "ok"],
             }
         return columns
-
-
-def _spread(count: int) -> Array:
-    """The places of all rows, or of so many as are compared, evenly spread."""
-    if count <= MOST_COMPARED:
-        return np.arange(count)
-    return np.linspace(0, count - 1, MOST_COMPARED).round().astype(np.int64)

@@ -1,4 +1,4 @@
-"""TaskMetrics with their 95 % intervals, each by a method that is named with its source."""
+"""Metric values with 95 % intervals. Each function names its method and the source."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ _MOST_DRAWN = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class MetricValue:
-    """A value with the bounds of its interval; None where the rows do not define it."""
+    """A value with the bounds of its interval; each is None if the rows do not define it."""
 
     value: float | None = None
     low: float | None = None
@@ -27,14 +27,14 @@ class MetricValue:
 
     @classmethod
     def of(cls, value: float, low: float, high: float) -> "MetricValue":
-        """The figure of finite numbers; a bound that is not finite is none, and the value lies within."""
+        """Replaces numbers that are not finite by None, and widens the interval to include the value."""
         if not math.isfinite(value):
             return cls()
         bounds = (min(low, value), max(high, value))
         return cls(float(value), *(float(bound) if math.isfinite(bound) else None for bound in bounds))
 
     def transformed(self, function: Callable[[float], float]) -> "MetricValue":
-        """The figure under an increasing function."""
+        """The value and bounds under an increasing function."""
         numbers = (None if number is None else function(number) for number in (self.value, self.low, self.high))
         return MetricValue(*numbers)
 
@@ -51,24 +51,23 @@ def proportion(successes: float, trials: float) -> MetricValue:
 
 def mean_of(shares: Sequence[MetricValue]) -> MetricValue:
     """The mean of independent shares, its interval recovered from theirs (Zou and Donner 2008)."""
-    known = [share for share in shares if share.value is not None]
+    known = [(one.value, one.low or 0.0, one.high or 0.0) for one in shares if one.value is not None]
     if not known:
         return MetricValue()
-    value = sum(share.value or 0.0 for share in known) / len(known)
-    below = math.sqrt(sum(((share.value or 0.0) - (share.low or 0.0)) ** 2 for share in known)) / len(known)
-    above = math.sqrt(sum(((share.high or 0.0) - (share.value or 0.0)) ** 2 for share in known)) / len(known)
+    value = sum(share for share, _, _ in known) / len(known)
+    below = math.sqrt(sum((share - low) ** 2 for share, low, _ in known)) / len(known)
+    above = math.sqrt(sum((high - share) ** 2 for share, _, high in known)) / len(known)
     return MetricValue.of(value, max(0.0, value - below), min(1.0, value + above))
 
 
 def f1_interval(hits: float, misses: float) -> MetricValue:
-    """F1 of so many true positives and so many false ones of both kinds: 2J/(1 + J) of the share J that the hits are
-    of all of them, and so are the bounds of Wilson's interval of J."""
+    """F1 from the true positives and the false positives and negatives together. It is 2J/(1 + J) for the Jaccard index
+    J = hits / (hits + misses), and its bounds follow from Wilson's interval of J."""
     return proportion(hits, hits + misses).transformed(lambda share: 2 * share / (1 + share))
 
 
 def mean(total: float, squares: float, count: float, *, least: float = -math.inf) -> MetricValue:
-    """The mean of `count` numbers from their sum and the sum of their squared distances from it, with Student's
-    interval (1908)."""
+    """The mean of `count` numbers from their sum and sum of squared deviations, with Student's interval (1908)."""
     if count < 1:
         return MetricValue()
     value = total / count
@@ -79,15 +78,15 @@ def mean(total: float, squares: float, count: float, *, least: float = -math.inf
 
 
 def on_logit(value: float, variance: float) -> MetricValue:
-    """A value above 0 and below 1 of known variance, with its interval taken on the logit scale."""
+    """A value strictly between 0 and 1 of known variance, with its interval on the logit scale."""
     half = Z * math.sqrt(variance) / (value * (1 - value))
     centre = math.log(value / (1 - value))
     return MetricValue.of(value, _expit(centre - half), _expit(centre + half))
 
 
 def auc_interval(value: float, positives: float, negatives: float) -> MetricValue:
-    """ROC AUC by a score interval on Hanley and McNeil's variance (Newcombe 2006, method 5), which stands where the
-    classes are told apart without a fault and DeLong's variance is 0."""
+    """ROC AUC with a score interval on Hanley and McNeil's variance (Newcombe 2006, method 5). It holds for a perfect
+    separation of the classes too, for which DeLong's variance is 0."""
 
     def distance(truth: float) -> float:
         size = (positives + negatives) / 2 - 1
@@ -100,15 +99,15 @@ def auc_interval(value: float, positives: float, negatives: float) -> MetricValu
 
 
 def resampled(values: Sequence[float], samples: Array) -> list[MetricValue]:
-    """TaskMetrics of shape (k,) with the percentiles of their bootstrap samples, of shape (draws, k) (Efron 1979)."""
+    """k values with the percentiles of their bootstrap samples, of shape (draws, k) (Efron 1979)."""
     tail = (1 - LEVEL) / 2
     bounds = np.quantile(samples, [tail, 1 - tail], axis=0)
     return [MetricValue.of(value, *found) for value, found in zip(values, bounds.T.tolist(), strict=True)]
 
 
 def draws(counts: Array) -> Array:
-    """Bootstrap samples of a table of counts, of shape (draws, *counts.shape): what resampling its rows comes to.
-    The seed is fixed, so that the same rows have the same interval."""
+    """Bootstrap samples of a table of counts, of shape (draws, *counts.shape), equivalent to resampling the rows. The
+    seed is fixed, so that the same rows have the same interval."""
     size = max(200, min(_DRAWS, _MOST_DRAWN // counts.size))
     flat = counts.reshape(-1).astype(float)
     total = int(flat.sum())

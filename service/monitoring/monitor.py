@@ -1,5 +1,5 @@
-"""The reports on the service's own log. They are made one at a time, outside the serving path and on a connection of
-their own."""
+"""The reports on the service's own log. They run one at a time, on their own database connection, and do not delay
+predictions."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,8 @@
-"""How good the service's predictions were: the labelled rows of the log against what was answered, in all, by window
-of time and by group, each figure beside that of the training."""
+"""The performance of the predictions on the labelled rows of the log: overall, by time window and by group, each metric
+beside its value at the training."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ _MINUTE = 60_000_000
 _DAY = 24 * 60 * _MINUTE
 _MONDAY = 4 * _DAY  # 1970 began on a Thursday
 
-# The length of a window and where one of them begins.
+# The length of a window and the start of one of them, in microseconds.
 WINDOW_SIZES = {
     "1min": (_MINUTE, 0),
     "10min": (10 * _MINUTE, 0),
@@ -38,7 +39,7 @@ WINDOW_SIZES = {
 
 
 class Performance:
-    """The report of a ledger for the model of a manifest."""
+    """Reports on a log for the model of a manifest."""
 
     def __init__(self, manifest: Manifest, ledger: ColumnCache) -> None:
         self._task = manifest.task
@@ -47,31 +48,29 @@ class Performance:
         self._ledger = ledger
 
     def report(self, query: PerformanceQuery) -> dict[str, Any]:
-        """The answer of GET /performance, finite JSON. Raises InvalidQuery for a window that cuts the rows into too
-        many parts."""
+        """The body of GET /performance, finite JSON. Raises InvalidQuery for more than MOST_WINDOWS windows."""
         return self.of(selected(self._ledger.rows(), self._ledger.model_keys, query.selection), query)
 
     def of(self, rows: Rows, query: PerformanceQuery) -> dict[str, Any]:
-        """The report on these rows, whatever the selection of the query. Raises as `report`."""
+        """The report on these rows; the selection of the query is not applied. Raises as `report`."""
         found = task_metrics(self._task, rows.take(rows.is_labelled))
         body = {
             **self._summary(rows, found),
             "threshold": self._threshold(rows),
             "confusion_matrix": found.confusion_matrix,
             "calibration": found.calibration,
-            **self._more(found),
+            **found.more,
             "estimate": estimate_performance(self._task, rows),
             "interval": LEVEL,
         }
         if query.window is not None:
             body["series"] = self.series(rows, query.window)
         if query.by is not None:
-            body["by"], body["groups"] = query.by, self._by(rows, query.by)
+            body["by"], body["groups"] = query.by, self._groups_of(rows, query.by)
         return body
 
     def series(self, rows: Rows, window: str) -> list[dict[str, Any]]:
-        """The windows, one of WINDOW_SIZES, that hold rows: days of UTC, weeks from Monday. Raises InvalidQuery for
-        more than MOST_WINDOWS of them."""
+        """The windows with rows: days of UTC, weeks from Monday. Raises InvalidQuery for more than MOST_WINDOWS."""
         size, first = WINDOW_SIZES[window]
         places = (rows.created - first) // size
         found = np.unique(places).tolist()
@@ -89,47 +88,34 @@ class Performance:
             "labelled": int(labelled.sum()),
             "coverage": float(labelled.mean()) if len(rows) else None,
             "label_delay": _delay(rows.labelled[labelled] - rows.created[labelled]),
-            "metrics": {name: self._shown(name, figure) for name, figure in found.metrics.items()},
+            "metrics": {name: self._shown(name, metric) for name, metric in found.metrics.items()},
         }
 
-    def _shown(self, name: str, figure: MetricValue) -> dict[str, float | None]:
-        return {"value": figure.value, "low": figure.low, "high": figure.high, "training": self._training.get(name)}
-
-    def _more(self, found: TaskMetrics) -> dict[str, Any]:
-        if "classes" not in found.more:
-            return found.more
-        shown = {
-            label: {**one, "metrics": {name: self._shown("", each) for name, each in one["metrics"].items()}}
-            for label, one in found.more["classes"].items()
-        }
-        return {"classes": shown}
+    def _shown(self, name: str, metric: MetricValue) -> dict[str, float | None]:
+        return {**asdict(metric), "training": self._training.get(name)}
 
     def _threshold(self, rows: Rows) -> float | None:
-        """The threshold of the rows, the model's own where there are none; None where they had several."""
+        """The threshold of the rows, or of the model if there are no rows; None if the rows had several."""
         if self._task.kind != "binary" or not len(rows):
             return self._task.threshold
         found = {self._ledger.model_keys[place][1] for place in np.unique(rows.model_key).tolist()}
         known = {self._task.threshold if threshold is None else threshold for threshold in found}
         return known.pop() if len(known) == 1 else None
 
-    def _by(self, rows: Rows, column: str) -> list[dict[str, Any]]:
-        """The groups with their figures; the main one is compared with the rest of the rows."""
+    def _groups_of(self, rows: Rows, column: str) -> list[dict[str, Any]]:
+        """The groups with their metrics, and a verdict on each against the rest of the rows."""
         grouping = self._ledger.grouping(column)
         groups = list(self._groups.of(column, grouping.values, grouping.codes_of(rows.id)))
-        worth = self._worth(rows)
-        differences = [_difference(worth, members, rows.is_labelled) for _, members in groups]
-        p_values = holm([None if one is None else one[1] for one in differences])
+        quality = self._quality(rows)
+        tests = [_compare_with_rest(quality, members, rows.is_labelled) for _, members in groups]
+        p_values = holm([p_value for _, p_value in tests])
         return [
-            {
-                "value": value,
-                **self._group(rows.take(members)),
-                "verdict": _verdict(difference, chance),
-            }
-            for (value, members), difference, chance in zip(groups, differences, p_values, strict=True)
+            {"value": value, **self._group(rows.take(members)), "verdict": _verdict(difference, p_value)}
+            for (value, members), (difference, _), p_value in zip(groups, tests, p_values, strict=True)
         ]
 
-    def _worth(self, rows: Rows) -> Array:
-        """By row how good the answer was: right or wrong, or how near."""
+    def _quality(self, rows: Rows) -> Array:
+        """The quality of each prediction: 1 if right and 0 if wrong, or minus the absolute error."""
         if self._task.kind != "regression":
             return np.asarray(rows.truth == rows.predicted, dtype=float)
         assert rows.target is not None
@@ -146,10 +132,8 @@ class Performance:
 
 def selected(rows: Rows, model_keys: Sequence[tuple[str | None, float | None]], selection: Selection) -> Rows:
     """The rows of a selection."""
-    wanted = np.ones(len(rows), dtype=bool)
-    if selection.model_version is not None:
-        places = [i for i, (version, _) in enumerate(model_keys) if version == selection.model_version]
-        wanted &= np.isin(rows.model_key, places)
+    keys = [i for i, (version, _) in enumerate(model_keys) if selection.model_version in (None, version)]
+    wanted = np.isin(rows.model_key, keys)
     if selection.since is not None:
         wanted &= rows.created >= selection.since
     if selection.until is not None:
@@ -157,31 +141,29 @@ def selected(rows: Rows, model_keys: Sequence[tuple[str | None, float | None]], 
     return rows.take(wanted)
 
 
-def _difference(worth: Array, members: Array, labelled: Array) -> tuple[float, float] | None:
-    """How much better the labelled members were than the other labelled rows, and the p value; None where either are
-    too few for a verdict."""
-    inside, outside = worth[members & labelled], worth[~members & labelled]
-    return welch_test(inside, outside) if len(inside) >= FEWEST <= len(outside) else None
+def _compare_with_rest(quality: Array, members: Array, labelled: Array) -> tuple[float, float | None]:
+    """The mean quality of the labelled members minus that of the other labelled rows, and its p-value; None if there
+    are too few of either."""
+    inside, outside = quality[members & labelled], quality[~members & labelled]
+    return welch_test(inside, outside) if len(inside) >= FEWEST <= len(outside) else (0.0, None)
 
 
-def _verdict(difference: tuple[float, float] | None, chance: float | None) -> str | None:
-    if difference is None or chance is None:
+def _verdict(difference: float, p_value: float | None) -> str | None:
+    if p_value is None:
         return None
-    if chance >= 1 - LEVEL:
+    if p_value >= 1 - LEVEL:
         return "as the rest"
-    return "worse than the rest" if difference[0] < 0 else "better than the rest"
+    return "worse than the rest" if difference < 0 else "better than the rest"
 
 
 def _training(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """The manifest's metrics by name, as far as they are numbers: whoever dumps may give others."""
+    """The metrics of the manifest that are numbers, by name; dump() accepts other values too."""
     named = metrics.get("metrics", metrics)
     means = {name: one.get("mean") if isinstance(one, dict) else one for name, one in named.items()}
     return {name: mean for name, mean in means.items() if isinstance(mean, int | float) and not isinstance(mean, bool)}
 
 
 def _delay(microseconds: Array) -> dict[str, float | None]:
-    """Seconds from an answer to its label."""
-    if not len(microseconds):
-        return {"median": None, "p90": None}
-    median, p90 = (np.quantile(microseconds, [0.5, 0.9]) / 1e6).tolist()
-    return {"median": median, "p90": p90}
+    """Quantiles of the seconds from a prediction to its label."""
+    quantiles = (np.quantile(microseconds, [0.5, 0.9]) / 1e6).tolist() if len(microseconds) else [None, None]
+    return dict(zip(("median", "p90"), quantiles, strict=True))

@@ -1,5 +1,5 @@
-"""Probabilities against what was true, as cells: the distinct probabilities in order, with how many of each were of
-the positive class and how many were not. Everything that a binary model is judged by follows from these counts."""
+"""The distinct probabilities in ascending order, with the counts of both true classes for each. All metrics of a binary
+model follow from these counts."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -13,14 +13,13 @@ from service.monitoring.intervals import Array, MetricValue
 BINS = 10
 
 _EDGES = np.linspace(0, 1, BINS + 1)[1:-1]
-_FEWEST_DRAWN = 2
 _EPSILON = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreCounts:
-    """The distinct probabilities, ascending, of shape (k,), and the counts of both classes; the counts may be
-    expected ones and so no integers."""
+    """k distinct probabilities, ascending, and the counts of both classes, all of shape (k,). Expected counts need not
+    be integers."""
 
     proba: Array
     positives: Array
@@ -28,7 +27,7 @@ class ScoreCounts:
 
     @classmethod
     def of(cls, proba: Array, truth: Array) -> "ScoreCounts":
-        """The cells of n rows: probabilities of the positive class, and whether that was true (or how probable)."""
+        """The counts of n rows: probabilities of the positive class, and whether (or how probably) it is true."""
         order = np.argsort(proba)
         proba, truth = proba[order], truth[order].astype(np.float64)
         starts = np.flatnonzero(np.concatenate([[True], np.diff(proba) > 0])) if len(proba) else np.array([], np.int64)
@@ -38,7 +37,7 @@ class ScoreCounts:
         return cls(proba[starts], positives, np.diff(starts, append=len(proba)) - positives)
 
     def binned(self, most: int) -> "ScoreCounts":
-        """At most so many cells of about equal count, each with its mean probability."""
+        """At most `most` bins with about equal counts, each with its mean probability."""
         if len(self.proba) <= most:
             return self
         count = self.positives + self.negatives
@@ -46,29 +45,23 @@ class ScoreCounts:
         both = np.bincount(place, count, most)
         filled = both > 0
         positives, proba = np.bincount(place, self.positives, most), np.bincount(place, self.proba * count, most)
-        return ScoreCounts((proba[filled] / both[filled]), positives[filled], (both - positives)[filled])
+        return ScoreCounts(proba[filled] / both[filled], positives[filled], (both - positives)[filled])
 
-    def figures(self) -> dict[str, MetricValue]:
-        """ROC AUC, average precision, log loss, Brier score and expected calibration error."""
-        total, both = self._totals()
-        found = {
-            "roc_auc": self._roc_auc() if both else MetricValue(),
-            "average_precision": self._average_precision() if both else MetricValue(),
-        }
-        if not total:
-            return {**found, **dict.fromkeys(("log_loss", "brier_score", "expected_calibration_error"), MetricValue())}
+    def metrics(self) -> dict[str, MetricValue]:
+        """ROC AUC, average precision, log loss, Brier score and expected calibration error, in this order."""
+        has_both = self.positives.sum() > 0 and self.negatives.sum() > 0
         p = self.proba
-        logs = [-np.log(q.clip(_EPSILON, 1 - _EPSILON)) for q in (p, 1 - p)]
         return {
-            **found,
-            "log_loss": self._mean_loss(*logs),
+            "roc_auc": self._roc_auc() if has_both else MetricValue(),
+            "average_precision": self._average_precision() if has_both else MetricValue(),
+            "log_loss": self._mean_loss(*(-np.log(q.clip(_EPSILON, 1 - _EPSILON)) for q in (p, 1 - p))),
             "brier_score": self._mean_loss((1 - p) ** 2, p**2),
             "expected_calibration_error": self._calibration_error(),
         }
 
     def calibration(self) -> dict[str, Any] | None:
-        """The bins of the reliability diagram and the Brier score taken apart (Murphy 1973): reliability minus
-        resolution plus uncertainty, and what the bins hide (Stephenson, Coelho and Jolliffe 2008); the sum is exact."""
+        """The bins of the reliability diagram and the parts of the Brier score: reliability - resolution + uncertainty
+        (Murphy 1973) + the part within the bins (Stephenson, Coelho and Jolliffe 2008). The sum is exact."""
         if not len(self.proba):
             return None
         count, positives, proba = self._in_ten_bins()
@@ -93,12 +86,8 @@ class ScoreCounts:
         brier = float(self.positives @ (1 - self.proba) ** 2 + self.negatives @ self.proba**2) / float(total)
         return {"bins": bins, "brier_score": {**parts, "within_bins": brier - binned}}
 
-    def _totals(self) -> tuple[float, bool]:
-        positives, negatives = float(self.positives.sum()), float(self.negatives.sum())
-        return positives + negatives, positives > 0 and negatives > 0
-
     def _roc_auc(self) -> MetricValue:
-        """The share of pairs in order, ties half, with DeLong's variance (DeLong et al. 1988) on the logit scale."""
+        """The share of ordered pairs, ties as a half, with the variance of DeLong et al. (1988) on the logit scale."""
         positives, negatives = float(self.positives.sum()), float(self.negatives.sum())
         beaten = (np.cumsum(self.negatives) - self.negatives / 2) / negatives
         beating = (positives - np.cumsum(self.positives) + self.positives / 2) / positives
@@ -109,8 +98,8 @@ class ScoreCounts:
         return intervals.on_logit(value, variance)
 
     def _average_precision(self) -> MetricValue:
-        """The mean precision at the positives, with the logit interval of Boyd, Eng and Page (2013), Wilson's where
-        it is 1."""
+        """The mean precision at the positives, with the logit interval of Boyd, Eng and Page (2013), or Wilson's for
+        a value of 1."""
         positives = float(self.positives.sum())
         found = positives - np.cumsum(self.positives) + self.positives
         kept = found + float(self.negatives.sum()) - np.cumsum(self.negatives) + self.negatives
@@ -120,30 +109,34 @@ class ScoreCounts:
         return intervals.on_logit(value, value * (1 - value) / positives)
 
     def _mean_loss(self, of_positive: Array, of_negative: Array) -> MetricValue:
-        count = self._totals()[0]
+        count = float(self.positives.sum()) + float(self.negatives.sum())
+        if not count:
+            return MetricValue()
         total = float(self.positives @ of_positive + self.negatives @ of_negative)
         of_positive, of_negative = of_positive - total / count, of_negative - total / count
         squares = self.positives @ (of_positive * of_positive) + self.negatives @ (of_negative * of_negative)
         return intervals.mean(total, float(squares), count, least=0.0)
 
     def _in_ten_bins(self) -> tuple[Array, Array, Array]:
-        """Rows, positives and sum of probabilities in ten bins of equal width, (a, b] but for the first."""
+        """Rows, positives and sum of probabilities in ten bins of equal width, (a, b], the first with its lower end."""
         positives, negatives = ([part.sum() for part in self._split(each)] for each in (self.positives, self.negatives))
         parts = zip(*map(self._split, (self.proba, self.positives, self.negatives)), strict=True)
         proba = [float(p @ positive + p @ negative) for p, positive, negative in parts]
         return np.array(positives) + np.array(negatives), np.array(positives), np.array(proba)
 
     def _split(self, values: Array) -> list[Array]:
-        """Values by cell, cut into the bins."""
+        """Splits an array of shape (k,) into the ten bins."""
         return np.split(values, np.searchsorted(self.proba, _EDGES, side="right"))
 
     def _calibration_error(self) -> MetricValue:
-        """The mean distance of a bin's share from its mean probability (Naeini, Cooper and Hauskrecht 2015), with a
-        bootstrap of the bins: of their counts, and of the sums within them by their normal limit."""
+        """The mean distance between share and mean probability of a bin (Naeini, Cooper and Hauskrecht 2015), with a
+        bootstrap of the counts of the bins and, by their normal limit, of the sums within them."""
         count, positives, proba = self._in_ten_bins()
         total = float(count.sum())
+        if not total:
+            return MetricValue()
         value = float(np.abs(positives - proba).sum() / total)
-        if total < _FEWEST_DRAWN:
+        if total < 2:
             return MetricValue(value)
         gap = np.divide(positives - proba, count, out=np.zeros(BINS), where=count > 0)
         parts = zip(*map(self._split, (self.proba, self.positives, self.negatives)), gap, strict=True)

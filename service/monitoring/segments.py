@@ -1,5 +1,5 @@
-"""The groups that a column of the observation cuts the rows into: its values, or for a number with many of them the
-bins of the reference profile."""
+"""Groups of rows by a column of the observation: by its values, or by the bins of the reference profile if the column
+is a number with many values."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -18,15 +18,15 @@ _OTHER = "(other values)"
 
 
 class Groups:
-    """Cuts rows by the columns of a manifest."""
+    """Groups rows by the columns of a manifest."""
 
     def __init__(self, manifest: Manifest) -> None:
         self._kinds = {column.name: column.kind for column in manifest.signature}
         self._profile = manifest.profile["columns"]
 
     def of(self, column: str, values: Sequence[str | None], codes: Array) -> Iterator[tuple[Any, Array]]:
-        """Yields the groups of rows with these codes, as (value or [from, to] or None for null, mask), the largest
-        first; those beyond the fifty largest are one."""
+        """Yields (value or [from, to] or None for null, mask of the rows) by group, the largest first. `codes` are
+        places in `values`, the JSON texts. Small groups are merged, so that there are at most MOST_GROUPS."""
         decoded = [None if value is None else json.loads(value) for value in values]
         edges = self._profile.get(column, {}).get("bins", {}).get("edges", [])
         counts = np.bincount(codes, minlength=len(values))
@@ -45,7 +45,7 @@ class Groups:
 
 
 def _binned(values: list[Any], codes: Array, edges: Sequence[float]) -> tuple[list[Any], Array]:
-    """The bins by [from, to], the outer ones open, and the bin of each row; what is no number is null."""
+    """The bins as [from, to], the outer ones open, and the bin of each row. Anything but a number is null."""
     numbers = np.array([value if _is_number(value) else np.nan for value in values], dtype=float)
     bins = np.searchsorted(edges[1:-1], numbers, side="right")
     bins[np.isnan(numbers)] = len(edges) - 1
@@ -55,17 +55,12 @@ def _binned(values: list[Any], codes: Array, edges: Sequence[float]) -> tuple[li
 
 
 def _merged(values: list[Any], codes: Array) -> tuple[list[Any], Array]:
-    """The distinct values, 1 and 1.0 being one, and the place of each row's."""
-    place: dict[tuple[bool, str], int] = {}
-    names: list[Any] = []
-    places = []
-    for value in values:
-        key = (isinstance(value, str), str(float(value)) if _is_number(value) else json.dumps(value))
-        if key not in place:
-            place[key] = len(names)
-            names.append(value)
-        places.append(place[key])
-    return names, np.array(places, dtype=np.int64)[codes] if len(codes) else codes
+    """The distinct values and the place of each row's value in them. 1 and 1.0 are the same value."""
+    keys = [(isinstance(each, str), str(float(each)) if _is_number(each) else json.dumps(each)) for each in values]
+    place = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    places = np.array([place[key] for key in keys], dtype=np.int64)
+    names = [values[first] for first in np.unique(places, return_index=True)[1].tolist()]
+    return names, places[codes] if len(codes) else codes
 
 
 def _is_number(value: Any) -> bool:

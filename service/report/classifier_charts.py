@@ -13,8 +13,8 @@ from service.monitoring.intervals import Array
 from service.report.style import BLUE, DARK, GREY, VERMILION, NotDrawable, number, number_axis, plain, with_interval
 
 _BINS = 20
-_WRITTEN = 10  # up to so many classes, the cells of the confusion matrix hold text
-_NAMED = 40  # up to so many classes, its axes name them
+_WRITTEN = 10  # most classes for which the cells of the confusion matrix hold text
+_NAMED = 40  # most classes for which its axes name them
 
 
 def calibration_curve(performance: Mapping[str, Any], of: str) -> Figure:

@@ -61,7 +61,7 @@ def plain(value: Any, most: int = 24) -> str:
 
 
 def number(value: float, digits: int = 10) -> str:
-    """A number with so many significant digits, or more where its whole part has more: 3,650 or 0.00008 or 12.5M."""
+    """A number with `digits` significant digits, or more if its whole part has more: 3,650 or 0.00008 or 12.5M."""
     size = abs(value)
     if size >= 1e9 or 0 < size < 1e-5:
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")

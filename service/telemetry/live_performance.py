@@ -30,8 +30,8 @@ _log = logging.getLogger("service")
 
 
 class LivePerformance:
-    """Caches the report of `report`, which is that of GET /performance for one model version, in a file of `directory`
-    that all workers share. `run_in_background` runs a job after the caller has gone on."""
+    """Caches the body of GET /performance for one model version, computed by `report`, in a file in `directory`, which
+    all workers share. `run_in_background` schedules a job and returns at once."""
 
     def __init__(
         self,
@@ -52,14 +52,11 @@ class LivePerformance:
         if cached is None:
             return
         report = cached["report"]
-        yield Sample(metrics.PERFORMANCE_AT, self._labels, cached["at"])
-        for name, metric in _TOTALS.items():
-            if report[name] is not None:
-                yield Sample(metric, self._labels, report[name])
-        for name, figure in report["metrics"].items():
-            for bound, metric in _BOUNDS.items():
-                if figure[bound] is not None:
-                    yield Sample(metric, {**self._labels, "metric": name}, figure[bound])
+        found = [Sample(metrics.PERFORMANCE_AT, self._labels, cached["at"])]
+        found += [Sample(spec, self._labels, report[name]) for name, spec in _TOTALS.items()]
+        for name, metric in report["metrics"].items():
+            found += [Sample(spec, {**self._labels, "metric": name}, metric[key]) for key, spec in _BOUNDS.items()]
+        yield from (sample for sample in found if sample.value is not None)
 
     def refresh(self) -> None:
         """Starts a background computation, unless the cached values are recent or one is running in this process."""

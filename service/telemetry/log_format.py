@@ -1,7 +1,5 @@
-"""The log for people at a terminal: one line an event on standard output, as key=value pairs.
-
-A value that could be read as another pair or another line is written as a JSON string. The values of observations are
-never logged."""
+"""The log on standard output: one line of key=value pairs per event. A value that could be read as another pair or
+another line is written as a JSON string. The values of observations are never logged."""
 
 import json
 import logging
@@ -23,26 +21,22 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # No line shows them, and to find them out costs time.
+    # The lines do not show these, and to look them up takes time.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    _silence_loggers_of_values()
-
-
-def _silence_loggers_of_values() -> None:
-    """Peewee logs each statement with its values at debug level, and the warning of a library may show a value."""
+    # Peewee logs the values of each statement at debug level, and the warning of a library may show a value.
     logging.getLogger("peewee").setLevel(logging.INFO)
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").propagate = False
 
 
 def event(logger: logging.Logger, level: int, name: str, /, **fields: Any) -> None:
-    """Logs an event by its name with the fields in this order, without those that are None."""
+    """Logs an event with its fields in this order; a field that is None is left out."""
     if logger.isEnabledFor(level):
         logger.handle(event_record(logger.name, level, name, fields))
 
 
 def event_record(logger: str, level: int, name: str, fields: dict[str, Any]) -> logging.LogRecord:
-    """The record of an event. It does not look for the source line, which would take longer than all the rest."""
+    """The record of an event, without the source line, which takes longer to find than all the rest."""
     named = {"name": logger, "levelno": level, "levelname": logging.getLevelName(level)}
     return logging.makeLogRecord({**named, "msg": name, "fields": fields})
 
@@ -68,12 +62,11 @@ class KeyValueFormatter(logging.Formatter):
 
 
 class _LineHandler(logging.StreamHandler[TextIO]):
-    """Writes each line in one call, which is atomic. A line that cannot be written, because the disk is full or the
-    reader is gone, is lost; the request goes on."""
+    """Writes each line in one atomic call. A line that cannot be written (full disk, closed pipe) is lost."""
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Writes a record without the handler's lock: greenlets and native threads both log, and a lock that gevent
-        has patched cannot be waited for by both."""
+        """Writes a record without the handler's lock: greenlets and native threads both log, and cannot both wait for a
+        lock that gevent has patched."""
         self.emit(record)
         return True
 

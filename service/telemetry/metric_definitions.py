@@ -1,5 +1,4 @@
-"""Every metric of GET /metrics: name, type, unit, help text and labels. Dashboards and alerts depend on the names and
-labels, so they are part of the API like the routes."""
+"""Every metric of GET /metrics. Dashboards and alerts depend on the names and labels, so they are part of the API."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +6,8 @@ from typing import Literal, NamedTuple
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SIZES = tuple(float(2**i) for i in range(11))
-_BASE = "prediction_service_"
+
+Kind = Literal["counter", "gauge", "histogram"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class MetricSpec:
     """One metric. `buckets` are the upper bounds of a histogram, without the last, +Inf."""
 
     name: str
-    kind: Literal["counter", "gauge", "histogram"]
+    kind: Kind
     unit: str
     help: str
     labels: tuple[str, ...] = ()
@@ -35,70 +35,47 @@ class Sample(NamedTuple):
     value: float
 
 
+def _spec(name: str, kind: Kind, unit: str, help_: str, *labels: str, buckets: tuple[float, ...] = ()) -> MetricSpec:
+    return MetricSpec(f"prediction_service_{name}", kind, unit, help_, labels, buckets)
+
+
 _BY_REQUEST = ("route", "method", "status")
-_BY_VERSION = ("model_version",)
 _BY_METRIC = ("model_version", "metric")
 
-REQUESTS = MetricSpec(
-    _BASE + "requests_total", "counter", "requests", "Requests by route, method and status.", _BY_REQUEST
+REQUESTS = _spec("requests_total", "counter", "requests", "Requests by route, method and status.", *_BY_REQUEST)
+REQUEST_SECONDS = _spec(
+    "request_duration_seconds", "histogram", "seconds", "Time from request to response.", *_BY_REQUEST, buckets=_SECONDS
 )
-REQUEST_SECONDS = MetricSpec(
-    _BASE + "request_duration_seconds",
+REFUSED = _spec("refused_requests_total", "counter", "requests", "Responses of 400 or above, by reason.", "reason")
+PREDICTIONS = _spec(
+    "predictions_total", "counter", "predictions", "Stored predictions.", "model_version", "predicted_class"
+)
+BATCH = _spec("batch_size", "histogram", "requests", "Requests scored and stored together.", buckets=_SIZES)
+COMMIT = _spec(
+    "commit_duration_seconds",
     "histogram",
     "seconds",
-    "Time from a request to its answer.",
-    _BY_REQUEST,
-    _SECONDS,
+    "Time to store a batch, including the wait for the database.",
+    buckets=_SECONDS,
 )
-REFUSED = MetricSpec(
-    _BASE + "refused_requests_total", "counter", "requests", "Requests answered 400 or above, by reason.", ("reason",)
+QUEUE = _spec("queue_depth", "gauge", "requests", "Requests that wait for the batch before them.")
+WORKERS = _spec("workers", "gauge", "processes", "Live worker processes.")
+MODEL = _spec("model_info", "gauge", "1", "The served model; the value is 1.", "model_version", "name")
+LOGGED = _spec("logged_predictions", "gauge", "predictions", "Predictions of the model in the log.", "model_version")
+LABELLED = _spec("labelled_predictions", "gauge", "predictions", "Predictions with a true label.", "model_version")
+LABELLED_SHARE = _spec("labelled_ratio", "gauge", "ratio", "Share of predictions with a label.", "model_version")
+PERFORMANCE = _spec("performance", "gauge", "of the metric", "A live metric, as in GET /performance.", *_BY_METRIC)
+PERFORMANCE_LOW = _spec("performance_low", "gauge", "of the metric", "Lower end of the 95 % interval.", *_BY_METRIC)
+PERFORMANCE_HIGH = _spec("performance_high", "gauge", "of the metric", "Upper end of the 95 % interval.", *_BY_METRIC)
+PERFORMANCE_TRAINING = _spec(
+    "performance_training", "gauge", "of the metric", "The metric at the training.", *_BY_METRIC
 )
-PREDICTIONS = MetricSpec(
-    _BASE + "predictions_total",
-    "counter",
-    "predictions",
-    "Predictions stored, by model version and predicted class.",
-    ("model_version", "predicted_class"),
-)
-BATCH = MetricSpec(
-    _BASE + "batch_size", "histogram", "requests", "Requests that were scored and stored together.", (), _SIZES
-)
-COMMIT = MetricSpec(
-    _BASE + "commit_duration_seconds",
-    "histogram",
-    "seconds",
-    "Time to store a batch, the wait for the database included.",
-    (),
-    _SECONDS,
-)
-QUEUE = MetricSpec(_BASE + "queue_depth", "gauge", "requests", "Requests that wait for the batch before them.")
-WORKERS = MetricSpec(_BASE + "workers", "gauge", "processes", "Worker processes that live.")
-MODEL = MetricSpec(_BASE + "model_info", "gauge", "1", "What is served; the value is 1.", ("model_version", "name"))
-LOGGED = MetricSpec(
-    _BASE + "logged_predictions", "gauge", "predictions", "Predictions of the model in the log.", _BY_VERSION
-)
-LABELLED = MetricSpec(
-    _BASE + "labelled_predictions", "gauge", "predictions", "Those of them with a true label.", _BY_VERSION
-)
-LABELLED_SHARE = MetricSpec(_BASE + "labelled_ratio", "gauge", "ratio", "Their share.", _BY_VERSION)
-PERFORMANCE = MetricSpec(
-    _BASE + "performance", "gauge", "of the metric", "A live figure of the model, as GET /performance.", _BY_METRIC
-)
-PERFORMANCE_LOW = MetricSpec(
-    _BASE + "performance_low", "gauge", "of the metric", "The lower end of its 95 % interval.", _BY_METRIC
-)
-PERFORMANCE_HIGH = MetricSpec(
-    _BASE + "performance_high", "gauge", "of the metric", "The upper end of its 95 % interval.", _BY_METRIC
-)
-PERFORMANCE_TRAINING = MetricSpec(
-    _BASE + "performance_training", "gauge", "of the metric", "The same figure at the training.", _BY_METRIC
-)
-PERFORMANCE_AT = MetricSpec(
-    _BASE + "performance_timestamp_seconds",
+PERFORMANCE_AT = _spec(
+    "performance_timestamp_seconds",
     "gauge",
     "seconds since 1970",
-    "When the live figures were computed.",
-    _BY_VERSION,
+    "When the performance was computed.",
+    "model_version",
 )
 
 METRICS = (

@@ -1,8 +1,6 @@
-"""GET /metrics for all worker processes together, with the metrics of prometheus_client and the files of its
-multiprocess mode. Only this module imports the library.
-
-Each worker writes to memory-mapped files, and a scrape on any worker reads all of them. A file belongs to a worker
-slot, not to a process: the replacement of a killed worker takes its slot and continues its counts."""
+"""GET /metrics for all worker processes, with the metrics and the memory-mapped files of prometheus_client. Each worker
+writes its own files, and a scrape on any worker reads all of them. Files belong to a worker slot, not to a process: the
+replacement of a killed worker takes its slot and continues its counts."""
 
 import weakref
 from collections import Counter as Tally
@@ -38,8 +36,7 @@ _making, _counting = native_lock(), native_lock()
 
 class Metrics:
     """The metrics of one application. `classes` maps a predicted class to its label value, and `route_of` a path to its
-    route or None; `samples` returns the gauges that are determined during a scrape. A count that finds no room on the
-    file system is lost; it raises no error."""
+    route or None; `samples` returns the gauges that a scrape computes. If the file system is full, counts are lost."""
 
     def __init__(
         self,
@@ -66,7 +63,7 @@ class Metrics:
         return self._dir.path
 
     def share(self, directory: MultiprocessDir) -> None:
-        """Makes this process, and those forked from it later, count in a directory."""
+        """Makes this process, and processes forked from it later, count in a directory."""
         _close(self._files)
         self._dir, self._metrics = directory, {}
 
@@ -87,7 +84,7 @@ class Metrics:
             self._dir.remove()
 
     def request(self, path: str, method: str, status: str, seconds: float) -> None:
-        """Counts a request that took `seconds`. No client can create more than a limited number of labels."""
+        """Counts a request that took `seconds`. The number of label values that clients can create is limited."""
         labels = (self._route_of(path) or "unknown", method if method in _METHODS else "other", status)
         self._metric(metrics.REQUESTS, labels).inc()
         self._metric(metrics.REQUEST_SECONDS, labels).observe(seconds)
@@ -128,7 +125,7 @@ class Metrics:
         return self._metrics.get((spec.name, labels)) or self._make(spec, labels)
 
     def _make(self, spec: MetricSpec, labels: tuple[str, ...]) -> Any:
-        """Makes a metric with these label values, once. The first of a process comes with those that start at once."""
+        """Makes a metric with these label values, once; before the first, the metrics that exist from the start."""
         with _making:
             if not self._metrics:
                 self._add(metrics.WORKERS).set(1)
@@ -164,8 +161,8 @@ class Metrics:
 
 
 class _FileValue:
-    """A value of a metric in a memory-mapped file, continued from what the file holds. The library's own class would
-    read the directory from the environment, and lock with threading.Lock, which under gevent is for greenlets only."""
+    """A value in a memory-mapped file, which continues the stored value. The library's own class reads the directory
+    from the environment and uses threading.Lock, which gevent replaces by a lock for greenlets only."""
 
     def __init__(self, file: MmapedDict | None, _kind: str, family: str, *key: Any, **_: Any) -> None:
         self._file, self._key = file, mmap_key(family, *key)

@@ -1,5 +1,5 @@
-"""The directory in which the processes of one service share their metrics. It is private, in memory where possible, and
-removed when the service ends. The next service to start removes the directory of a service that was killed."""
+"""The directory in which the processes of one service share their metrics. It is private, in memory if possible, and
+removed when the service ends. If the service was killed, the next service that starts removes it."""
 
 import errno
 import fcntl
@@ -27,12 +27,12 @@ class MultiprocessDir:
 
     @classmethod
     def make(cls, preferred: Path = IN_MEMORY) -> Self:
-        """Makes a directory in `preferred`, or in the temporary directory where `preferred` is not writable or has less
+        """Makes a directory in `preferred`, or in the temporary directory if `preferred` is not writable or has less
         than 16 MiB left. Raises OSError if that fails too."""
         parent = preferred if _has_room(preferred) else Path(tempfile.gettempdir())
         for abandoned in parent.glob(_NAME + "*"):
             _remove_unlocked(abandoned)
-        # It gets its final name only once it is locked: another service that starts would remove an unlocked one.
+        # It gets its final name after it is locked, because a service that starts removes unlocked directories.
         unnamed = Path(tempfile.mkdtemp(prefix="new-", dir=parent))
         path = parent / (_NAME + unnamed.name.removeprefix("new-"))
         lock = _lock(unnamed)
@@ -45,8 +45,8 @@ class MultiprocessDir:
 
 
 def make_room(path: Path, needed: int) -> None:
-    """Allocates a file of prometheus_client, or doubles it, so that `needed` bytes more fit. Raises OSError if not.
-    Writing to a mapped page that is not allocated kills the process (SIGBUS) on a full file system."""
+    """Makes a file of prometheus_client, or doubles its size, so that `needed` more bytes fit. Raises OSError if not.
+    Pages are allocated before mapping: writing to an unallocated page on a full file system kills the process."""
     used, size = 0, path.stat().st_size if path.exists() else 0
     if size:
         with path.open("rb") as file:
@@ -54,7 +54,7 @@ def make_room(path: Path, needed: int) -> None:
     if needed > _FIRST_BYTES:
         raise OSError(errno.EFBIG, "The labels are too long", str(path))
     if used + needed > size:
-        # A new file gets its name only with its full size, because a scrape cannot read an empty file.
+        # A new file gets its name after its pages, because a scrape cannot read an empty file.
         grown = path if size else path.with_suffix(".new")
         with grown.open("ab") as file:
             try:

@@ -1,4 +1,4 @@
-"""A large sample has drifted only where the distance is beyond the noise floor: what chance alone may come to."""
+"""A large sample has drifted only if the distance exceeds the noise floor, which chance alone may reach."""
 
 import math
 from typing import Any
@@ -29,7 +29,7 @@ def test_the_noise_floor_of_numbers_is_that_of_dvoretzky_kiefer_wolfowitz(rows: 
 
     found = compare_numbers(profile, np.linspace(0, 1, rows), reference_rows, TESTS)
 
-    noise = found.figures["noise_floor"]
+    noise = found.statistics["noise_floor"]
     size = rows * reference_rows / (rows + reference_rows)
     assert 2 * math.exp(-2 * size * noise**2) == pytest.approx(0.01 / TESTS)  # Massart 1990: P(distance > noise)
     assert found.changes[0].noise_floor == noise
@@ -41,7 +41,7 @@ def test_the_noise_floor_of_categories_is_that_of_bretagnolle_huber_carol(rows: 
 
     found = compare("category", profile, ["a"] * (rows // 2) + ["b"] * (rows // 2), TESTS)
 
-    noise = found.figures["noise_floor"]
+    noise = found.statistics["noise_floor"]
     size = rows * reference_rows / (rows + reference_rows)
     # Three cells: the two categories, and all others. P(distance > noise) of the total variation distance.
     assert 2**3 * math.exp(-2 * size * noise**2) == pytest.approx(0.01 / TESTS)
@@ -53,7 +53,7 @@ def test_chance_alone_stays_below_the_noise_floor() -> None:
     for _ in range(30):
         reference = rng.normal(size=200)
         found = compare_numbers(numbers_profile(reference), rng.normal(size=LARGE), 200, TESTS)
-        assert found.figures["distance"] < found.figures["noise_floor"]
+        assert found.statistics["distance"] < found.statistics["noise_floor"]
         assert found.changes[0].verdict(None) == "ok"
 
 

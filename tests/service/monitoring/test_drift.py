@@ -1,4 +1,4 @@
-"""GET /drift raises no alarm where there is nothing, and names what has shifted."""
+"""GET /drift names the columns that have shifted, and raises no false alarm."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ ALL = DriftQuery(Selection(), None)
 
 
 class Log:
-    """A SQLite log of one model's rows, and the report on it."""
+    """A SQLite log with the rows of one model, and the report on it."""
 
     def __init__(self, folder: Path, artifact: Artifact) -> None:
         manifest = artifact.manifest
@@ -89,7 +89,7 @@ def test_draws_of_the_training_data_raise_no_alarm_95_times_in_100(
     assert verdicts.count("ok") >= 95
 
 
-def test_answers_that_many_rows_share_have_not_drifted_where_they_are_rounded_otherwise(
+def test_shared_outputs_have_not_drifted_if_they_are_rounded_differently(
     tmp_path: Path, make_client: MakeClient
 ) -> None:
     X = pd.DataFrame({"x": np.linspace(-3, 3, 300), "y": np.tile(np.array([0.1, 0.2, 0.7], "float32"), 100)})
@@ -137,7 +137,7 @@ def upstairs(table: pd.DataFrame) -> pd.DataFrame:
         (upstairs, "Pclass", "distribution"),
     ],
 )
-def test_a_shift_of_the_passengers_is_named_at_500_rows(make_log: Any, shift: Any, column: str, change: str) -> None:
+def test_drift_names_a_shift_of_the_passengers_at_500_rows(make_log: Any, shift: Any, column: str, change: str) -> None:
     log, table = make_log("titanic"), RECIPES["titanic"]().X
 
     reports = [log.report(shift(drawn(table, 500, seed))) for seed in range(20)]
@@ -153,7 +153,7 @@ def test_a_shift_of_the_passengers_is_named_at_500_rows(make_log: Any, shift: An
     ("name", "column", "shift"),
     [("iris", "sepal length (cm)", 1.0), ("diabetes", "bmi", 5.0), ("diabetes", "age", 13.0)],
 )
-def test_a_shift_of_a_number_is_named_at_500_rows(make_log: Any, name: str, column: str, shift: float) -> None:
+def test_drift_names_a_shift_of_a_number_at_500_rows(make_log: Any, name: str, column: str, shift: float) -> None:
     log, table = make_log(name), RECIPES[name]().X
 
     for seed in range(20):
@@ -166,7 +166,7 @@ def test_a_shift_of_a_number_is_named_at_500_rows(make_log: Any, name: str, colu
 @pytest.mark.parametrize(
     ("name", "output"), [("titanic", "proba"), ("iris", "probas/virginica"), ("diabetes", "predicted_value")]
 )
-def test_answers_that_have_moved_are_named(make_log: Any, name: str, output: str) -> None:
+def test_drift_names_shifted_outputs(make_log: Any, name: str, output: str) -> None:
     log, recipe = make_log(name), RECIPES[name]()
     column = {"titanic": "Sex", "iris": "petal width (cm)", "diabetes": "bmi"}[name]
     chosen: Any = {"titanic": "female", "iris": 2.3, "diabetes": 40.0}[name]
@@ -206,7 +206,7 @@ def test_the_stability_index_is_that_of_the_bins(make_log: Any) -> None:
     assert swapped["columns"]["Sex"]["psi"] == pytest.approx(float((live - reference) @ np.log(live / reference)))
 
 
-def test_an_unseen_category_is_named(database: Database) -> None:
+def test_drift_names_an_unseen_category(database: Database) -> None:
     drift, version = drift_of(database)
     known = {"model_version": version, "predicted_class": "true"}
     seen = [json.dumps(one) for one in all_passengers()[:300]]
@@ -219,7 +219,7 @@ def test_an_unseen_category_is_named(database: Database) -> None:
     assert "unseen categories" in column["changes"]
 
 
-def test_few_rows_get_their_figures_and_no_verdict(database: Database) -> None:
+def test_few_rows_get_statistics_and_no_verdict(database: Database) -> None:
     drift, version = drift_of(database)
     write(database, *(logged(i, observation=json.dumps(all_passengers()[0]), model_version=version) for i in range(29)))
 
@@ -229,7 +229,7 @@ def test_few_rows_get_their_figures_and_no_verdict(database: Database) -> None:
     assert report["columns"]["Age"]["distance"] > 0.5
 
 
-def test_answers_of_another_model_are_not_compared_with_this_ones(database: Database) -> None:
+def test_outputs_of_another_model_are_not_compared(database: Database) -> None:
     drift, version = drift_of(database)
     text = json.dumps(all_passengers()[0])
     write(database, *(logged(i, observation=text, model_version=version if i % 2 else "old") for i in range(10)))
@@ -274,7 +274,7 @@ def test_all_passengers_have_not_drifted(client: Client) -> None:
     assert {column["verdict"] for column in report["columns"].values()} == {"ok"}
 
 
-def test_a_column_that_is_called_as_the_output_keeps_its_name(tmp_path: Path, make_client: MakeClient) -> None:
+def test_a_column_with_the_name_of_the_output_keeps_it(tmp_path: Path, make_client: MakeClient) -> None:
     X = pd.DataFrame({"proba": np.linspace(0, 1, 60)})
     y = np.arange(60) > 30
     dump(LogisticRegression().fit(X, y), X, y, tmp_path / "model")

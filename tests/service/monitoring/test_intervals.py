@@ -1,4 +1,4 @@
-"""The intervals are those of their sources, and cover the truth as often as they say."""
+"""The intervals are those of their sources and have the stated coverage."""
 
 import math
 
@@ -49,7 +49,7 @@ def test_a_share_at_the_edge_keeps_an_interval_within_bounds(hits: int, trials: 
     assert 0 <= figure.low < figure.high <= 1
 
 
-def test_no_rows_have_no_figure() -> None:
+def test_no_rows_have_no_value() -> None:
     assert proportion(0, 0) == mean(0.0, 0.0, 0) == mean_of([]) == f1_interval(0, 0) == MetricValue()
 
 
@@ -57,7 +57,7 @@ def test_one_row_has_a_mean_and_no_interval() -> None:
     assert mean(2.0, 0.0, 1) == MetricValue(2.0, None, None)
 
 
-def test_what_is_not_finite_is_no_figure() -> None:
+def test_a_value_that_is_not_finite_is_undefined() -> None:
     assert MetricValue.of(math.nan, 0, 1) == MetricValue.of(math.inf, 0, 1) == MetricValue()
 
 
@@ -69,13 +69,13 @@ def assert_covered(hits: int, trials: int) -> None:
     assert fewest <= hits <= most, f"{hits} of {trials}, allowed are {fewest:g} to {most:g}"
 
 
-def test_f1_lies_in_its_interval_95_times_in_100() -> None:
+def test_95_percent_of_the_f1_intervals_cover_the_truth() -> None:
     samples = RNG.multinomial(80, [0.4, 0.25, 0.35], size=5000).tolist()
 
     assert_covered(sum(covers(f1_interval(tp, errors), 0.8 / (0.8 + 0.25)) for tp, errors, _ in samples), len(samples))
 
 
-def test_a_mean_of_shares_lies_in_its_interval_95_times_in_100() -> None:
+def test_95_percent_of_the_intervals_of_a_mean_of_shares_cover_the_truth() -> None:
     samples = RNG.binomial([30, 50], [0.9, 0.6], size=(5000, 2)).tolist()
     figures = [mean_of([proportion(one, 30), proportion(other, 50)]) for one, other in samples]
 
@@ -92,20 +92,20 @@ def scored(count: int) -> ScoreCounts:
 
 @pytest.fixture(scope="module")
 def samples() -> list[dict[str, MetricValue]]:
-    """The figures of many samples of 300 rows, and at last those of so many rows that they are the truth."""
-    return [scored(size).figures() for size in [300] * 1000 + [2_000_000]]
+    """The metrics of many samples of 300 rows, and at the end those of a sample large enough to give the truth."""
+    return [scored(size).metrics() for size in [300] * 1000 + [2_000_000]]
 
 
 @pytest.mark.parametrize("name", ["roc_auc", "average_precision", "log_loss", "brier_score"])
-def test_a_figure_lies_in_its_interval_95_times_in_100(samples: list[dict[str, MetricValue]], name: str) -> None:
+def test_95_percent_of_the_intervals_cover_the_truth(samples: list[dict[str, MetricValue]], name: str) -> None:
     *figures, truth = (sample[name] for sample in samples)
 
     assert truth.value is not None
     assert_covered(sum(covers(figure, truth.value) for figure in figures), len(figures))
 
 
-def test_classes_told_apart_without_a_fault_still_have_an_interval() -> None:
-    figure = ScoreCounts.of(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1])).figures()["roc_auc"]
+def test_perfectly_separated_classes_still_have_an_interval() -> None:
+    figure = ScoreCounts.of(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1])).metrics()["roc_auc"]
 
     assert (figure.value, figure.high) == (1.0, 1.0)
     assert figure.low is not None
@@ -113,7 +113,7 @@ def test_classes_told_apart_without_a_fault_still_have_an_interval() -> None:
     assert auc_interval(0.0, 2, 2).high == pytest.approx(1 - figure.low)
 
 
-def test_the_bootstrap_is_that_of_the_rows_and_the_same_each_time() -> None:
+def test_the_bootstrap_resamples_rows_and_is_reproducible() -> None:
     counts = np.array([[30, 10], [5, 55]])
     (figure,) = resampled([0.85], (draws(counts)[:, [0, 1], [0, 1]].sum(axis=1) / 100)[:, None])
 

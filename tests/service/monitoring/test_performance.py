@@ -1,4 +1,4 @@
-"""GET /performance is scikit-learn on the rows of the log, from the first row to the last."""
+"""GET /performance equals scikit-learn on the rows of the log, for any number of rows."""
 
 import json
 import math
@@ -44,7 +44,7 @@ def read_back(database_url: str) -> Read:
 
 @pytest.fixture
 def log(client: Client, database_url: str) -> Any:
-    """The log of the client's service, to be written to past it."""
+    """The log of the client's service, for direct writes."""
     database = connect(database_url)
     database.connect()
     yield database
@@ -66,7 +66,7 @@ def values(metrics: dict[str, Any]) -> dict[str, float | None]:
 
 
 def binary_figures(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """scikit-learn's own figures."""
+    """The metrics computed by scikit-learn."""
     truth = np.array([row["true_class"] == "true" for row in rows])
     answered = np.array([row["predicted_class"] == "true" for row in rows])
     proba = np.array([row["proba"] for row in rows])
@@ -110,7 +110,7 @@ def test_all_passengers_are_scored_as_scikit_learn_scores_them(client: Client, r
     assert answer["estimate"] is None
 
 
-def test_every_figure_stands_in_its_interval_beside_that_of_the_training(client: Client) -> None:
+def test_every_metric_has_an_interval_around_it_and_its_training_value(client: Client) -> None:
     post_passengers(client, 300)
     label_passengers(client, 300)
 
@@ -150,7 +150,7 @@ def test_labels_and_corrections_count_as_they_come(client: Client, read_back: Re
 
 
 @pytest.mark.parametrize("truths", [[], [1], [0], [1, 1, 1], [0, 0, 0]])
-def test_what_the_rows_do_not_define_is_null(client: Client, truths: list[int]) -> None:
+def test_an_undefined_metric_is_null(client: Client, truths: list[int]) -> None:
     client.post("/predict", json=[prediction(i, Age=float(i)) for i in range(5)])
     client.post("/update", json=[{"id": i, "true_class": truth} for i, truth in enumerate(truths)])
 
@@ -164,7 +164,7 @@ def test_what_the_rows_do_not_define_is_null(client: Client, truths: list[int]) 
     assert (answer.json["metrics"]["recall"]["value"] is None) == (1 not in truths)
 
 
-def test_an_empty_log_is_answered(client: Client) -> None:
+def test_an_empty_log_has_a_report(client: Client) -> None:
     answer = client.get("/performance?window=1d&by=Sex")
 
     assert answer.status_code == 200
@@ -172,7 +172,7 @@ def test_an_empty_log_is_answered(client: Client) -> None:
     assert answer.json["label_delay"] == {"median": None, "p90": None}
 
 
-def test_without_labels_the_probabilities_alone_give_an_estimate(client: Client, read_back: Read) -> None:
+def test_without_labels_the_probabilities_give_an_estimate(client: Client, read_back: Read) -> None:
     post_passengers(client)
 
     estimate = client.get("/performance").json["estimate"]
@@ -186,7 +186,7 @@ def test_without_labels_the_probabilities_alone_give_an_estimate(client: Client,
         assert estimate["metrics"][name] == pytest.approx(seen[name], abs=0.05)
 
 
-def test_an_estimate_is_calibrated_on_the_labels_that_there_are(log: Database, client: Client) -> None:
+def test_an_estimate_is_calibrated_on_the_labelled_rows(log: Database, client: Client) -> None:
     rng = np.random.default_rng(0)
     rows = []
     for i in range(4000):
@@ -206,7 +206,7 @@ def test_an_estimate_is_calibrated_on_the_labels_that_there_are(log: Database, c
     assert accuracy < 0.65
 
 
-def test_a_selection_is_that_of_its_rows(log: Database, client: Client) -> None:
+def test_a_selection_reports_on_its_rows_only(log: Database, client: Client) -> None:
     versions = ("a" * 12, "b" * 12)
     write(log, *(labelled(i, "false" if i < 6 else "true", model_version=versions[i % 2]) for i in range(10)))
 
@@ -259,7 +259,7 @@ def test_a_series_has_a_part_for_each_day_or_week_with_rows(log: Database, clien
         ("52w", "2025-10-27T00:00:00", "2025-10-27T00:00:00", "2026-10-26T00:00:00"),
     ],
 )
-def test_a_window_of_each_size_begins_and_ends_where_clocks_and_weeks_do(
+def test_windows_of_each_size_are_aligned_with_clocks_and_weeks(
     log: Database, window: str, first: str, last: str, end: str
 ) -> None:
     times = [datetime(2026, 1, 31, 12, 34, 56, 789, UTC), datetime(2026, 2, 1, tzinfo=UTC)]
@@ -283,7 +283,7 @@ def test_a_series_of_too_many_parts_is_refused(log: Database, client: Client) ->
     assert client.get("/performance?window=1d&since=2026-01-02").status_code == 200
 
 
-def test_groups_have_the_figures_of_their_rows(client: Client, read_back: Read) -> None:
+def test_groups_have_the_metrics_of_their_rows(client: Client, read_back: Read) -> None:
     post_passengers(client)
     label_passengers(client)
 
@@ -297,7 +297,7 @@ def test_groups_have_the_figures_of_their_rows(client: Client, read_back: Read) 
 
 
 @pytest.mark.parametrize("column", ["Pclass", "Age", "Fare", "Cabin", "Embarked"])
-def test_groups_take_in_every_row_once(client: Client, column: str) -> None:
+def test_every_row_is_in_one_group(client: Client, column: str) -> None:
     post_passengers(client)
 
     groups = client.get(f"/performance?by={column}").json["groups"]
@@ -325,7 +325,7 @@ def test_a_group_of_few_labelled_rows_gets_its_count_and_no_verdict(log: Databas
     assert enough[1]["metrics"]["accuracy"]["value"] == 0.0
 
 
-def test_groups_that_do_as_well_as_the_rest_are_said_to(log: Database, client: Client) -> None:
+def test_groups_as_good_as_the_rest_get_that_verdict(log: Database, client: Client) -> None:
     rows = [
         labelled(i, "true" if i % 5 == 0 else "false", observation=f'{{"Sex":"{"male" if i % 2 else "female"}"}}')
         for i in range(200)
@@ -412,16 +412,14 @@ def test_a_regression_is_scored_as_scikit_learn_scores_it(
 
 
 @pytest.mark.parametrize("recipe", ["iris", "diabetes"])
-def test_every_kind_of_model_answers_without_rows(
-    make_client: MakeClient, artifacts: dict[str, Path], recipe: str
-) -> None:
+def test_every_task_has_a_report_without_rows(make_client: MakeClient, artifacts: dict[str, Path], recipe: str) -> None:
     answer = make_client(artifacts=str(artifacts[recipe])).get("/performance")
 
     assert answer.status_code == 200
     assert set(values(answer.json["metrics"]).values()) == {None}
 
 
-def test_one_labelled_value_of_a_regression_is_answered(make_client: MakeClient, artifacts: dict[str, Path]) -> None:
+def test_a_regression_with_one_label_has_a_report(make_client: MakeClient, artifacts: dict[str, Path]) -> None:
     client = make_client(artifacts=str(artifacts["diabetes"]))
     observation = load_diabetes(as_frame=True, scaled=False).data.to_dict("records")[0]
     client.post("/predict", json={"id": 1, "observation": observation})
@@ -434,7 +432,7 @@ def test_one_labelled_value_of_a_regression_is_answered(make_client: MakeClient,
     assert math.isfinite(metrics["mean_absolute_error"]["value"])
 
 
-def test_a_label_that_came_past_the_service_counts(log: Database, client: Client) -> None:
+def test_a_label_written_directly_to_the_database_counts(log: Database, client: Client) -> None:
     write(log, labelled(1), logged(2))
     client.get("/performance")
     relabel(log, 2, "true")

@@ -1,4 +1,4 @@
-"""The figures of probabilities are those of scikit-learn, whatever the ties."""
+"""The metrics of probabilities are those of scikit-learn, with ties too."""
 
 import warnings
 
@@ -19,10 +19,10 @@ SOME = st.lists(
 
 
 @given(SOME)
-def test_the_figures_are_those_of_scikit_learn(rows: list[tuple[float, bool]]) -> None:
+def test_the_metrics_are_those_of_scikit_learn(rows: list[tuple[float, bool]]) -> None:
     proba, truth = np.array([p for p, _ in rows]), np.array([y for _, y in rows])
 
-    found = {name: figure.value for name, figure in ScoreCounts.of(proba, truth).figures().items()}
+    found = {name: figure.value for name, figure in ScoreCounts.of(proba, truth).metrics().items()}
 
     both = 0 < truth.sum() < len(truth)
     expected = {
@@ -48,19 +48,19 @@ def test_the_bins_are_those_of_scikit_learn_and_the_brier_score_is_their_sum(row
     assert [one["share"]["value"] for one in filled] == pytest.approx(share.tolist(), abs=1e-9)
     assert [one["mean_proba"] for one in filled] == pytest.approx(mean.tolist(), abs=1e-9)
     error = sum(one["count"] * abs(s - m) for one, s, m in zip(filled, share, mean, strict=True)) / len(rows)
-    assert cells.figures()["expected_calibration_error"].value == pytest.approx(error, abs=1e-9)
+    assert cells.metrics()["expected_calibration_error"].value == pytest.approx(error, abs=1e-9)
     parts = calibration["brier_score"]
     whole = parts["reliability"] - parts["resolution"] + parts["uncertainty"] + parts["within_bins"]
     assert whole == pytest.approx(np.mean((truth - proba) ** 2), abs=1e-12)
 
 
 @given(SOME)
-def test_every_figure_lies_in_its_interval_and_is_finite(rows: list[tuple[float, bool]]) -> None:
+def test_every_metric_is_finite_and_in_its_interval(rows: list[tuple[float, bool]]) -> None:
     cells = ScoreCounts.of(np.array([p for p, _ in rows]), np.array([y for _, y in rows]))
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        figures = cells.figures().values()
+        figures = cells.metrics().values()
 
     for figure in figures:
         numbers = [number for number in (figure.low, figure.value, figure.high) if number is not None]
@@ -68,14 +68,14 @@ def test_every_figure_lies_in_its_interval_and_is_finite(rows: list[tuple[float,
         assert np.isfinite(numbers).all()
 
 
-def test_no_rows_have_no_figures() -> None:
+def test_no_rows_have_no_metrics() -> None:
     cells = ScoreCounts.of(np.array([]), np.array([], dtype=bool))
 
-    assert {figure.value for figure in cells.figures().values()} == {None}
+    assert {figure.value for figure in cells.metrics().values()} == {None}
     assert cells.calibration() is None
 
 
-def test_coarse_cells_keep_the_counts() -> None:
+def test_binned_scores_keep_the_counts() -> None:
     rng = np.random.default_rng(0)
     proba = rng.random(10_000)
     cells = ScoreCounts.of(proba, rng.random(10_000) < proba)

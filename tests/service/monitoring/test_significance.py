@@ -1,4 +1,4 @@
-"""The tests of significance give the p values of their sources."""
+"""The significance tests give the p-values of their sources."""
 
 from fractions import Fraction
 from math import comb
@@ -11,7 +11,7 @@ from service.monitoring.significance import binomial_pvalue, two_proportion_pval
 
 
 def binomial(hits: range, trials: int, share: float) -> float:
-    """The exact probability of so many hits, term by term."""
+    """The exact probability of a number of hits in this range, term by term."""
     chance = Fraction(share)
     return float(sum(comb(trials, k) * chance**k * (1 - chance) ** (trials - k) for k in hits))
 
@@ -32,7 +32,7 @@ def test_rare_shares_are_compared_by_the_exact_binomial_test(
     expected = two_sided(live, live + reference, rows / (rows + reference_rows))
 
     assert two_proportion_pvalue(live, rows, reference, reference_rows) == pytest.approx(expected, rel=1e-9)
-    # What almost every row has is compared by the rows that have it not.
+    # A property of almost every row is compared by the rows without it.
     most = (rows - live, rows, reference_rows - reference, reference_rows)
     assert two_proportion_pvalue(*most) == pytest.approx(expected, rel=1e-9)
 
@@ -49,7 +49,7 @@ def test_shares_are_compared_by_chi_squared_from_five_expected_rows_on() -> None
     assert two_proportion_pvalue(3, 100, 6, 100) == pytest.approx(two_sided(3, 9, 0.5), rel=1e-9)
 
 
-def test_the_exact_test_of_equal_shares_rejects_no_more_often_than_it_says() -> None:
+def test_the_exact_test_of_equal_shares_keeps_its_level() -> None:
     rng = np.random.default_rng(0)
     drawn = rng.binomial([200, 1000], 0.004, size=(4000, 2)).tolist()
 
@@ -60,12 +60,12 @@ def test_the_exact_test_of_equal_shares_rejects_no_more_often_than_it_says() -> 
 
 
 @pytest.mark.parametrize(("live", "rows", "share"), [(1, 40, 0.001), (3, 40, 0.02), (40, 40, 0.9), (5, 300, 2 / 310)])
-def test_an_excess_has_the_exact_probability_of_so_many_or_more(live: int, rows: int, share: float) -> None:
+def test_the_binomial_p_value_is_exact(live: int, rows: int, share: float) -> None:
     assert binomial_pvalue(live, rows, share) == pytest.approx(binomial(range(live, rows + 1), rows, share), rel=1e-9)
     assert binomial_pvalue(live, rows, share) == pytest.approx(
         stats.binomtest(live, rows, share, alternative="greater").pvalue, rel=1e-9
     )
 
 
-def test_no_row_outside_is_no_excess() -> None:
+def test_the_binomial_p_value_of_no_success_is_one() -> None:
     assert binomial_pvalue(0, 40, 0.02) == 1.0

@@ -1,4 +1,4 @@
-"""The figures of several classes and of numbers, as scikit-learn has them, and never surer than the rows allow."""
+"""The metrics of multiclass and regression tasks are those of scikit-learn, with intervals."""
 
 import numpy as np
 import pytest
@@ -14,14 +14,14 @@ TASK = Task("multiclass", ("a", "b", "c", "d"))
 
 
 def rows(truth: list[int], predicted: list[int]) -> Rows:
-    """Labelled rows, each answered with a probability of a half."""
+    """Labelled rows, each predicted with a probability of 0.5."""
     half, none = np.full(len(truth), 0.5), np.zeros(len(truth), np.int64)
     return Rows(np.arange(len(truth)), none, none, none, np.array(predicted), np.array(truth), half, half)
 
 
 @pytest.mark.parametrize("classes", [4, 3, 2])
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true", "ignore:.*ill-defined")
-def test_classes_that_are_not_met_are_left_out_as_scikit_learn_does(classes: int) -> None:
+def test_unused_classes_are_left_out_as_in_scikit_learn(classes: int) -> None:
     drawn = np.random.default_rng(classes)
     truth, predicted = (drawn.integers(0, classes, 40).tolist() for _ in range(2))
     predicted = [3 if i == 7 else place for i, place in enumerate(predicted)]
@@ -38,7 +38,7 @@ def test_classes_that_are_not_met_are_left_out_as_scikit_learn_does(classes: int
     assert {name: found[name].value for name in expected} == pytest.approx(expected, abs=1e-12)
 
 
-def test_answers_that_are_all_right_still_have_an_interval() -> None:
+def test_predictions_that_are_all_right_still_have_an_interval() -> None:
     found = task_metrics(TASK, rows([0, 1, 2, 0, 1, 2], [0, 1, 2, 0, 1, 2])).metrics
 
     for name in ("balanced_accuracy", "precision_macro", "recall_macro", "f1_macro"):

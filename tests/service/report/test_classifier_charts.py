@@ -29,7 +29,7 @@ def drawn(count: int) -> tuple[Array, Array]:
 @pytest.mark.parametrize("count", [20, 20_000])
 def test_the_curves_enclose_the_areas_of_the_figures(count: int) -> None:
     proba, truth = drawn(count)
-    figures = ScoreCounts.of(proba, truth).figures()
+    figures = ScoreCounts.of(proba, truth).metrics()
 
     left, right = roc_and_precision_recall(truth, proba, METRICS).axes
 

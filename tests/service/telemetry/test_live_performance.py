@@ -1,4 +1,4 @@
-"""The live figures: who asks never waits for them, and they are computed again only when that is worth it."""
+"""A scrape never waits for the live metrics; they are recomputed only if they are old enough."""
 
 import json
 import time
@@ -17,7 +17,7 @@ REPORT: dict[str, Any] = {"count": 4, "labelled": 2, "coverage": 0.5, "metrics":
 
 
 class Later:
-    """Keeps the jobs that are to be done later."""
+    """Keeps background jobs until `do` runs them."""
 
     def __init__(self) -> None:
         self.jobs: list[Callable[[], None]] = []
@@ -26,7 +26,7 @@ class Later:
         self.jobs.append(job)
 
     def do(self) -> None:
-        """Does them."""
+        """Runs the jobs."""
         while self.jobs:
             self.jobs.pop()()
 
@@ -45,7 +45,7 @@ def keep(folder: Path, *, age: float, took: float) -> None:
     (folder / "performance.json").write_text(json.dumps(kept))
 
 
-def test_who_asks_first_gets_none_and_has_them_computed_once(tmp_path: Path, later: Later) -> None:
+def test_the_first_scrape_gets_nothing_and_starts_one_computation(tmp_path: Path, later: Later) -> None:
     live = figures(tmp_path, later)
 
     live.refresh()
@@ -55,7 +55,7 @@ def test_who_asks_first_gets_none_and_has_them_computed_once(tmp_path: Path, lat
     assert len(later.jobs) == 1
 
 
-def test_who_asks_next_gets_them_from_any_worker(tmp_path: Path, later: Later) -> None:
+def test_the_next_scrape_gets_the_values_from_any_worker(tmp_path: Path, later: Later) -> None:
     figures(tmp_path, later).refresh()
     later.do()
 
@@ -78,7 +78,7 @@ def test_who_asks_next_gets_them_from_any_worker(tmp_path: Path, later: Later) -
     ("age", "took", "is_computed"),
     [(0.0, 0.01, False), (2.0, 0.01, True), (100.0, 10.0, False), (300.0, 10.0, True), (-3600.0, 0.01, True)],
 )
-def test_they_are_computed_again_when_they_are_older_than_twenty_times_what_it_takes(
+def test_values_older_than_twenty_computations_are_refreshed(
     age: float, took: float, is_computed: bool, tmp_path: Path, later: Later
 ) -> None:
     keep(tmp_path, age=age, took=took)
@@ -88,7 +88,7 @@ def test_they_are_computed_again_when_they_are_older_than_twenty_times_what_it_t
     assert bool(later.jobs) is is_computed
 
 
-def test_where_the_log_cannot_be_read_the_old_ones_stay_and_it_is_tried_again(tmp_path: Path, later: Later) -> None:
+def test_if_the_log_cannot_be_read_the_old_values_stay(tmp_path: Path, later: Later) -> None:
     def fail() -> dict[str, Any]:
         raise Unavailable("The log cannot be read now.")
 

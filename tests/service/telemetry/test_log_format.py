@@ -53,7 +53,7 @@ def test_a_traceback_is_one_line_without_the_message() -> None:
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> StringIO:
-    """What is logged during a test, in the service's format."""
+    """The log of a test, in the service's format."""
     stream = StringIO()
     monkeypatch.setattr(sys, "stdout", stream)
     monkeypatch.setattr(logging.getLogger(), "handlers", [])

@@ -1,4 +1,4 @@
-"""What GET /metrics says is what happened: in one process, over two workers, and after one of them is killed."""
+"""GET /metrics is right in one process, over two workers, and after one worker is killed."""
 
 import json
 import re
@@ -46,7 +46,7 @@ class Scrape:
 
 
 def scraped(served: Served) -> Scrape:
-    """A scrape on a connection of its own, so by any worker."""
+    """A scrape on a new connection, which any worker may answer."""
     answer = requests.get(served.url + "/metrics", timeout=20)
     assert answer.status_code == 200
     return Scrape(answer.text)
@@ -58,7 +58,7 @@ def in_own_dir(folder: Path) -> tuple[str, ...]:
 
 
 def until(scrape: Callable[[], Scrape], condition: Callable[[Scrape], bool]) -> Scrape:
-    """The first scrape of which the condition holds, for at most twenty seconds."""
+    """The first scrape that meets the condition; waits at most twenty seconds."""
     deadline = time.monotonic() + 20
     while not condition(found := scrape()):
         assert time.monotonic() < deadline
@@ -89,7 +89,7 @@ def scrape(client: Client) -> Callable[[], Scrape]:
     return lambda: Scrape(client.get("/metrics").text)
 
 
-def test_it_is_text_for_prometheus_with_every_metric_in_it(client: Client) -> None:
+def test_the_text_for_prometheus_has_every_metric(client: Client) -> None:
     answer = client.get("/metrics")
 
     assert answer.status_code == 200
@@ -116,7 +116,7 @@ def test_requests_are_counted_by_route_method_and_status(client: Client, scrape:
     assert 0 < found.total("request_duration_seconds_sum") < 20
 
 
-def test_no_client_makes_the_labels_grow(client: Client, scrape: Callable[[], Scrape]) -> None:
+def test_clients_cannot_create_labels(client: Client, scrape: Callable[[], Scrape]) -> None:
     for i in range(50):
         client.get(f"/nowhere/{i}")
         client.open("/livez", method=f"METHOD{i}")
@@ -149,7 +149,7 @@ def test_refused_requests_are_counted_by_reason(make_client: MakeClient) -> None
     assert found.total("requests_total", route="/predict", status="401") == 1
 
 
-def test_it_is_behind_the_key(make_client: MakeClient) -> None:
+def test_metrics_need_the_api_key(make_client: MakeClient) -> None:
     client = make_client(api_key=(KEY,))
 
     assert client.get("/metrics").status_code == 401
@@ -199,7 +199,7 @@ def test_batches_are_counted_with_their_size_and_the_time_of_their_commit(
     assert found.total("queue_depth") == 0
 
 
-def test_the_live_figures_are_those_of_the_performance_report(client: Client, scrape: Callable[[], Scrape]) -> None:
+def test_the_live_metrics_are_those_of_the_performance_report(client: Client, scrape: Callable[[], Scrape]) -> None:
     ids = [f"{sex}{i}" for sex in ("male", "female") for i in range(8)]
     client.post("/predict", json=[prediction(id_, Sex=id_[:-1]) for id_ in ids])
     client.post("/update", json=[{"id": id_, "true_class": i % 3 == 0} for i, id_ in enumerate(ids[:12])])
@@ -217,7 +217,7 @@ def test_the_live_figures_are_those_of_the_performance_report(client: Client, sc
     assert abs(time.time() - found.total("performance_timestamp_seconds")) < 60
 
 
-def test_figures_that_the_log_does_not_define_are_left_out(scrape: Callable[[], Scrape]) -> None:
+def test_undefined_live_metrics_are_left_out(scrape: Callable[[], Scrape]) -> None:
     found = until(scrape, lambda one: one.total("performance_timestamp_seconds") > 0)
 
     assert found.total("logged_predictions") == 0
@@ -291,7 +291,7 @@ def test_two_services_share_nothing_and_the_directory_of_a_killed_one_is_removed
             assert scraped(three).total("predictions_total") == 0
 
 
-def test_what_the_application_does_not_see_is_counted_as_refused(tmp_path: Path) -> None:
+def test_requests_refused_before_the_application_are_counted(tmp_path: Path) -> None:
     with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", in_own_dir(tmp_path), variables=TWO_WORKERS) as served:
         assert requests.get(served.url + "/" + "x" * 5000, timeout=20).status_code == 414
         found = scraped(served)
@@ -330,7 +330,7 @@ def test_applications_in_one_process_share_nothing(make_client: MakeClient) -> N
     assert Scrape(other.get("/metrics").text).total("predictions_total") == 0
 
 
-def test_where_no_directory_can_be_made_requests_are_answered(
+def test_requests_are_answered_without_a_directory_for_metrics(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     metrics = Metrics("v", {None: ""}, lambda path: path, tuple)
@@ -363,7 +363,7 @@ def test_a_full_file_system_stops_no_request(metrics: Metrics, monkeypatch: pyte
     assert 0 < len(found.labels("request_duration_seconds_count", "route")) < 200
 
 
-def test_a_file_grows_with_what_is_counted(metrics: Metrics) -> None:
+def test_a_file_grows_with_its_values(metrics: Metrics) -> None:
     for _ in range(2):
         for i in range(200):
             metrics.request(f"/{i}", "GET", "200", 0.001)
@@ -389,7 +389,7 @@ def test_every_metric_is_listed_with_its_type_unit_and_labels() -> None:
 
 
 @pytest.mark.parametrize("name", ["grafana-dashboard.json", "alerts.yaml"])
-def test_what_the_documents_ask_for_is_what_is_exposed(name: str, client: Client) -> None:
+def test_the_documents_use_only_exposed_metrics(name: str, client: Client) -> None:
     client.post("/predict", json=prediction(0))
     families = Scrape(client.get("/metrics").text).families
     exposed = {f"{one}{end}" for one in families for end in ("", "_total", "_bucket", "_sum", "_count")}
@@ -401,7 +401,7 @@ def test_what_the_documents_ask_for_is_what_is_exposed(name: str, client: Client
     assert asked <= exposed
 
 
-def test_the_alerts_are_rules_with_labels_that_there_are() -> None:
+def test_the_alerts_are_valid_rules_with_existing_labels() -> None:
     (group,) = yaml.safe_load(_docs("alerts.yaml"))["groups"]
 
     assert len({rule["alert"] for rule in group["rules"]}) == len(group["rules"]) >= 8
@@ -411,7 +411,7 @@ def test_the_alerts_are_rules_with_labels_that_there_are() -> None:
         assert_known_labels(rule["expr"])
 
 
-def test_the_dashboard_has_a_panel_for_all_that_is_measured() -> None:
+def test_the_dashboard_has_a_panel_for_every_metric() -> None:
     dashboard = json.loads(_docs("grafana-dashboard.json"))
     panels = dashboard["panels"]
     expressions = [target["expr"] for panel in panels for target in panel.get("targets", [])]
@@ -429,7 +429,7 @@ def test_the_dashboard_has_a_panel_for_all_that_is_measured() -> None:
 
 
 def assert_understood(expression: str) -> None:
-    """Prometheus takes the expression, with what Grafana puts into it."""
+    """Prometheus accepts the expression after Grafana fills in its variables."""
     promql_parser.parse(expression.replace("$__rate_interval", "5m"))
 
 

@@ -73,9 +73,7 @@ def test_labels_that_are_too_long_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("limit", "counted"), [(1000, 0), (100_000, 10), (1_000_000, 100)])
-def test_a_process_whose_files_may_not_grow_goes_on_without_some_counts(
-    limit: int, counted: int, tmp_path: Path
-) -> None:
+def test_a_process_whose_files_cannot_grow_only_loses_counts(limit: int, counted: int, tmp_path: Path) -> None:
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
 
     command = [sys.executable, "-c", COUNT_WITHOUT_ROOM, str(tmp_path), str(limit)]
