@@ -20,7 +20,8 @@ from benchmarks.machine import libraries, machine
 from benchmarks.passengers import ID, all_passengers, prediction
 from benchmarks.rounds import templates_for, warm_up
 from benchmarks.servers import serve
-from service.storage.connection import connect, prepare
+from service.storage.connection import connect
+from service.storage.migrate import prepare
 
 _CONNECTIONS = 16
 _LABELLED = 100_000

@@ -22,7 +22,8 @@ from serialize import load  # noqa: E402
 from service.monitoring.performance import Performance  # noqa: E402
 from service.prediction.filter import PerformanceQuery, Selection  # noqa: E402
 from service.storage.column_cache import ColumnCache  # noqa: E402
-from service.storage.connection import connect, kind, prepare  # noqa: E402
+from service.storage.connection import connect, kind  # noqa: E402
+from service.storage.migrate import prepare  # noqa: E402
 from service.storage.postgresql_columns import PostgresqlColumns  # noqa: E402
 from service.storage.sqlite_columns import SqliteColumns  # noqa: E402
 

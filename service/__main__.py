@@ -14,7 +14,8 @@ from service.cli.options import selection_options
 from service.errors import ServiceError
 from service.prediction.filter import Selection
 from service.settings import Settings, SettingsError
-from service.storage.connection import DatabaseError, database_of, kind, prepare
+from service.storage.connection import DatabaseError, database_of, kind
+from service.storage.migrate import prepare
 
 # What a command alone needs it imports itself: matplotlib and scikit-learn take a second each.
 

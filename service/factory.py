@@ -28,9 +28,10 @@ from service.prediction.service import PredictionService
 from service.prediction.true_label import LabelParser
 from service.settings import Settings
 from service.storage.column_cache import ColumnCache
-from service.storage.connection import database_of, kind, prepare
+from service.storage.connection import database_of, kind
 from service.storage.deletion import Erasure, Reset
 from service.storage.log_reader import log_reader
+from service.storage.migrate import prepare
 from service.storage.postgresql_columns import PostgresqlColumns
 from service.storage.predictions import PredictionLog
 from service.storage.session import Session

@@ -16,7 +16,8 @@ from serialize.recipes import RECIPES
 from serialize.recipes.recipe import train
 from service.factory import create_app
 from service.settings import Settings
-from service.storage.connection import connect, prepare
+from service.storage.connection import connect
+from service.storage.migrate import prepare
 from service.telemetry.multiprocess_dir import MultiprocessDir
 from tests.support.passengers import ARTIFACTS
 from tests.support.postgresql import postgresql

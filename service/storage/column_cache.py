@@ -1,8 +1,7 @@
-"""The log's figures in memory: read once, and from then on only what has come, changed or gone since.
+"""The numeric columns of the log in memory. After the first read, only new, changed and erased rows are read.
 
-What has changed is told by the database's own order of transactions, never by a clock: a label that was committed
-late under an earlier time, a correction, an erased row and an id that was given out before but committed after its
-neighbours are all met at the next reading."""
+Changes are found by the database's order of transactions, not by clocks. So the next read sees a label that was
+committed late, a correction, an erased row, and a row that was committed after rows with higher ids."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -14,18 +13,18 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Group = tuple[str | None, Array]
 
 _IDS_AT_ONCE = 5_000
-_FEW = 50_000
-_DRAWN = 10_000
+_MAX_ROWS_BY_ID = 50_000
+_RECENT_IDS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
     """n predictions as arrays of shape (n,), by ascending `id`.
 
-    `created` and `labelled` are microseconds since 1970 (UTC); `model_key` is the place of a row's model version and
-    threshold in the source's `model_keys`; `predicted` and `truth` are places in the task's classes, -1 for none (0 for
-    a number). `output` is the positive class's probability (binary), the predicted one's (multiclass) or the
-    predicted value; `target` the true class's probability (multiclass) or the true value."""
+    `created` and `labelled` are microseconds since 1970 (UTC); `model_key` is the index of the row's model version and
+    threshold in the source's `model_keys`; `predicted` and `truth` are indices of the task's classes, -1 for none (0
+    for a number). `output` is the probability of the positive class (binary) or of the predicted class (multiclass),
+    or the predicted value; `target` is the probability of the true class (multiclass) or the true value."""
 
     id: Array
     created: Array
@@ -41,11 +40,11 @@ class Rows:
 
     @property
     def is_labelled(self) -> Array:
-        """Which rows have a true class or value that this model knows."""
+        """A mask of the rows with a true class or value that this model knows."""
         return (self.truth >= 0) & (self.predicted >= 0)
 
     def take(self, chosen: Array) -> Self:
-        """The rows of a mask or of places; these very ones where the mask leaves none out."""
+        """The rows of a mask or of indices; the same object if the mask selects all."""
         if chosen.dtype == bool and chosen.all():
             return self
         arrays: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -66,8 +65,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """Which value (as JSON text, None for a missing one) a column has by row: `values[codes[i]]` belongs to `ids[i]`,
-    by ascending id."""
+    """The value of a column per row, as JSON text or None: `values[codes[i]]` is that of `ids[i]`; ids ascend."""
 
     values: tuple[str | None, ...]
     ids: Array
@@ -78,20 +76,20 @@ class Grouping:
         return cls((), np.array([], np.int64), np.array([], np.int32))
 
     def codes_of(self, ids: Array) -> Array:
-        """The codes of rows that are all known, by their ids."""
+        """The codes of these ids, which must all be known."""
         return self.codes[np.searchsorted(self.ids, ids)]
 
     def missing(self, ids: Array) -> Array:
-        """Those of the ids that are not known."""
+        """The ids that are not known."""
         return ids[~np.isin(ids, self.ids, assume_unique=True)]
 
     def without(self, ids: Array) -> Self:
-        """The grouping without rows that may have changed."""
+        """The grouping without these rows."""
         kept = ~np.isin(self.ids, ids)
         return type(self)(self.values, self.ids[kept], self.codes[kept])
 
     def extended(self, groups: Iterable[Group]) -> Self:
-        """The grouping with further rows; a row that is known takes its new value."""
+        """The grouping with more rows; a known row gets its new value."""
         place = {value: i for i, value in enumerate(self.values)}
         found = [(place.setdefault(value, len(place)), ids) for value, ids in groups]
         ids = np.concatenate([np.array([], np.int64), *(ids for _, ids in found)])
@@ -104,8 +102,8 @@ class Grouping:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """How far the log had come at one moment: the greatest id, and of the transactions that number changes the
-    `xmin` that was still open and the number of the `xmax`."""
+    """The state of the log at one moment: the greatest id, the lowest open transaction number `xmin`, and the next
+    number `xmax`."""
 
     xmin: int
     xmax: int
@@ -113,8 +111,8 @@ class Snapshot:
 
 
 class Source(Protocol):
-    """Where the rows come from. `model_keys` are the (model version, threshold) met so far; `in_order` says that ids
-    become visible in their own order."""
+    """Reads the rows. `model_keys` are the (model version, threshold) found so far; `in_order` is True if ids become
+    visible in ascending order."""
 
     model_keys: list[tuple[str | None, float | None]]
     in_order: bool
@@ -129,7 +127,7 @@ class Source(Protocol):
 
 
 class ColumnCache:
-    """All predictions of the source, for one caller at a time."""
+    """All predictions of a source. For one caller at a time."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -141,11 +139,11 @@ class ColumnCache:
 
     @property
     def model_keys(self) -> list[tuple[str | None, float | None]]:
-        """The model versions and thresholds that the rows' `model_key` speaks of."""
+        """The (model version, threshold) of each `model_key`."""
         return self._source.model_keys
 
     def rows(self) -> Rows:
-        """The rows as they are now; the same object as before where nothing has changed."""
+        """The present rows; the same object as before if nothing has changed."""
         snapshot = self._source.snapshot()
         if self._rows is None or snapshot.xmin < self._since:
             self._groupings, self._settling, self._settled = {}, [], 0
@@ -157,7 +155,7 @@ class ColumnCache:
         return self._rows
 
     def grouping(self, column: str) -> Grouping:
-        """The value of a column of the observation in every row that `rows` gave last."""
+        """The values of a column of the observation for the last result of `rows`."""
         assert self._rows is not None
         grouping = self._groupings.get(column, Grouping.empty())
         missing = grouping.missing(self._rows.id)
@@ -166,7 +164,7 @@ class ColumnCache:
         return grouping
 
     def _updated(self, rows: Rows) -> Rows:
-        """What has settled and has not changed stays; the rest is read again."""
+        """Keeps settled rows that have not changed, and reads the others again."""
         changed = self._source.changed(self._since)
         stale = (rows.id > self._settled) | np.isin(rows.id, changed)
         early = changed[changed <= self._settled]
@@ -182,7 +180,7 @@ class ColumnCache:
             after = end
 
     def _groups(self, column: str, missing: Array) -> Iterator[Group]:
-        if len(missing) <= _FEW:
+        if len(missing) <= _MAX_ROWS_BY_ID:
             for ids in _parts(missing):
                 yield from self._source.groups_with_ids(column, ids)
             return
@@ -192,14 +190,14 @@ class ColumnCache:
             after = end
 
     def _settled_by(self, snapshot: Snapshot) -> int:
-        """The id up to which nothing new will come: every transaction that had a number when it was the last has
-        ended. One that has drawn an id and no number yet is among the last few, which are always read again."""
+        """The id up to which no new rows can appear: all transactions that were open when it was the greatest have
+        ended. Transactions with an id but no number yet are among the last few ids, which are always read again."""
         if self._source.in_order:
             return snapshot.last_id
         self._settling.append(snapshot)
         over = [past.last_id for past in self._settling if past.xmax <= snapshot.xmin]
         self._settling = self._settling[len(over) :]
-        return max(self._settled, over[-1] - _DRAWN) if over else self._settled
+        return max(self._settled, over[-1] - _RECENT_IDS) if over else self._settled
 
 
 def _parts(ids: Array) -> Iterator[Array]:

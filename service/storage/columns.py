@@ -1,5 +1,5 @@
-"""Columns of the log as arrays, read in blocks of rows: one statement a block, whose result the database packs, so
-that no Python object is made for a row and the interpreter is free meanwhile."""
+"""Columns of the log as arrays, read in blocks. The database packs a block into few values, so that no Python object
+per row is made and other threads can run."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -16,8 +16,8 @@ _DOCUMENTS = 5_000
 
 
 class LogColumns(ABC):
-    """The rows that hold an answer of the task's kind, from a connection that is open. What differs between the
-    databases is in the classes derived."""
+    """Reads the rows of the task's kind through an open connection. The subclasses hold what differs between the
+    databases."""
 
     in_order: bool
     _same: str
@@ -32,51 +32,51 @@ class LogColumns(ABC):
 
     @abstractmethod
     def snapshot(self) -> Snapshot:
-        """How far the log has come."""
+        """The present state of the log."""
 
     @abstractmethod
     def changed(self, since: int) -> Array:
-        """The ids of rows that a transaction of that number or a later one has changed or erased, once each."""
+        """The distinct ids of rows changed or erased by transactions from this number on."""
 
     @abstractmethod
     def _read(self, where: str) -> Rows:
-        """The rows, with the model_key -1 where it is none of `model_keys`."""
+        """The rows; a `model_key` that is not in `model_keys` is -1."""
 
     @abstractmethod
     def _probability_of_truth(self) -> str:
-        """The probability, in `probas`, of a row's true class."""
+        """SQL for the probability of the true class in `probas`."""
 
     @abstractmethod
     def _groups(self, column: str, where: str) -> list[Group]: ...
 
     @abstractmethod
     def _literal(self, text: str) -> str:
-        """A text as a literal of SQL."""
+        """A text as an SQL literal."""
 
     def block_end(self, after: int) -> int | None:
-        """The last id that the block of rows after an id may have; None where none follows. A block is of so many ids,
-        not rows, of which few are missing: no row is read to find its end."""
+        """The last id of the block after an id, or None at the end. A block is a range of ids, so that no row is read
+        to find its end."""
         first = self._one(f"SELECT min(id) FROM prediction WHERE id > {after}")[0]
         return None if first is None else int(first) + _BLOCK - 1
 
     def between(self, after: int, end: int) -> Rows:
-        """The rows with ids above `after` and up to `end`."""
-        return self._stamped(f"id > {after} AND id <= {end}")
+        """The rows with ids above `after`, up to `end`."""
+        return self._with_model_keys(f"id > {after} AND id <= {end}")
 
     def with_ids(self, ids: Array) -> Rows:
-        """The rows of these ids that there are."""
-        return self._stamped(among(ids))
+        """The existing rows with these ids."""
+        return self._with_model_keys(among(ids))
 
     def groups_between(self, column: str, after: int, end: int) -> list[Group]:
-        """The values of a column of the observation, each with the ids of its rows, above `after` up to `end`."""
+        """The values of a column of the observation with the ids of their rows, above `after`, up to `end`."""
         return self._groups(column, f"id > {after} AND id <= {end}")
 
     def groups_with_ids(self, column: str, ids: Array) -> list[Group]:
-        """The same for the rows of these ids."""
+        """The same for the rows with these ids."""
         return self._groups(column, among(ids))
 
     def documents(self, ids: Array) -> dict[int, tuple[str, str | None]]:
-        """The observation and the probabilities, as JSON text, by id, of the rows with these ids that there are."""
+        """The observation and the probabilities as JSON text, by id, of the existing rows with these ids."""
         found: dict[int, tuple[str, str | None]] = {}
         for start in range(0, len(ids), _DOCUMENTS):
             where = among(ids[start : start + _DOCUMENTS])
@@ -84,7 +84,7 @@ class LogColumns(ABC):
                 found[id_] = (document[0], document[1])
         return found
 
-    def _stamped(self, where: str) -> Rows:
+    def _with_model_keys(self, where: str) -> Rows:
         where = f"{where} AND {self._answer} IS NOT NULL"
         rows = self._read(where)
         if len(rows) and int(rows.model_key.min()) < 0:
@@ -97,7 +97,7 @@ class LogColumns(ABC):
         self.model_keys += sorted((model_key for model_key in found if model_key not in self.model_keys), key=repr)
 
     def _code(self) -> str:
-        """Stamp, predicted and true class as one integer; `_decoded` takes it apart."""
+        """SQL for model key, predicted and true class as one integer; `_decoded` splits it."""
         model_key = "".join(
             f"WHEN model_version {self._same} {self._text(version)} AND threshold {self._same} {_real(threshold)} "
             f"THEN {i} "
@@ -113,7 +113,7 @@ class LogColumns(ABC):
 
     @property
     def _codes(self) -> int:
-        """How many such integers there are."""
+        """The number of such integers."""
         return (len(self.model_keys) + 1) * max(self._size, 2) ** 2
 
     def _decoded(self, codes: Array) -> dict[str, Array]:
@@ -124,13 +124,13 @@ class LogColumns(ABC):
         return {name: (place - 1).astype(np.int16) for name, place in places.items()}
 
     def _reals(self) -> list[str]:
-        """What becomes `output` and, unless the task is binary, `target`; never null."""
+        """SQL for `output` and, unless the task is binary, `target`; never null."""
         if self._number:
             return ["predicted_value", "coalesce(true_value, 0.0)"]
         return ["proba"] if self._task.kind == "binary" else ["proba", f"coalesce({self._probability_of_truth()}, 0.0)"]
 
     def _label_of_truth(self) -> str:
-        """The key in `probas` of a row's true class."""
+        """SQL for the key of the true class in `probas`."""
         return self._cases("true_class", [self._literal(str(label)) for label in self._task.classes], "NULL")
 
     def _place(self, column: str) -> str:

@@ -1,5 +1,4 @@
-"""Erasing from the log: one prediction by its id, all that are older than a time, or everything that a dump on the disk
-already holds. With a prediction go the labels that were replaced."""
+"""Deletes predictions with their labels: one by its id, all before a time, or everything that a dump holds."""
 
 import json
 import logging
@@ -20,12 +19,14 @@ from service.storage.session import Session
 from service.storage.tables import LabelCorrection, Prediction
 from service.telemetry.log_format import event
 
+_log = logging.getLogger("service")
+
 _ROWS_AT_ONCE = 500
 _LEAST_PAUSE_SECONDS = 0.002
 
 
 class Erasure:
-    """Erases through a session of its own. For one caller at a time."""
+    """Erases predictions through its own session. For one caller at a time."""
 
     def __init__(self, session: Session, reader: LogReader) -> None:
         self._session = session
@@ -33,8 +34,8 @@ class Erasure:
         self._reader = reader
 
     def one(self, key: str) -> str:
-        """Erases the prediction of an id (canonical JSON) and gives what was erased, as JSON; returns after the commit,
-        and the id is free. Raises UnknownObservation, and Unavailable, and then nothing is erased."""
+        """Erases the prediction with an id (canonical JSON) and returns it as JSON, after the commit. The id is free
+        then. Raises UnknownObservation or Unavailable, and nothing is erased."""
         try:
             erased = self._session.run(lambda: self._take(key))
         finally:
@@ -46,13 +47,13 @@ class Erasure:
         return erased
 
     def count_before(self, moment: datetime) -> int:
-        """How many predictions were made before a moment."""
+        """The number of predictions made before a moment."""
         query = Prediction.select().where(Prediction.created_at < moment)
         return int(self._session.read(lambda: query.count(self._database)))
 
     def erase_before(self, moment: datetime) -> Iterator[int]:
-        """Erases the predictions that were made before a moment, some hundred in a transaction, and yields their number
-        after each; in between the service has its turn. Raises Unavailable; what was yielded is erased."""
+        """Erases the predictions made before a moment, up to 500 per transaction, and yields the number after each
+        commit. It pauses between transactions, so that the service can write. Raises Unavailable."""
         after, end = 0, self._end(0)
         while end is not None:
             began = time.monotonic()
@@ -74,12 +75,11 @@ class Erasure:
         return erased
 
     def _locking(self, rows: Any) -> Any:
-        """In SQLite a transaction writes alone from its begin; in PostgreSQL the rows are kept from others, in the
-        order in which /update does so."""
+        """Locks rows in PostgreSQL, in the same order as /update. In SQLite the transaction is the only writer."""
         return rows.for_update() if self._database.for_update else rows
 
     def _end(self, after: int) -> int | None:
-        """The last of the keys that follow a key, some hundred; None where none follows."""
+        """The last of the next 500 keys; None at the end."""
         keys = Prediction.select(Prediction.id).where(Prediction.id > after).order_by(Prediction.id)
         found: list[Any] = self._session.read(lambda: list(keys.limit(_ROWS_AT_ONCE).tuples().execute(self._database)))
         return found[-1][0] if found else None
@@ -94,9 +94,6 @@ class Erasure:
         return len(ids)
 
 
-_log = logging.getLogger("service")
-
-
 @dataclass(frozen=True, slots=True)
 class LogDump:
     """A file that holds every prediction up to the one with the key `last_id` (0 for an empty log)."""
@@ -107,8 +104,7 @@ class LogDump:
 
 
 class Reset:
-    """Empties the log of a session of its own. `dump` writes the log of a database to a file under a name. For one
-    caller at a time."""
+    """Empties the log through its own session. `dump` writes the log to a file. For one caller at a time."""
 
     def __init__(self, session: Session, dump: Callable[[Database, str], LogDump]) -> None:
         self._session = session
@@ -116,7 +112,7 @@ class Reset:
         self.name = name_of(session.database)
 
     def empty_for_each(self, callers: Sequence[None]) -> list[LogDump | Unavailable]:
-        """Empties the log for each of those who ask at the same time; the second finds it empty."""
+        """Empties the log once for each concurrent caller; the second finds it empty."""
         outcomes: list[LogDump | Unavailable] = []
         for _ in callers:
             try:
@@ -126,8 +122,8 @@ class Reset:
         return outcomes
 
     def empty(self) -> LogDump:
-        """Exports every prediction and label, and then removes what was exported, in one transaction in which nobody
-        else writes; returns after its commit. Raises Unavailable, and nothing is removed then."""
+        """Dumps all predictions and labels and deletes them, in one transaction that excludes other writers; returns
+        after its commit. Raises Unavailable, and nothing is deleted."""
         try:
             done = self._session.run(self._export_and_remove)
         finally:
@@ -137,21 +133,21 @@ class Reset:
 
     def _export_and_remove(self) -> LogDump:
         database = self._session.database
-        _keep_others_from_writing(database)
+        _exclude_writers(database)
         done = self._dump(database, self.name)
         ModelDelete(LabelCorrection).where(LabelCorrection.prediction <= done.last_id).execute(database)
         removed = ModelDelete(Prediction).where(Prediction.id <= done.last_id).execute(database)
         if removed != done.rows:
-            raise RuntimeError("other rows would be removed than were exported")
+            raise RuntimeError("the deleted rows are not the dumped rows")
         return done
 
 
 def name_of(database: Database) -> str:
-    """The name of a database: that of its file for SQLite, its own for PostgreSQL."""
+    """The file name of a SQLite database, or the name of a PostgreSQL database."""
     return Path(database.database).name if isinstance(database, SqliteDatabase) else str(database.database)
 
 
-def _keep_others_from_writing(database: Database) -> None:
-    """In SQLite a transaction writes alone from its begin; in PostgreSQL it asks for that. Others go on reading."""
+def _exclude_writers(database: Database) -> None:
+    """Blocks other writers, not readers. A SQLite transaction does so from its beginning."""
     if not isinstance(database, SqliteDatabase):
         database.execute_sql("LOCK TABLE prediction, label_correction IN EXCLUSIVE MODE")

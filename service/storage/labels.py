@@ -1,4 +1,4 @@
-"""The true labels in the log: the latest one counts, and what it replaces stays on record."""
+"""True labels in the log. The latest label counts; replaced labels are kept as corrections."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from service.storage.tables import LabelCorrection
 
 
 class LabelLog:
-    """Records true labels through a connection that is open, so for one caller at a time."""
+    """Records true labels through an open connection. For one caller at a time."""
 
     def __init__(self, statements: Statements, database: Database, *, regression: bool) -> None:
         self._statements = statements
@@ -24,8 +24,8 @@ class LabelLog:
         self._true = "true_value" if regression else "true_class"
 
     def record(self, groups: Sequence[Sequence[TrueLabel]]) -> list[list[Record] | ServiceError]:
-        """Within a transaction: records each group's labels and gives the rows as they are then. A label that
-        replaces another is kept as a correction. An id without a prediction is UnknownObservation for its group."""
+        """Within a transaction: records the labels of each group and returns the rows as they are then. A replaced
+        label is kept as a correction. An id without a prediction is an UnknownObservation for its group."""
         if not groups:
             return []
         rows = self._locked_rows({label.key for group in groups for label in group})
@@ -52,7 +52,7 @@ class LabelLog:
     def _relabel(
         self, row: dict[str, Any], label: TrueLabel, now: datetime, changed: dict[int, Any]
     ) -> list[dict[str, Any]]:
-        """Sets the label in the row; gives the correction that this is, if it is one."""
+        """Sets the label in the row; returns the correction, if it replaces another label."""
         value = label.label if self._true == "true_value" else canonical(label.label)
         previous = row[self._true]
         if previous == value:
@@ -77,7 +77,7 @@ class LabelLog:
 
 
 def _unknown(labels: Mapping[int, TrueLabel]) -> UnknownObservation:
-    """The error for labels whose ids have no prediction, by their place in the group."""
+    """The error for labels whose ids have no prediction, by their index in the group."""
     faults = [
         Fault.of_id(pointer(place, "id"), json.loads(label.key), "does not exist", "the id of a prediction")
         for place, label in labels.items()

@@ -1,7 +1,7 @@
-"""Reading the log: blocks of rows by their keys, the same for pages, streams, exports and what is erased.
+"""Reads the log in blocks of rows, for pages, streams, exports and erasure.
 
-A block is one short statement over so many rows and no more, so that no reader holds up a checkpoint, a vacuum or a
-writer. The database packs its rows into one text, so that the interpreter is free meanwhile."""
+A block is one short statement, so that a reader never delays a checkpoint, a vacuum or a writer. The database packs the
+rows into one text, which takes less time in Python than a tuple per row."""
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
@@ -24,8 +24,8 @@ _RECENT_IDS = 100_000
 
 
 class Snapshot(NamedTuple):
-    """A moment of the log, by which rows that are committed later are told. `gaps` are (last id before, first id
-    after) of ids that were missing then."""
+    """The state of the log at one moment; it excludes rows that are committed later. `gaps` are pairs of neighbouring
+    ids between which ids were missing."""
 
     last_id: int
     taken_at: str
@@ -33,22 +33,20 @@ class Snapshot(NamedTuple):
     gaps: tuple[tuple[int, int], ...] = ()
 
     def holds(self, id_: int) -> bool:
-        """Whether a row with this id may have been there."""
-        if not self.gaps:
-            return True
+        """Whether a row with this id may have existed."""
         place = bisect_right(self.gaps, (id_, 0)) - 1
-        return place < 0 or not self.gaps[place][0] < id_ < self.gaps[place][1]
+        return not self.gaps or not self.gaps[place][0] < id_ < self.gaps[place][1]
 
 
 class Block(NamedTuple):
-    """The rows that are wanted of a block, and the key at its end: None where the log ends with it."""
+    """The matching rows of a block, and the key at its end; None at the end of the log."""
 
     rows: list[LoggedRow]
     end: int | None
 
 
 class LogReader(ABC):
-    """Reads through a connection that is open; what differs between the databases is in the classes derived."""
+    """Reads through an open connection. The subclasses hold what differs between the databases."""
 
     _kinds: ClassVar[Mapping[str, str]]
     _packed: str
@@ -59,7 +57,7 @@ class LogReader(ABC):
 
     @abstractmethod
     def snapshot(self) -> Snapshot:
-        """The log as it is now."""
+        """The present state of the log."""
 
     @abstractmethod
     def _seen_at(self, snapshot: Snapshot) -> tuple[str, list[Any]]: ...
@@ -71,8 +69,8 @@ class LogReader(ABC):
         size: int = MOST_ROWS,
         at: Snapshot | None = None,
     ) -> Block:
-        """The block of `size` rows with keys below `than`, the greatest first; of these what is wanted, and was there
-        `at` a snapshot."""
+        """The next `size` rows with keys below `than`, in descending order, reduced to those that match `wanted` and
+        existed `at` a snapshot."""
         return self._block("<", "DESC", wanted, than, size, at)
 
     def newer(
@@ -82,13 +80,13 @@ class LogReader(ABC):
         size: int = MOST_ROWS,
         at: Snapshot | None = None,
     ) -> Block:
-        """The same with keys above `than`, the least first."""
+        """The same with keys above `than`, in ascending order."""
         return self._block(">", "ASC", wanted, than, size, at)
 
     def blocks(
         self, wanted: PredictionFilter = EVERYTHING, size: int = MOST_ROWS, at: Snapshot | None = None
     ) -> Iterator[Block]:
-        """All blocks, the least keys first."""
+        """All blocks in ascending order of keys."""
         end: int | None = None
         while True:
             block = self.newer(wanted, end, size, at)
@@ -98,7 +96,7 @@ class LogReader(ABC):
             end = block.end
 
     def corrections(self, first: int, last: int) -> dict[int, list[str]]:
-        """The labels that were replaced, as JSON objects in their order, by the keys of the predictions between."""
+        """The replaced labels as JSON objects, oldest first, by prediction key from `first` to `last`."""
         query = LabelCorrection.select(LabelCorrection.prediction.alias("of"), *_CORRECTION)
         between = query.where(LabelCorrection.prediction.between(first, last)).order_by(LabelCorrection.id)
         found: dict[int, list[str]] = {}
@@ -125,7 +123,7 @@ class LogReader(ABC):
     def _keys(
         self, side: str, wanted: PredictionFilter, than: int | None, at: Snapshot | None
     ) -> tuple[str, list[Any]]:
-        """Which rows a block is made of: by their keys, or the one row of an id."""
+        """The condition on the keys of a block, or on the one row of an id."""
         given = [(f"id {side} {{}}", than), ("id <= {}", at.last_id if at else None)]
         return self._all_of([*given, ("observation_id = {}", wanted.observation_id)])
 
@@ -153,8 +151,8 @@ class LogReader(ABC):
 
 
 class SqliteReader(LogReader):
-    """One writes at a time here, so ids become visible in their order; but the greatest is given out again when its
-    row has been erased."""
+    """SQLite has one writer at a time, so ids become visible in order; but it reuses the greatest id after an
+    erasure."""
 
     _kinds: ClassVar[Mapping[str, str]] = {
         "key": "{}",
@@ -166,20 +164,19 @@ class SqliteReader(LogReader):
     _packed = f"group_concat({{line}}, '{_RECORD}')"
 
     def snapshot(self) -> Snapshot:
-        """The log as it is now."""
         (found,) = self._all(
             "SELECT coalesce((SELECT max(id) FROM prediction), 0), coalesce((SELECT max(id) FROM label_change), 0)"
         )
         return Snapshot(found[0], _now(), found[1])
 
     def _seen_at(self, snapshot: Snapshot) -> tuple[str, list[Any]]:
-        """Not a row under the id of one that was erased since."""
+        """Excludes rows that reuse the id of a row erased since."""
         changed = "SELECT prediction_id FROM label_change WHERE id > ?"
         return f" AND NOT (created_at > ? AND id IN ({changed}))", [snapshot.taken_at, snapshot.changes]
 
 
 class PostgresqlReader(LogReader):
-    """Transactions commit in any order here: an id that is missing below the greatest may yet come."""
+    """PostgreSQL commits in any order: an id that is missing below the greatest may still appear."""
 
     _kinds: ClassVar[Mapping[str, str]] = {
         "key": "{}",
@@ -192,7 +189,6 @@ class PostgresqlReader(LogReader):
     _packed = f"string_agg({{line}}, '{_RECORD}' ORDER BY id {{order}})"
 
     def snapshot(self) -> Snapshot:
-        """The log as it is now, with the gaps among its latest ids."""
         found = self._all(
             "SELECT before, id FROM (SELECT id, lag(id) OVER (ORDER BY id) AS before, lead(id) OVER (ORDER BY id) AS "
             f"after FROM (SELECT id FROM prediction ORDER BY id DESC LIMIT {_RECENT_IDS}) AS recent) AS neighbours "

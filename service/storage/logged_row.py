@@ -1,4 +1,4 @@
-"""A row of the log as it is read: every value as JSON text, so that what is JSON already is handed on to the letter."""
+"""A row of the log with every value as JSON text, so that stored JSON is passed on unchanged."""
 
 import json
 import re
@@ -29,7 +29,7 @@ class LoggedRow(NamedTuple):
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Self:
-        """The row of these texts, with its real numbers in the shortest form that is the same number."""
+        """The row of these texts, with real numbers in the shortest exact form."""
         row = cls(*texts)
         return row._replace(
             proba=_shortest(row.proba),
@@ -39,15 +39,15 @@ class LoggedRow(NamedTuple):
         )
 
     def line(self) -> str:
-        """The row as a JSON object in ASCII on one line: what /update answers, and then what the log knows beyond."""
+        """The row as one line of ASCII JSON: the members of an /update response, then those of the log."""
         return in_ascii(f'{self._answer()},"observation":{self.observation},{self._origin()}}}')
 
     def line_with(self, corrections: Iterable[str]) -> str:
-        """The same with the labels that were replaced, as JSON objects."""
+        """The same with the replaced labels, which are JSON objects."""
         return f'{self.line()[:-1]},"corrections":[{",".join(corrections)}]}}'
 
     def whole_line(self, corrections: Iterable[str]) -> str:
-        """Every column in the table's order, and the labels that were replaced."""
+        """All columns in the order of the table, and the replaced labels."""
         members = ",".join(f'"{name}":{text}' for name, text in zip(self._fields, self, strict=True))
         return in_ascii(f'{{{members},"corrections":[{",".join(corrections)}]}}')
 
@@ -66,8 +66,7 @@ class LoggedRow(NamedTuple):
 
 
 def in_ascii(text: str) -> str:
-    """JSON text on one line and in ASCII. Other characters stand in strings only, and so do escapes; a raw line break
-    stands between tokens only."""
+    """JSON text as one line of ASCII: other characters occur only in strings, line breaks only between tokens."""
     if text.isascii() and text.isprintable():
         return text
     text = text.replace("\n", " ").replace("\r", " ")

@@ -1,4 +1,4 @@
-"""The log's columns from PostgreSQL: packed by the server in its binary form, to the bit."""
+"""The columns of the log from PostgreSQL, packed by the server in its exact binary form."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ _EPOCH = 946_684_800_000_000  # PostgreSQL counts microseconds from 2000
 
 
 class PostgresqlColumns(LogColumns):
-    """Transactions commit in any order here: their numbers and snapshots say which may still come."""
+    """PostgreSQL commits in any order; transaction numbers and snapshots tell which rows may still appear."""
 
     in_order = False
     _same = "IS NOT DISTINCT FROM"

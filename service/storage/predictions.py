@@ -1,4 +1,4 @@
-"""The log of predictions: what is answered was committed here first, and one id has one row whoever asks."""
+"""The log of predictions. A prediction is committed here before it is answered, and one id has one row."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,10 +17,10 @@ _EXPECTED = "an id that is not taken by another observation"
 
 
 class PredictionLog:
-    """Appends predictions, and has true labels recorded, through one connection, so for one caller at a time.
+    """Stores predictions and true labels through one connection. For one caller at a time.
 
-    A group is what one request brought; it is stored whole or not at all, whatever becomes of the others. The
-    pointers in a group's errors begin with the place in the group."""
+    A group holds the items of one request. It is stored completely or not at all, independent of other groups. The
+    pointers in its errors begin with the index of the item."""
 
     def __init__(
         self, session: Session, model_version: str, threshold: float | None, *, regression: bool = False
@@ -35,9 +35,8 @@ class PredictionLog:
     def commit(
         self, predictions: Sequence[Sequence[ScoredObservation]], labels: Sequence[Sequence[TrueLabel]]
     ) -> tuple[list[list[StoredPrediction] | ServiceError], list[list[Record] | ServiceError]]:
-        """Stores the groups in one transaction and returns after its commit: for each group its entries or records
-        in order, or the error that it is refused with. Raises Unavailable where the database cannot take it now; a
-        repetition with the same ids is always safe."""
+        """Stores the groups in one transaction and returns after its commit: the predictions or records of each group
+        in order, or its error. Raises Unavailable if the database cannot store them now; repeating is always safe."""
         fresh = self._append_new(predictions) if not labels else {}
         rest = [group for i, group in enumerate(predictions) if i not in fresh] if fresh else predictions
         if not rest and not labels:
@@ -51,8 +50,8 @@ class PredictionLog:
         return [fresh[i] if i in fresh else next(others) for i in range(len(predictions))], records
 
     def append(self, groups: Sequence[Sequence[ScoredObservation]]) -> list[list[StoredPrediction] | ServiceError]:
-        """Within a transaction: inserts each group's predictions, or reads those that are there. An id that is there
-        with another observation is an ObservationConflict for its group."""
+        """Within a transaction: inserts the predictions of each group, or reads existing ones. A known id with another
+        observation is an ObservationConflict for its group."""
         if not groups:
             return []
         now = datetime.now(UTC)
@@ -68,14 +67,14 @@ class PredictionLog:
     def _append_new(
         self, groups: Sequence[Sequence[ScoredObservation]]
     ) -> dict[int, list[StoredPrediction] | ServiceError]:
-        """What most batches are, single predictions under new ids, stored by one statement: the entries of the groups
-        that it stored, by their place and in order. Those that it left are to be appended as others are."""
+        """Stores the most frequent kind of batch, single predictions with new ids, in one statement. Returns the stored
+        groups by index; `append` handles the others."""
         singles = [group[0] for group in groups if len(group) == 1]
         keys = {one.observation.key for one in singles}
         if not 0 < len(keys) == len(singles) == len(groups) <= MOST_ALONE:
             return {}
         now = datetime.now(UTC)
-        # In the same order for all who insert, so that no two statements wait for each other.
+        # All writers insert in the same order, so that no two statements deadlock.
         rows = [self._row(one, moment(now)) for one in sorted(singles, key=_key)]
         ids = self._session.run_autocommit(lambda: self._statements.insert_alone(rows))
         return {
@@ -94,8 +93,7 @@ class PredictionLog:
         return [entry for entry in entries if entry is not None]
 
     def _insert_or_read(self, scored: Sequence[ScoredObservation], now: datetime) -> list[StoredPrediction | None]:
-        """One statement inserts what is new, and the database arbitrates what that is; what was there is read. None
-        stands for an id that belongs to another observation."""
+        """Inserts what the database finds to be new, and reads the rest. None marks an id with another observation."""
         new = {one.observation.key: one for one in reversed(scored)}
         records = self._insert([new[key] for key in sorted(new)], now)
         fresh = set(records)
@@ -112,21 +110,21 @@ class PredictionLog:
         return entries
 
     def _insert(self, scored: Sequence[ScoredObservation], now: datetime) -> dict[str, Record]:
-        """Inserts rows of distinct ids in the order given, the same for all who insert, so that no two transactions
-        wait for each other; gives the records of those that were not there."""
+        """Inserts rows with distinct ids in the given order and returns the records of the new ones. All writers use
+        the same order, so that no two transactions deadlock."""
         rows = [self._row(one, moment(now)) for one in scored]
         by_key = {one.observation.key: one for one in scored}
         return {key: self._fresh_record(id_, by_key[key], now) for id_, key in self._statements.insert(rows)}
 
     def _row(self, one: ScoredObservation, created_at: Any) -> InsertValues:
         observation = one.observation
-        stamp = (self._threshold, self._model_version, created_at)
-        return inserted_row(observation.key, observation.text, one.score, *stamp)
+        return inserted_row(
+            observation.key, observation.text, one.score, self._threshold, self._model_version, created_at
+        )
 
     def _fresh_record(self, id_: int, one: ScoredObservation, now: datetime) -> Record:
-        observation = one.observation
-        stamp = (self._threshold, self._model_version, now)
-        return Record(id_, observation.observation_id, observation.text, one.score, *stamp)
+        id_of_caller, text = one.observation.observation_id, one.observation.text
+        return Record(id_, id_of_caller, text, one.score, self._threshold, self._model_version, now)
 
     def _read(self, keys: set[str]) -> dict[str, Record]:
         records = {row["observation_id"]: Record.of(row) for row in self._statements.read(sorted(keys))}
@@ -140,8 +138,8 @@ def _key(one: ScoredObservation) -> str:
 
 
 def _is_same(text: str, observation: Observation) -> bool:
-    """Whether a stored observation is this one: to the letter, or (stored under another signature) with the same
-    values in another order or form, a missing value being null."""
+    """Whether a stored text is this observation: the same text, or (stored under another signature) the same values in
+    another order or form; a missing value counts as null."""
     if text == observation.text:
         return True
     stored = json.loads(text)
@@ -152,7 +150,7 @@ def _is_same(text: str, observation: Observation) -> bool:
 
 
 def _conflict(observations: Mapping[int, Observation]) -> ObservationConflict:
-    """The error for observations whose ids are taken, by their place in the group."""
+    """The error for observations with known ids, by their index in the group."""
     faults = [
         Fault.of_id(pointer(place, "id"), observation.observation_id, "already exists", _EXPECTED)
         for place, observation in observations.items()

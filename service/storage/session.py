@@ -1,4 +1,4 @@
-"""One connection to the database: opened when it is needed, replaced when it broke, never shared by two at once."""
+"""One connection to the database: opened when needed, replaced when broken, for one user at a time."""
 
 import logging
 import sqlite3
@@ -22,8 +22,8 @@ _log = logging.getLogger(__name__)
 
 
 class Session:
-    """Runs work in transactions on the one connection of a Peewee database. Of a SQLite file, its turn is waited for
-    `patience` seconds."""
+    """Runs work in transactions on the one connection of a Peewee database. It waits `patience` seconds for the lock
+    of a SQLite file."""
 
     def __init__(self, database: Database, patience: float = 5.0) -> None:
         self.database = database
@@ -34,14 +34,13 @@ class Session:
     def run(self, work: Callable[[], Value]) -> Value:
         """Does the work in a transaction and returns after its commit.
 
-        A connection that was open before is replaced once if it turns out broken, as after a restart of the server,
-        or if the transaction lost to a deadlock; the work is then done again, so it must be safe to repeat. Raises
-        Unavailable where the database cannot do it now, and Peewee's DataError or IntegrityError where it refuses a
-        value, which another try would not change."""
+        If an open connection is broken, for example after a restart of the server, or if the transaction is the victim
+        of a deadlock, the work is repeated once on a new connection; so it must be safe to repeat. Raises Unavailable
+        if the database cannot do it now, and Peewee's DataError or IntegrityError if it refuses a value."""
         return self._run(work, self.database.atomic)
 
     def run_autocommit(self, work: Callable[[], Value]) -> Value:
-        """The same for work that is one statement, which is a transaction without being told so."""
+        """The same for work of a single statement, which commits by itself."""
         return self._run(work, nullcontext)
 
     def _run(self, work: Callable[[], Value], transaction: Callable[[], Any]) -> Value:
@@ -59,8 +58,8 @@ class Session:
             raise _unavailable(error) from error
 
     def read(self, work: Callable[[], Value]) -> Value:
-        """Does work that only reads, each statement for itself, and closes the connection again; who writes is not
-        held up. Raises Unavailable where the database cannot be read now."""
+        """Does work that only reads, without a transaction, and closes the connection. It blocks no writer. Raises
+        Unavailable if the database cannot be read now."""
         try:
             if self.database.is_closed():
                 self._open()
@@ -71,7 +70,7 @@ class Session:
             self.close()
 
     def ping(self) -> None:
-        """Raises Unavailable unless the database takes writes now. Closes the connection again."""
+        """Raises Unavailable unless the database is writable now. Closes the connection."""
         try:
             self.run(self._require_writable)
         finally:
@@ -93,7 +92,7 @@ class Session:
             with self._turn or nullcontext(), transaction():
                 done = work()
             if self._file is not None:
-                self._file.require()  # after the commit: what went to a file that is gone is not answered
+                self._file.require()  # after the commit: rows in a deleted file are lost
             return done
         except _OF_A_ROW:
             raise
@@ -103,16 +102,16 @@ class Session:
 
     def _open(self) -> None:
         if self._file is not None:
-            self._file.require()  # else an empty file would take its place
+            self._file.require()  # connecting would create an empty file
         self.database.connect()
 
     def _require_writable(self) -> None:
         if isinstance(self.database, SqliteDatabase):
-            # Only a commit of something finds a full disk: the number that is there is written again.
+            # Only a commit detects a full disk, so the present number is written again.
             self.database.pragma("user_version", self.database.pragma("user_version"))
             return
         if self.database.execute_sql("SHOW transaction_read_only").fetchone()[0] == "on":
-            raise OperationalError("the server takes no writes")
+            raise OperationalError("the server is read-only")
 
 
 def _unavailable(error: BaseException) -> Unavailable:

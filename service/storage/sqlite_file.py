@@ -1,4 +1,4 @@
-"""The file of a SQLite log as a thing in the file system: whether it is sound, and whether it is still there."""
+"""The file of a SQLite log: whether it is damaged, whether it was replaced, and which process may write to it."""
 
 import fcntl
 import os
@@ -17,22 +17,21 @@ _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class KeptFile:
-    """A file that must stay the one it is. Who has it open could go on writing to it after it was deleted or replaced,
-    and all of that would be gone at the end; who opens it anew would begin an empty log."""
+    """A file that must not be deleted or replaced while the service runs: writes to an open deleted file are lost, and
+    opening the path again would start an empty log."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._identity = _identity(path)
 
     def require(self) -> None:
-        """Raises OSError unless the path still leads to this file."""
+        """Raises OSError unless the path still names this file."""
         if _identity(self._path) != self._identity:
             raise FileNotFoundError("the file was replaced by another")
 
 
 def damage(path: str) -> str | None:
-    """What is wrong with the file, or None. It is read and never written to; of a large one what can be read in a
-    second."""
+    """What is wrong with the file, or None. The check only reads, for at most one second."""
     if not Path(path).is_file() or not Path(path).stat().st_size:
         return None
     deadline = time.monotonic() + _CHECK_SECONDS
@@ -56,9 +55,9 @@ _LONGEST_SECONDS = 0.001
 
 
 class WriterLock:
-    """A lock between processes, beside the database file. It is let go when its process ends, however it ends. A
-    process that is stopped while it has the lock keeps it: with `patience`, in seconds, the others give up then with
-    TimeoutError. Not to be held over a fork: parent and child would hold it together."""
+    """A lock between the processes that write to a SQLite file; waiting processes poll it more often than SQLite does.
+    The system releases it when its process ends. If a stopped process holds it, waiting ends with TimeoutError after
+    `patience` seconds. It must not be held across a fork, because parent and child would share it."""
 
     def __init__(self, database_file: str, patience: float | None = None) -> None:
         self._path = Path(f"{database_file}.lock")
@@ -81,7 +80,7 @@ class WriterLock:
         fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Closes the file of the lock; the next use opens it again."""
+        """Closes the lock file; the next use opens it again."""
         if self._file is not None:
             self._file.close()
             self._file = None

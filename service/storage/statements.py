@@ -1,5 +1,5 @@
-"""The statements that every request goes through, each written by Peewee once for each number of rows: to write one
-anew costs more than the database takes to carry it out."""
+"""The statements of every request. Peewee writes each once per number of rows, and the text is kept: writing it takes
+longer than running it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -32,14 +32,14 @@ Value = TypeVar("Value")
 
 
 def moment(time: datetime) -> Any:
-    """A moment as the database is given it."""
+    """A moment as a parameter of a statement."""
     return Prediction.created_at.db_value(time)
 
 
 def inserted_row(
     key: str, text: str, score: Score, threshold: float | None, model_version: str, created_at: Any
 ) -> InsertValues:
-    """The values of one prediction in the order of the insert; `created_at` as `moment` gives it."""
+    """The values of one prediction in the order of the insert; `created_at` comes from `moment`."""
     predicted_class, proba, probas, predicted_value = score
     listed = None if probas is None else canonical(probas)
     predicted = None if predicted_class is None else _label_text(predicted_class)
@@ -52,38 +52,36 @@ def _label_text(label: Label) -> str:
 
 
 class Statements:
-    """The statements on the table of predictions, for one database. Any number of rows goes in chunks whose sizes are
-    powers of two, so that few texts serve every number."""
+    """The statements on the table `prediction` of one database. Rows are split into chunks whose sizes are powers of
+    two, so that few texts are needed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._texts: dict[tuple[str, int], str] = {}
 
     def insert_alone(self, rows: Sequence[InsertValues]) -> dict[str, int]:
-        """Outside of a transaction: inserts at most MOST_ALONE rows of distinct ids by one statement, which is a
-        transaction of its own. Gives the row ids of those that it inserted by observation_id; in SQLite it inserts all
-        or none."""
+        """Outside a transaction: inserts at most MOST_ALONE rows with distinct ids in one statement, which commits by
+        itself. Returns the row ids of the inserted rows by observation_id; SQLite inserts all or none."""
         try:
             cursor = self._execute("alone", self._write_alone, len(rows), [value for row in rows for value in row])
         except IntegrityError:
             return {}
         if not isinstance(self._database, SqliteDatabase):
             return {key: id_ for id_, key in cursor.fetchall()}
-        # A statement has the file for itself, and SQLite counts on from the largest row id. To have each returned
-        # would cost a change of threads a row.
+        # The statement has the file to itself, and SQLite counts up from the largest row id. RETURNING would switch
+        # threads once per row.
         last: int = cursor.lastrowid
         return {row[0]: last - i for i, row in enumerate(reversed(rows))}
 
     def insert(self, rows: Sequence[InsertValues]) -> Iterator[tuple[int, str]]:
-        """Inserts rows of distinct ids and yields (id, observation_id) of those that were new; whether one is there
-        already is the database's own judgement."""
+        """Inserts rows with distinct ids and yields (id, observation_id) of the new ones. The database decides which
+        rows are new."""
         for chunk in _chunks(rows):
             values = [value for row in chunk for value in row]
             yield from self._run("insert", _insert, len(chunk), values)
 
     def read(self, keys: Sequence[str], *, lock: bool = False) -> Iterator[dict[str, Any]]:
-        """Yields the rows with these observation_ids by column; with `lock` they stay as they are until the end of
-        the transaction."""
+        """Yields the rows with these observation_ids by column. `lock` locks them until the end of the transaction."""
         fields: Mapping[str, Field] = Prediction._meta.fields
         locked = lock and self._database.for_update
         write = _read_locked if locked else _read

@@ -1,5 +1,4 @@
-"""The tables of the log, as Peewee models that belong to no database until one is handed to a query. The tables
-themselves are made and changed by the migrations."""
+"""The tables of the log as Peewee models without a database: each query gets one. The migrations create the tables."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -11,8 +10,7 @@ FIELD_TYPES_POSTGRESQL = {"JSONTEXT": "JSON", "TIMESTAMPTZ": "TIMESTAMPTZ"}
 
 
 class JsonTextField(Field):
-    """JSON kept to the letter: a json column in PostgreSQL, text in SQLite, both queryable as JSON. Its value in
-    Python is the text."""
+    """Unchanged JSON text: a json column in PostgreSQL, text in SQLite, both queryable as JSON."""
 
     field_type = "JSONTEXT"
 
@@ -32,7 +30,7 @@ class UtcField(Field):
 
 class Prediction(Model):
     """One answered prediction. `observation_id`, `predicted_class` and `true_class` are JSON, so that 0 and "0" are
-    two ids; `threshold` and `model_version` are those that it was made with."""
+    two ids; `threshold` and `model_version` are those of the prediction."""
 
     id = BigAutoField()
     observation_id = TextField()
@@ -53,7 +51,7 @@ class Prediction(Model):
 
 
 class LabelCorrection(Model):
-    """A true class or value that was replaced by a later one."""
+    """A replaced true class or value."""
 
     id = BigAutoField()
     prediction = ForeignKeyField(Prediction, on_delete="CASCADE", backref="corrections")

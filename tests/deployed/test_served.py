@@ -17,7 +17,8 @@ import requests
 from peewee import Database
 
 from serialize import load
-from service.storage.connection import MIGRATIONS, connect
+from service.storage.connection import connect
+from service.storage.migrate import MIGRATIONS
 from service.storage.tables import Prediction
 from tests.support.passengers import ARTIFACTS, PASSENGER, PROBA, PROJECT, all_passengers, prediction
 from tests.support.served import Served, environment, free_port, serve

@@ -10,7 +10,8 @@ import pytest
 import requests
 from peewee import SqliteDatabase
 
-from service.storage.connection import connect, prepare
+from service.storage.connection import connect
+from service.storage.migrate import prepare
 from tests.conftest import empty_postgresql
 from tests.support.filled import fill
 from tests.support.passengers import prediction

@@ -19,7 +19,8 @@ from service.prediction.filter import DriftQuery, Selection
 from service.prediction.observation import ObservationParser
 from service.prediction.scoring import Scorer
 from service.storage.column_cache import ColumnCache
-from service.storage.connection import connect, kind, prepare
+from service.storage.connection import connect, kind
+from service.storage.migrate import prepare
 from service.storage.postgresql_columns import PostgresqlColumns
 from service.storage.sqlite_columns import SqliteColumns
 from service.storage.statements import Statements, inserted_row

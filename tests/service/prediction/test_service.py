@@ -17,7 +17,8 @@ from service.prediction.observation import ObservationParser
 from service.prediction.scoring import Scorer
 from service.prediction.service import PredictionService
 from service.prediction.true_label import LabelParser
-from service.storage.connection import connect, prepare
+from service.storage.connection import connect
+from service.storage.migrate import prepare
 from service.storage.predictions import PredictionLog
 from service.storage.session import Session
 from tests.support.waiting import WAIT_SECONDS, until

@@ -29,7 +29,8 @@ from service.prediction.filter import Selection
 from service.prediction.moment import parse_moment
 from service.report.report import Report
 from service.settings import Settings
-from service.storage.connection import connect, prepare
+from service.storage.connection import connect
+from service.storage.migrate import prepare
 from tests.conftest import Client, MakeClient
 from tests.support.logged import START, labelled, logged, write
 from tests.support.passengers import ARTIFACTS, PROJECT

@@ -14,7 +14,8 @@ from peewee import Database
 from serialize.task import Task
 from service.storage.column_cache import ColumnCache
 from service.storage.columns import LogColumns
-from service.storage.connection import connect, kind, prepare
+from service.storage.connection import connect, kind
+from service.storage.migrate import prepare
 from service.storage.postgresql_columns import PostgresqlColumns
 from service.storage.sqlite_columns import SqliteColumns
 from service.storage.tables import Prediction

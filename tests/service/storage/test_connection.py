@@ -10,7 +10,8 @@ import pytest
 from peewee import Database, IntegrityError
 
 from service.settings import Settings
-from service.storage.connection import DatabaseError, connect, database_of, kind, prepare
+from service.storage.connection import DatabaseError, connect, database_of, kind
+from service.storage.migrate import prepare
 from service.storage.predictions import PredictionLog
 from service.storage.session import Session
 from service.storage.tables import LabelCorrection, Prediction
@@ -68,7 +69,7 @@ def test_a_log_without_the_unique_constraint_is_refused(tmp_path: Path) -> None:
         connection.execute("ALTER TABLE prediction RENAME TO aside")
         connection.execute("CREATE TABLE prediction AS SELECT * FROM aside")
 
-    with pytest.raises(DatabaseError, match="unique"):
+    with pytest.raises(DatabaseError, match="no UNIQUE constraint"):
         prepare(connect(url))
 
 

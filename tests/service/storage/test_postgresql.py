@@ -7,7 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from service.errors import Unavailable
-from service.storage.connection import connect, prepare
+from service.storage.connection import connect
+from service.storage.migrate import prepare
 from service.storage.session import Session
 from tests.chaos.faults.proxy import Proxy
 

@@ -13,7 +13,8 @@ from service.prediction.observation import Observation, canonical, key_of
 from service.prediction.record import ScoredObservation, StoredPrediction
 from service.prediction.scoring import Score
 from service.prediction.true_label import TrueLabel
-from service.storage.connection import connect, prepare
+from service.storage.connection import connect
+from service.storage.migrate import prepare
 from service.storage.predictions import PredictionLog
 from service.storage.session import Session
 from tests.support.waiting import WAIT_SECONDS, until

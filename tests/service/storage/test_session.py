@@ -8,7 +8,8 @@ import pytest
 from peewee import DataError
 
 from service.errors import Unavailable
-from service.storage.connection import connect, prepare
+from service.storage.connection import connect
+from service.storage.migrate import prepare
 from service.storage.session import Session
 from service.storage.sqlite_file import WriterLock
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from service.storage.connection import DatabaseError, connect, prepare
+from service.storage.connection import DatabaseError, connect
+from service.storage.migrate import prepare
 from service.storage.sqlite_file import damage
 from tests.deployed.test_served import run
 from tests.support.passengers import PROJECT

@@ -1,0 +1,75 @@
+"""Brings the schema of the log up to date, at every start and for any number of processes at once."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from peewee import Database, PeeweeException, SqliteDatabase
+from playhouse.migrations import Runner
+
+from service.storage.connection import DatabaseError
+from service.storage.sqlite_file import WriterLock, damage
+from service.storage.tables import Prediction
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+_ADVISORY_LOCK = 0x70726564
+
+
+def prepare(database: Database) -> list[str]:
+    """Creates or migrates the tables, once even if many processes start together; returns the names of the migrations
+    that ran. Nothing is dropped. The connection is closed again, because none may cross a fork. Raises DatabaseError
+    if the database cannot be reached or is not safe for the log."""
+    try:
+        with _file_lock(database):
+            _require_sound(database)
+            with database.connection_context():
+                if isinstance(database, SqliteDatabase):
+                    database.pragma("journal_mode", "wal")
+                with _advisory_lock(database):
+                    applied: list[str] = Runner(database, str(MIGRATIONS)).up()
+                _require_unique_ids(database)
+    except (PeeweeException, OSError) as error:
+        raise DatabaseError(f"The database of DATABASE_URL cannot be prepared: {error}") from error
+    return applied
+
+
+@contextmanager
+def _file_lock(database: Database) -> Iterator[None]:
+    """Holds the lock of a SQLite file: SQLite does not wait for others when it switches to WAL."""
+    if not isinstance(database, SqliteDatabase):
+        yield
+        return
+    with closing(WriterLock(database.database)) as lock, lock:
+        yield
+
+
+def _require_sound(database: Database) -> None:
+    found = damage(database.database) if isinstance(database, SqliteDatabase) else None
+    if found is not None:
+        raise DatabaseError(
+            f"The file {database.database} of DATABASE_URL is damaged and was left as it is ({found}); restore it from "
+            "a copy, or save what can be read: sqlite3 FILE .recover."
+        )
+
+
+@contextmanager
+def _advisory_lock(database: Database) -> Iterator[None]:
+    """Holds a lock of PostgreSQL, so that one process migrates at a time."""
+    if isinstance(database, SqliteDatabase):
+        yield
+        return
+    database.execute_sql("SELECT pg_advisory_lock(%s)", (_ADVISORY_LOCK,))
+    try:
+        yield
+    finally:
+        database.execute_sql("SELECT pg_advisory_unlock(%s)", (_ADVISORY_LOCK,))
+
+
+def _require_unique_ids(database: Database) -> None:
+    unique = [index.columns for index in database.get_indexes(Prediction._meta.table_name) if index.unique]
+    if ["observation_id"] not in unique:
+        raise DatabaseError(
+            "The table prediction has no UNIQUE constraint on observation_id, so one id could get two predictions; "
+            "restore it: ALTER TABLE prediction ADD UNIQUE (observation_id)."
+        )
