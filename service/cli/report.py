@@ -1,5 +1,5 @@
-"""`python -m service report`: makes the report on the log, prints a summary and writes it. The model is not loaded;
-its manifest is enough."""
+"""`python -m service report`: makes the report on the log, prints a summary and writes it. It reads the manifest and
+does not load the model."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from peewee import Database
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -23,12 +22,12 @@ from service.report.html import html, is_report, value
 from service.report.report import Report, Reporter
 from service.settings import Settings
 from service.storage.column_cache import ColumnCache
-from service.storage.connection import DatabaseError, database_of, kind
+from service.storage.connection import database_of, kind
+from service.storage.migrate import require_log
 from service.storage.postgresql_columns import PostgresqlColumns
 from service.storage.session import Session
 from service.storage.sqlite_columns import SqliteColumns
 
-_TABLES = {"prediction", "label_change"}
 _HEAD = 1_000
 
 
@@ -40,11 +39,11 @@ def make(settings: Settings, selection: Selection) -> tuple[Report, dict[str, An
     content = read_content(settings.artifacts, trust)
     has_period = selection.since is not None or selection.until is not None
     query, recent = PerformanceQuery(selection), DriftQuery(selection, None if has_period else DEFAULT_LAST)
-    database, manifest = _database(settings), content.manifest
+    database, manifest = require_log(database_of(settings)), content.manifest
     columns = (SqliteColumns if kind(database) == "sqlite" else PostgresqlColumns)(database, manifest.task)
-    ledger = ColumnCache(columns)
-    drift = Drift(manifest, content.version, ledger, columns.documents)
-    reporter = Reporter(manifest, Performance(manifest, ledger), drift, ledger)
+    cache = ColumnCache(columns)
+    drift = Drift(manifest, content.version, cache, columns.documents)
+    reporter = Reporter(manifest, Performance(manifest, cache), drift, cache)
     with closing(Session(database)) as session:
         report = session.read(lambda: reporter.report(query, recent))
     return report, _about(content, report, selection)
@@ -59,14 +58,14 @@ def require_free(path: Path) -> None:
 
 
 def write(path: Path, report: Report, about: Mapping[str, Any]) -> None:
-    """Writes the report in one step: a reader of an earlier one sees that to its end."""
+    """Replaces the file atomically, so that no reader sees a half-written report."""
     with new_file(path, replace=True) as file:
         file.write(html(report, about))
     path.chmod(0o644)
 
 
 def write_charts(folder: Path, report: Report) -> None:
-    """Writes the charts alone, each to a PNG file of its name."""
+    """Writes each chart to a PNG file with the name of the chart."""
     folder.mkdir(parents=True, exist_ok=True)
     for chart in report.charts:
         (folder / f"{chart.name}.png").write_bytes(chart.png)
@@ -88,18 +87,6 @@ def show(report: Report, console: Console) -> None:
         console.print(f"{escape(name)}: {one['verdict']}, {', '.join(one['changes'])}")
     if not changed:
         console.print("No column has drifted." if drift["verdict"] else "Too few rows to test for drift.")
-
-
-def _database(settings: Settings) -> Database:
-    """The database if it holds a log. A report changes nothing, so it creates no tables."""
-    database = database_of(settings)
-    absent = "The database of DATABASE_URL has no log. `python -m service migrate` creates one."
-    if kind(database) == "sqlite" and not Path(database.database).is_file():
-        raise DatabaseError(absent)
-    with database.connection_context():
-        if not set(database.get_tables()) >= _TABLES:
-            raise DatabaseError(absent)
-    return database
 
 
 def _about(content: Content, report: Report, selection: Selection) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""The log as files for other programs."""
+"""Exports of the log as files for other programs."""

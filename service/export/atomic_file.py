@@ -1,4 +1,4 @@
-"""A file that is there whole or not at all."""
+"""Writes a file atomically: it exists completely or not at all."""
 
 import os
 import secrets
@@ -10,8 +10,8 @@ from typing import IO
 
 @contextmanager
 def new_file(path: Path, *, replace: bool = False) -> Iterator[IO[bytes]]:
-    """A file to write to, readable by its owner only, which takes its name when the block ends well; by then it is on
-    the disk. Raises FileExistsError for a name that is taken, unless that file is to be replaced."""
+    """Opens a file that only its owner can read. It gets its name, flushed to the disk, when the block ends without an
+    error. Raises FileExistsError if the path exists, unless `replace` is set and it is a file."""
     target = path.resolve()
     _require_free(target, replace)
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
@@ -23,13 +23,13 @@ def new_file(path: Path, *, replace: bool = False) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         _require_free(target, replace)
         partial.replace(target)
-        flush_folder(target.parent)
+        _flush_folder(target.parent)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def flush_folder(folder: Path) -> None:
-    """Flushes a folder, without which the name of a new file may be lost though its content is not."""
+def _flush_folder(folder: Path) -> None:
+    """Flushes a folder. Without it, a crash may lose the name of a new file."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -39,4 +39,4 @@ def flush_folder(folder: Path) -> None:
 
 def _require_free(target: Path, replace: bool) -> None:
     if target.exists() and not (replace and target.is_file()):
-        raise FileExistsError(f"{target.name} is there already")
+        raise FileExistsError(f"{target.name} already exists")

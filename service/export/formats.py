@@ -1,4 +1,4 @@
-"""A table as a file, written as its rows come: NDJSON and CSV. Parquet is in parquet_file."""
+"""Writes a table to a file block by block, as NDJSON or CSV. `parquet` writes the third format."""
 
 import csv
 import json
@@ -10,20 +10,20 @@ TableKind = Literal["boolean", "integer", "number", "text", "moment", "json"]
 Columns = Mapping[str, TableKind | None]
 TableRow = Mapping[str, Any]
 Blocks = Iterable[Sequence[TableRow]]
-# Writes rows of these columns to a binary file, which it leaves open.
+# Writes the blocks to a binary file and leaves it open.
 Writer = Callable[[IO[bytes], Columns, Blocks], None]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_ndjson(file: IO[bytes], columns: Columns, blocks: Blocks) -> None:
-    """Writes one JSON object a line."""
+    """Writes one JSON object per line."""
     for rows in blocks:
         file.writelines(json.dumps(row).encode() + b"\n" for row in rows)
 
 
 def write_csv(file: IO[bytes], columns: Columns, blocks: Blocks, *, escape_formulas: bool = False) -> None:
-    """Writes comma separated values (RFC 4180) in UTF-8 with a header; a field is empty where there is no value."""
+    """Writes comma-separated values (RFC 4180) in UTF-8 with a header; a null is an empty field."""
     field = _escaped if escape_formulas else _exact
     text = TextIOWrapper(file, "utf-8", newline="", write_through=True)
     lines = csv.writer(text)
@@ -34,7 +34,7 @@ def write_csv(file: IO[bytes], columns: Columns, blocks: Blocks, *, escape_formu
 
 
 def _escaped(value: Any) -> Any:
-    """Text that a spreadsheet would take for a formula, with an apostrophe before it."""
+    """Puts an apostrophe before text that a spreadsheet would run as a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else _exact(value)
 
 

@@ -1,4 +1,4 @@
-"""A table as an Apache Parquet file, written as its rows come, a row group of some thousand at a time."""
+"""Writes a table to an Apache Parquet file, one row group of at least 20,000 rows at a time."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
@@ -8,7 +8,7 @@ from fastparquet import writer
 
 from service.export.formats import Blocks, Columns, TableKind, TableRow
 
-_ROWS_A_GROUP = 20_000
+_GROUP_ROWS = 20_000
 _DTYPES: Mapping[TableKind | None, Any] = {
     "boolean": "boolean",
     "integer": "Int64",
@@ -21,7 +21,7 @@ _IN_UTC = pd.Series([], dtype="datetime64[us, UTC]")
 
 
 def write_parquet(file: IO[bytes], columns: Columns, blocks: Blocks) -> None:
-    """Writes the rows with the types of their columns, nulls as nulls; a column without any value is text."""
+    """Writes the rows with typed columns and nulls; a column without values is text."""
     described = _frame(columns, ()).assign(**{name: _IN_UTC for name, kind in columns.items() if kind == "moment"})
     schema = writer.make_metadata(described, object_encoding="utf8", index_cols=[])
     writer.write_simple(file, _groups(columns, blocks), schema, compression="SNAPPY", stats="auto")
@@ -31,7 +31,7 @@ def _groups(columns: Columns, blocks: Blocks) -> Iterator[pd.DataFrame]:
     waiting: list[pd.DataFrame] = []
     for rows in blocks:
         waiting.append(_frame(columns, rows))
-        if sum(map(len, waiting)) >= _ROWS_A_GROUP:
+        if sum(map(len, waiting)) >= _GROUP_ROWS:
             yield pd.concat(waiting, ignore_index=True)
             waiting = []
     if waiting:
@@ -43,7 +43,7 @@ def _frame(columns: Columns, rows: Sequence[TableRow]) -> pd.DataFrame:
 
 
 def _series(values: list[Any], kind: TableKind | None) -> "pd.Series[Any]":
-    if kind == "moment":  # without its zone, which is in the schema: the writer takes the bare numbers
+    if kind == "moment":  # without the zone, which is in the schema: the writer takes the plain numbers
         moments = pd.to_datetime(values, format="ISO8601", utc=True)
         return pd.Series(moments.tz_localize(None), dtype="datetime64[us]")
     series: pd.Series[Any] = pd.Series(values, dtype=_DTYPES[kind])

@@ -1,5 +1,4 @@
-"""The log as a file: one prediction per line as JSON, with the labels that were replaced. The file is on the disk
-before the caller gets its name."""
+"""Dumps the log to a file before a reset: one prediction per line as JSON, with the labels that were replaced."""
 
 import re
 import secrets
@@ -15,12 +14,12 @@ from service.export.atomic_file import new_file
 from service.storage.deletion import LogDump
 from service.storage.log_reader import Block, LogReader, log_reader
 
-_ROWS_A_PAGE = 200
+_BLOCK_ROWS = 200
 
 
 def dump_log(database: Database, name: str, *, folder: Path) -> LogDump:
-    """Within a transaction: writes the whole log to a new file in the folder, page by page. When this returns, the
-    file is complete and flushed to the disk. Raises Unavailable, and leaves no file, if it cannot be written."""
+    """Within a transaction: writes the whole log to a new file in the folder and returns when the file is flushed to
+    the disk. Raises Unavailable if it cannot be written, and then leaves no file."""
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}-{moment}-{secrets.token_hex(4)}.ndjson"
     try:
@@ -34,9 +33,9 @@ def dump_log(database: Database, name: str, *, folder: Path) -> LogDump:
 
 
 def _write(file: IO[bytes], reader: LogReader) -> tuple[int, int]:
-    """Writes the file and gives the number of rows and the last one's key."""
+    """Returns the number of rows and the key of the last one."""
     rows = last_id = 0
-    for block in reader.blocks(size=_ROWS_A_PAGE):
+    for block in reader.blocks(size=_BLOCK_ROWS):
         if block.rows:
             file.writelines(_lines(block, reader))
             rows, last_id = rows + len(block.rows), int(block.rows[-1].id)

@@ -107,7 +107,10 @@ class LogReader(ABC):
     def _block(
         self, side: str, order: str, wanted: PredictionFilter, than: int | None, size: int, at: Snapshot | None
     ) -> Block:
-        within, keys = self._keys(side, wanted, than, at)
+        last_id = at.last_id if at else None
+        within, keys = self._all_of(
+            [(f"id {side} {{}}", than), ("id <= {}", last_id), ("observation_id = {}", wanted.observation_id)]
+        )
         condition, values = self._condition(wanted, at)
         packed = self._packed.format(line=self._line, order=order)
         found = self._all(
@@ -119,13 +122,6 @@ class LogReader(ABC):
         rows = [LoggedRow.of(line.split(_UNIT)) for line in text.split(_RECORD)] if text else []
         seen = rows if at is None or not at.gaps else [row for row in rows if at.holds(int(row.id))]
         return Block(seen, int(end) if count == size else None)
-
-    def _keys(
-        self, side: str, wanted: PredictionFilter, than: int | None, at: Snapshot | None
-    ) -> tuple[str, list[Any]]:
-        """The condition on the keys of a block, or on the one row of an id."""
-        given = [(f"id {side} {{}}", than), ("id <= {}", at.last_id if at else None)]
-        return self._all_of([*given, ("observation_id = {}", wanted.observation_id)])
 
     def _condition(self, wanted: PredictionFilter, at: Snapshot | None) -> tuple[str, list[Any]]:
         since, until = wanted.selection.since, wanted.selection.until

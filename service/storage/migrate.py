@@ -1,4 +1,4 @@
-"""Brings the schema of the log up to date, at every start and for any number of processes at once."""
+"""The schema of the log: migrated at every start, by any number of processes at once, or required to exist."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,6 +14,7 @@ from service.storage.tables import Prediction
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 _ADVISORY_LOCK = 0x70726564
+_TABLES = {"prediction", "label_change"}
 
 
 def prepare(database: Database) -> list[str]:
@@ -32,6 +33,15 @@ def prepare(database: Database) -> list[str]:
     except (PeeweeException, OSError) as error:
         raise DatabaseError(f"The database of DATABASE_URL cannot be prepared: {error}") from error
     return applied
+
+
+def require_log(database: Database) -> Database:
+    """Raises DatabaseError if the database has no log. It creates nothing, not even a SQLite file."""
+    if not isinstance(database, SqliteDatabase) or Path(database.database).is_file():
+        with database.connection_context():
+            if set(database.get_tables()) >= _TABLES:
+                return database
+    raise DatabaseError("The database of DATABASE_URL has no log. `python -m service migrate` creates one.")
 
 
 @contextmanager

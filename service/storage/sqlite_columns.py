@@ -1,5 +1,4 @@
-"""The log's columns from SQLite: integers and times packed into one text each, real numbers value by value, which keeps
-every bit."""
+"""The columns of the log from SQLite: integers and times packed into one text each, real numbers unpacked and exact."""
 
 from datetime import datetime
 from itertools import chain
@@ -33,7 +32,7 @@ class SqliteColumns(LogColumns):
 
     def _read(self, where: str) -> Rows:
         reals = self._reals()
-        # Both statements must see the same rows. The transaction ends before the parsing: it holds up checkpoints.
+        # Both statements must see the same rows. The transaction ends before the parsing: it delays checkpoints.
         with self._database.atomic("DEFERRED"):
             codes, created, labelled = self._one(
                 f"SELECT group_concat(id * {self._codes} + {self._code()}), group_concat(created_at, ''), "
@@ -53,7 +52,7 @@ class SqliteColumns(LogColumns):
         )
 
     def _times(self, column: str, packed: str | None, count: int, where: str) -> Array:
-        """Microseconds since 1970. Times in another form than this service's are read again, one by one."""
+        """Microseconds since 1970. Times in another format than that of this service are read one by one."""
         content = (packed or "").encode()
         if len(content) == count * _TIME.itemsize:
             times = np.frombuffer(content, _TIME)

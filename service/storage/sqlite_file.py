@@ -98,6 +98,6 @@ class WriterLock:
         pause = _SHORTEST_SECONDS
         while not self._taken():
             if time.monotonic() > deadline:
-                raise TimeoutError("another process has had its turn for too long")
+                raise TimeoutError("another process has held the lock for too long")
             _sleep(pause)
             pause = min(2 * pause, _LONGEST_SECONDS)

@@ -3,7 +3,7 @@ longer than running it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from peewee import Database, Field, IntegrityError, Query, SqliteDatabase
@@ -84,17 +84,15 @@ class Statements:
         """Yields the rows with these observation_ids by column. `lock` locks them until the end of the transaction."""
         fields: Mapping[str, Field] = Prediction._meta.fields
         locked = lock and self._database.for_update
-        write = _read_locked if locked else _read
         for chunk in _chunks(keys):
-            for row in self._run("lock" if locked else "read", write, len(chunk), chunk):
+            for row in self._run("lock" if locked else "read", partial(_read, lock=locked), len(chunk), chunk):
                 values = zip(fields.items(), row, strict=True)
                 yield {name: field.python_value(value) for (name, field), value in values}
 
     def label(self, column: str, value: Any, labelled_at: datetime, ids: Sequence[int]) -> None:
         """Sets the true label, in the column `true_class` or `true_value`, of the rows with these ids."""
-        write = _label_class if column == "true_class" else _label_value
         for chunk in _chunks(ids):
-            self._run(column, write, len(chunk), [value, moment(labelled_at), *chunk])
+            self._run(column, partial(_label, column), len(chunk), [value, moment(labelled_at), *chunk])
 
     def _write_alone(self, size: int) -> Query:
         if isinstance(self._database, SqliteDatabase):
@@ -110,7 +108,7 @@ class Statements:
         if text is None:
             text, written = self._database.get_sql_context().parse(write(size))
             if len(written) != len(values):
-                raise RuntimeError(f"Peewee wrote the statement {name} with other parameters than it is given")
+                raise RuntimeError(f"Peewee wrote the statement {name} with an unexpected number of parameters")
             self._texts[name, size] = text
         return self._database.execute_sql(text, values)
 
@@ -124,25 +122,14 @@ def _insert(size: int) -> Query:
     return arbitrated.returning(Prediction.id, Prediction.observation_id)
 
 
-def _read(size: int) -> Any:
-    return Prediction.select().where(Prediction.observation_id.in_([""] * size)).order_by(Prediction.id)
+def _read(size: int, *, lock: bool) -> Any:
+    rows = Prediction.select().where(Prediction.observation_id.in_([""] * size)).order_by(Prediction.id)
+    return rows.for_update() if lock else rows
 
 
-def _read_locked(size: int) -> Any:
-    return _read(size).for_update()
-
-
-def _label_class(size: int) -> Query:
-    return _labelled(size, true_class="")
-
-
-def _label_value(size: int) -> Query:
-    return _labelled(size, true_value=0.0)
-
-
-def _labelled(size: int, **label: Any) -> Query:
-    labels = Prediction.update({**label, "labelled_at": datetime.now(UTC)})
-    return labels.where(Prediction.id.in_([0] * size))
+def _label(column: str, size: int) -> Query:
+    label = {column: "" if column == "true_class" else 0.0, "labelled_at": datetime.now(UTC)}
+    return Prediction.update(label).where(Prediction.id.in_([0] * size))
 
 
 def _chunks(items: Sequence[Value]) -> Iterator[Sequence[Value]]:

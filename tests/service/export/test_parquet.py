@@ -1,4 +1,4 @@
-"""A table comes back from Parquet value by value, in row groups that are written as they come."""
+"""A table is read back from Parquet without a difference, in several row groups."""
 
 from datetime import UTC, datetime
 from io import BytesIO
@@ -14,13 +14,13 @@ from service.export.parquet import write_parquet
 
 
 def read(path: Path) -> pd.DataFrame:
-    """The table of a file, by one reader whatever others are installed; it leaves files open, but not bytes."""
+    """Reads a file with fastparquet, through bytes because the reader leaves files open."""
     table: pd.DataFrame = ParquetFile(BytesIO(path.read_bytes())).to_pandas()
     return table
 
 
 def written(path: Path, columns: Columns, blocks: Blocks) -> pd.DataFrame:
-    """The table as it is read again."""
+    """Writes a table and reads it."""
     with path.open("wb") as file:
         write_parquet(file, columns, blocks)
     return read(path)
@@ -38,7 +38,7 @@ def written(path: Path, columns: Columns, blocks: Blocks) -> pd.DataFrame:
     ],
 )
 @pytest.mark.parametrize("nulls", [1, 0, -1])
-def test_a_column_comes_back_with_its_type_and_its_nulls(
+def test_a_column_keeps_its_type_and_its_nulls(
     tmp_path: Path, kind: Any, dtype: str, values: list[Any], nulls: int
 ) -> None:
     values = {1: values, 0: [value for value in values if value is not None], -1: [None] * 9}[nulls]
@@ -50,7 +50,7 @@ def test_a_column_comes_back_with_its_type_and_its_nulls(
         assert [None if pd.isna(value) else value for value in table[name]] == values
 
 
-def test_moments_come_back_in_utc_and_to_the_microsecond(tmp_path: Path) -> None:
+def test_moments_are_utc_and_exact_to_the_microsecond(tmp_path: Path) -> None:
     moments = [datetime(2026, 1, 31, 12, 0, 0, 1, UTC), None, datetime(1, 1, 1, tzinfo=UTC),
                datetime(9999, 12, 31, 23, 59, 59, 999_999, UTC)]  # fmt: skip
     rows = [{"at": moment and moment.isoformat(timespec="microseconds")} for moment in moments]
@@ -61,7 +61,7 @@ def test_moments_come_back_in_utc_and_to_the_microsecond(tmp_path: Path) -> None
     assert [None if pd.isna(value) else value.to_pydatetime() for value in table["at"]] == moments
 
 
-def test_many_rows_are_in_several_groups_in_their_order(tmp_path: Path) -> None:
+def test_many_rows_are_in_several_groups_in_order(tmp_path: Path) -> None:
     blocks = ([{"n": n, "even": n % 2 == 0} for n in range(start, start + 1500)] for start in range(0, 45_000, 1500))
 
     table = written(tmp_path / "a.parquet", {"n": "integer", "even": "boolean"}, blocks)
@@ -76,7 +76,7 @@ def test_many_rows_are_in_several_groups_in_their_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("blocks", [[], [[]], [[], [{"a": 1}], []]])
-def test_there_may_be_no_rows_at_all_and_blocks_without_any(tmp_path: Path, blocks: Blocks) -> None:
+def test_blocks_may_be_empty_or_missing(tmp_path: Path, blocks: Blocks) -> None:
     table = written(tmp_path / "a.parquet", {"a": "integer"}, blocks)
 
     assert table["a"].tolist() == [row["a"] for rows in blocks for row in rows]

@@ -60,7 +60,7 @@ def test_the_name_is_that_of_the_file_or_of_the_database() -> None:
 def test_everything_is_exported_and_then_removed(
     client: Client, name: str, database_url: str, exports: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reset_dump, "_ROWS_A_PAGE", 2)
+    monkeypatch.setattr(reset_dump, "_BLOCK_ROWS", 2)
     ids = ["a\u2028\nb", 1, "1", -(2**63), "é"]
     answers = [client.post("/predict", json=prediction(id_)).json for id_ in ids]
     for true_class in (1, 0, 1):
