@@ -17,12 +17,12 @@ from service.settings import Settings, SettingsError
 from service.storage.connection import DatabaseError, database_of, kind
 from service.storage.migrate import prepare
 
-# What a command alone needs it imports itself: matplotlib and scikit-learn take a second each.
+# Commands import their own modules when they run: matplotlib and scikit-learn take a second each.
 
 
 @click.group()
 def main() -> None:
-    """Look after the log of predictions."""
+    """Manage the log of predictions."""
 
 
 main.add_command(export)
@@ -31,7 +31,7 @@ main.add_command(purge)
 
 @main.command()
 def migrate() -> None:
-    """Create what is missing in the database and migrate what is old; nothing is dropped."""
+    """Create or migrate the tables of the database. Nothing is dropped."""
     try:
         database = database_of(Settings.from_env())
         applied = prepare(database)
@@ -42,13 +42,16 @@ def migrate() -> None:
 
 @main.command("report")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The file.  [default: report.html]"
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The output file.  [default: report.html]"
 )
 @click.option(
-    "--png", "folder", type=click.Path(path_type=Path, file_okay=False), help="A folder for the charts alone."
+    "--png",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write the charts to this folder, as PNG files.",
 )
 @selection_options
-@click.option("--force", is_flag=True, help="Overwrite a file that is not an earlier report.")
+@click.option("--force", is_flag=True, help="Overwrite the file even if it is not a report.")
 def _report(output: Path | None, folder: Path | None, force: bool, **selection: Any) -> None:
     """Write a report on performance and drift, with charts, as one HTML file."""
     from service.cli import report  # noqa: PLC0415
@@ -64,40 +67,40 @@ def _report(output: Path | None, folder: Path | None, force: bool, **selection: 
         if path:
             report.write(path, made, about)
     except (SettingsError, DatabaseError, ArtifactError, ServiceError, PeeweeException, OSError) as error:
-        raise click.ClickException(_said(error)) from error
+        raise click.ClickException(_one_line(error)) from error
     click.echo(f"Wrote {', '.join(str(place) for place in (path, folder) if place)}.")
 
 
 class _Finite(click.FloatRange):
-    """A range that neither infinity nor what is no number is in."""
+    """A range of finite numbers; NaN and infinity are refused."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         found = super().convert(value, param, ctx)
         if not math.isfinite(found):
-            self.fail(f"{value} is no finite number.", param, ctx)
+            self.fail(f"{value} is not a finite number.", param, ctx)
         return found
 
 
 @main.command("simulate")
-@click.option("--url", default="http://127.0.0.1:5000", show_default=True, help="Where the service is.")
-@click.option("--api-key", envvar="API_KEY", default="", help="A key of the service.  [env: API_KEY]")
-@click.option("--rows", type=click.IntRange(1, 1_000_000), default=2000, show_default=True)
-@click.option("--rate", type=_Finite(0, min_open=True), default=50.0, show_default=True, help="A second.")
-@click.option("--delay", type=_Finite(0), default=5.0, show_default=True, help="Mean seconds to the label.")
-@click.option("--label-share", type=_Finite(0, 1), default=0.9, show_default=True, help="The rest has none.")
-@click.option("--shift", "shifts", multiple=True, metavar="COLUMN=CHANGE", help="May be repeated; see above.")
-@click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Chooses rows and delays.")
+@click.option("--url", default="http://127.0.0.1:5000", show_default=True, help="The URL of the service.")
+@click.option("--api-key", envvar="API_KEY", default="", help="An API key of the service.  [env: API_KEY]")
+@click.option("--rows", type=click.IntRange(1, 1_000_000), default=2000, show_default=True, help="Rows to send.")
+@click.option("--rate", type=_Finite(0, min_open=True), default=50.0, show_default=True, help="Rows per second.")
+@click.option("--delay", type=_Finite(0), default=5.0, show_default=True, help="Mean delay of labels, in seconds.")
+@click.option("--label-share", type=_Finite(0, 1), default=0.9, show_default=True, help="Share of labelled rows.")
+@click.option("--shift", "shifts", multiple=True, metavar="COLUMN=CHANGE", help="See above; may be repeated.")
+@click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Seed of rows and delays.")
 def _simulate(url: str, api_key: str, rate: float, **options: Any) -> None:
-    """Ask a running service for predictions of a built-in data set that fits its model, and label them later.
+    """Send rows of a built-in data set to a running service, and their true labels later.
 
-    CHANGE is +N, -N or *N for numbers, null:SHARE or null:*N (N times as many), swap (the two most frequent values),
-    or the value that every row gets."""
+    CHANGE is +N, -N or *N for numbers, null:SHARE, null:*N (N times as many nulls), swap (exchange the two most
+    frequent values), or a new value for every row."""
     from service.cli import simulate  # noqa: PLC0415
 
     simulate.simulate(url, api_key, rate, **options)
 
 
-def _said(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     """The error in one line."""
     faults = getattr(error, "faults", None)
     return "; ".join(fault.detail for fault in faults) if faults else " ".join(str(error).split())

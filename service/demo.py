@@ -1,4 +1,4 @@
-"""Rows of a built-in recipe that fits the served model, and the demo that fills the log with them as a client would."""
+"""Demo data for the served model: rows of a built-in recipe, and their predictions and labels in the log."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class NoDemo(ServiceError):
 
 @dataclass(frozen=True, slots=True)
 class Seeded:
-    """The name of the recipe, how many of its rows are in the log now, and whether all were there before."""
+    """The name of the recipe, the number of its rows in the log, and whether all of them were there before."""
 
     recipe: str
     rows: int
@@ -39,38 +39,29 @@ class Seeded:
 
 
 class Demo:
-    """Fills the log through `flow`. `recipes` makes each recipe by its name, `max_items` is the most that the flow
-    takes at once."""
+    """Fills the log through the prediction service, at most `max_items` rows per call. `recipes` builds each recipe by
+    its name."""
 
-    def __init__(self, manifest: Manifest, flow: PredictionService, recipes: Recipes, max_items: int) -> None:
+    def __init__(self, manifest: Manifest, service: PredictionService, recipes: Recipes, max_items: int) -> None:
         self._manifest = manifest
-        self._flow = flow
+        self._service = service
         self._recipes = recipes
         self._rows_at_once = min(_ROWS_AT_ONCE, max_items)
         self._true = "true_value" if manifest.task.kind == "regression" else "true_class"
 
     def seed(self, rows: int) -> Seeded:
-        """Predicts and labels so many rows of a recipe, or all that it has, under the ids demo-0, demo-1, ...
-        Repeating it changes nothing. Raises NoDemo if no recipe fits, before anything is stored."""
-        recipe, predictions, labels = self._bodies(rows)
+        """Predicts and labels up to this number of rows of a recipe, with the ids demo-0, demo-1, ... A repetition
+        changes nothing. Raises NoDemo if no recipe fits, before anything is stored."""
+        manifest = self._manifest
+        found = recipe_rows(self._recipes, manifest.name, manifest.task, manifest.signature, rows)
+        predictions = [{"id": f"demo-{i}", "observation": row} for i, row in enumerate(found.observations)]
+        labels = [{"id": f"demo-{i}", self._true: target} for i, target in enumerate(found.targets)]
         replayed = True
         for start in range(0, len(predictions), self._rows_at_once):
             chunk = slice(start, start + self._rows_at_once)
-            replayed &= self._flow.predict(predictions[chunk]).replayed
-            self._flow.update(labels[chunk])
-        return Seeded(recipe, len(predictions), replayed)
-
-    def _bodies(self, rows: int) -> tuple[str, list[dict[str, Any]], list[dict[str, Any]]]:
-        """The recipe's name, and the bodies of predictions and of labels."""
-        manifest = self._manifest
-        found = fitting(self._recipes, manifest.name, manifest.task, manifest.signature, rows)
-        if found is None:
-            raise NoDemo(
-                f"No built-in data set fits the model {manifest.name}; there are rows for models of "
-                f"{', '.join(self._recipes)}."
-            )
-        predictions = [{"id": f"demo-{i}", "observation": row} for i, row in enumerate(found.observations)]
-        return found.recipe, predictions, [{"id": f"demo-{i}", self._true: one} for i, one in enumerate(found.targets)]
+            replayed &= self._service.predict(predictions[chunk]).replayed
+            self._service.update(labels[chunk])
+        return Seeded(found.recipe, len(predictions), replayed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,24 +73,21 @@ class RecipeRows:
     targets: list[Label]
 
 
-def fitting(
-    recipes: Recipes, name: str, task: Task, signature: Signature, rows: int, seed: int = 0
-) -> RecipeRows | None:
-    """So many rows, or as many as there are, of the recipe of the model's own name if it fits, else of another that
-    does; None where none does."""
-    parser = ObservationParser(signature)
+def recipe_rows(recipes: Recipes, name: str, task: Task, signature: Signature, rows: int, seed: int = 0) -> RecipeRows:
+    """Up to this number of rows of a recipe that fits the model, in random order; a recipe with the name of the model
+    is tried first. Raises NoDemo if no recipe fits."""
     for each in sorted(recipes, key=lambda recipe: recipe != name):
         try:
             recipe = recipes[each]()
             if _fits(recipe, task, signature):
-                return _drawn(each, recipe, parser, signature, rows, seed)
+                return _chosen(each, recipe, signature, rows, seed)
         except (InvalidBody, DumpError, OSError):
-            continue  # its values are not the model's, or its data are not installed
-    return None
+            continue  # the model does not accept its values, or its data are not installed
+    raise NoDemo(f"No built-in data set fits the model {name}; there are rows for models of {', '.join(recipes)}.")
 
 
 def _fits(recipe: Recipe, task: Task, signature: Signature) -> bool:
-    """Whether the recipe has every column of the model, and targets of its kind."""
+    """Whether the recipe has every column of the model, and the same kind of target."""
     if not set(signature.names) <= set(recipe.X.columns):
         return False
     if task.kind == "regression":
@@ -107,12 +95,11 @@ def _fits(recipe: Recipe, task: Task, signature: Signature) -> bool:
     return set(recipe.y.unique().tolist()) == set(task.classes)
 
 
-def _drawn(
-    name: str, recipe: Recipe, parser: ObservationParser, signature: Signature, rows: int, seed: int
-) -> RecipeRows:
-    # Data come in an order, such as one class after the other; what is drawn should not.
+def _chosen(name: str, recipe: Recipe, signature: Signature, rows: int, seed: int) -> RecipeRows:
+    # The order is random, because data sets are often sorted by class.
     chosen = np.random.RandomState(seed).permutation(len(recipe.X))[:rows]
     found = observations(recipe.X[list(signature.names)].iloc[chosen])
+    parser = ObservationParser(signature)
     for i, observation in enumerate(found):
         parser.parse({"id": i, "observation": observation})
     return RecipeRows(name, found, recipe.y.iloc[chosen].tolist())

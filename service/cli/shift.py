@@ -1,8 +1,8 @@
-"""A change of the world for a simulation: what one column of the observations is turned into.
+"""Shifts one column of the observations of a simulation.
 
-`COLUMN=+N`, `-N` and `*N` move numbers, `null:SHARE` makes that share null and `null:*N` N times as many as there are,
-`swap` exchanges the two most frequent values, anything else is the value that every row gets; `value:TEXT` where that
-looks like one of the others."""
+`COLUMN=+N`, `-N` and `*N` change numbers, `null:SHARE` sets the share of nulls, `null:*N` multiplies it by N, `swap`
+exchanges the two most frequent values. Any other text is the new value of every row; `value:TEXT` is for texts that
+look like one of the others."""
 
 import math
 import re
@@ -16,25 +16,26 @@ import numpy as np
 from serialize.signature import Column, Signature
 
 ColumnValues = list[Any]
+Change = Callable[[ColumnValues, np.random.Generator], ColumnValues]
 
 _NUMBER = r"(?:[0-9]+[.]?[0-9]*|[.][0-9]+)(?:[eE][+-]?[0-9]+)?"
 _EXPECTED = "COLUMN=+N, -N, *N, VALUE, value:TEXT, null:SHARE, null:*N or swap"
 
 
 class ShiftError(ValueError):
-    """A shift that cannot be; the message says what was expected."""
+    """An invalid shift; the message says what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """A column's name, and what becomes of its n values; the generator chooses where there is a choice."""
+    """The name of a column, and the function that changes its n values with a random generator."""
 
     column: str
-    change: Callable[[ColumnValues, np.random.Generator], ColumnValues]
+    change: Change
 
     @classmethod
     def parse(cls, text: str, signature: Signature) -> "Shift":
-        """The shift that a text says, for the columns of a model. Raises ShiftError."""
+        """Parses `COLUMN=CHANGE` for a model. Raises ShiftError."""
         columns = {column.name: column for column in signature}
         named = [name for name in columns if text.startswith(f"{name}=")]
         if not named:
@@ -43,37 +44,37 @@ class Shift:
         return cls(name, _change(text[len(name) + 1 :], columns[name]))
 
 
-def _change(text: str, column: Column) -> Callable[[ColumnValues, np.random.Generator], ColumnValues]:
+def _change(text: str, column: Column) -> Change:
     if text == "swap":
         return _swapped
     if text.startswith("null:"):
         return _nulls(text.removeprefix("null:"), column)
     if found := re.fullmatch(f"([-+*])({_NUMBER})", text):
-        return _moved(found[1], float(found[2]), column)
+        return _arithmetic(found[1], float(found[2]), column)
     value = _value(text.removeprefix("value:"), column)
     return lambda values, _: [value] * len(values)
 
 
-def _moved(sign: str, number: float, column: Column) -> Callable[[ColumnValues, np.random.Generator], ColumnValues]:
+def _arithmetic(sign: str, number: float, column: Column) -> Change:
     if column.kind not in ("integer", "number"):
-        raise ShiftError(f"{column.name} is no number; expected {column.name}=swap, a value or null:SHARE")
+        raise ShiftError(f"{column.name} is not a number; expected {column.name}=swap, a value or null:SHARE")
 
-    def moved(value: Any) -> Any:
+    def changed(value: Any) -> Any:
         if value is None:
             return None
         found = value * number if sign == "*" else value + (number if sign == "+" else -number)
         if not math.isfinite(found):
-            raise ShiftError(f"{column.name}: no number is so large as {value} would become")
+            raise ShiftError(f"{column.name}: {value}{sign}{number:g} is too large for a number")
         return round(found) if column.kind == "integer" else found
 
-    return lambda values, _: [moved(value) for value in values]
+    return lambda values, _: [changed(value) for value in values]
 
 
-def _nulls(text: str, column: Column) -> Callable[[ColumnValues, np.random.Generator], ColumnValues]:
+def _nulls(text: str, column: Column) -> Change:
     factor = text.startswith("*")
     number = float(text.removeprefix("*")) if re.fullmatch(f"[*]?{_NUMBER}", text) else math.nan
     if not number >= 0 or (number > 1 and not factor):
-        raise ShiftError(f"{column.name}=null:{text}: expected null: with a share from 0 to 1, or with * and a factor")
+        raise ShiftError(f"{column.name}=null:{text}: expected null: with a share from 0 to 1, or null:* with a factor")
     if not column.nullable:
         raise ShiftError(f"{column.name} may not be null")
 
@@ -96,7 +97,7 @@ def _swapped(values: ColumnValues, _: np.random.Generator) -> ColumnValues:
 
 
 def _value(text: str, column: Column) -> Any:
-    """The text as a value of the column. What the column does not take is for the service to refuse."""
+    """The text as a value of the column. The service refuses values that are not valid for it."""
     match column.kind:
         case "text":
             return text

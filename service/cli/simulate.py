@@ -1,4 +1,4 @@
-"""The simulation in a terminal: its progress, and at the end what became of it."""
+"""`python -m service simulate`: runs the simulation, with progress bars, and prints the outcome."""
 
 from contextlib import closing
 from typing import Any
@@ -13,22 +13,23 @@ from serialize.recipes import RECIPES
 from service.cli import simulation
 from service.cli.shift import ShiftError
 from service.client import HttpClient, NoAnswer
+from service.demo import NoDemo
 
-_PATIENCE_AT_FIRST_SECONDS = 10.0  # it may be about to start; more likely it does not run, or elsewhere
+_FIRST_PATIENCE_SECONDS = 10.0  # enough for a service that starts just now
 
 
 def simulate(url: str, api_key: str, rate: float, rows: int, **options: Any) -> None:
-    """Runs the simulation against the service at the URL and prints the outcome. Raises click's exceptions."""
+    """Runs the simulation against a service and prints the outcome. Raises click's exceptions."""
     key = api_key.partition(",")[0].strip()
     try:
-        with closing(HttpClient(url, key, patience=_PATIENCE_AT_FIRST_SECONDS)) as client:
+        with closing(HttpClient(url, key, patience=_FIRST_PATIENCE_SECONDS)) as client:
             served = simulation.Served.of(client)
         with closing(HttpClient(url, key)) as client:
             outcome = _run(client, served, simulation.rows(served, RECIPES, rows, **options), rate)
-            _print(outcome, *simulation.score(client, served.now))
+            _print(outcome, *simulation.reports(client, served.now))
     except ShiftError as error:
         raise click.BadParameter(str(error), param_hint="--shift") from error
-    except (simulation.SimulationError, NoAnswer) as error:
+    except (simulation.SimulationError, NoDemo, NoAnswer) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -37,7 +38,7 @@ def _run(
 ) -> simulation.Outcome:
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True)) as progress:
         bars = {
-            "asked": progress.add_task(f"Asking for {escape(served.name)}", total=len(planned)),
+            "asked": progress.add_task(f"Predicting {escape(served.name)}", total=len(planned)),
             "labelled": progress.add_task("Labelling", total=sum(row.delay is not None for row in planned)),
         }
         return simulation.run(client, served.task, planned, rate, lambda name, more: progress.advance(bars[name], more))
@@ -57,19 +58,19 @@ def _print(outcome: simulation.Outcome, performance: dict[str, Any] | None, drif
 
 def _performance(body: dict[str, Any] | None) -> str:
     if body is None:
-        return "not to be had"
+        return "not available"
     name = "accuracy" if "accuracy" in body["metrics"] else "mean_absolute_error"
     found = body["metrics"][name]
     if found["value"] is None:
-        return f"{name} not known: no labels"
+        return f"{name} unknown, because there are no labels"
     training = "" if found["training"] is None else f", in training {found['training']:.4g}"
     return f"{name} {found['value']:.4g} of {body['labelled']:,} labelled{training}"
 
 
 def _drift(body: dict[str, Any] | None) -> str:
     if body is None:
-        return "not to be had"
+        return "not available"
     changed = [f"{name} ({', '.join(body['columns'][name]['changes'])})" for name in body["drifted"]]
     if not changed:
-        return "too few rows to say" if body["verdict"] is None else "nothing has drifted"
+        return "too few rows to test" if body["verdict"] is None else "no drift"
     return f"drifted: {', '.join(changed)}"

@@ -1,9 +1,9 @@
-"""A client of the served model as there are many: asks for predictions at a steady rate, and says later what was true.
-So a newcomer sees /performance and /drift move."""
+"""Simulated traffic: requests predictions at a steady rate and sends the true labels later, so that a newcomer sees
+/performance and /drift change."""
 
 import heapq
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -16,7 +16,7 @@ from serialize.signature import Signature
 from serialize.task import Label, Task
 from service.cli.shift import Shift
 from service.client import HttpClient, Reply
-from service.demo import RecipeRows, Recipes, fitting
+from service.demo import Recipes, recipe_rows
 
 Progress = Callable[[str, int], None]
 
@@ -24,12 +24,12 @@ _LABELS_AT_ONCE = 100
 
 
 class SimulationError(ValueError):
-    """The simulation cannot be run against this service; the message says why."""
+    """The simulation cannot run against this service; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The model that a service says it serves, and the time there, in ISO 8601 (None where it does not say)."""
+    """The model that a service serves, and the time of the service in ISO 8601; None if it sends no Date header."""
 
     name: str
     task: Task
@@ -38,22 +38,22 @@ class Served:
 
     @classmethod
     def of(cls, client: HttpClient) -> "Served":
-        """What GET /model says. Raises SimulationError and NoAnswer."""
+        """Reads GET /model. Raises SimulationError and NoAnswer."""
         reply = client.get("/model")
         if reply.status != 200:
-            raise SimulationError(f"GET /model is answered {_refusal(reply)}")
+            raise SimulationError(f"GET /model returned {_refusal(reply)}")
         try:
             card = reply.body
             task, signature = Task.from_json(card), Signature.from_json(card["signature"])
             now = parsedate_to_datetime(reply.date).isoformat() if reply.date else None
             return cls(card["name"], task, signature, now)
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise SimulationError("GET /model is not answered as this service does.") from None
+            raise SimulationError("GET /model returned no model card of this service.") from None
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRow:
-    """An observation under its id, what is true of it, and after how many seconds that is known; None for never."""
+    """An observation with its id, its true class or value, and the delay of this label in seconds, None for never."""
 
     id: str
     observation: dict[str, Any]
@@ -63,7 +63,7 @@ class PlannedRow:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the rows; `refusals` has by status and title how often, and the detail of the first."""
+    """The counts of a run; `refusals` maps status and title to their number and the detail of the first."""
 
     sent: int = 0
     answered: int = 0
@@ -83,128 +83,111 @@ def rows(
     label_share: float = 0.9,
     seed: int = 0,
 ) -> list[PlannedRow]:
-    """So many rows of the recipe that fits, shifted; when they are used up they come again in another order. Their ids
-    are new at each call. Labels come after `delay` seconds on average and at most twice that. Raises SimulationError
-    where no recipe fits, and ShiftError."""
+    """`count` shifted rows of the recipe that fits, repeated in another order if the recipe has fewer. Their ids are
+    new at each call. Labels have a mean delay of `delay` seconds, and at most twice that. Raises NoDemo if no recipe
+    fits, and ShiftError."""
     generator = np.random.default_rng(seed)
     changes = [Shift.parse(text, served.signature) for text in shifts]
-    found = [pair for part in _parts(served, recipes, count, seed) for pair in _pairs(part)][:count]
-    observations = [dict(observation) for observation, _ in found]
+    observations: list[dict[str, Any]] = []
+    targets: list[Label] = []
+    while (missing := count - len(targets)) > 0:
+        part = recipe_rows(recipes, served.name, served.task, served.signature, missing, seed)
+        observations += part.observations
+        targets += part.targets
+        seed += 1
     for shift in changes:
         values = shift.change([one[shift.column] for one in observations], generator)
         for one, value in zip(observations, values, strict=True):
             one[shift.column] = value
     labelled = generator.random(count) < label_share
-    waits = generator.uniform(0, 2 * delay, count).tolist()
-    delays = [wait if known else None for wait, known in zip(waits, labelled.tolist(), strict=True)]
+    delays = generator.uniform(0, 2 * delay, count)
     run = uuid4().hex[:12]
-    targets = [target for _, target in found]
     return [
-        PlannedRow(f"sim-{run}-{i}", observation, target, after)
-        for i, (observation, target, after) in enumerate(zip(observations, targets, delays, strict=True))
+        PlannedRow(f"sim-{run}-{i}", observation, target, float(delays[i]) if labelled[i] else None)
+        for i, (observation, target) in enumerate(zip(observations, targets, strict=True))
     ]
 
 
 def run(client: HttpClient, task: Task, planned: Sequence[PlannedRow], rate: float, progress: Progress) -> Outcome:
-    """Sends the rows, so many a second as far as the service answers as fast, and their labels when they are due;
-    `progress` is told how many more were "asked" for and "labelled". Raises NoAnswer, and SimulationError where the
-    key is refused."""
-    outcome, due, began = Outcome(), list[tuple[float, int]](), time.monotonic()
-    true = "true_value" if task.kind == "regression" else "true_class"
+    """Sends up to `rate` rows per second, as far as the service keeps up, and each label after its delay. Calls
+    `progress` with "asked" or "labelled" and the number of new rows. Raises NoAnswer, and SimulationError if the
+    service refuses the key."""
+    began = time.monotonic()
+    traffic = _Traffic(client, task, progress)
     for i, row in enumerate(planned):
-        _label(client, planned, due, began + i / rate, true, outcome, progress)
-        answered = _predict(client, row, outcome)
-        progress("asked", 1)
-        if answered and row.delay is not None:
-            heapq.heappush(due, (time.monotonic() + row.delay, i))
-    while due:
-        _label(client, planned, due, due[0][0], true, outcome, progress)
-    outcome.seconds = time.monotonic() - began
-    return outcome
+        traffic.label_until(began + i / rate)
+        traffic.predict(row)
+    while traffic.due:
+        traffic.label_until(traffic.due[0][0])
+    traffic.outcome.seconds = time.monotonic() - began
+    return traffic.outcome
 
 
-def score(client: HttpClient, since: str | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """What /performance and /drift say of what was answered since; None where they do not answer."""
+def reports(client: HttpClient, since: str | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """The bodies of /performance and /drift for the predictions since a time; None for an error response."""
     selection = f"?since={quote(since)}" if since else ""
     replies = [client.get(f"{path}{selection}") for path in ("/performance", "/drift")]
     performance, drift = (reply.body if reply.status == 200 else None for reply in replies)
     return performance, drift
 
 
-def _parts(served: Served, recipes: Recipes, count: int, seed: int) -> Iterator[RecipeRows]:
-    while count > 0:
-        part = fitting(recipes, served.name, served.task, served.signature, count, seed)
-        if part is None:
-            raise SimulationError(
-                f"No built-in data set fits the model {served.name}; there are rows for models of {', '.join(recipes)}."
-            )
-        yield part
-        count, seed = count - len(part.observations), seed + 1
+class _Traffic:
+    """Sends rows and counts the responses. `due` is a heap of labels: (time.monotonic, id, label)."""
 
+    def __init__(self, client: HttpClient, task: Task, progress: Progress) -> None:
+        self.outcome = Outcome()
+        self.due: list[tuple[float, str, Label]] = []
+        self._client = client
+        self._progress = progress
+        self._true = "true_value" if task.kind == "regression" else "true_class"
 
-def _pairs(part: RecipeRows) -> Iterator[tuple[dict[str, Any], Label]]:
-    return zip(part.observations, part.targets, strict=True)
-
-
-def _predict(client: HttpClient, row: PlannedRow, outcome: Outcome) -> bool:
-    reply = client.post("/predict", {"id": row.id, "observation": row.observation})
-    outcome.sent += 1
-    if reply.status == 200:
-        outcome.answered += 1
-        return True
-    _note(reply, outcome)
-    outcome.refused += 1
-    return False
-
-
-def _label(
-    client: HttpClient,
-    planned: Sequence[PlannedRow],
-    due: list[tuple[float, int]],
-    until: float,
-    true: str,
-    outcome: Outcome,
-    progress: Progress,
-) -> None:
-    """Sends the labels that fall due until a moment, and returns then."""
-    while True:
-        now = time.monotonic()
-        ready: list[PlannedRow] = []
-        while due and due[0][0] <= now and len(ready) < _LABELS_AT_ONCE:
-            ready.append(planned[heapq.heappop(due)[1]])
-        if ready:
-            _update(client, [{"id": row.id, true: row.target} for row in ready], outcome)
-            progress("labelled", len(ready))
-        elif now >= until:
-            return
+    def predict(self, row: PlannedRow) -> None:
+        reply = self._client.post("/predict", {"id": row.id, "observation": row.observation})
+        self.outcome.sent += 1
+        if reply.status == 200:
+            self.outcome.answered += 1
+            if row.delay is not None:
+                heapq.heappush(self.due, (time.monotonic() + row.delay, row.id, row.target))
         else:
-            time.sleep(max(0.0, min([until, *(moment for moment, _ in due[:1])]) - now))
+            self._count_refusal(reply)
+            self.outcome.refused += 1
+        self._progress("asked", 1)
 
+    def label_until(self, end: float) -> None:
+        """Sends labels as they become due, and returns at the time `end`."""
+        while True:
+            now = time.monotonic()
+            ready: list[dict[str, Any]] = []
+            while self.due and self.due[0][0] <= now and len(ready) < _LABELS_AT_ONCE:
+                _, id_, target = heapq.heappop(self.due)
+                ready.append({"id": id_, self._true: target})
+            if ready:
+                self._update(ready)
+                self._progress("labelled", len(ready))
+            elif now >= end:
+                return
+            else:
+                time.sleep(min(end, self.due[0][0] if self.due else end) - now)
 
-def _update(client: HttpClient, labels: list[dict[str, Any]], outcome: Outcome) -> None:
-    reply = client.post("/update", labels)
-    if reply.status == 200:
-        outcome.labelled += len(labels)
-    elif reply.status == 413 and len(labels) > 1:  # it takes fewer at once
-        for label in labels:
-            _update(client, [label], outcome)
-    else:
-        _note(reply, outcome)
+    def _update(self, labels: list[dict[str, Any]]) -> None:
+        reply = self._client.post("/update", labels)
+        if reply.status == 200:
+            self.outcome.labelled += len(labels)
+        elif reply.status == 413 and len(labels) > 1:  # MAX_ITEMS of the service is smaller
+            for label in labels:
+                self._update([label])
+        else:
+            self._count_refusal(reply)
 
-
-def _note(reply: Reply, outcome: Outcome) -> None:
-    if reply.status in (401, 403):
-        raise SimulationError(f"The service asks for a key: set API_KEY or give --api-key ({reply.status}).")
-    reason = _refusal(reply)
-    times, first = outcome.refusals.get(reason, (0, _detail(reply)))
-    outcome.refusals[reason] = times + 1, first
+    def _count_refusal(self, reply: Reply) -> None:
+        if reply.status in (401, 403):
+            raise SimulationError(f"The service requires a key: set API_KEY or give --api-key ({reply.status}).")
+        detail = str(reply.body.get("error", "")) if isinstance(reply.body, dict) else ""
+        times, first = self.outcome.refusals.get(_refusal(reply), (0, detail))
+        self.outcome.refusals[_refusal(reply)] = times + 1, first
 
 
 def _refusal(reply: Reply) -> str:
     """The status with the title of the problem."""
     title = reply.body.get("title") if isinstance(reply.body, dict) else None
     return f"{reply.status} {title or ''}".strip()
-
-
-def _detail(reply: Reply) -> str:
-    return str(reply.body.get("error", "")) if isinstance(reply.body, dict) else ""

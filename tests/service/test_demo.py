@@ -1,4 +1,4 @@
-"""The demo fills the log as a client would, with rows that the served model can answer."""
+"""The demo fills the log through the prediction service, with rows that fit the served model."""
 
 import json
 from pathlib import Path
@@ -41,7 +41,7 @@ def test_five_hundred_passengers_are_predicted_and_labelled(client: Client, data
 
 
 def test_every_row_has_the_true_class_of_its_own_passenger(client: Client, database_url: str) -> None:
-    # Some are alike in all that is known of them, but for how they ended.
+    # Some passengers have the same values and different true classes.
     known = zip(map(json.dumps, all_passengers()), RECIPES["titanic"]().y, strict=True)
     truth = {(row, json.dumps(bool(survived))) for row, survived in known}
 
@@ -53,7 +53,7 @@ def test_every_row_has_the_true_class_of_its_own_passenger(client: Client, datab
     assert {(json.dumps(json.loads(row.observation)), row.true_class) for row in rows} <= truth
 
 
-def test_repeating_it_changes_nothing(client: Client, database_url: str) -> None:
+def test_a_repetition_changes_nothing(client: Client, database_url: str) -> None:
     first, again, more = (
         seed(client, json={"rows": 20}),
         seed(client, json={"rows": 20}),
@@ -69,7 +69,7 @@ def test_repeating_it_changes_nothing(client: Client, database_url: str) -> None
 
 
 @pytest.mark.parametrize(("recipe", "rows"), [("iris", 150), ("diabetes", 442)])
-def test_the_recipe_is_that_of_the_model_and_gives_no_more_than_it_has(
+def test_the_recipe_of_the_model_gives_all_its_rows_at_most(
     make_client: MakeClient, artifacts: dict[str, Path], recipe: str, rows: int
 ) -> None:
     client = make_client(artifacts=str(artifacts[recipe]), admin_key=(ADMIN["X-API-Key"],), max_items=7)
@@ -78,20 +78,20 @@ def test_the_recipe_is_that_of_the_model_and_gives_no_more_than_it_has(
 
 
 @pytest.mark.parametrize("options", [{"json": {}}, {"data": b""}, {"json": {"rows": 500}}, {"json": {"rows": 500.0}}])
-def test_the_number_of_rows_may_be_left_out(client: Client, options: dict[str, Any]) -> None:
+def test_the_number_of_rows_is_optional(client: Client, options: dict[str, Any]) -> None:
     assert seed(client, **options).json["rows"] == 500
 
 
 @pytest.mark.parametrize("body", [{"rows": 0}, {"rows": -1}, {"rows": 10_001}, {"rows": "5"}, {"rows": True}])
 @pytest.mark.parametrize("change", [lambda body: body, lambda body: [body], lambda body: {"x": body}])
-def test_another_body_is_refused(client: Client, body: Any, change: Any) -> None:
+def test_an_invalid_body_is_refused(client: Client, body: Any, change: Any) -> None:
     response = seed(client, json=change(body))
 
     assert response.status_code == 422
     assert response.json["errors"]
 
 
-def test_an_id_that_is_taken_is_a_conflict(client: Client) -> None:
+def test_a_known_id_with_other_values_is_a_conflict(client: Client) -> None:
     client.post("/predict", json=prediction("demo-3", Age=99))
 
     response = seed(client)
@@ -102,8 +102,8 @@ def test_an_id_that_is_taken_is_a_conflict(client: Client) -> None:
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Artifacts by name of models that no recipe made: `fewer` takes some of the columns of the passengers, `bounded`
-    none as old as some of them, `other` takes other columns and `value` predicts no class."""
+    """Artifacts of models without a recipe: `fewer` has some of the columns of the passengers, `bounded` refuses the
+    older ones, `other` has another column and `value` predicts a number."""
     folder = tmp_path_factory.mktemp("own")
     X, y = RECIPES["titanic"]().X[["Pclass", "SibSp", "Age"]].dropna(), RECIPES["titanic"]().y
     y, young = y[X.index], X.Age < 50
@@ -118,14 +118,14 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: folder / name for name in models}
 
 
-def test_a_model_of_fewer_columns_gets_the_rows_too(make_client: MakeClient, own: dict[str, Path]) -> None:
+def test_a_model_with_fewer_columns_gets_rows(make_client: MakeClient, own: dict[str, Path]) -> None:
     client = make_client(artifacts=str(own["fewer"]), admin_key=(ADMIN["X-API-Key"],))
 
     assert seed(client, json={"rows": 3}).json == {"recipe": "titanic", "rows": 3}
 
 
 @pytest.mark.parametrize("name", ["bounded", "other", "value"])
-def test_a_model_that_no_recipe_fits_gets_none(
+def test_a_model_without_a_fitting_recipe_is_refused(
     make_client: MakeClient, own: dict[str, Path], tmp_path: Path, name: str
 ) -> None:
     client = make_client(artifacts=str(own[name]), admin_key=(ADMIN["X-API-Key"],))

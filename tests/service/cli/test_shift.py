@@ -1,4 +1,4 @@
-"""A shift says what becomes of a column, and what it cannot be is named."""
+"""A shift changes the values of a column, and an invalid shift is refused with the reason."""
 
 from typing import Any
 
@@ -34,35 +34,35 @@ def shifted(text: str, values: list[Any]) -> list[Any]:
         ("Age=null:1", [20.0, None], [None, None]),
     ],
 )
-def test_a_column_is_turned_into_what_is_said(text: str, values: list[Any], expected: list[Any]) -> None:
+def test_a_shift_changes_the_values_of_a_column(text: str, values: list[Any], expected: list[Any]) -> None:
     assert shifted(text, values) == expected
 
 
 @pytest.mark.parametrize(("text", "nulls"), [("Age=null:0.5", 500), ("Age=null:*2", 400), ("Age=null:0.1", 200)])
-def test_nulls_come_to_the_share_that_is_said_or_that_there_was(text: str, nulls: int) -> None:
+def test_nulls_reach_the_given_share_or_multiple(text: str, nulls: int) -> None:
     values = [None] * 200 + [30.0] * 800
 
     assert shifted(text, values).count(None) == nulls
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("Agee=+1", "names no column"),
         ("Age", "names no column"),
-        ("Sex=+1", "Sex is no number"),
+        ("Sex=+1", "Sex is not a number"),
         *((f"Age={no}", "expected COLUMN=") for no in ("old", "nan", "inf", "1e999")),
         ("Age=null:2", "a share from 0 to 1"),
         ("Age=null:half", "a share from 0 to 1"),
         ("Pclass=null:0.5", "may not be null"),
     ],
 )
-def test_what_a_shift_cannot_be_is_said(text: str, said: str) -> None:
-    with pytest.raises(ShiftError, match=said):
+def test_an_invalid_shift_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ShiftError, match=message):
         Shift.parse(text, SIGNATURE)
 
 
 @pytest.mark.parametrize("text", ["Age=+1e999", "Pclass=*1e999", "Pclass=*1e308"])
-def test_a_shift_beyond_every_number_is_refused(text: str) -> None:
-    with pytest.raises(ShiftError, match="no number is so large"):
+def test_a_shift_to_infinity_is_refused(text: str) -> None:
+    with pytest.raises(ShiftError, match="is too large for a number"):
         shifted(text, [None, 30])

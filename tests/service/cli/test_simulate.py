@@ -1,4 +1,4 @@
-"""The simulation asks a real service as clients do, and the service's own reports show what it has done."""
+"""The simulation sends traffic to a real service, and the reports of the service show it."""
 
 import re
 import subprocess
@@ -35,7 +35,7 @@ def run(url: str, *arguments: str, **variables: str) -> "subprocess.CompletedPro
     return subprocess.run(command, cwd=PROJECT, env=given, capture_output=True, text=True, check=False)
 
 
-def told(output: str, name: str) -> str:
+def printed(output: str, name: str) -> str:
     (found,) = re.findall(rf"│ {name} +│ (.*?) *│", output)
     return str(found)
 
@@ -46,7 +46,7 @@ def planned(count: int, seed: int = 0, shifts: tuple[str, ...] = ()) -> list[Pla
     return simulation.rows(served, RECIPES, count, shifts=shifts, seed=seed, delay=2.0)
 
 
-def test_older_passengers_are_predicted_labelled_and_named_as_drifted(tmp_path: Path) -> None:
+def test_older_passengers_are_predicted_labelled_and_reported_as_drift(tmp_path: Path) -> None:
     with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", variables={"API_KEY": KEY}) as served:
         ran = run(served.url, "--rows", "400", "--label-share", "0.5", "--shift", "Age=+10", API_KEY=f"{KEY}, other")
         keyed = {"X-API-Key": KEY}
@@ -54,12 +54,12 @@ def test_older_passengers_are_predicted_labelled_and_named_as_drifted(tmp_path: 
         drift = requests.get(served.url + "/drift", headers=keyed, timeout=10).json()
 
     assert ran.returncode == 0, ran.stderr
-    assert (told(ran.stdout, "answered"), told(ran.stdout, "refused")) == ("400", "0")
+    assert (printed(ran.stdout, "answered"), printed(ran.stdout, "refused")) == ("400", "0")
     assert performance["count"] == 400
-    assert 150 < performance["labelled"] == int(told(ran.stdout, "labelled")) < 250
+    assert 150 < performance["labelled"] == int(printed(ran.stdout, "labelled")) < 250
     assert f"accuracy {performance['metrics']['accuracy']['value']:.4g}" in ran.stdout
     assert "Age" in drift["drifted"]
-    assert "Age (distribution)" in told(ran.stdout, "in /drift")
+    assert "Age (distribution)" in printed(ran.stdout, "in /drift")
 
 
 @pytest.mark.parametrize("name", ["iris", "diabetes"])
@@ -69,19 +69,19 @@ def test_models_of_every_task_are_simulated(artifacts: dict[str, Path], tmp_path
         count = requests.get(served.url + "/performance", timeout=10).json()["labelled"]
 
     assert (first.returncode, again.returncode, count) == (0, 0, 80), first.stderr
-    assert told(again.stdout, "labelled") == "40"
-    assert told(again.stdout, "in /drift") == "nothing has drifted"
+    assert printed(again.stdout, "labelled") == "40"
+    assert printed(again.stdout, "in /drift") == "no drift"
 
 
-def test_what_the_service_refuses_is_counted_and_a_missing_key_ends_it(tmp_path: Path) -> None:
+def test_refused_rows_are_counted_and_a_missing_key_ends_the_simulation(tmp_path: Path) -> None:
     with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", variables={"API_KEY": KEY}) as served:
         refused = run(served.url, "--rows", "20", "--shift", "Age=500", API_KEY=KEY)
         closed = run(served.url, "--rows", "20")
         unknown = run(served.url, "--rows", "20", "--shift", "Agee=+1", "--api-key", KEY)
 
-    assert (told(refused.stdout, "answered"), told(refused.stdout, "refused")) == ("0", "20")
+    assert (printed(refused.stdout, "answered"), printed(refused.stdout, "refused")) == ("0", "20")
     assert "20 times, first" in refused.stdout
-    assert told(refused.stdout, "in /drift") == "too few rows to say"
+    assert printed(refused.stdout, "in /drift") == "too few rows to test"
     assert (closed.returncode, unknown.returncode) == (1, 2)
     assert "401" in closed.stderr
     assert "Agee" in unknown.stderr
@@ -89,8 +89,8 @@ def test_what_the_service_refuses_is_counted_and_a_missing_key_ends_it(tmp_path:
 
 @contextmanager
 def stand_in(*responses: tuple[int, str, bytes]) -> Iterator[tuple[str, list[str]]]:
-    """The URL of a server that sends these responses (status, Retry-After, body) in turn, the last one for ever; and
-    the methods that it was asked with."""
+    """Runs a server that sends these responses (status, Retry-After, body) in order and repeats the last one; yields
+    its URL and the methods of the requests."""
     methods: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -151,13 +151,13 @@ def test_a_service_that_stays_unavailable_is_reported_after_the_deadline() -> No
 
 
 @pytest.mark.parametrize("status", [413, 429, 500, 301])
-def test_other_statuses_are_handed_back_at_once(status: int) -> None:
+def test_other_statuses_are_returned_at_once(status: int) -> None:
     with stand_in((status, "60", b"{}")) as (url, methods), closing(HttpClient(url)) as client:
         assert client.post("/predict", {}).status == status
         assert len(methods) == 1
 
 
-def test_a_response_without_json_is_named() -> None:
+def test_a_response_without_json_is_reported() -> None:
     with (
         stand_in((200, "", b"<html>")) as (url, _),
         closing(HttpClient(url)) as client,
@@ -166,7 +166,7 @@ def test_a_response_without_json_is_named() -> None:
         client.get("/model")
 
 
-def test_an_https_url_is_spoken_to_in_tls() -> None:
+def test_an_https_url_is_requested_with_tls() -> None:
     with stand_in((200, "", b"{}")) as (url, methods):
         client = HttpClient(url.replace("http:", "https:"), patience=0.2)
         with closing(client), pytest.raises(NoAnswer, match="SSL"):
@@ -182,25 +182,25 @@ def test_an_https_url_is_spoken_to_in_tls() -> None:
         *("http://localhost/a b", "http://localhost/\u00fc"),
     ],
 )
-def test_what_is_no_url_is_said_at_once(url: str) -> None:
+def test_an_invalid_url_is_reported_at_once(url: str) -> None:
     with pytest.raises(NoAnswer, match="is not an http or https URL"):
         HttpClient(url)
 
 
-def test_a_key_that_no_header_holds_is_said_at_once() -> None:
+def test_a_key_that_fits_no_header_is_reported_at_once() -> None:
     with pytest.raises(NoAnswer, match="API key contains invalid characters"):
         HttpClient("http://localhost", "\u20ac")
 
 
 @pytest.mark.parametrize("option", ["--rate", "--delay", "--label-share"])
 @pytest.mark.parametrize("value", ["nan", "inf"])
-def test_what_is_no_finite_number_is_refused(option: str, value: str) -> None:
+def test_an_option_that_is_not_a_finite_number_is_refused(option: str, value: str) -> None:
     ran = CliRunner().invoke(main, ["simulate", option, value])
 
     assert (ran.exit_code, option in ran.output) == (2, True)
 
 
-def test_a_service_that_comes_back_is_asked_again(tmp_path: Path) -> None:
+def test_a_client_reconnects_to_a_restarted_service(tmp_path: Path) -> None:
     url, port = f"sqlite:///{tmp_path}/log.db", free_port()
     with serve(tmp_path, url, port=port) as served:
         client = HttpClient(served.url)
@@ -211,7 +211,7 @@ def test_a_service_that_comes_back_is_asked_again(tmp_path: Path) -> None:
     client.close()
 
 
-def test_ids_are_new_each_time_and_the_rest_follows_the_seed() -> None:
+def test_ids_are_new_each_time_and_the_seed_determines_the_rest() -> None:
     one, same, other = planned(1400), planned(1400), planned(1400, seed=1)
 
     assert len({row.id for row in [*one, *same]}) == 2800
