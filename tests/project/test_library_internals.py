@@ -34,7 +34,6 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from psycopg.errors import _WaitTimeout
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import GammaRegressor
-from sklearn.preprocessing import OneHotEncoder
 from urllib3 import Retry
 from werkzeug.routing import Map, MapAdapter, Rule
 from werkzeug.test import create_environ
@@ -49,7 +48,6 @@ PRIVATE = {
     "_base_loss": "scikit-learn",
     "_loss": "scikit-learn",
     "_meta": "peewee",
-    "_n_features_outs": "scikit-learn",
     "_predictors": "scikit-learn",
     "_preprocessor": "scikit-learn",
     "_raw_predict_init": "scikit-learn",
@@ -303,10 +301,6 @@ def sklearn_histogram_boosting_keeps_its_trees_as_tables_of_nodes() -> None:
 def sklearn_column_transformer_knows_the_columns_of_each_part() -> None:
     fitted = ColumnTransformer([("a", "passthrough", [1])]).fit(X)
     assert fitted._transformer_to_input_indices["a"] == [1]
-
-
-def sklearn_one_hot_encoder_knows_how_many_outputs_a_column_has() -> None:
-    assert list(OneHotEncoder().fit(X)._n_features_outs) == [4, 2]
 
 
 def sklearn_generalized_linear_model_has_its_link() -> None:

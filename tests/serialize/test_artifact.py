@@ -361,11 +361,11 @@ REFUSED: dict[str, tuple[Any, Any, Any, str]] = {
     "mixed types": (FITTED, NUMBERS.assign(age=["x", *AGES[1:]]), SURVIVED, "str; make them all"),
     "dates": (FITTED, NUMBERS.assign(age=pd.Timestamp("2026-01-01")), SURVIVED, "dtype datetime64"),
     "a sparse matrix": (FITTED, pytest.importorskip("scipy.sparse").csr_matrix(NUMBERS), SURVIVED, "sparse"),
-    "other columns": (FITTED, NUMBERS[["rank", "age"]], SURVIVED, "cannot answer X_train .*pass the rows"),
+    "other columns": (FITTED, NUMBERS[["rank", "age"]], SURVIVED, "cannot score X_train .*pass the rows"),
     "chance": (make_pipeline(FunctionTransformer(shaken), FITTED), NUMBERS, SURVIVED, "is random"),
     "the company of rows": (make_pipeline(FunctionTransformer(centred), FITTED), NUMBERS, SURVIVED, "scored alone"),
     "no probability": (Claims(7.0).fit(NUMBERS, SURVIVED), NUMBERS, SURVIVED, "2 probabilities from 0 to 1"),
-    "NaN": (Claims(np.nan).fit(NUMBERS, SURVIVED), NUMBERS, SURVIVED, "answers NaN or infinity"),
+    "NaN": (Claims(np.nan).fit(NUMBERS, SURVIVED), NUMBERS, SURVIVED, "predicts NaN or infinity"),
 }
 
 
