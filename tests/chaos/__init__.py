@@ -1,2 +1,2 @@
-"""Breaks the service and what it stands on while senders keep lists of what they were answered, and counts what was
-lost, stored twice or wrong. `python -m tests.chaos` does so at length."""
+"""Fault injection: breaks the service, its database or its network under load. Senders record all answers, and an audit
+counts rows that are lost, stored twice or wrong. `python -m tests.chaos` runs the long version."""

@@ -1,5 +1,5 @@
-"""`python -m tests.chaos`: every fault at length. Prints the table, writes it into docs/reliability.md, and ends with 1
-where anything was lost, stored twice or wrong, or a control was not caught."""
+"""`python -m tests.chaos`: every fault, with long runs. Prints the table and writes it into docs/reliability.md. The
+exit code is 1 if anything was lost, stored twice or wrong, or if a control was not caught."""
 
 import json
 import sys
@@ -22,10 +22,10 @@ _DOCUMENT = PROJECT / "docs" / "reliability.md"
 
 
 @click.command()
-@click.option("--only", default="", help="Only the faults with this in their names; the document stays as it is.")
-@click.option("--short", is_flag=True, help="As short as among the tests; the document stays as it is.")
+@click.option("--only", default="", help="Only the faults whose names contain this text; the document is not changed.")
+@click.option("--short", is_flag=True, help="Short runs, as in the tests; the document is not changed.")
 def main(only: str, short: bool) -> None:
-    """Break everything, count what is lost."""
+    """Inject every fault and count the losses."""
     warnings.simplefilter("ignore")
     outcomes: list[Outcome] = []
     before = machine()

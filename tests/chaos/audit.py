@@ -1,4 +1,4 @@
-"""Holds what was acknowledged against what is in the database."""
+"""Compares the acknowledged predictions with the rows in the database."""
 
 import json
 import sqlite3
@@ -22,8 +22,8 @@ Row = tuple[int, str, float, str, str]
 
 @dataclass(slots=True)
 class Audit:
-    """How many acknowledged ids are not in the database, how many ids are there more than once, and how many answers
-    or rows are wrong, with the reasons."""
+    """The numbers of acknowledged ids without a row, of ids with several rows, and of wrong answers or rows, with the
+    reasons."""
 
     acknowledged: int = 0
     lost: int = 0
@@ -32,14 +32,14 @@ class Audit:
     reasons: Counter[str] = field(default_factory=Counter)
 
     def blame(self, reason: str, count: int = 1) -> None:
-        """Counts what is wrong."""
+        """Counts wrong answers or rows."""
         if count:
             self.wrong += count
             self.reasons[reason] += count
 
 
 def rows(database_url: str) -> list[Row]:
-    """Every stored prediction, read without the service's own code."""
+    """Every stored prediction, read without the code of the service."""
     if database_url.startswith("sqlite:///"):
         with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as connection:
             return connection.execute(_ROWS).fetchall()
@@ -48,8 +48,8 @@ def rows(database_url: str) -> list[Row]:
 
 
 def audit(acknowledged: Iterable[Acknowledged], stored: Iterable[Row], *, exact: bool = False) -> Audit:
-    """Compares the two. With `exact`, of the answers to an id exactly one must be no replay; without, an answer may
-    have been lost on its way, but not more than one may be the first."""
+    """Compares the two. At most one answer per id may be a first answer, the others must be replays. With `exact` there
+    must be one first answer; otherwise it may have been lost on its way."""
     found = Audit()
     by_key: dict[str, list[Row]] = defaultdict(list)
     for row in stored:
@@ -89,7 +89,7 @@ def _is_right(row: Row) -> bool:
 
 
 def _known(values: dict[str, object]) -> dict[str, object]:
-    """The values that are there, every number as the same type: 22 and 22.0 are one value."""
+    """The values that are not null, with every number as a float, because 22 and 22.0 are equal."""
     return {
         name: float(value) if isinstance(value, int | float) else value
         for name, value in values.items()
@@ -99,7 +99,7 @@ def _known(values: dict[str, object]) -> dict[str, object]:
 
 @cache
 def _expected() -> dict[str, float]:
-    """The probability of each passenger, as the pipeline itself gives it."""
+    """The probability of each passenger from the pipeline."""
     probas = load(ARTIFACTS).model.outputs(PASSENGERS)[:, 1]
     texts = (json.dumps(sorted(_known(values).items())) for values in PASSENGERS)
     return dict(zip(texts, map(float, probas), strict=True))

@@ -1,4 +1,4 @@
-"""Every fault there is, each ready to be run on a database of its own."""
+"""The list of faults. Each runs on its own database."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from tests.chaos.stage import Stage
 
 Run = Callable[[Cluster, Path, Scale], Outcome]
 
-# What takes long, or shows on one database what it shows on the other.
+# Slow faults, and faults that behave alike on both databases.
 _LONG = frozenset(
     {
         "connections_are_idle, postgresql",
@@ -33,15 +33,15 @@ _LONG = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A fault with its name."""
+    """A fault and its name."""
 
     name: str
     run: Run
 
 
 def cases(*, at_length: bool) -> Sequence[Case]:
-    """Those that the tests run, and at length the others too: those that show on one database what they show on the
-    other, and those that need strace or root, where they are there."""
+    """The faults that the tests run. `at_length` adds the slow ones, the second database, and, if available, those that
+    need strace or root."""
     found = [*_on_each_database(), *_of_postgresql(), *_of_sqlite(), *_controls()]
     return [*_at_length(), *found] if at_length else [case for case in found if case.name not in _LONG]
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL server that can be stopped the hard way, reconfigured and cut off."""
+"""A PostgreSQL server that can be crashed, reconfigured and cut off."""
 
 import itertools
 import subprocess
@@ -19,7 +19,7 @@ _OF_THE_SERVICE = "FROM pg_stat_activity WHERE application_name = 'prediction-se
 
 
 class Cluster:
-    """One server with its data in a folder of its own; it flushes at every commit unless it is configured not to."""
+    """One server with its own data folder. It flushes at every commit unless it is configured otherwise."""
 
     def __init__(self, folder: Path) -> None:
         self._server = postgresql.start(folder)
@@ -27,7 +27,7 @@ class Cluster:
 
     @property
     def socket(self) -> str:
-        """The path of the Unix socket on which it listens."""
+        """The path of its Unix socket."""
         folder = parse_qs(urlsplit(self._server.get_uri()).query)["host"][0]
         return f"{folder}/.s.PGSQL.5432"
 
@@ -48,16 +48,16 @@ class Cluster:
                 connection.execute(statement.encode())
 
     def configure(self, **parameters: Any) -> None:
-        """Sets parameters of the server, which take effect at its next start."""
+        """Sets parameters of the server for its next start."""
         self.administer(*(f"ALTER SYSTEM SET {name} = '{value}'" for name, value in parameters.items()))
 
     def terminate_connections(self) -> None:
-        """Cuts every connection of the service."""
+        """Terminates every connection of the service."""
         self.administer(f"SELECT pg_terminate_backend(pid) {_OF_THE_SERVICE}")
 
     @contextmanager
     def filled(self) -> Iterator[None]:
-        """Has others take every connection there is until the block ends; those of the service are terminated."""
+        """Terminates the connections of the service and takes all connections of the server until the block ends."""
         with ExitStack() as others:
             first = others.enter_context(psycopg.connect(self._server.get_uri(), autocommit=True))
             self._take_all(others)
@@ -72,12 +72,12 @@ class Cluster:
                 others.enter_context(psycopg.connect(self._server.get_uri()))
 
     def stop(self) -> None:
-        """Stops the server at once, as if it had crashed: `pg_ctl stop -m immediate`."""
+        """Stops the server like a crash: `pg_ctl stop -m immediate`."""
         postgresql.stop(self._server)
 
     def start(self) -> None:
-        """Starts the server, and waits until it has recovered from having been stopped at once."""
-        with suppress(subprocess.SubprocessError):  # pg_ctl was not waited for to its end
+        """Starts the server and waits until crash recovery is done."""
+        with suppress(subprocess.SubprocessError):  # pg_ctl did not end in time
             self._server.ensure_postgres_running()
         until(self._takes_connections, _START_SECONDS)
 
@@ -107,5 +107,5 @@ def cluster(folder: Path) -> Iterator[Cluster]:
 
 
 def through(url: str, port: int) -> str:
-    """The URL of the same database over TCP on a port of the loopback interface."""
+    """The URL of the same database through a TCP port of the loopback interface."""
     return f"postgresql://postgres@127.0.0.1:{port}{urlsplit(url).path}"

@@ -1,4 +1,4 @@
-"""Positive controls: what is broken on purpose, so that an audit that finds nothing can be believed."""
+"""Positive controls: setups that lose or duplicate rows, to show that the audit finds such errors."""
 
 import time
 from pathlib import Path
@@ -17,14 +17,14 @@ _FLUSHED = {"synchronous_commit": "on", "wal_writer_delay": "200ms", "wal_writer
 
 
 def commit_is_not_flushed(cluster: Cluster, folder: Path) -> Outcome:
-    """PostgreSQL that says committed before it has flushed, and is stopped at once: rows must be found lost."""
+    """PostgreSQL confirms commits before it flushes them, and crashes: the audit must find lost rows."""
     cluster.configure(**_UNFLUSHED)
     cluster.stop()
     cluster.start()
     try:
         with Stage(folder, cluster.new_database()) as stage, Recorder(stage.port) as recorder:
             recorder.recovery(time.monotonic())
-            cluster.administer("CHECKPOINT")  # the table at least must be there afterwards
+            cluster.administer("CHECKPOINT")  # the table must survive the crash
             time.sleep(_SECONDS)
             cluster.stop()
             acknowledged = recorder.acknowledged()
@@ -41,7 +41,7 @@ def commit_is_not_flushed(cluster: Cluster, folder: Path) -> Outcome:
 
 
 def id_is_not_unique(cluster: Cluster, folder: Path) -> Outcome:
-    """The service without its constraint and with the insert that one writes then: rows must be found twice."""
+    """The service without the UNIQUE constraint, with a check before each insert: the audit must find duplicates."""
     command = (web_command()[0], "tests.chaos.unguarded:app")
     with Stage(folder, cluster.new_database(), command) as stage:
         cluster.administer_in(
@@ -49,7 +49,7 @@ def id_is_not_unique(cluster: Cluster, folder: Path) -> Outcome:
         )
         acknowledged: list[Acknowledged] = []
         sent, found = 0, Audit()
-        for i in range(_RACES):  # in one, all the connections may be to the same worker, which does not race itself
+        for i in range(_RACES):  # in one run all connections may go to the same worker, which cannot race itself
             with Recorder(stage.port, retries=True, name=f"race-{i}") as recorder:
                 time.sleep(_RACE_SECONDS)
             acknowledged += recorder.acknowledged()

@@ -1,4 +1,4 @@
-"""Faults of PostgreSQL and of the way to it."""
+"""Faults of PostgreSQL and of the network to it."""
 
 import time
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.chaos.stage import Stage
 
 
 def server_is_stopped_at_once(cluster: Cluster, folder: Path, scale: Scale) -> Outcome:
-    """`pg_ctl stop -m immediate`, and a start."""
+    """The server crashes (`pg_ctl stop -m immediate`) and starts again."""
     with Stage(folder, cluster.new_database()) as stage:
 
         def fault(recorder: Recorder) -> float:
@@ -27,7 +27,7 @@ def server_is_stopped_at_once(cluster: Cluster, folder: Path, scale: Scale) -> O
 
 
 def connections_are_terminated(cluster: Cluster, folder: Path, scale: Scale) -> Outcome:
-    """pg_terminate_backend for every connection of the service, again and again."""
+    """Every connection of the service is terminated (pg_terminate_backend), repeatedly."""
     with Stage(folder, cluster.new_database()) as stage:
 
         def fault(recorder: Recorder) -> float:
@@ -53,7 +53,7 @@ def server_refuses(cluster: Cluster, folder: Path, scale: Scale) -> Outcome:
 
 
 def server_falls_silent(cluster: Cluster, folder: Path, scale: Scale) -> Outcome:
-    """Nothing gets through to the server, and nothing says so; the connections of before stay dead."""
+    """Packets to the server are dropped without an error; the old connections stay dead."""
     with _cut_off(cluster, folder) as (stage, proxy):
 
         def fault(recorder: Recorder) -> float:
@@ -64,7 +64,7 @@ def server_falls_silent(cluster: Cluster, folder: Path, scale: Scale) -> Outcome
 
 
 def server_has_no_connection_left(cluster: Cluster, folder: Path, scale: Scale) -> Outcome:
-    """max_connections is reached by others."""
+    """Other clients use all connections of the server (max_connections)."""
     with Stage(folder, cluster.new_database()) as stage, ExitStack() as others:
 
         def fault(recorder: Recorder) -> float:
@@ -75,6 +75,6 @@ def server_has_no_connection_left(cluster: Cluster, folder: Path, scale: Scale) 
 
 @contextmanager
 def _cut_off(cluster: Cluster, folder: Path) -> Iterator[tuple[Stage, Proxy]]:
-    """A service whose way to the server leads through a proxy."""
+    """A service that reaches the server through a proxy."""
     with Proxy(cluster.socket) as proxy, Stage(folder, through(cluster.new_database(), proxy.port)) as stage:
         yield stage, proxy

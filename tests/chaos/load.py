@@ -1,4 +1,4 @@
-"""Load that the service was not built for, and load that does not end."""
+"""Overload, and load for a long time."""
 
 import time
 from dataclasses import dataclass
@@ -11,31 +11,31 @@ from tests.chaos.stage import Stage
 
 _SATURATING = 64
 _WARM_UP_REQUESTS = 5000
-_LATENCY_SECONDS = 20.0  # what REQUEST_TIMEOUT promises
+_LATENCY_SECONDS = 20.0  # the promise of REQUEST_TIMEOUT
 _GROWTH_BYTES = 24 * 1024 * 1024
-_DESCRIPTORS = 4  # a worker opens a connection for /readyz, and its connection anew
+_DESCRIPTORS = 4  # a worker may open a connection for /readyz, and reopen its own
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the workers hold: the most memory of their own that one has, and all their descriptors."""
+    """The resources of the workers: the largest private memory of one, and the descriptors of all."""
 
     bytes: int
     descriptors: int
 
     @staticmethod
     def by(stage: Stage) -> "Held":
-        """What they hold now."""
+        """Measures the workers now."""
         workers = stage.workers()
         return Held(max(worker.memory_full_info().uss for worker in workers), sum(w.num_fds() for w in workers))
 
 
 def twice_the_rate(stage: Stage, scale: Scale) -> Outcome:
-    """Twice as many requests a second as can be answered, whatever becomes of them."""
+    """Requests at twice the rate that the service can answer, sent without waiting for answers."""
     warm = Flood(stage.port, "warm")
     rate = warm.closed(_SATURATING, _WARM_UP_REQUESTS)
     flood = Flood(stage.port, "flood")
-    flood.open(2 * rate, 1.0)  # so that queues and connections have once been as long as they get
+    flood.open(2 * rate, 1.0)  # queues and connections reach their full size before the measurement
     before = Held.by(stage)
     again = Flood(stage.port, "again")
     again.open(2 * rate, scale.load_seconds)
@@ -68,7 +68,7 @@ def twice_the_rate(stage: Stage, scale: Scale) -> Outcome:
 
 
 def soak(stage: Stage, scale: Scale) -> Outcome:
-    """A long row of requests; memory and descriptors are where they were after the first part of it."""
+    """Many requests without a pause: memory and descriptors must not grow after the first quarter."""
     part = scale.soak_requests // 4
     floods: list[Flood] = []
     held: list[Held] = []

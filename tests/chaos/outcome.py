@@ -1,4 +1,4 @@
-"""What came of one fault, and how it is recorded."""
+"""The outcome of a fault, and the run that records it."""
 
 import time
 from collections.abc import Callable
@@ -15,8 +15,8 @@ Fault = Callable[[Recorder], float]
 
 @dataclass(slots=True)
 class Outcome:
-    """One row of the table. `recovery` is the longest time in seconds until every sender was answered 200 again;
-    `caught` is for a control, which must be: whether the audit found what was broken on purpose."""
+    """One row of the table. `recovery` is the longest time in seconds until every sender got a 200 again. `caught` is
+    for controls only: whether the audit found the expected error."""
 
     fault: str
     database: str
@@ -32,13 +32,13 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        """Whether nothing was lost, stored twice or wrong; or, of a control, whether it was caught."""
+        """Whether nothing was lost, stored twice or wrong; for a control, whether it was caught."""
         return self.caught if self.caught is not None else not (self.lost or self.duplicated or self.wrong)
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How long and how often: short among the tests, long in `make chaos`."""
+    """Durations and repetitions: short in the tests, long in `make chaos`."""
 
     kills: int
     repeats: int
@@ -63,10 +63,11 @@ def recorded(
     retries: bool = False,
     recovers_within: float | None = None,
 ) -> Outcome:
-    """Lets fifty senders record while a fault does its work, which gives the longest time to recover, and audits.
-    Only where it `interrupts` may a request go without an answer, and only where it `cuts` may an answer be broken off,
-    because its process was killed. `exact` says that whatever was stored was answered too, so that of the answers to an
-    id exactly one is no replay."""
+    """Runs a fault while fifty senders record, then audits. `fault` returns the longest time to recover.
+
+    A request may stay without an answer only if the fault `interrupts`, and an answer may be incomplete only if it
+    `cuts`, because a process is killed. `exact` means that every stored prediction was also answered, so each id has
+    exactly one first answer."""
     recorder = Recorder(stage.port, retries=retries)
     with recorder:
         recorder.recovery(time.monotonic())
@@ -89,7 +90,7 @@ def recorded(
 def outcome(
     name: str, stage: Stage, sent: int, found: Audit, recovery: float | None = None, **figures: float
 ) -> Outcome:
-    """The row for what an audit found."""
+    """The row for the result of an audit."""
     database = "SQLite" if stage.database_url.startswith("sqlite") else "PostgreSQL"
     return Outcome(
         name,

@@ -1,4 +1,4 @@
-"""Senders that keep their own list of what they were answered, whatever is broken meanwhile."""
+"""Senders that record every answer they get while faults are injected."""
 
 import http.client
 import json
@@ -24,7 +24,7 @@ ObservationId = int | str
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """A 200: the id, which passenger was sent, what was answered, and whether as a replay."""
+    """A 200: the id, the index of the passenger, the answer, and whether it was a replay."""
 
     id: ObservationId
     passenger: int
@@ -34,8 +34,8 @@ class Acknowledged:
 
 @dataclass(slots=True)
 class Journal:
-    """What one sender did. `faults` are answers that must never be; `interrupted` counts requests without an answer,
-    `cut` those of which a part came."""
+    """The record of one sender. `faults` are answers that must never occur; `interrupted` counts requests without an
+    answer, `cut` those with an incomplete one."""
 
     sent: int = 0
     unavailable: int = 0
@@ -48,9 +48,9 @@ class Journal:
 
 
 class Recorder:
-    """Posts to /predict from many senders while the block runs, each request with an id of its own until that id is
-    answered 200, as a well-behaved client does. With `retries` the senders work in pairs: both send the same, at the
-    same time and again later. `aside` is a journal for whoever sends beside them."""
+    """Posts to /predict from many senders while the block runs. A sender repeats a request with the same id until it
+    gets a 200, as a good client does. With `retries` two senders send the same requests at the same time, and again
+    later. `aside` is a journal for other senders."""
 
     def __init__(self, port: int, *, senders: int = SENDERS, retries: bool = False, name: str = "r") -> None:
         self.journals = [Journal() for _ in range(senders)]
@@ -72,7 +72,7 @@ class Recorder:
             thread.join()
 
     def acknowledged(self) -> list[Acknowledged]:
-        """Every 200 that was received."""
+        """Every received 200."""
         return [one for journal in (*self.journals, self.aside) for one in tuple(journal.acknowledged)]
 
     def total(self, name: str) -> int:
@@ -80,8 +80,8 @@ class Recorder:
         return sum(getattr(journal, name) for journal in (*self.journals, self.aside))
 
     def recovery(self, since: float, within: float = 60.0) -> float:
-        """Waits until every sender was answered 200 after a moment of time.monotonic, and gives the seconds from
-        that moment. Raises AssertionError where one was not in time."""
+        """Waits until every sender got a 200 after a time of time.monotonic, and returns the seconds since then. Raises
+        AssertionError if that takes longer than `within` seconds."""
         while waiting := sum(journal.answered_at <= since for journal in self.journals):
             assert time.monotonic() < since + within, f"{waiting} senders are not answered again"
             time.sleep(_LOOK_SECONDS)
@@ -111,7 +111,7 @@ class Recorder:
 
 
 class Sender:
-    """One client with one kept connection and a journal."""
+    """One client with a persistent connection and a journal."""
 
     def __init__(self, port: int, journal: Journal) -> None:
         self._journal = journal
@@ -121,7 +121,7 @@ class Sender:
         self._connection.close()
 
     def is_acknowledged(self, id_: ObservationId, passenger: int) -> bool:
-        """Sends once; whether it was answered 200."""
+        """Sends once and returns whether the answer was 200."""
         journal = self._journal
         journal.sent += 1
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Senders that are no good: they leave in the middle, take their time, say nothing at all, or say everything twice."""
+"""Bad senders: they disconnect early, send slowly, send nothing, or send everything twice."""
 
 import json
 import socket
@@ -20,8 +20,7 @@ _LIMIT_SECONDS = 2.0
 
 
 def senders_leave(stage: Stage, scale: Scale) -> Outcome:
-    """Connections that are dropped in the middle of the body, or before the answer. All of it is sent again, and
-    stored once."""
+    """Senders disconnect in the middle of the body or before the answer. Each request is sent again and stored once."""
 
     def fault(recorder: Recorder) -> float:
         for i in range(_LEAVING):
@@ -36,7 +35,7 @@ def senders_leave(stage: Stage, scale: Scale) -> Outcome:
 
 
 def senders_are_slow(stage: Stage, scale: Scale) -> Outcome:
-    """Fifty senders of a byte a second hold up nobody, and are answered in the end."""
+    """Fifty senders send one byte per second. They delay nobody, and all get their answers."""
 
     def fault(recorder: Recorder) -> float:
         with _Slow(stage.port) as slow:
@@ -51,7 +50,7 @@ def senders_are_slow(stage: Stage, scale: Scale) -> Outcome:
 
 
 def connections_are_idle(stage: Stage, scale: Scale) -> Outcome:
-    """A thousand connections that say nothing."""
+    """A thousand connections send nothing."""
 
     def fault(recorder: Recorder) -> float:
         with ExitStack() as idle:
@@ -65,7 +64,7 @@ def connections_are_idle(stage: Stage, scale: Scale) -> Outcome:
 
 
 def senders_repeat(stage: Stage, scale: Scale) -> Outcome:
-    """Every request is sent by two at the same time, and by both again later."""
+    """Two senders send every request at the same time, and again later."""
 
     def fault(recorder: Recorder) -> float:
         time.sleep(_SECONDS)
@@ -75,7 +74,7 @@ def senders_repeat(stage: Stage, scale: Scale) -> Outcome:
 
 
 def _slowest(recorder: Recorder, seconds: float) -> float:
-    """The longest that an answer took to any of those who record, over so many seconds."""
+    """The longest time to an answer of all recording senders, within a number of seconds."""
     for journal in recorder.journals:
         journal.slowest = 0.0
     time.sleep(seconds)
@@ -97,7 +96,7 @@ def _leave(port: int, request: bytes, *, whole: bool, reset: bool) -> None:
 
 
 class _Slow:
-    """Fifty connections, each with a request of its own, of which a byte a second is sent until `finish`."""
+    """Fifty connections, each of which sends one byte per second of its own request until `finish`."""
 
     def __init__(self, port: int) -> None:
         self._requests = [_request(f"slow-{i}", i) for i in range(SENDERS)]

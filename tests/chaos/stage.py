@@ -1,4 +1,4 @@
-"""The service that is broken: gunicorn by the Procfile's own line, on one port whichever process serves it."""
+"""The service under test: gunicorn as started by the Procfile, on the same port after every restart."""
 
 import os
 import resource
@@ -16,17 +16,17 @@ from tests.support.passengers import PROJECT
 from tests.support.served import Served, free_port, serve
 
 _DESCRIPTORS = 16384
-_QUIET = {"LOG_LEVEL": "warning"}  # else the log fills the disk before the database does
+_QUIET = {"LOG_LEVEL": "warning"}  # otherwise the log fills the disk first
 
 
 def web_command() -> tuple[str, ...]:
-    """How the Procfile starts the service."""
+    """The command of the Procfile."""
     lines = dict(line.split(": ", 1) for line in (PROJECT / "Procfile").read_text().splitlines())
     return tuple(lines["web"].split())
 
 
 class Stage:
-    """A running service that can be killed and started anew. `log` is the file of its log."""
+    """A running service that can be killed and restarted. `log` is its log file."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Stage:
         self.served = self._runs.enter_context(run)
 
     def stop(self) -> None:
-        """Stops the service, and waits for what a killed master has left behind."""
+        """Stops the service, and waits for the workers of a killed master."""
         self._runs.close()
         self.outlast_strays()
 
@@ -73,13 +73,13 @@ class Stage:
         return [worker for worker in self.served.workers() if worker.pid != master]
 
     def kill_worker(self, number: int) -> float:
-        """kill -9 for one of the workers, in turn; the moment at which it was."""
+        """Sends SIGKILL to one worker, alternately, and returns the time."""
         until(lambda: len(self.workers()) == 2)
         os.kill(self.workers()[number % 2].pid, signal.SIGKILL)
         return time.monotonic()
 
     def kill_master(self) -> float:
-        """kill -9 for the master alone; the moment at which it was."""
+        """Sends SIGKILL to the master only, and returns the time."""
         self._strays += self.workers()
         self.served.process.kill()
         killed = time.monotonic()
@@ -88,18 +88,18 @@ class Stage:
         return killed
 
     def outlast_strays(self) -> None:
-        """Waits until the workers that a killed master has left behind have ended."""
+        """Waits for the workers of a killed master to end."""
         _, alive = psutil.wait_procs(self._strays, timeout=60)
         assert not alive, "workers outlived their master"
 
     def failures(self) -> int:
-        """How many failures that nobody foresaw are in the log."""
+        """The number of unexpected errors in the log."""
         text = self.log.read_text()
         return text.count(" event=error ") + text.count("Traceback")
 
 
 def allow_many_connections() -> None:
-    """Raises this process's own limit of descriptors, and so the service's, as far as it may."""
+    """Raises the descriptor limit of this process, which the service inherits, as far as allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
@@ -109,5 +109,5 @@ def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Waits until a condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not come"
+        assert time.monotonic() < deadline, "the condition did not become true in time"
         time.sleep(0.01)

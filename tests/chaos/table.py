@@ -1,4 +1,4 @@
-"""The table of `make chaos`, and how it gets into docs/reliability.md."""
+"""The table of `make chaos`, and its place in docs/reliability.md."""
 
 import re
 from collections.abc import Mapping, Sequence

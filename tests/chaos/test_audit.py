@@ -1,4 +1,4 @@
-"""The audit itself: what is lost, stored twice or wrong does not get past it, and ends `make chaos` with a failure."""
+"""The audit finds every lost, duplicate or wrong row, and such a row makes `make chaos` fail."""
 
 import json
 from dataclasses import asdict, replace
@@ -40,17 +40,17 @@ def _answer(id_: int, key: str, proba: float, label: str) -> dict[str, Any]:
     return {**answer, "true_class": None}
 
 
-def test_what_is_kept_as_it_was_answered_is_good(acknowledged: list[Acknowledged], stored: list[Row]) -> None:
+def test_rows_equal_to_their_answers_are_good(acknowledged: list[Acknowledged], stored: list[Row]) -> None:
     found = audit(acknowledged, stored, exact=True)
 
     assert (found.acknowledged, found.lost, found.duplicated, found.wrong) == (3, 0, 0, 0)
 
 
-def test_a_row_that_is_not_there_is_lost(acknowledged: list[Acknowledged], stored: list[Row]) -> None:
+def test_an_acknowledged_id_without_a_row_is_lost(acknowledged: list[Acknowledged], stored: list[Row]) -> None:
     assert audit(acknowledged, stored[1:]).lost == 1
 
 
-def test_a_row_that_nobody_was_answered_is_no_fault(acknowledged: list[Acknowledged], stored: list[Row]) -> None:
+def test_a_row_without_an_answer_is_accepted(acknowledged: list[Acknowledged], stored: list[Row]) -> None:
     found = audit(acknowledged[1:], stored)
 
     assert (found.lost, found.duplicated, found.wrong) == (0, 0, 0)
@@ -63,7 +63,7 @@ def test_an_id_with_two_rows_is_duplicated(acknowledged: list[Acknowledged], sto
 @pytest.mark.parametrize(
     "change", [{"proba": 0.5}, {"id": 77}, {"predicted_class": None}, {"observation_id": "id-2"}], ids=str
 )
-def test_an_answer_that_is_not_its_row_is_wrong(
+def test_an_answer_that_differs_from_its_row_is_wrong(
     acknowledged: list[Acknowledged], stored: list[Row], change: dict[str, Any]
 ) -> None:
     first = replace(acknowledged[0], answer={**acknowledged[0].answer, **change})
@@ -71,15 +71,13 @@ def test_an_answer_that_is_not_its_row_is_wrong(
     assert audit([first, *acknowledged[1:]], stored).wrong == 1
 
 
-def test_a_row_of_another_observation_is_wrong(acknowledged: list[Acknowledged], stored: list[Row]) -> None:
+def test_a_row_with_another_observation_is_wrong(acknowledged: list[Acknowledged], stored: list[Row]) -> None:
     swapped = [(*stored[0][:4], stored[1][4]), *stored[1:]]
 
     assert audit(acknowledged, swapped).wrong > 0
 
 
-def test_two_answers_that_both_say_they_are_the_first_are_wrong(
-    acknowledged: list[Acknowledged], stored: list[Row]
-) -> None:
+def test_two_first_answers_are_wrong(acknowledged: list[Acknowledged], stored: list[Row]) -> None:
     assert audit([*acknowledged, acknowledged[0]], stored).wrong == 1
     assert audit([*acknowledged, replace(acknowledged[0], replayed=True)], stored, exact=True).wrong == 0
 
@@ -91,13 +89,13 @@ def outcome(**changes: Any) -> Outcome:
 @pytest.mark.parametrize(
     "changes", [{"lost": 1}, {"duplicated": 1}, {"wrong": 1}, {"caught": False, "lost": 0}], ids=str
 )
-def test_any_loss_and_any_control_that_is_not_caught_is_a_failure(changes: dict[str, Any]) -> None:
+def test_a_loss_or_an_uncaught_control_is_a_failure(changes: dict[str, Any]) -> None:
     assert outcome().is_good
     assert outcome(lost=5, caught=True).is_good
     assert not outcome(**changes).is_good
 
 
-def test_the_table_is_written_between_its_markers_with_the_machine_and_the_result_file() -> None:
+def test_the_table_replaces_the_text_between_its_markers() -> None:
     result = {
         "machine": {"cpu": "A processor", "cores": 2, "memory_gb": 4},
         "date": "2026-01-31T12:00:00+00:00",

@@ -1,4 +1,4 @@
-"""Promises 1 and 2 while the service and what it stands on are broken: in short here, at length by `make chaos`."""
+"""Promises 1 and 2 hold during every fault. These runs are short; `make chaos` has long ones."""
 
 import tempfile
 from collections.abc import Iterator

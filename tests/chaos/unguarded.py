@@ -1,5 +1,5 @@
-"""The service with its one guard against two rows of one id taken away: it looks whether an id is there, and inserts
-what is not, a moment later. Served by gunicorn as a control; the constraint has to be dropped after the start."""
+"""The service without protection against two rows with one id, as a control: it first reads which ids exist, and a
+moment later inserts the others. The test must drop the UNIQUE constraint after the start."""
 
 import time
 from collections.abc import Iterator, Sequence

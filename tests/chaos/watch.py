@@ -1,4 +1,4 @@
-"""Asks the service again and again whether it lives and whether it is ready, and keeps what it says."""
+"""Polls the health checks of the service and records the answers."""
 
 import http.client
 import threading
@@ -12,8 +12,8 @@ _TIMEOUT_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What was told, 0 for no answer, and when it was asked and answered."""
+class Health:
+    """The status, 0 for no answer, and the times of the request and the answer."""
 
     status: int
     asked: float
@@ -21,14 +21,13 @@ class Told:
 
 
 class Watch:
-    """Asks /livez and /readyz, each from a thread of its own and on a new connection every time, while the block
-    runs."""
+    """Polls /livez and /readyz while the block runs, each in its own thread and always on a new connection."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._stopping = threading.Event()
-        self.told: dict[str, list[Told]] = {"/livez": [], "/readyz": []}
-        self._threads = [threading.Thread(target=self._ask_on, args=(path,), daemon=True) for path in self.told]
+        self.answers: dict[str, list[Health]] = {"/livez": [], "/readyz": []}
+        self._threads = [threading.Thread(target=self._ask_on, args=(path,), daemon=True) for path in self.answers]
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -42,12 +41,12 @@ class Watch:
         for thread in self._threads:
             thread.join()
 
-    def untruths(self, began: float, ended: float, within: float, *, kills: bool, partial: bool) -> list[str]:
-        """What was told wrong: that the service is ready while the database was gone, that it is not for longer than
-        `within` seconds afterwards, that it does not live. Where a worker was killed, no answer is no
-        untruth; where some requests get through, to be ready is none."""
-        ready = self.told["/readyz"]
-        lives = self.told["/livez"]
+    def errors(self, began: float, ended: float, within: float, *, kills: bool, partial: bool) -> list[str]:
+        """Wrong answers: ready during an outage from `began` to `ended`, not ready more than `within` seconds later, or
+        not alive. A missing answer is accepted if the fault `kills` workers, and ready is accepted during a `partial`
+        outage."""
+        ready = self.answers["/readyz"]
+        lives = self.answers["/livez"]
         faults = [f"/livez {one.status}" for one in lives if one.status != 200 and not (kills and not one.status)]
         if not partial and any(one.status == 200 and began < one.asked and one.answered < ended for one in ready):
             faults.append("/readyz 200 while it was not")
@@ -58,14 +57,14 @@ class Watch:
         return faults
 
     def slowest(self, path: str) -> float:
-        """The longest that an answer took."""
-        return max(one.answered - one.asked for one in self.told[path])
+        """The longest time to an answer, in seconds."""
+        return max(one.answered - one.asked for one in self.answers[path])
 
     def _ask_on(self, path: str) -> None:
         while not self._stopping.wait(_EVERY_SECONDS):
             asked = time.monotonic()
             status = self._status(path)
-            self.told[path].append(Told(status, asked, time.monotonic()))
+            self.answers[path].append(Health(status, asked, time.monotonic()))
 
     def _status(self, path: str) -> int:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_TIMEOUT_SECONDS)

@@ -1,7 +1,7 @@
-"""The log: one row a prediction, and the true classes that were replaced by later ones.
+"""Creates the log: one row per prediction, and the replaced labels.
 
-A `prediction` table of the original service (observation_id, observation, proba, true_class) is set aside as
-`prediction_original` and its rows are taken over; nothing is dropped."""
+A `prediction` table of the original service (observation_id, observation, proba, true_class) is renamed to
+`prediction_original` and its rows are copied; nothing is dropped."""
 
 import json
 from datetime import UTC, datetime
@@ -94,7 +94,7 @@ def _take_over(database: Database) -> None:
 
 
 def _json_text(observation: str) -> str:
-    """The observation as JSON: as it stands where it is JSON, else as a JSON string."""
+    """The observation as JSON; text that is not JSON becomes a JSON string."""
     try:
         return json.dumps(json.loads(observation), ensure_ascii=False, separators=(",", ":"))
     except ValueError:

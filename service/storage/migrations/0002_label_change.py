@@ -1,8 +1,7 @@
-"""Which rows of the log have changed, in an order that no clock can upset: one entry for each row that was labelled,
-corrected or erased, written by the database itself. Who has read the log before asks here for what has changed since.
+"""Creates a table of changes that readers poll: triggers add an entry for each labelled, corrected or erased row.
 
-An entry carries the number of the transaction that made it (PostgreSQL) or a running number (SQLite, where one
-writes at a time). New predictions make no entry: their ids tell."""
+Entries are ordered by transaction number (PostgreSQL) or by a sequence (SQLite, which has one writer at a time), not by
+clocks. New predictions have no entry, because their ids show them."""
 
 from typing import Any
 

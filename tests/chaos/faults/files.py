@@ -1,4 +1,4 @@
-"""Faults of the SQLite file and of what it lies on."""
+"""Faults of the SQLite file and its file system."""
 
 import fcntl
 import os
@@ -35,7 +35,7 @@ def file_is_locked(folder: Path, scale: Scale) -> Outcome:
 
 
 def turn_is_held(folder: Path, scale: Scale) -> Outcome:
-    """A process that has its turn to write does not go on, as one that was stopped."""
+    """A stopped process holds the writer lock of the service."""
     path = folder / "log.db"
     with Stage(folder, f"sqlite:///{path}") as stage, Path(f"{path}.lock").open("w") as turn:
 
@@ -53,7 +53,7 @@ def turn_is_held(folder: Path, scale: Scale) -> Outcome:
 
 
 def disk_is_full(folder: Path, scale: Scale) -> Outcome:
-    """No file of the service may grow any further, as on a full disk."""
+    """No file of the service can grow, as on a full disk."""
     path = folder / "log.db"
     with Stage(folder, f"sqlite:///{path}") as stage:
 
@@ -74,7 +74,7 @@ def disk_is_full(folder: Path, scale: Scale) -> Outcome:
 
 
 def file_system_is_full(folder: Path, scale: Scale) -> Outcome:
-    """The file lies on a file system of its own, which something else fills. Needs to be root."""
+    """Another program fills the file system of the database file. Requires root."""
     with _small_file_system(folder) as disk, Stage(folder, f"sqlite:///{disk}/log.db") as stage:
 
         def fill() -> None:
@@ -90,7 +90,7 @@ def file_system_is_full(folder: Path, scale: Scale) -> Outcome:
 
 
 def file_is_read_only(folder: Path, scale: Scale) -> Outcome:
-    """The file may not be written to, and new workers open it."""
+    """The file becomes read-only, and new workers open it."""
     path = folder / "log.db"
     with Stage(folder, f"sqlite:///{path}", (*_UNPRIVILEGED, *web_command())) as stage:
 
@@ -110,7 +110,7 @@ def file_is_read_only(folder: Path, scale: Scale) -> Outcome:
 
 
 def file_is_deleted(folder: Path, scale: Scale) -> Outcome:
-    """The file is deleted, and put back in the end: nothing is answered 200 in between, and no new file begins."""
+    """The file is deleted and later restored: meanwhile no request gets a 200, and no new file is created."""
     path, aside = folder / "log.db", folder / "aside"
     with Stage(folder, f"sqlite:///{path}") as stage:
 
@@ -119,7 +119,7 @@ def file_is_deleted(folder: Path, scale: Scale) -> Outcome:
             path.unlink()
 
         def put_back() -> None:
-            assert not path.exists(), "a new file began"
+            assert not path.exists(), "a new file was created"
             aside.rename(path)
 
         def fault(recorder: Recorder) -> float:
@@ -129,7 +129,7 @@ def file_is_deleted(folder: Path, scale: Scale) -> Outcome:
 
 
 def can_mount() -> bool:
-    """Whether this process may have a file system of its own to fill."""
+    """Whether this process may mount a file system."""
     with tempfile.TemporaryDirectory() as folder:
         command = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder]
         try:
@@ -142,7 +142,7 @@ def can_mount() -> bool:
 
 
 class _Holder:
-    """A connection that is not the service's."""
+    """A connection of another process."""
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
@@ -173,16 +173,16 @@ def _limit_files(stage: Stage, most: int) -> None:
 
 
 def _wait_until_refused(recorder: Recorder) -> None:
-    """Waits until what room is left is used up."""
+    """Waits until the free space is used up."""
     before = recorder.total("unavailable")
     deadline = time.monotonic() + 60
     while recorder.total("unavailable") == before:
-        assert time.monotonic() < deadline, "the room was never used up"
+        assert time.monotonic() < deadline, "the free space was never used up"
         time.sleep(0.01)
 
 
 def _fill(path: Path) -> None:
-    """Takes what room is left, and gives back enough that the service goes on for a moment."""
+    """Fills the file system, then frees enough for a few more requests."""
     with path.open("wb", buffering=0) as file:
         with suppress(OSError):
             while True:

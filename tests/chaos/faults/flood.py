@@ -1,4 +1,4 @@
-"""More requests than the service can answer: sent at moments fixed in advance, whatever becomes of those before."""
+"""More requests than the service can answer, sent at fixed times without waiting for earlier answers."""
 
 import asyncio
 import json
@@ -15,8 +15,8 @@ _BODIES = [json.dumps(values).encode() for values in PASSENGERS]
 
 
 class Flood:
-    """What came of it: the answers by status (0 for none at all), the latencies in seconds of those that were 200,
-    and how many could not be sent because all connections were waiting for an answer."""
+    """Sends the requests and counts the answers by status, 0 for no answer. `latencies` are the seconds of the 200s;
+    `held_back` counts requests that were not sent because all connections were busy."""
 
     def __init__(self, port: int, name: str) -> None:
         self.statuses: Counter[int] = Counter()
@@ -32,17 +32,17 @@ class Flood:
         return [Acknowledged(id_, passenger, json.loads(body), False) for id_, passenger, body in self._bodies]
 
     def closed(self, connections: int, requests: int) -> float:
-        """Sends so many, keeping the connections busy; gives the answers of 200 a second."""
+        """Sends a number of requests with all connections busy; returns the 200s per second."""
         began = time.perf_counter()
         asyncio.run(self._closed(connections, requests))
         return self.statuses[200] / (time.perf_counter() - began)
 
     def open(self, per_second: float, seconds: float) -> None:
-        """Sends at the rate, on idle connections while there are any, and waits for the answers."""
+        """Sends at a rate on idle connections, if there are any, and waits for the answers."""
         asyncio.run(self._open(per_second, seconds))
 
     def took(self, line: "_Line", number: int, seconds: float, status: int, body: bytes) -> None:
-        """Notes an answer."""
+        """Records an answer."""
         self._idle.append(line)
         if number == _NO_REQUEST:
             return
@@ -79,7 +79,7 @@ class Flood:
         await self._close(lines)
 
     async def _connected(self, connections: int) -> list["_Line"]:
-        """Connections that the service has accepted: each was answered once."""
+        """Connections that the service has accepted and answered once."""
         loop = asyncio.get_running_loop()
         for _ in range(connections):
             _, line = await loop.create_connection(lambda: _Line(self), "127.0.0.1", self._port)
@@ -89,7 +89,7 @@ class Flood:
         return list(self._idle)
 
     async def _close(self, lines: list["_Line"]) -> None:
-        """Waits for the answers that are owed."""
+        """Waits for the missing answers and closes the connections."""
         end = time.perf_counter() + _GRACE_SECONDS
         while sum(self.statuses.values()) < self.sent and time.perf_counter() < end:
             await asyncio.sleep(0.01)
@@ -100,7 +100,7 @@ class Flood:
 
 
 class _Line(asyncio.Protocol):
-    """One kept connection with one request at a time."""
+    """One persistent connection with one request at a time."""
 
     def __init__(self, flood: Flood) -> None:
         self._flood = flood

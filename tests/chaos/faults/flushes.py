@@ -1,4 +1,4 @@
-"""Whether the commit is flushed before the answer leaves, seen from below: the system calls that strace reports."""
+"""Checks with strace that the commit is flushed before the answer is sent."""
 
 import re
 import signal
@@ -21,7 +21,7 @@ _FLUSHED = re.compile(r"f(?:data)?sync(?:\(| resumed).*= 0")
 
 
 def commits_are_flushed(stage: Stage, scale: Scale) -> Outcome:
-    """Sends requests one after the other and looks, for each answer of 200, for a flush since the one before."""
+    """Sends requests one by one and requires a flush before each 200, since the previous one."""
     until(lambda: len(stage.workers()) == 2)
     _connect_both(stage)
     trace = stage.folder / "trace"
@@ -52,7 +52,7 @@ def _sent_in_turn(stage: Stage) -> list[Acknowledged]:
 
 
 def _traced(stage: Stage) -> list[psutil.Process]:
-    """The workers and, where it is PostgreSQL, all processes of the server, which must know both workers by now."""
+    """The workers and, for PostgreSQL, all processes of the server. Both workers must be connected to it."""
     backends = _backends(stage)
     servers = {child.pid: child for backend in backends[:1] for child in backend.parents()[0].children()}
     return [*stage.workers(), *servers.values()]
@@ -66,7 +66,7 @@ def _backends(stage: Stage) -> list[psutil.Process]:
 
 
 def _connect_both(stage: Stage) -> None:
-    """Posts on new connections until both workers have theirs to the server."""
+    """Posts on new connections until both workers are connected to the server."""
     for number in range(100):
         if stage.database_url.startswith("sqlite") or len(_backends(stage)) == 2:
             return
@@ -81,7 +81,7 @@ def _is_traced(process: psutil.Process) -> bool:
 
 
 def _counted(trace: Path) -> tuple[int, int]:
-    """The answers, and those of them with a completed flush since the one before."""
+    """The number of answers, and of answers with a completed flush since the previous one."""
     answers = flushed = 0
     since = False
     for line in trace.read_text(errors="replace").splitlines():

@@ -1,4 +1,4 @@
-"""A time in which the database cannot be had, and what the service must do and say meanwhile and after."""
+"""A database outage, and the required behaviour of the service during and after it."""
 
 import time
 from collections.abc import Callable
@@ -23,10 +23,11 @@ def outage(
     refuses_all: bool = False,
     partial: bool = False,
 ) -> float:
-    """Breaks, waits, mends; the seconds until every sender is answered 200 again. Meanwhile the health that the
-    service tells must be true, and quick where it does not depend on the database; where the fault `kills` workers, a
-    question may also get no answer. With `refuses_all` no request of that time may be answered 200; one that is
-    `partial` lets some through, and the service may then also call itself ready."""
+    """Breaks the database, waits, repairs it, and returns the seconds until every sender got a 200 again.
+
+    During the outage the health checks must be right, and /livez must be quick. A fault that `kills` workers may leave
+    them without an answer. With `refuses_all` no request may get a 200. A `partial` outage lets some requests through,
+    and /readyz may then answer 200."""
     with Watch(stage.port) as watch:
         begin()
         began = time.monotonic()
@@ -38,9 +39,9 @@ def outage(
         end()
         mended = time.monotonic()
         recovery = recorder.recovery(mended)
-        until(lambda: watch.told["/readyz"][-1].status == 200)
-    untruths = watch.untruths(began, ended, mended - ended + RECOVERY_SECONDS, kills=kills, partial=partial)
-    assert not untruths, untruths
+        until(lambda: watch.answers["/readyz"][-1].status == 200)
+    errors = watch.errors(began, ended, mended - ended + RECOVERY_SECONDS, kills=kills, partial=partial)
+    assert not errors, errors
     assert watch.slowest("/livez") < _LIVEZ_SECONDS
     assert recorder.total("unavailable"), "no request met the outage"
     assert not (refuses_all and during), f"{during} requests were answered 200"

@@ -1,4 +1,4 @@
-"""Faults of the service's own processes: killed, stopped, asked to stop, asked to reload."""
+"""Faults of the processes of the service: kill, suspend, stop and reload."""
 
 import signal
 import sqlite3
@@ -21,7 +21,7 @@ _FROZEN_SECONDS = 3.0
 
 
 def workers_are_killed(stage: Stage, scale: Scale) -> Outcome:
-    """SIGKILL of a worker, again and again."""
+    """SIGKILL of a worker, repeatedly."""
 
     def fault(recorder: Recorder) -> float:
         return max(recorder.recovery(stage.kill_worker(i)) for i in range(scale.kills))
@@ -30,7 +30,7 @@ def workers_are_killed(stage: Stage, scale: Scale) -> Outcome:
 
 
 def master_is_killed(stage: Stage, scale: Scale) -> Outcome:
-    """SIGKILL of the master; the service is started anew."""
+    """SIGKILL of the master, and a new start."""
 
     def fault(recorder: Recorder) -> float:
         longest = 0.0
@@ -46,8 +46,8 @@ def master_is_killed(stage: Stage, scale: Scale) -> Outcome:
 
 
 def service_is_restarted(stage: Stage, scale: Scale) -> Outcome:
-    """SIGTERM of the master under load, and a start, as in a deploy: what was stored was answered, no answer is broken
-    off, and the end comes in time however busy it is."""
+    """SIGTERM of the master under load, and a new start, as in a deploy: every stored prediction is answered, no answer
+    is incomplete, and the service stops in time."""
 
     def fault(recorder: Recorder) -> float:
         longest = 0.0
@@ -65,7 +65,7 @@ def service_is_restarted(stage: Stage, scale: Scale) -> Outcome:
 
 
 def service_is_reloaded(stage: Stage, scale: Scale) -> Outcome:
-    """SIGHUP: new workers take over from the old, and what those stored they have answered."""
+    """SIGHUP: new workers replace the old ones, which answer every prediction that they stored."""
 
     def fault(recorder: Recorder) -> float:
         longest = 0.0
@@ -82,7 +82,7 @@ def service_is_reloaded(stage: Stage, scale: Scale) -> Outcome:
 
 
 def worker_is_frozen(stage: Stage, scale: Scale) -> Outcome:
-    """SIGSTOP of one worker, perhaps while it has its turn; the others answer, if with 503, and all goes on after."""
+    """SIGSTOP of one worker, which may hold the writer lock: the others answer, perhaps with 503, until it resumes."""
 
     def fault(recorder: Recorder) -> float:
         longest = 0.0
@@ -98,7 +98,7 @@ def worker_is_frozen(stage: Stage, scale: Scale) -> Outcome:
 
 
 def service_is_asked_to_stop(stage: Stage, scale: Scale) -> Outcome:
-    """SIGTERM with fifty requests in hand, which wait for the database: each is answered 200 before the end."""
+    """SIGTERM while fifty requests wait for the database: each gets a 200 before the service ends."""
     acknowledged: list[Acknowledged] = []
     statuses: list[int] = []
     drained = 0.0
@@ -109,10 +109,10 @@ def service_is_asked_to_stop(stage: Stage, scale: Scale) -> Outcome:
             for thread in threads:
                 thread.start()
             until(lambda: _in_hand(stage) >= SENDERS)
-            time.sleep(0.2)  # for the last of them to be read
+            time.sleep(0.2)  # the workers read the last request
             stage.served.process.terminate()
             asked = time.monotonic()
-            time.sleep(0.5)  # for the workers to hear of it
+            time.sleep(0.5)  # the workers get the signal
         stage.served.process.wait(_DRAIN_SECONDS)
         drained = max(drained, time.monotonic() - asked)
         for thread in threads:
@@ -151,7 +151,7 @@ def _in_hand(stage: Stage) -> int:
 
 @contextmanager
 def _database_held(url: str) -> Iterator[None]:
-    """Holds the table so that nothing can be written until the block ends."""
+    """Locks the table until the block ends."""
     if url.startswith("sqlite:///"):
         holder = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")

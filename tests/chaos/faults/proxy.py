@@ -1,4 +1,4 @@
-"""A network between the service and PostgreSQL that can be cut: with a refusal, or without a word."""
+"""A network between the service and PostgreSQL that can refuse connections or drop packets."""
 
 import selectors
 import socket
@@ -39,7 +39,7 @@ class Proxy:
             each.close()
 
     def refuse(self) -> None:
-        """From now on connections are refused; those that were open are closed."""
+        """Refuses new connections and closes the open ones."""
         with self._lock:
             if self._listener is not None:
                 self._listener.close()
@@ -49,12 +49,12 @@ class Proxy:
             self._pairs.clear()
 
     def swallow(self) -> None:
-        """From now on nothing gets through and nothing is refused."""
+        """Drops all data without closing a connection."""
         with self._lock:
             self._forwards = False
 
     def restore(self) -> None:
-        """New connections get through again; those of before stay open for both ends, and dead."""
+        """Forwards new connections again; the old ones stay open and dead."""
         with self._lock:
             if not self._forwards:
                 self._lost += self._pairs
@@ -81,7 +81,7 @@ class Proxy:
                 self._rest(sources)
 
     def _rest(self, sources: list[socket.socket]) -> None:
-        """Waits for the next bytes, or for a moment where a cut is on."""
+        """Waits for the next bytes; during a cut, for a fixed time."""
         with selectors.DefaultSelector() as selector:
             for each in sources if self._forwards else ():
                 if each.fileno() >= 0:

@@ -1,4 +1,4 @@
-"""Runs a command for which file modes hold even as root: `python -m tests.chaos.faults.unprivileged COMMAND`."""
+"""Runs a command that must obey file modes even as root: `python -m tests.chaos.faults.unprivileged COMMAND`."""
 
 import ctypes
 import os
@@ -8,6 +8,6 @@ _PR_CAPBSET_DROP = 24
 _CAP_DAC_OVERRIDE = 1
 
 if __name__ == "__main__":
-    # Whoever is not root has not got the capability, and may not give it up either.
+    # Without root this fails, and there is no capability to drop.
     ctypes.CDLL(None).prctl(_PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE, 0, 0, 0)
     os.execvp(sys.argv[1], sys.argv[1:])

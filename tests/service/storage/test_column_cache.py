@@ -1,4 +1,4 @@
-"""The ledger holds what the log holds, however and in whatever order that came to be."""
+"""The column cache equals the log, in whatever order transactions commit."""
 
 import json
 import math
@@ -44,16 +44,16 @@ def other(database_url: str, database: Database) -> Iterator[Database]:
     other.close()
 
 
-def truths(ledger: ColumnCache) -> dict[int, int]:
-    rows = ledger.rows()
+def truths(cache: ColumnCache) -> dict[int, int]:
+    rows = cache.rows()
     return dict(zip(rows.id.tolist(), rows.truth.tolist(), strict=True))
 
 
 def test_an_empty_log_has_no_rows(database: Database) -> None:
-    ledger = ColumnCache(columns_of(database))
+    cache = ColumnCache(columns_of(database))
 
-    assert len(ledger.rows()) == 0
-    assert ledger.grouping("Sex").values == ()
+    assert len(cache.rows()) == 0
+    assert cache.grouping("Sex").values == ()
 
 
 def test_rows_are_as_they_were_written(database: Database) -> None:
@@ -69,13 +69,13 @@ def test_rows_are_as_they_were_written(database: Database) -> None:
     assert (rows.labelled - rows.created).tolist() == [3_600_000_000, 0, 3_600_000_000]
 
 
-def test_probabilities_are_read_to_the_bit(database: Database) -> None:
+def test_probabilities_are_read_exactly(database: Database) -> None:
     write(database, *(logged(i, proba=proba) for i, proba in enumerate(PROBABILITIES)))
 
     assert ColumnCache(columns_of(database)).rows().output.tolist() == PROBABILITIES
 
 
-def test_numbers_are_read_to_the_bit(database: Database) -> None:
+def test_numbers_are_read_exactly(database: Database) -> None:
     rows = [logged(i, proba=None, predicted_value=number, true_value=-number) for i, number in enumerate(NUMBERS)]
     write(database, *rows, logged(99, proba=None, predicted_value=1.0))
 
@@ -102,7 +102,7 @@ def test_a_write_between_the_two_statements_of_a_block_is_not_seen(
 ) -> None:
     write(database, logged(1, proba=0.25), logged(2, proba=0.5))
     columns = columns_of(database)
-    columns.between(0, 10)  # the model version is known now, so the next call reads the block once
+    columns.between(0, 10)  # finds the model version, so that the next call reads the block once
     execute: Any = database.execute_sql
 
     def execute_then_write(statement: str, values: Any = None) -> Any:
@@ -129,7 +129,7 @@ def test_a_log_with_one_foreign_time_zone_is_read(database: Database) -> None:
     assert ColumnCache(columns_of(database)).rows().created.tolist() == [1_769_860_800_000_000]
 
 
-def test_many_classes_bring_the_probability_of_the_true_one(database: Database) -> None:
+def test_several_classes_have_the_probability_of_the_true_class(database: Database) -> None:
     first, second, _ = MULTICLASS.classes
     probas = json.dumps(
         {str(label): share for label, share in zip(MULTICLASS.classes, (0.5, 1 / 3, 1e-9), strict=True)}
@@ -151,24 +151,24 @@ def test_many_classes_bring_the_probability_of_the_true_one(database: Database) 
     assert rows.truth.tolist() == [0, 1, 2, -1, -1]
 
 
-def test_answers_of_another_kind_of_model_are_left_out(database: Database) -> None:
+def test_predictions_of_another_task_are_left_out(database: Database) -> None:
     write(database, logged(1), logged(2, proba=None, predicted_class=None, predicted_value=3.5))
 
     assert len(ColumnCache(columns_of(database)).rows()) == 1
     assert len(ColumnCache(columns_of(database, REGRESSION)).rows()) == 1
 
 
-def test_versions_and_thresholds_are_told_apart(database: Database) -> None:
+def test_versions_and_thresholds_have_their_own_keys(database: Database) -> None:
     model_keys = [("it's 100 %", 0.5), (None, None), ("it's 100 %", 0.3), ("b", 0.5)]
     write(database, *(logged(i, model_version=model_keys[i % 4][0], threshold=model_keys[i % 4][1]) for i in range(8)))
-    ledger = ColumnCache(columns_of(database))
+    cache = ColumnCache(columns_of(database))
 
-    rows = ledger.rows()
+    rows = cache.rows()
 
-    assert [ledger.model_keys[place] for place in rows.model_key.tolist()] == model_keys * 2
+    assert [cache.model_keys[place] for place in rows.model_key.tolist()] == model_keys * 2
 
 
-def test_times_are_read_in_every_form_that_the_database_holds(database: Database) -> None:
+def test_times_are_read_in_every_format_of_the_database(database: Database) -> None:
     forms = ("2026-01-31T12:00:00+00:00", "2026-01-31T12:00:00.000001+00:00", "2026-01-31T14:00:00.000000+02:00")
     for i, form in enumerate(forms):
         database.execute_sql(
@@ -185,73 +185,73 @@ def test_more_rows_than_one_block_are_read_in_order(database: Database) -> None:
     count = 45_000
     for start in range(0, count, 1000):
         write(database, *(logged(i, proba=i / count) for i in range(start, start + 1000)))
-    ledger = ColumnCache(columns_of(database))
+    cache = ColumnCache(columns_of(database))
 
-    assert ledger.rows().output.tolist() == [i / count for i in range(count)]
+    assert cache.rows().output.tolist() == [i / count for i in range(count)]
     write(database, *(logged(i, proba=0.5) for i in range(count, count + 10)))
-    assert len(ledger.rows()) == count + 10
+    assert len(cache.rows()) == count + 10
 
 
-def test_nothing_new_is_the_same_rows_again(database: Database) -> None:
+def test_an_unchanged_log_gives_the_same_object(database: Database) -> None:
     write(database, labelled(1))
-    ledger = ColumnCache(columns_of(database))
-    ledger.rows()
+    cache = ColumnCache(columns_of(database))
+    cache.rows()
 
-    assert truths(ledger) == truths(ledger)
+    assert truths(cache) == truths(cache)
     if kind(database) == "sqlite":
-        assert ledger.rows() is ledger.rows()
+        assert cache.rows() is cache.rows()
 
 
-def test_a_late_label_a_correction_and_an_erased_row_are_met(database: Database) -> None:
+def test_a_late_label_a_correction_and_an_erased_row_are_found(database: Database) -> None:
     write(database, logged(1), labelled(2), logged(3), logged(4))
-    ledger = ColumnCache(columns_of(database))
-    first = truths(ledger)
+    cache = ColumnCache(columns_of(database))
+    first = truths(cache)
     relabel(database, 1, "true")
     relabel(database, 2, "false")
     erase(database, 3)
     erase(database, 4)
 
     assert list(first.values()) == [-1, 1, -1, -1]
-    assert list(truths(ledger).values()) == [1, 0]
+    assert list(truths(cache).values()) == [1, 0]
 
 
-def test_an_erased_id_that_is_given_out_again_is_the_new_row(database: Database) -> None:
+def test_a_reused_id_of_an_erased_row_is_the_new_row(database: Database) -> None:
     write(database, logged(1), logged(2, observation='{"Sex":"male"}'))
-    ledger = ColumnCache(columns_of(database))
-    last = ledger.rows().id.tolist()[-1]
-    ledger.grouping("Sex")
+    cache = ColumnCache(columns_of(database))
+    last = cache.rows().id.tolist()[-1]
+    cache.grouping("Sex")
     erase(database, 2)
-    ledger.rows()
+    cache.rows()
     new = {"id": last, **labelled(3, observation='{"Sex":"female"}')}
     write(database, new)
 
-    assert truths(ledger)[last] == 1
-    grouping = ledger.grouping("Sex")
+    assert truths(cache)[last] == 1
+    grouping = cache.grouping("Sex")
     assert grouping.values[grouping.codes_of(np.array([last]))[0]] == '"female"'
 
 
-def test_a_row_that_is_committed_after_a_later_one_is_met(postgresql_url: str) -> None:
+def test_a_row_that_is_committed_after_a_later_one_is_found(postgresql_url: str) -> None:
     database, other = connect(postgresql_url), connect(postgresql_url)
     prepare(database)
     database.connect()
     other.connect()
-    ledger = ColumnCache(columns_of(database))
+    cache = ColumnCache(columns_of(database))
     with other.atomic():
         Prediction.insert_many([logged(1)]).execute(other)
         write(database, logged(2))
-        seen_before = [len(ledger.rows()) for _ in range(3)]
+        seen_before = [len(cache.rows()) for _ in range(3)]
         many = [logged(i) for i in range(3, 20_003)]
         for start in range(0, len(many), 1000):
             write(database, *many[start : start + 1000])
-        ledger.rows()
+        cache.rows()
 
     assert seen_before == [1, 1, 1]
-    assert len(ledger.rows()) == 20_002
+    assert len(cache.rows()) == 20_002
     other.close()
     database.close()
 
 
-def test_a_label_that_is_committed_after_a_later_one_is_met(postgresql_url: str) -> None:
+def test_a_label_that_is_committed_after_a_later_one_is_found(postgresql_url: str) -> None:
     database, other = connect(postgresql_url), connect(postgresql_url)
     prepare(database)
     database.connect()
@@ -259,41 +259,41 @@ def test_a_label_that_is_committed_after_a_later_one_is_met(postgresql_url: str)
     many = [logged(i) for i in range(1, 12_001)]
     for start in range(0, len(many), 1000):
         write(database, *many[start : start + 1000])
-    ledger = ColumnCache(columns_of(database))
-    ledger.rows()
-    ledger.rows()
+    cache = ColumnCache(columns_of(database))
+    cache.rows()
+    cache.rows()
     with other.atomic():
         relabel(other, 1, "true", at=START)
         relabel(database, 2, "true")
-        before = list(truths(ledger).values())[:2]
+        before = list(truths(cache).values())[:2]
 
     assert before == [-1, 1]
-    assert list(truths(ledger).values())[:2] == [1, 1]
+    assert list(truths(cache).values())[:2] == [1, 1]
     other.close()
     database.close()
 
 
-def test_a_label_by_another_connection_is_met(database: Database, other: Database) -> None:
+def test_a_label_by_another_connection_is_found(database: Database, other: Database) -> None:
     write(database, logged(1))
-    ledger = ColumnCache(columns_of(database))
-    ledger.rows()
+    cache = ColumnCache(columns_of(database))
+    cache.rows()
     write(other, logged(2))
     relabel(other, 1, "false")
 
-    assert list(truths(ledger).values()) == [0, -1]
+    assert list(truths(cache).values()) == [0, -1]
 
 
-def test_a_log_that_was_put_back_to_an_earlier_state_is_read_anew(database: Database) -> None:
+def test_a_log_that_was_restored_from_a_backup_is_read_again(database: Database) -> None:
     write(database, logged(1), logged(2))
-    ledger = ColumnCache(columns_of(database))
+    cache = ColumnCache(columns_of(database))
     for truth in ("true", "false"):
         relabel(database, 1, truth)
-        ledger.rows()
-    ledger._since += 1_000_000  # as if more had happened before
+        cache.rows()
+    cache._since += 1_000_000  # as if the log had had more transactions
     database.execute_sql("DELETE FROM label_change")
     relabel(database, 2, "true")
 
-    assert list(truths(ledger).values()) == [0, 1]
+    assert list(truths(cache).values()) == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -307,10 +307,10 @@ def test_a_column_of_the_observation_is_read_as_json(database: Database, value: 
     name = 'the "quoted" one\'s %'
     observation = json.dumps({"other": 1, name: value}, ensure_ascii=False)
     write(database, logged(1, observation=observation), logged(2, observation='{"other": 2}'))
-    ledger = ColumnCache(columns_of(database))
+    cache = ColumnCache(columns_of(database))
 
-    rows = ledger.rows()
-    grouping = ledger.grouping(name)
+    rows = cache.rows()
+    grouping = cache.grouping(name)
 
     values = [grouping.values[code] for code in grouping.codes_of(rows.id).tolist()]
     assert values == [shown, None]
@@ -318,14 +318,14 @@ def test_a_column_of_the_observation_is_read_as_json(database: Database, value: 
 
 def test_a_grouping_grows_with_the_rows(database: Database) -> None:
     write(database, logged(1), logged(2, observation='{"Sex":"female"}'))
-    ledger = ColumnCache(columns_of(database))
-    ledger.rows()
-    ledger.grouping("Sex")
+    cache = ColumnCache(columns_of(database))
+    cache.rows()
+    cache.grouping("Sex")
     relabel(database, 1, "true")
     write(database, logged(3, observation='{"Sex":"unknown"}'))
 
-    rows = ledger.rows()
-    grouping = ledger.grouping("Sex")
+    rows = cache.rows()
+    grouping = cache.grouping("Sex")
 
     assert [grouping.values[code] for code in grouping.codes_of(rows.id).tolist()] == [
         '"male"',
@@ -334,24 +334,24 @@ def test_a_grouping_grows_with_the_rows(database: Database) -> None:
     ]
 
 
-def test_more_rows_than_are_asked_for_by_their_ids_are_grouped_in_blocks(
+def test_many_missing_rows_are_grouped_in_blocks(
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(database_url, 50_001)
     Prediction.update(observation='{"Sex":"female"}').where(Prediction.id.bin_and(1) == 0).execute(database)
     columns = columns_of(database)
-    ledger = ColumnCache(columns)
-    rows = ledger.rows()
+    cache = ColumnCache(columns)
+    rows = cache.rows()
     monkeypatch.setattr(columns, "groups_with_ids", None)  # calling it fails
 
-    grouping = ledger.grouping("Sex")
+    grouping = cache.grouping("Sex")
 
     values = [grouping.values[code] for code in grouping.codes_of(rows.id).tolist()]
     assert values == ['"male"' if id_ % 2 else '"female"' for id_ in rows.id.tolist()]
     assert len(rows) == 50_001
 
 
-def test_documents_are_given_for_the_rows_that_there_are(database: Database) -> None:
+def test_documents_are_returned_for_existing_rows(database: Database) -> None:
     write(database, logged(1), logged(2, probas='{"a": 1.0}'))
     ids = ColumnCache(columns_of(database)).rows().id
 
@@ -360,7 +360,7 @@ def test_documents_are_given_for_the_rows_that_there_are(database: Database) -> 
     assert list(found.values()) == [('{"Sex":"male"}', None), ('{"Sex":"male"}', '{"a": 1.0}')]
 
 
-def test_a_prediction_makes_no_entry_among_the_changes(database: Database) -> None:
+def test_a_new_prediction_is_not_recorded_as_a_change(database: Database) -> None:
     write(database, logged(1), logged(2))
     before = database.execute_sql("SELECT count(*) FROM label_change").fetchone()[0]
     relabel(database, 1, "true")

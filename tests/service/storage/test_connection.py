@@ -1,4 +1,4 @@
-"""The database by its URL, and its schema: made once whoever asks, migrated with its rows, never dropped."""
+"""Connecting by URL, and the schema: created once by concurrent processes, migrated with its rows, never dropped."""
 
 import multiprocessing
 import sqlite3
@@ -30,7 +30,7 @@ def test_preparing_twice_runs_each_migration_once(database_url: str) -> None:
     assert database.is_closed()
 
 
-def test_eight_processes_that_prepare_at_once_all_succeed(database_url: str) -> None:
+def test_eight_processes_can_prepare_at_the_same_time(database_url: str) -> None:
     context = multiprocessing.get_context("spawn")
     start = context.Barrier(8)
     processes = [context.Process(target=_prepare_in_process, args=(database_url, start)) for _ in range(8)]
@@ -51,7 +51,7 @@ def test_the_models_fit_the_migrated_tables(database: Database) -> None:
             assert columns[name].null == field.null or field.primary_key
 
 
-def test_the_database_itself_holds_an_id_unique(database: Database) -> None:
+def test_the_database_enforces_unique_ids(database: Database) -> None:
     insert = (
         "INSERT INTO prediction (observation_id, observation, created_at) "
         "VALUES ('1', '{}', '2026-01-01T00:00:00+00:00')"
@@ -73,7 +73,7 @@ def test_a_log_without_the_unique_constraint_is_refused(tmp_path: Path) -> None:
         prepare(connect(url))
 
 
-def test_sqlite_flushes_every_commit_and_waits_for_its_turn(tmp_path: Path) -> None:
+def test_sqlite_flushes_every_commit_and_waits_for_locks(tmp_path: Path) -> None:
     database = connect(f"sqlite:///{tmp_path}/predictions.db")
     prepare(database)
 
@@ -102,7 +102,7 @@ def test_both_forms_of_a_postgresql_url_connect(postgresql_url: str, scheme: str
     assert prepare(database)
 
 
-def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused_and_not_changed(tmp_path: Path) -> None:
     file = tmp_path / "predictions.db"
     file.write_bytes(b"not a database at all, " * 100)
 
@@ -112,7 +112,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path)
     assert file.read_bytes() == b"not a database at all, " * 100
 
 
-def test_a_server_that_is_not_there_is_said_to_be_so_without_the_password() -> None:
+def test_an_unreachable_server_is_reported_without_the_password() -> None:
     with pytest.raises(DatabaseError, match="cannot be prepared") as refused:
         prepare(connect("postgres://user:SECRET@127.0.0.1:1/name"))
 
@@ -127,7 +127,7 @@ def test_quoted_passwords_and_options_of_the_url_are_kept() -> None:
     assert (given["host"], given["port"], given["sslmode"]) == ("example.org", "6000", "verify-full")
 
 
-def test_tls_is_required_where_it_is_asked_for_and_the_url_says_nothing() -> None:
+def test_tls_is_required_unless_the_url_sets_sslmode() -> None:
     assert connect("postgres://h/d", require_tls=True).connect_params["sslmode"] == "require"
     assert "sslmode" not in connect("postgres://h/d").connect_params
     assert database_of(Settings(database_url="postgres://h/d", dyno="web.1")).connect_params["sslmode"] == "require"
@@ -137,14 +137,14 @@ def test_tls_is_required_where_it_is_asked_for_and_the_url_says_nothing() -> Non
 @pytest.mark.parametrize(
     "url", ["mysql://h/d", "predictions.db", "sqlite:///", "sqlite:///:memory:", "postgres://h%zz/d"]
 )
-def test_a_url_of_another_kind_is_refused_without_being_shown(url: str) -> None:
+def test_an_unsupported_url_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(DatabaseError) as refused:
         connect(url)
 
     assert "DATABASE_URL" in str(refused.value)
 
 
-def test_a_log_of_the_original_service_is_taken_over_with_its_rows(database_url: str) -> None:
+def test_a_log_of_the_original_service_is_migrated_with_its_rows(database_url: str) -> None:
     _make_original(database_url)
     database = connect(database_url)
 

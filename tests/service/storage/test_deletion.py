@@ -1,4 +1,4 @@
-"""Erasing takes one row with its labels, for good, and leaves its id free; a purge goes on beside the service."""
+"""Erasing removes a row with its labels and frees its id; a purge runs beside the service."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -39,7 +39,7 @@ def kept(database_url: str) -> tuple[list[str], int]:
         return ids, LabelCorrection.select().count(database)
 
 
-def test_what_is_erased_is_answered_with_its_corrections_and_gone(client: Client, database_url: str) -> None:
+def test_an_erased_row_is_returned_with_its_corrections_and_removed(client: Client, database_url: str) -> None:
     for id_ in (0, "0", 1):
         client.post("/predict", json=prediction(id_))
         for true_class in (1, 0, 1):
@@ -55,7 +55,7 @@ def test_what_is_erased_is_answered_with_its_corrections_and_gone(client: Client
     assert kept(database_url) == (['"0"', "1"], 4)
 
 
-def test_an_id_that_was_erased_is_free_again(client: Client) -> None:
+def test_an_erased_id_can_be_used_again(client: Client) -> None:
     client.post("/predict", json=prediction("a"))
     erase(client, "observation_id=a")
 
@@ -68,7 +68,7 @@ def test_an_id_that_was_erased_is_free_again(client: Client) -> None:
 
 
 @pytest.mark.parametrize("id_", ["0", "abc", "null"])
-def test_an_id_that_is_not_there_is_404(client: Client, id_: str) -> None:
+def test_an_unknown_id_is_404(client: Client, id_: str) -> None:
     client.post("/predict", json=prediction("0"))
 
     response = erase(client, f"observation_id={id_}")
@@ -89,7 +89,7 @@ def test_an_id_that_is_not_there_is_404(client: Client, id_: str) -> None:
         ("id=0", ["id", "observation_id"]),
     ],
 )
-def test_nothing_is_erased_without_an_id_and_with_a_bad_one(
+def test_a_missing_or_invalid_id_erases_nothing(
     client: Client, database_url: str, query: str, named: list[str]
 ) -> None:
     client.post("/predict", json=prediction(0))
@@ -101,7 +101,7 @@ def test_nothing_is_erased_without_an_id_and_with_a_bad_one(
     assert kept(database_url) == (["0"], 0)
 
 
-def test_of_many_that_erase_one_row_one_does_and_it_stays_erased_when_the_service_is_killed(
+def test_one_of_many_concurrent_requests_erases_the_row_and_a_kill_does_not_undo_it(
     tmp_path: Path, database_url: str
 ) -> None:
     with serve(tmp_path, database_url, variables={"ADMIN_KEY": ADMIN["X-API-Key"]}) as served:
@@ -121,7 +121,7 @@ def erasure(database: Database, database_url: str) -> Erasure:
     return Erasure(session, log_reader(session.database))
 
 
-def test_a_purge_erases_what_is_older_and_its_corrections(
+def test_a_purge_erases_older_rows_with_their_corrections(
     erasure: Erasure, database: Database, database_url: str
 ) -> None:
     fill(database_url, 1200)
@@ -139,7 +139,7 @@ def test_a_purge_erases_what_is_older_and_its_corrections(
     assert list(erasure.erase_before(THEN)) == [0]
 
 
-def test_a_purge_goes_on_beside_the_service(tmp_path: Path, erasure: Erasure, database_url: str) -> None:
+def test_a_purge_runs_beside_the_service(tmp_path: Path, erasure: Erasure, database_url: str) -> None:
     fill(database_url, 6_000)
     with serve(tmp_path, database_url) as served, ThreadPoolExecutor(8) as pool:
         purge = pool.submit(lambda: sum(erasure.erase_before(THEN)))

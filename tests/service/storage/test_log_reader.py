@@ -1,4 +1,4 @@
-"""Blocks of the log by their keys, wherever a page begins, and what a snapshot holds."""
+"""Blocks of the log from any key, and the rows of a snapshot."""
 
 import pytest
 from peewee import Database
@@ -10,7 +10,7 @@ KEYS = [-(2**63), -7, -1, 0, 1, 5, 2**63 - 1]
 
 
 @pytest.mark.parametrize("than", [None, *KEYS, -8, -2, 3])
-def test_a_block_begins_beyond_any_key_also_a_negative_one(database: Database, than: int | None) -> None:
+def test_a_block_can_begin_after_any_key_even_a_negative_one(database: Database, than: int | None) -> None:
     write(database, *(logged(i, id=key) for i, key in enumerate(KEYS)))
     reader = log_reader(database)
 
@@ -21,7 +21,7 @@ def test_a_block_begins_beyond_any_key_also_a_negative_one(database: Database, t
     assert newer == [key for key in KEYS if than is None or key > than]
 
 
-def test_pages_of_negative_keys_follow_each_other(database: Database) -> None:
+def test_pages_of_negative_keys_are_in_order(database: Database) -> None:
     write(database, *(logged(i, id=i - 5) for i in range(8)))
     reader = log_reader(database)
 
@@ -37,7 +37,7 @@ def test_pages_of_negative_keys_follow_each_other(database: Database) -> None:
     assert [int(row.id) for block in reader.blocks(size=3) for row in block.rows] == found[::-1]
 
 
-def test_a_snapshot_holds_what_lies_in_none_of_its_gaps() -> None:
+def test_a_snapshot_holds_ids_outside_its_gaps() -> None:
     snapshot = Snapshot(20, "", gaps=((-6, -3), (2, 4), (10, 15)))
 
     held = [id_ for id_ in range(-8, 21) if snapshot.holds(id_)]
@@ -46,7 +46,7 @@ def test_a_snapshot_holds_what_lies_in_none_of_its_gaps() -> None:
     assert Snapshot(20, "").holds(3)
 
 
-def test_a_postgresql_snapshot_knows_its_gaps(database: Database) -> None:
+def test_a_postgresql_snapshot_records_gaps(database: Database) -> None:
     write(database, *(logged(i, id=id_) for i, id_ in enumerate((-3, -2, 4, 5, 9))))
 
     snapshot = log_reader(database).snapshot()
@@ -56,5 +56,5 @@ def test_a_postgresql_snapshot_knows_its_gaps(database: Database) -> None:
         assert snapshot.gaps == ((-2, 4), (5, 9))
         write(database, logged(99, id=7), logged(98, id=-9))
         reader = log_reader(database)
-        # A row below every gap is older than the gaps that are looked at, and so it counts as one that was there.
+        # Rows below the searched range of ids count as existing.
         assert [int(row.id) for row in reader.newer(at=snapshot).rows] == [-9, -3, -2, 4, 5, 9]

@@ -1,4 +1,4 @@
-"""A PostgreSQL server that falls silent is given up in time, and lets go of what the lost connection held."""
+"""Waiting for a silent PostgreSQL server ends in time, and the server releases the locks of a lost connection."""
 
 import time
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def count(session: Session) -> int:
     return number
 
 
-def test_a_server_that_falls_silent_is_unavailable_in_time_and_found_again(proxy: Proxy, session: Session) -> None:
+def test_a_silent_server_is_unavailable_in_time_and_reconnected_later(proxy: Proxy, session: Session) -> None:
     count(session)
     proxy.swallow()
     began = time.monotonic()
@@ -51,7 +51,7 @@ def test_a_server_that_falls_silent_is_unavailable_in_time_and_found_again(proxy
     assert count(session) == 0
 
 
-def test_what_a_lost_connection_has_locked_is_free_again(proxy: Proxy, session: Session) -> None:
+def test_the_locks_of_a_lost_connection_are_released(proxy: Proxy, session: Session) -> None:
     def cut_after_the_insert() -> None:
         session.database.execute_sql(INSERT)
         proxy.swallow()
@@ -77,7 +77,7 @@ def test_a_statement_that_takes_too_long_is_unavailable(session: Session) -> Non
         session.run(lambda: session.database.execute_sql("SELECT pg_sleep(30)"))
 
 
-def test_preparing_a_database_may_take_its_time(postgresql_url: str) -> None:
+def test_preparing_a_database_has_no_time_limit(postgresql_url: str) -> None:
     database = connect(postgresql_url)
 
     with database.connection_context():

@@ -1,4 +1,4 @@
-"""The log of predictions: one id has one row, whatever else is in its batch, and writers do not deadlock."""
+"""The log of predictions: one id has one row in every kind of batch, and writers do not deadlock."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -47,9 +47,7 @@ def stored(session: Session) -> dict[str, int]:
     return {json.loads(id_): key for id_, key in rows}
 
 
-def test_a_batch_that_is_new_in_part_inserts_the_rest_and_reads_what_is_there(
-    log: PredictionLog, session: Session
-) -> None:
+def test_a_batch_inserts_new_ids_and_reads_known_ones(log: PredictionLog, session: Session) -> None:
     log.commit([[scored("b")], [scored("d", 4)]], [])
     before = stored(session)
 
@@ -70,7 +68,7 @@ def test_a_batch_that_is_new_in_part_inserts_the_rest_and_reads_what_is_there(
     assert found == {"c": (now["c"], 3.0), "b": (now["b"], 1.0), "a": (now["a"], 7.0)}
 
 
-def test_a_batch_that_is_all_there_is_read(log: PredictionLog, session: Session) -> None:
+def test_a_batch_of_known_ids_is_read(log: PredictionLog, session: Session) -> None:
     groups = [[scored(id_, x)] for x, id_ in enumerate("cab")]
     first, _ = log.commit(groups, [])
 
@@ -95,7 +93,7 @@ def test_an_id_twice_in_a_batch_is_stored_once(log: PredictionLog, session: Sess
 
 
 class Rival:
-    """Another writer on the same PostgreSQL: it holds rows, and finds out which rows a session holds."""
+    """Another writer on the same PostgreSQL: it locks rows, and finds which rows a session has locked."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -106,7 +104,7 @@ class Rival:
         self._holding.execute(_INSERT, (key_of(id_),))
 
     def lock(self, id_: str) -> None:
-        """Locks a row that is there."""
+        """Locks an existing row."""
         self._holding.execute("SELECT 1 FROM prediction WHERE observation_id = %s FOR UPDATE", (key_of(id_),))
 
     def is_waited_for(self) -> bool:
@@ -164,10 +162,10 @@ def postgresql_log(postgresql_url: str, rival: Rival) -> Iterator[PredictionLog]
     session.close()
 
 
-# Two writers that take the same rows in the same order never wait for each other in a circle. The tests stop a writer
-# at the last row in this order and look at which rows it holds by then: all the others.
+# Writers that lock rows in the same order cannot deadlock. The tests stop a writer at the last row of this order, and
+# check that it has locked all the others.
 IDS = [f"id-{i:02}" for i in range(31)]
-UNSORTED = [*IDS[15:], *IDS[:15]]  # the last one in the middle, whichever end one begins at
+UNSORTED = [*IDS[15:], *IDS[:15]]  # the last one is in the middle
 
 
 @pytest.mark.parametrize(
@@ -187,7 +185,7 @@ def test_rows_are_inserted_in_the_order_of_their_ids(
     assert inserted == IDS[:-1]
 
 
-def test_single_predictions_that_go_through_a_transaction_are_inserted_in_the_order_of_their_ids(
+def test_single_predictions_in_a_transaction_are_inserted_in_the_order_of_their_ids(
     postgresql_log: PredictionLog, rival: Rival
 ) -> None:
     postgresql_log.commit([[scored("labelled")]], [])
@@ -215,7 +213,7 @@ def test_rows_are_locked_for_labels_in_the_order_of_their_ids(postgresql_log: Pr
 
 
 class stopped:  # noqa: N801 - read as a verb in a with statement
-    """Runs a job in a thread until it waits for a lock of the rival; `go_on` lets go of it and waits for the job."""
+    """Runs a job in a thread until it waits for a lock of the rival; `go_on` releases the lock and joins the job."""
 
     def __init__(self, rival: Rival, job: Callable[[], object]) -> None:
         self._rival = rival

@@ -1,4 +1,4 @@
-"""Emptying the log loses nothing: what is removed was exported first, whoever writes meanwhile."""
+"""A reset loses nothing: rows are exported before they are removed, also with concurrent writers."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def reset(client: Client, body: Any) -> Any:
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:
-    """What all exports in a folder hold, in the order of their names."""
+    """The rows of all exports in a folder, in the order of their names."""
     return [json.loads(line) for path in sorted(folder.iterdir()) for line in path.read_text().splitlines()]
 
 
@@ -83,7 +83,7 @@ def test_everything_is_exported_and_then_removed(
     assert (exports / response.json["export"]).stat().st_mode & 0o777 == 0o600
 
 
-def test_the_file_is_flushed_before_anything_is_removed(
+def test_the_export_is_flushed_before_rows_are_removed(
     client: Client, name: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.post("/predict", json=prediction(1))
@@ -98,10 +98,10 @@ def test_the_file_is_flushed_before_anything_is_removed(
 
     reset(client, {"database": name})
 
-    assert counts == [(1, 0), (1, 0)]  # the file, and the folder that it is in
+    assert counts == [(1, 0), (1, 0)]  # the file, and its folder
 
 
-def test_the_log_goes_on_after_it_was_emptied(client: Client, name: str, exports: Path) -> None:
+def test_predictions_continue_after_a_reset(client: Client, name: str, exports: Path) -> None:
     client.post("/predict", json=prediction(1))
     reset(client, {"database": name})
 
@@ -113,7 +113,7 @@ def test_the_log_goes_on_after_it_was_emptied(client: Client, name: str, exports
     assert len(list(exports.iterdir())) == 3
 
 
-def test_a_folder_that_cannot_be_made_removes_nothing(
+def test_an_export_folder_that_cannot_be_created_removes_nothing(
     client: Client, name: str, database_url: str, exports: Path
 ) -> None:
     client.post("/predict", json=prediction(1))
@@ -126,7 +126,7 @@ def test_a_folder_that_cannot_be_made_removes_nothing(
     assert kept(database_url) == (1, 0)
 
 
-def test_a_disk_that_is_full_removes_nothing_and_leaves_no_file(
+def test_a_full_disk_removes_nothing_and_leaves_no_file(
     client: Client, name: str, database_url: str, exports: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(descriptor: int) -> None:
@@ -147,7 +147,7 @@ def test_a_disk_that_is_full_removes_nothing_and_leaves_no_file(
     "body",
     [{}, {"database": ""}, {"database": None}, {"database": "other"}, {"database": 1}, [], "x", {"name": "x"}],
 )
-def test_another_name_is_refused_and_the_right_one_not_told(
+def test_a_wrong_name_is_refused_and_the_right_one_not_shown(
     client: Client, name: str, database_url: str, body: Any
 ) -> None:
     client.post("/predict", json=prediction(1))
@@ -170,9 +170,7 @@ def test_without_the_admin_key_nothing_is_removed(client: Client, name: str, dat
     assert kept(database_url) == (1, 0)
 
 
-def test_what_is_stored_while_the_log_is_emptied_is_exported_or_kept(
-    tmp_path: Path, database_url: str, name: str
-) -> None:
+def test_rows_stored_during_a_reset_are_exported_or_kept(tmp_path: Path, database_url: str, name: str) -> None:
     settings = {"ADMIN_KEY": ADMIN["X-API-Key"], "EXPORTS": str(tmp_path / "exports")}
     stop = Event()
     acknowledged: list[int] = []
@@ -204,7 +202,7 @@ def test_what_is_stored_while_the_log_is_emptied_is_exported_or_kept(
     assert len(exported) > 100
 
 
-def test_a_key_and_a_name_do_not_get_into_the_log(tmp_path: Path) -> None:
+def test_the_log_shows_no_key_and_no_name(tmp_path: Path) -> None:
     settings = {"ADMIN_KEY": ADMIN["X-API-Key"], "EXPORTS": str(tmp_path / "exports"), "LOG_LEVEL": "debug"}
     served: Served
     with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", variables=settings) as served:

@@ -1,4 +1,4 @@
-"""A connection that breaks is replaced, and what could not be done is said to be so."""
+"""A broken connection is replaced, and work that failed is reported as Unavailable."""
 
 import sqlite3
 from pathlib import Path
@@ -19,7 +19,7 @@ def count(session: Session) -> int:
     return number
 
 
-def test_a_connection_that_the_server_cut_is_replaced(postgresql_url: str) -> None:
+def test_a_connection_that_the_server_closed_is_replaced(postgresql_url: str) -> None:
     prepare(connect(postgresql_url))
     session = Session(connect(postgresql_url))
     count(session)
@@ -31,7 +31,7 @@ def test_a_connection_that_the_server_cut_is_replaced(postgresql_url: str) -> No
     session.close()
 
 
-def test_a_server_that_is_not_there_is_unavailable() -> None:
+def test_an_unreachable_server_is_unavailable() -> None:
     session = Session(connect("postgres://localhost:1/nothing"))
 
     with pytest.raises(Unavailable) as refused:
@@ -40,7 +40,7 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
     assert refused.value.retry_after
 
 
-def test_a_file_that_another_process_holds_is_unavailable_until_it_is_let_go(tmp_path: Path) -> None:
+def test_a_locked_file_is_unavailable_until_it_is_released(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/predictions.db"
     prepare(connect(url))
     database = connect(url)
@@ -78,7 +78,7 @@ def test_a_ping_leaves_no_connection_open(database_url: str) -> None:
     assert session.database.is_closed()
 
 
-def test_work_that_fails_leaves_no_trace(database_url: str) -> None:
+def test_failed_work_is_rolled_back(database_url: str) -> None:
     prepare(connect(database_url))
     session = Session(connect(database_url))
 
@@ -95,7 +95,7 @@ def test_work_that_fails_leaves_no_trace(database_url: str) -> None:
     session.close()
 
 
-def test_a_value_that_the_database_refuses_is_not_taken_for_an_unreachable_database(postgresql_url: str) -> None:
+def test_a_refused_value_is_not_reported_as_an_unavailable_database(postgresql_url: str) -> None:
     prepare(connect(postgresql_url))
     session = Session(connect(postgresql_url))
 
@@ -106,7 +106,7 @@ def test_a_value_that_the_database_refuses_is_not_taken_for_an_unreachable_datab
     session.close()
 
 
-def test_a_folder_in_which_no_lock_can_be_made_is_unavailable(tmp_path: Path) -> None:
+def test_a_folder_without_write_access_for_the_lock_file_is_unavailable(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/predictions.db"
     prepare(connect(url))
     (tmp_path / "predictions.db.lock").unlink()
@@ -116,21 +116,21 @@ def test_a_folder_in_which_no_lock_can_be_made_is_unavailable(tmp_path: Path) ->
         count(Session(connect(url)))
 
 
-def test_what_is_written_to_a_deleted_file_is_not_said_to_be_stored(tmp_path: Path) -> None:
+def test_writes_to_a_deleted_file_are_not_acknowledged(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/predictions.db"
     prepare(connect(url))
     session = Session(connect(url))
     count(session)
     (tmp_path / "predictions.db").unlink()
 
-    for _ in range(2):  # with the connection that was open, and with none
+    for _ in range(2):  # with an open connection, then without one
         with pytest.raises(Unavailable):
             count(session)
 
     assert not (tmp_path / "predictions.db").exists()
 
 
-def test_a_file_that_took_the_place_of_the_log_is_not_written_to(tmp_path: Path) -> None:
+def test_a_file_that_replaced_the_log_is_not_written_to(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/predictions.db"
     prepare(connect(url))
     session = Session(connect(url))
@@ -147,7 +147,7 @@ def test_a_file_that_took_the_place_of_the_log_is_not_written_to(tmp_path: Path)
     session.close()
 
 
-def test_a_turn_that_does_not_come_is_given_up(tmp_path: Path) -> None:
+def test_waiting_for_a_held_lock_ends_after_its_patience(tmp_path: Path) -> None:
     holder, waiting = WriterLock(str(tmp_path / "log.db")), WriterLock(str(tmp_path / "log.db"), patience=0.05)
 
     with holder, pytest.raises(TimeoutError), waiting:
@@ -159,7 +159,7 @@ def test_a_turn_that_does_not_come_is_given_up(tmp_path: Path) -> None:
     waiting.close()
 
 
-def test_a_ping_writes_so_that_it_finds_a_full_disk(tmp_path: Path) -> None:
+def test_a_ping_writes_to_detect_a_full_disk(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/predictions.db"
     prepare(connect(url))
     held = Session(connect(url))

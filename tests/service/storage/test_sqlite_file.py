@@ -1,4 +1,4 @@
-"""A damaged SQLite file is named at the start and left as it is, to the last byte."""
+"""A damaged SQLite file is reported at the start and not changed."""
 
 import random
 import sqlite3
@@ -43,12 +43,12 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_sound_file_is_not_taken_for_damaged_and_none_is_none(log: Path, tmp_path: Path) -> None:
+def test_a_good_or_missing_file_has_no_damage(log: Path, tmp_path: Path) -> None:
     assert damage(str(log)) is None
     assert damage(str(tmp_path / "not there.db")) is None
 
 
-def test_a_file_in_use_by_others_is_not_taken_for_damaged(log: Path) -> None:
+def test_a_file_in_use_has_no_damage(log: Path) -> None:
     writer = sqlite3.connect(log, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     writer.execute("DELETE FROM prediction WHERE id < 500")
@@ -60,7 +60,7 @@ def test_a_file_in_use_by_others_is_not_taken_for_damaged(log: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", DAMAGES)
-def test_a_damaged_file_is_refused_and_left_as_it_is(log: Path, kind: str) -> None:
+def test_a_damaged_file_is_refused_and_not_changed(log: Path, kind: str) -> None:
     log.write_bytes(DAMAGES[kind](log.read_bytes()))
     before = log.read_bytes()
 
@@ -70,7 +70,7 @@ def test_a_damaged_file_is_refused_and_left_as_it_is(log: Path, kind: str) -> No
     assert log.read_bytes() == before
 
 
-def test_the_service_does_not_start_on_a_damaged_file_and_says_so(log: Path) -> None:
+def test_the_service_reports_a_damaged_file_and_does_not_start(log: Path) -> None:
     log.write_bytes(overwritten(log.read_bytes()))
     before = log.read_bytes()
 
