@@ -133,7 +133,8 @@ class Reset:
 
     def _export_and_remove(self) -> LogDump:
         database = self._session.database
-        _exclude_writers(database)
+        if not isinstance(database, SqliteDatabase):  # a SQLite transaction excludes other writers from its beginning
+            database.execute_sql("LOCK TABLE prediction, label_correction IN EXCLUSIVE MODE")
         done = self._dump(database, self.name)
         ModelDelete(LabelCorrection).where(LabelCorrection.prediction <= done.last_id).execute(database)
         removed = ModelDelete(Prediction).where(Prediction.id <= done.last_id).execute(database)
@@ -145,9 +146,3 @@ class Reset:
 def name_of(database: Database) -> str:
     """The file name of a SQLite database, or the name of a PostgreSQL database."""
     return Path(database.database).name if isinstance(database, SqliteDatabase) else str(database.database)
-
-
-def _exclude_writers(database: Database) -> None:
-    """Blocks other writers, not readers. A SQLite transaction does so from its beginning."""
-    if not isinstance(database, SqliteDatabase):
-        database.execute_sql("LOCK TABLE prediction, label_correction IN EXCLUSIVE MODE")

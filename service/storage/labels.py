@@ -28,7 +28,8 @@ class LabelLog:
         label is kept as a correction. An id without a prediction is an UnknownObservation for its group."""
         if not groups:
             return []
-        rows = self._locked_rows({label.key for group in groups for label in group})
+        keys = sorted({label.key for group in groups for label in group})
+        rows = {row["observation_id"]: row for row in self._statements.read(keys, lock=True)}
         now = datetime.now(UTC)
         changed: dict[int, Any] = {}
         corrections: list[dict[str, Any]] = []
@@ -45,9 +46,6 @@ class LabelLog:
         for correction in corrections:
             LabelCorrection.insert(correction).execute(self._database)
         return outcomes
-
-    def _locked_rows(self, keys: set[str]) -> dict[str, dict[str, Any]]:
-        return {row["observation_id"]: row for row in self._statements.read(sorted(keys), lock=True)}
 
     def _relabel(
         self, row: dict[str, Any], label: TrueLabel, now: datetime, changed: dict[int, Any]

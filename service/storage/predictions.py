@@ -75,7 +75,7 @@ class PredictionLog:
             return {}
         now = datetime.now(UTC)
         # All writers insert in the same order, so that no two statements deadlock.
-        rows = [self._row(one, moment(now)) for one in sorted(singles, key=_key)]
+        rows = [self._row(one, moment(now)) for one in sorted(singles, key=lambda one: one.observation.key)]
         ids = self._session.run_autocommit(lambda: self._statements.insert_alone(rows))
         return {
             i: [StoredPrediction(self._fresh_record(ids[one.observation.key], one, now), False)]
@@ -131,10 +131,6 @@ class PredictionLog:
         if len(records) < len(keys):
             raise Unavailable("A prediction was erased while it was asked for; try again.")
         return records
-
-
-def _key(one: ScoredObservation) -> str:
-    return one.observation.key
 
 
 def _is_same(text: str, observation: Observation) -> bool:
