@@ -29,10 +29,10 @@ class Drift:
     """Reports on a log against the profile of a manifest, whose outputs are those of the model `version`. `documents`
     maps the ids that exist to the JSON texts of observation and probabilities."""
 
-    def __init__(self, manifest: Manifest, version: str, ledger: ColumnCache, documents: Documents) -> None:
+    def __init__(self, manifest: Manifest, version: str, cache: ColumnCache, documents: Documents) -> None:
         self._manifest = manifest
         self._version = version
-        self._ledger = ledger
+        self._ledger = cache
         self._documents = documents
 
     def report(self, query: DriftQuery) -> dict[str, Any]:

@@ -41,11 +41,11 @@ WINDOW_SIZES = {
 class Performance:
     """Reports on a log for the model of a manifest."""
 
-    def __init__(self, manifest: Manifest, ledger: ColumnCache) -> None:
+    def __init__(self, manifest: Manifest, cache: ColumnCache) -> None:
         self._task = manifest.task
         self._training = _training(manifest.metrics)
         self._groups = Groups(manifest)
-        self._ledger = ledger
+        self._ledger = cache
 
     def report(self, query: PerformanceQuery) -> dict[str, Any]:
         """The body of GET /performance, finite JSON. Raises InvalidQuery for more than MOST_WINDOWS windows."""

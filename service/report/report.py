@@ -63,13 +63,13 @@ class Report:
 
 
 class Reporter:
-    """Makes the report on a ledger's rows, as they are at one moment, for the model of a manifest."""
+    """Makes the report on a cache's rows, as they are at one moment, for the model of a manifest."""
 
-    def __init__(self, manifest: Manifest, performance: Performance, drift: Drift, ledger: ColumnCache) -> None:
+    def __init__(self, manifest: Manifest, performance: Performance, drift: Drift, cache: ColumnCache) -> None:
         self._task = manifest.task
         self._performance = performance
         self._drift = drift
-        self._ledger = ledger
+        self._ledger = cache
 
     def report(self, query: PerformanceQuery, drift_query: DriftQuery) -> Report:
         """The report on the rows that the two queries select."""
