@@ -1,5 +1,6 @@
 """Runs the service as it is deployed: gunicorn with its configuration, in separate processes."""
 
+import itertools
 import os
 import signal
 import socket
@@ -18,6 +19,8 @@ import requests
 from tests.support.passengers import ARTIFACTS, PROJECT
 
 _READY_SECONDS = 90.0
+_FIRST_PORT, _RANGES, _PORTS = 20_000, 600, 20  # below the ports that the system hands out
+_numbers = itertools.count()
 
 
 @dataclass
@@ -64,10 +67,15 @@ def _works(process: psutil.Process) -> bool:
 
 
 def free_port() -> int:
-    """A free port on the loopback interface."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A free port on the loopback interface, from a range of this process. A service listens seconds after its port is
+    chosen, and meanwhile another test run must not choose the same one."""
+    for _ in range(_PORTS):
+        port = _FIRST_PORT + os.getpid() % _RANGES * _PORTS + next(_numbers) % _PORTS
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError(f"All {_PORTS} ports of this process are in use.")
 
 
 def environment(**variables: str) -> dict[str, str]:
