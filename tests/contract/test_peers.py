@@ -138,6 +138,7 @@ def test_forty_nine_concurrent_senders_get_answers_in_time_and_the_same_on_repea
     assert {answer.headers["Idempotent-Replayed"] for answer in again} == {"true"}
 
 
+@pytest.mark.long  # a restart
 def test_ids_from_before_a_restart_are_replayed_after_it(tmp_path: Path) -> None:
     bodies = [prediction(0), prediction(str(uuid.uuid4()), Age=40)]
 

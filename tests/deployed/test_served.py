@@ -298,6 +298,7 @@ def test_a_service_with_an_invalid_setting_does_not_start_and_names_it(
     assert next(iter(variables)) in said
 
 
+@pytest.mark.long  # installs and starts as the platform does
 def test_every_line_of_the_procfile_runs_with_the_variables_of_heroku(tmp_path: Path, postgresql_url: str) -> None:
     lines = dict(line.split(": ", 1) for line in (PROJECT / "Procfile").read_text().splitlines())
     heroku_url = postgresql_url.replace("postgresql://", "postgres://")

@@ -30,6 +30,7 @@ def test_preparing_twice_runs_each_migration_once(database_url: str) -> None:
     assert database.is_closed()
 
 
+@pytest.mark.long  # eight processes
 def test_eight_processes_can_prepare_at_the_same_time(database_url: str) -> None:
     context = multiprocessing.get_context("spawn")
     start = context.Barrier(8)

@@ -257,6 +257,7 @@ def test_the_workers_of_gunicorn_are_counted_together_and_a_killed_one_stays_cou
     assert not Path(folder).exists()
 
 
+@pytest.mark.long  # a reload under load
 def test_a_reload_keeps_the_counts(tmp_path: Path) -> None:
     with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", in_own_dir(tmp_path), variables=TWO_WORKERS) as served:
         post_predictions(served, range(20))
@@ -273,6 +274,7 @@ def test_a_reload_keeps_the_counts(tmp_path: Path) -> None:
     assert after.total("predictions_total") == 40
 
 
+@pytest.mark.long  # several services
 def test_two_services_share_nothing_and_the_directory_of_a_killed_one_is_removed(tmp_path: Path) -> None:
     for name in ("one", "two", "three", "shared"):
         (tmp_path / name).mkdir()
