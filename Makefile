@@ -16,12 +16,11 @@ serve: $(VENV)/installed
 # The fast part: what every change must pass.
 test: $(VENV)/installed-dev
 	pytest -n 2 --dist worksteal -m "not alone and not long"
-	pytest -m "alone and not long"
 
 # The rest, with the faults of tests/chaos in short form.
 test-all: $(VENV)/installed-dev
 	pytest -n 2 --dist worksteal -m "long and not alone"
-	pytest -m "long and alone"
+	pytest -m alone
 
 check: $(VENV)/installed-dev
 	ruff format --check .
