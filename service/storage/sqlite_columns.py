@@ -1,7 +1,6 @@
-"""The columns of the log from SQLite: integers and times packed into one text each, real numbers unpacked and exact."""
+"""The columns of the log from SQLite, each packed into one text. A probability is packed as an exact integer."""
 
 from datetime import datetime
-from itertools import chain
 
 import numpy as np
 
@@ -9,6 +8,9 @@ from service.storage.column_cache import Array, Group, Rows, Snapshot
 from service.storage.columns import LogColumns
 
 _TIME = np.dtype([("time", "S26"), ("zone", "S6")])  # 2026-01-31T12:00:00.000000 +00:00
+# A probability times 2 ** 62 is an integer that fits into 64 bits, and exact for probabilities from 2 ** -10 on.
+_POWER = 62
+_LEAST = 2.0**-10
 
 
 class SqliteColumns(LogColumns):
@@ -32,16 +34,17 @@ class SqliteColumns(LogColumns):
 
     def _read(self, where: str) -> Rows:
         reals = self._reals()
-        # Both statements must see the same rows. The transaction ends before the parsing: it delays checkpoints.
+        packed = "".join(f", group_concat(CAST({real} * ? AS INTEGER))" for real in reals)
+        # All statements must see the same rows. The transaction ends before the parsing: it delays checkpoints.
         with self._database.atomic("DEFERRED"):
-            codes, created, labelled = self._one(
+            codes, created, labelled, *integers = self._one(
                 f"SELECT group_concat(id * {self._codes} + {self._code()}), group_concat(created_at, ''), "
-                f"group_concat(coalesce(labelled_at, created_at), '') FROM prediction WHERE {where}"
+                f"group_concat(coalesce(labelled_at, created_at), ''){packed} FROM prediction WHERE {where}",
+                *[2.0**_POWER] * len(reals),
             )
-            found = self._database.execute_sql(f"SELECT {', '.join(reals)} FROM prediction WHERE {where}")
-            numbers = np.fromiter(chain.from_iterable(found), np.float64)
+            others = [self._others(real, where) for real in reals]
         ids, codes = np.divmod(_integers(codes), self._codes)
-        output, *target = numbers.reshape(-1, len(reals)).T.copy()
+        output, *target = map(_reals, [ids] * len(reals), integers, others)
         return Rows(
             id=ids,
             created=self._times("created_at", created, len(ids), where),
@@ -50,6 +53,11 @@ class SqliteColumns(LogColumns):
             output=output,
             target=target[0] if target else None,
         )
+
+    def _others(self, real: str, where: str) -> list[tuple[int, float]]:
+        """The ids and the numbers of the rows whose number is not exact as an integer."""
+        inexact = f"{real} <> 0 AND abs({real}) NOT BETWEEN {_LEAST} AND 1"
+        return self._all(f"SELECT id, {real} FROM prediction WHERE {where} AND {inexact}")
 
     def _times(self, column: str, packed: str | None, count: int, where: str) -> Array:
         """Microseconds since 1970. Times in another format than that of this service are read one by one."""
@@ -76,3 +84,12 @@ class SqliteColumns(LogColumns):
 
 def _integers(text: str | None) -> Array:
     return np.fromstring(text or "", dtype=np.int64, sep=",")
+
+
+def _reals(ids: Array, integers: str | None, others: list[tuple[int, float]]) -> Array:
+    """The numbers of the rows `ids`, which ascend. `others` holds those that are not exact as an integer."""
+    numbers = np.ldexp(_integers(integers).astype(np.float64), -_POWER)
+    if others:
+        places, values = zip(*others, strict=True)
+        numbers[np.searchsorted(ids, places)] = values
+    return numbers
