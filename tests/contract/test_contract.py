@@ -13,7 +13,11 @@ pytestmark = pytest.mark.long  # hundreds of generated requests for each model
 USER, ADMINISTRATOR = "a-key-of-sixteen-characters", "another-key-of-many-characters"
 EXAMPLES = "20"
 # All checks are on by default. The schema does not tell the name of the database, and every other name is refused.
+# A run of 20 scenarios misses one of the links about once in ten times.
 CONFIGURATION = """
+[phases.stateful]
+generation.max-examples = 150
+
 [[operations]]
 include-name = "POST /admin/reset"
 checks.positive_data_acceptance.enabled = false
