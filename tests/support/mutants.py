@@ -1,8 +1,8 @@
 """Mutation testing on a sample: changes one place of the code at a time, and checks that a test fails.
 
 `python -m tests.support.mutants SEED [N]` draws N mutants of service/ and serialize/. The same seed and code give the
-same mutants. The mutants run in temporary copies; the checkout does not change. A mutant is killed if a test fails, and
-survives if all tests that run its function pass."""
+same mutants. The mutants run in temporary copies; the checkout does not change. A mutant is killed if a test fails or
+the tests do not end, and survives if the tests that run its function pass."""
 
 import ast
 import copy
@@ -13,17 +13,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
+from typing import Any
 
 PROJECT = Path(__file__).parents[2]
 MUTATED = ("service", "serialize")
 PROCESSES = 2
-MUTANT_SECONDS = 300
+BUDGET = 90  # seconds of tests for one mutant
+MUTANT_SECONDS = 600
 
 _COPIED = shutil.ignore_patterns(".git", ".venv", ".venvs", "__pycache__", ".*_cache", ".hypothesis")
 _SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
@@ -148,53 +150,86 @@ def sample(seed: int, count: int) -> list[Mutant]:
     return random.Random(seed).sample(every, min(count, len(every)))
 
 
-def functions_of_tests(tree: Path) -> dict[str, list[str]]:
-    """Runs all tests once. Returns the test modules that ran each function, by `path:line`."""
+class Tests:
+    """What each test runs, and how long it takes. A test that fails without a mutant is left out."""
+
+    def __init__(self, traces: Iterable[dict[str, Any]]) -> None:
+        self._seconds: dict[str, float] = {}
+        self._of_place: dict[str, set[str]] = {}
+        in_setup: dict[str, set[str]] = {}
+        for test, trace in (entry for traced in traces for entry in traced.items() if entry[1]["passed"]):
+            self._seconds[test] = trace["seconds"]
+            for place in trace["call"]:
+                self._of_place.setdefault(place, set()).add(test)
+            for place in trace["setup"]:
+                in_setup.setdefault(place, set()).add(_module(test))
+        for place, modules in in_setup.items():  # a fixture may be for all tests of a module
+            found = {test for test in self._seconds if _module(test) in modules}
+            self._of_place.setdefault(place, set()).update(found)
+
+    def for_mutant(self, mutant: Mutant) -> list[str]:
+        """The tests that run the mutant's function, or its module if it is in no function, up to BUDGET seconds. The
+        tests of the module itself come first, then those of the same folder, then the fastest. If no test runs the
+        function in its own process, all tests count: code in other processes is not traced."""
+        of_file = {
+            int(place.rpartition(":")[2]): tests
+            for place, tests in self._of_place.items()
+            if place.startswith(mutant.path + ":")
+        }
+        tree = ast.parse((PROJECT / mutant.path).read_text())
+        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.Lambda)]
+        around = [node for node in functions if node.lineno <= mutant.line <= (node.end_lineno or 0)]
+        first = {min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))]) for node in around}
+        chosen = {test for line in first or of_file for test in of_file.get(line, set())} or set(self._seconds)
+        path = Path(mutant.path)
+        own, folder = f"tests/{path.parent}/test_{path.stem}.py", f"tests/{path.parent}/"
+        chosen |= {test for test in self._seconds if _module(test) == own}
+
+        def order(test: str) -> tuple[bool, bool, float]:
+            return _module(test) != own, not test.startswith(folder), self._seconds[test]
+
+        total, taken = 0.0, list[str]()
+        for test in sorted(chosen, key=order):
+            total += self._seconds[test]
+            if taken and total > BUDGET:
+                break
+            taken.append(test)
+        return taken
+
+
+def traced_tests(tree: Path) -> Tests:
+    """Runs all tests once on a copy of the tree."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.support.trace", "-n", str(PROCESSES)]
     found = tree / "trace"
     found.mkdir()
     environment = {**os.environ, "TRACE": str(found)}
     subprocess.run([*command, "-m", "not alone"], cwd=tree, env=environment, check=False, stdout=subprocess.DEVNULL)
-    places: dict[str, set[str]] = {}
-    for file in found.iterdir():
-        for module, ran in json.loads(file.read_text()).items():
-            for place in ran:
-                places.setdefault(place, set()).add(module)
-    return {place: sorted(modules) for place, modules in places.items()}
+    return Tests(json.loads(file.read_text()) for file in sorted(found.iterdir()))
 
 
-def tests_for(mutant: Mutant, places: dict[str, list[str]]) -> list[str]:
-    """The test modules that ran the mutant's function, or its module if it is in no function. The module's own test
-    comes first. If none ran it, all of them: code in other processes is not traced."""
-    of_file = {
-        int(place.rpartition(":")[2]): modules
-        for place, modules in places.items()
-        if place.startswith(mutant.path + ":")
-    }
-    tree = ast.parse((PROJECT / mutant.path).read_text())
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.Lambda)]
-    around = [node for node in functions if node.lineno <= mutant.line <= (node.end_lineno or 0)]
-    first = {min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))]) for node in around}
-    chosen = {module for line in first or of_file for module in of_file.get(line, [])}
-    named = f"test_{Path(mutant.path).stem}.py"
-    every = {str(file.relative_to(PROJECT)) for file in (PROJECT / "tests").rglob("test_*.py")}
-    own = {module for module in every if module.endswith("/" + named)}
-    return sorted(own) + sorted((chosen or every) - own)
+def _module(test: str) -> str:
+    return test.partition("::")[0]
 
 
-def outcome(mutant: Mutant, tests: list[str], tree: Path) -> str:
-    """Runs the tests on a copy of the tree with the mutant: killed, survived or timed out. The copy is restored."""
+def outcome(mutant: Mutant, tests: list[str], tree: Path) -> tuple[str, str]:
+    """Runs the tests on a copy of the tree with the mutant. Returns killed, survived, timed out or an exit status that
+    means none of these, and the first failure. The copy is restored."""
     file = tree / mutant.path
     original = file.read_text()
     file.write_text(mutant.source)
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not alone", *tests]
-    process = subprocess.Popen(
-        command, cwd=tree, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    arguments, report = tree / "tests.txt", tree / "report.txt"
+    arguments.write_text("\n".join(tests))
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", f"@{arguments}"]
+    with report.open("w") as output:
+        process = subprocess.Popen(command, cwd=tree, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
     try:
-        return "survived" if process.wait(MUTANT_SECONDS) in (0, 5) else "killed"
+        status = process.wait(MUTANT_SECONDS)
+        failures = [line for line in report.read_text().splitlines() if line.startswith(("FAILED", "ERROR"))]
+        # A mutant that cannot be imported stops the collection or pytest itself.
+        named = {0: "survived", 1: "killed", 2: "killed", 3: "killed", 4: "killed"}
+        return named.get(status, f"exit {status}"), failures[0] if failures else ""
     except subprocess.TimeoutExpired:
-        return "timed out"
+        return "timed out", ""
     finally:
         process.poll()
         _end(process)
@@ -214,22 +249,21 @@ def main(seed: int, count: int) -> None:
         trees: Queue[Path] = Queue()
         for i in range(PROCESSES):
             trees.put(Path(shutil.copytree(PROJECT, Path(folder) / str(i), ignore=_COPIED, symlinks=True)))
-        traced = Path(shutil.copytree(trees.queue[0], Path(folder) / "traced"))
-        places = functions_of_tests(traced)
+        tests = traced_tests(Path(shutil.copytree(trees.queue[0], Path(folder) / "traced")))
 
         def tried(mutant: Mutant) -> str:
             tree = trees.get()
             try:
-                found = outcome(mutant, tests_for(mutant, places), tree)
+                found, failure = outcome(mutant, tests.for_mutant(mutant), tree)
             finally:
                 trees.put(tree)
-            _say(f"{found:10}{mutant}")
+            _say(f"{found:10}{mutant}  {failure}".rstrip())
             return found
 
         with ThreadPoolExecutor(PROCESSES) as pool:
             found = list(pool.map(tried, sample(seed, count)))
-    killed = len(found) - found.count("survived")
-    _say(f"seed {seed}: {killed} of {len(found)} killed, {found.count('timed out')} of them by their time limit")
+    timed_out = found.count("timed out")
+    _say(f"seed {seed}: {found.count('killed') + timed_out} of {len(found)} killed, {timed_out} by their time limit")
 
 
 def _say(line: str) -> None:
