@@ -17,6 +17,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
+from serialize.checks.rows import check_classes, check_rows
 from serialize.compiler.runtime import CompiledModel
 from serialize.content import read_content
 from serialize.declarations import Bounds, Declarations
@@ -24,7 +25,7 @@ from serialize.errors import ArtifactError, DumpError, one_line
 from serialize.evaluation import importances, in_sample
 from serialize.folder import COMPILED, MANIFEST, PIPELINE, put_in_place, refuse_foreign_files
 from serialize.frame import Row, as_array, as_table, observations
-from serialize.golden_rows import choose, verify_round_trip
+from serialize.golden_rows import choose, telling_rows
 from serialize.infer_signature import infer_signature
 from serialize.infer_task import infer_task
 from serialize.manifest import Manifest
@@ -102,7 +103,9 @@ def dump(
 
     `X_train` holds the n rows that the pipeline was fitted on: a DataFrame, a Series, an array of shape (n, k) or
     (n,), or a list. `y_train` holds the targets, of shape (n,). The signature (kinds, nulls, categories) is inferred
-    from all n rows. The service shows `name`. `threshold` and `positive_class` are for two classes. `bounds` gives
+    from all n rows. The service shows `name`. `threshold` and `positive_class` are for two classes: an observation
+    belongs to the positive class if its probability is at least the threshold. Without a threshold the pipeline
+    decides, and its `predict` must follow from its probabilities. `bounds` gives
     inclusive limits per numeric column, (low, high) with None for no limit. `categories` restricts columns to the
     values in the training rows, or to the values given; `text` accepts any string in a column; `nullable` lists
     columns that may be null although no training row has a null. `columns` names the columns of an array. `metrics`
@@ -167,8 +170,10 @@ def _manifest(
     modules = modules_of(model.pipeline)
     rows = observations(table)
     outputs = _training_outputs(model, X)
-    first = X.iloc[:_VERIFIED_ROWS] if hasattr(X, "iloc") else X[:_VERIFIED_ROWS]
-    verify_round_trip(model, first, rows[:_VERIFIED_ROWS])
+    found = check_rows(model, rows, outputs, telling_rows(model, table))
+    check_classes(model, X, rows, outputs)
+    for warning in found:
+        warnings.warn(warning, stacklevel=3)
     return Manifest(
         name=name,
         task=model.task,
@@ -179,6 +184,7 @@ def _manifest(
         importances=importances(model, table, y),
         libraries=library_versions(modules),
         modules=tuple(own_modules(modules)),
+        warnings=tuple(found),
     )
 
 

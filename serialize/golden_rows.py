@@ -16,7 +16,6 @@ from serialize.task import Outputs
 
 _TOLERANCE = 1e-9
 _SINGLE_PRECISION_TOLERANCE = 1e-5
-_ALONE_ROWS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class GoldenRows:
 
     def verify(self, answers: Outputs) -> None:
         """Raises ArtifactError unless the answers, of the same shape, equal the recorded outputs."""
-        apart = np.flatnonzero(~_equal(answers, np.array(self.outputs), self.tolerance))
+        apart = np.flatnonzero(~equal(answers, np.array(self.outputs), self.tolerance))
         if len(apart):
             first = int(apart[0])
             raise ArtifactError(
@@ -60,50 +59,23 @@ def choose(model: Model, table: pd.DataFrame, rows: list[dict[str, Scalar]]) -> 
     """Chooses the golden rows of a model from its training rows, given as a table and as observations: one for every
     null, category and extreme of a column. A declared null or category without a training row gets a made-up row.
     Raises DumpError if the pipeline cannot score one of those."""
-    chosen = [rows[index] for index in _indices(model, table)] + _made_up(model, table, rows[0])
+    chosen = [rows[index] for index in telling_rows(model, table)] + _made_up(model, table, rows[0])
     outputs = model.outputs(chosen)
     tolerance = _SINGLE_PRECISION_TOLERANCE if model.single_precision else _TOLERANCE
     return GoldenRows(tuple(chosen), tuple(tuple(map(float, row)) for row in outputs), tolerance)
 
 
-def verify_round_trip(model: Model, X: Any, rows: list[dict[str, Scalar]]) -> None:
-    """Raises DumpError unless every training row, as a JSON observation, gets the outputs that the pipeline gives for
-    the row of `X`, and a sample of rows gets the same outputs when scored one at a time."""
-    tolerance = _SINGLE_PRECISION_TOLERANCE if model.single_precision else _TOLERANCE
-    sample = np.unique(np.linspace(0, len(rows) - 1, _ALONE_ROWS).astype(int))
-    try:
-        direct, served = model.outputs_of(X), model.outputs(rows)
-        alone = np.vstack([model.outputs([rows[index]]) for index in sample])
-    except Exception as error:
-        raise DumpError(
-            f"The pipeline cannot score training rows that come as JSON ({one_line(error)}); it must accept "
-            "any number of rows in the form that it was fitted on."
-        ) from error
-    apart = np.flatnonzero(~_equal(served, direct, tolerance))
-    if len(apart):
-        raise DumpError(
-            f"{len(apart)} of {len(rows)} training rows get other outputs when they come as JSON (the first is "
-            f"row {int(apart[0])}). Either the pipeline is random or depends on the order of rows, or a column mixes "
-            "None and NaN as nulls: use one of them in the whole column and fit again."
-        )
-    apart = sample[~_equal(alone, direct[sample], _SINGLE_PRECISION_TOLERANCE)]
-    if len(apart):
-        raise DumpError(
-            f"Training row {int(apart[0])} gets another output when it is scored alone. The pipeline computes "
-            "statistics of the rows that it predicts (a mean, a rank, dummies): compute these statistics in fit(), not "
-            "in predict()."
-        )
-
-
-def _equal(left: Outputs, right: Outputs, tolerance: float) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def equal(left: Outputs, right: Outputs, tolerance: float) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which rows of two outputs differ by at most the tolerance, of shape (n,); relative for values above 1."""
     if left.shape != right.shape:
         return np.zeros(len(right), dtype=bool)
     close: np.ndarray[Any, np.dtype[np.bool_]] = np.abs(left - right) <= tolerance * np.maximum(1.0, np.abs(right))
     return np.asarray(close.all(axis=1))
 
 
-def _indices(model: Model, table: pd.DataFrame) -> list[int]:
-    """Row numbers that show every fact. A row that is already chosen is not chosen again for another fact."""
+def telling_rows(model: Model, table: pd.DataFrame) -> list[int]:
+    """The numbers of training rows that show every null, category and extreme of a column. A row that is
+    already chosen is not chosen again for another fact."""
     taken = np.zeros(len(table), dtype=bool)
     taken[0] = True
     for column in model.signature:

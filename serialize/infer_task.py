@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.utils.validation import check_is_fitted
 
 from serialize.errors import DumpError
@@ -12,12 +13,13 @@ from serialize.task import Label, Task
 
 
 def infer_task(pipeline: Any, *, threshold: float | None = None, positive_class: Label | None = None) -> Task:
-    """The task of a fitted estimator; `threshold` (0.5) and `positive_class` (the second class) are for a binary
-    one. Raises DumpError for an estimator that the service cannot use."""
+    """The task of a fitted estimator. `threshold` and `positive_class` are for a binary one; by default they are those
+    of a FixedThresholdClassifier or TunedThresholdClassifierCV at its end, otherwise 0.5 and the second class. Raises
+    DumpError for an estimator that the service cannot use."""
     _refuse_unfitted(pipeline)
     if not hasattr(pipeline, "predict"):
         raise DumpError(f"{type(pipeline).__name__} has no predict; dump a fitted classifier or regressor.")
-    if not (is_classifier(pipeline) or hasattr(pipeline, "classes_")):
+    if is_regressor(pipeline) or not (is_classifier(pipeline) or hasattr(pipeline, "classes_")):
         return _regression(pipeline, threshold, positive_class)
     if not hasattr(pipeline, "predict_proba"):
         raise DumpError(
@@ -30,8 +32,8 @@ def infer_task(pipeline: Any, *, threshold: float | None = None, positive_class:
     if len(classes) > 2:
         if threshold is not None or positive_class is not None:
             raise DumpError(f"threshold and positive_class are for two classes; this model has {len(classes)}.")
-        return Task("multiclass", classes)
-    return _binary(classes, threshold, positive_class)
+        return Task("multiclass", classes, ties="pipeline")
+    return _binary(_own_threshold(pipeline), classes, threshold, positive_class)
 
 
 def labels(classes: Any) -> tuple[Label, ...]:
@@ -52,15 +54,34 @@ def labels(classes: Any) -> tuple[Label, ...]:
     return tuple(str(item) if isinstance(item, str) else item for item in plain)
 
 
-def _binary(classes: tuple[Label, ...], threshold: float | None, positive_class: Label | None) -> Task:
-    positive = classes[1] if positive_class is None else positive_class
+def _binary(
+    own: tuple[float, Label | None], classes: tuple[Label, ...], threshold: float | None, positive_class: Label | None
+) -> Task:
+    own_threshold, own_class = own[0], classes[1] if own[1] is None else own[1]
+    positive = own_class if positive_class is None else positive_class
     matching = [label for label in classes if label == positive]
     if not matching:
         raise DumpError(f"positive_class {positive!r} is not a class of the model; the classes are {classes}.")
-    cut = 0.5 if threshold is None else threshold
+    cut = threshold
+    if cut is None:
+        cut = own_threshold if positive == own_class else 1.0 - own_threshold
     if isinstance(cut, str | bool) or not 0.0 <= cut <= 1.0:
         raise DumpError(f"threshold {cut!r} is not a probability; give a number from 0 to 1.")
-    return Task("binary", classes, matching[0], float(cut))
+    return Task("binary", classes, matching[0], float(cut), "pipeline" if threshold is None else "rule")
+
+
+def _own_threshold(pipeline: Any) -> tuple[float, Label | None]:
+    """The threshold at which a classifier itself decides, and the class that it is for; None is the second class. A
+    threshold for another score than the probability is not used."""
+    final = _final(pipeline)
+    if isinstance(final, FixedThresholdClassifier):
+        threshold, positive = final.threshold, final.pos_label
+    elif isinstance(final, TunedThresholdClassifierCV):
+        threshold, positive = final.best_threshold_, final._curve_scorer._get_pos_label()
+    else:
+        return 0.5, None
+    by_score = final.response_method == "decision_function"
+    return 0.5 if threshold == "auto" or by_score else float(threshold), positive
 
 
 def _regression(pipeline: Any, threshold: float | None, positive_class: Label | None) -> Task:
@@ -83,6 +104,11 @@ def _refuse_unfitted(pipeline: Any) -> None:
         ) from None
 
 
+def _final(pipeline: Any) -> Any:
+    """The last estimator of a pipeline, or of the best one of a search."""
+    inner = pipeline.steps[-1][1] if hasattr(pipeline, "steps") else getattr(pipeline, "best_estimator_", None)
+    return pipeline if inner is None else _final(inner)
+
+
 def _final_name(pipeline: Any) -> str:
-    steps = getattr(pipeline, "steps", None)
-    return type(steps[-1][1] if steps else pipeline).__name__
+    return type(_final(pipeline)).__name__

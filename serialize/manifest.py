@@ -19,7 +19,8 @@ FORMAT = 2
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """The description of a model. `files` maps each other file of the artifact to its sha256, `modules` lists the
-    user's own modules that the pipeline needs, `not_compiled` is the reason why there is no compiled form, or None.
+    user's own modules that the pipeline needs, `not_compiled` is the reason why there is no compiled form, or None,
+    and `warnings` says what `dump` found that is not quite right.
 
     The file ends with the sha256 of its own members, so that damage is detected. This does not prove where the file
     comes from: see `trust`. The digest leaves out the libraries, because a difference there is only a warning."""
@@ -34,6 +35,7 @@ class Manifest:
     libraries: Mapping[str, str]
     modules: tuple[str, ...] = ()
     not_compiled: str | None = None
+    warnings: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
@@ -48,6 +50,7 @@ class Manifest:
             "libraries": self.libraries,
             "modules": list(self.modules),
             "not_compiled": self.not_compiled,
+            "warnings": list(self.warnings),
             "files": self.files,
             "profile": self.profile,
             "golden": self.golden.to_json(),
@@ -84,6 +87,7 @@ class Manifest:
                 libraries=_versions(data["libraries"]),
                 modules=tuple(data["modules"]),
                 not_compiled=data["not_compiled"],
+                warnings=tuple(data.get("warnings", ())),
                 files=dict(data["files"]),
             )
         except ArtifactError:

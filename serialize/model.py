@@ -9,7 +9,7 @@ import numpy as np
 
 from serialize.frame import build_input
 from serialize.signature import Scalar, Signature
-from serialize.task import Outputs, Task
+from serialize.task import Indices, Outputs, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,21 @@ class Model:
             if self.task.kind == "regression":
                 return np.asarray(self.pipeline.predict(X), dtype=np.float64).reshape(-1, 1)
             return np.asarray(self.pipeline.predict_proba(X), dtype=np.float64)
+
+    def class_indices(self, rows: Sequence[Mapping[str, Scalar]]) -> Indices:
+        """The classes of n observations as the pipeline itself decides them, ties included, of shape (n,): indices
+        into `task.classes`. Raises every error of the pipeline."""
+        return self.class_indices_of(build_input(self.signature, rows))
+
+    def class_indices_of(self, X: Any) -> Indices:
+        """The same for input in the form that the pipeline was fitted on. Raises KeyError for a label that is not in
+        the `classes_` of the pipeline."""
+        if self.task.ties == "rule":
+            return self.task.class_indices(self.outputs_of(X))
+        with joblib.parallel_config(backend="sequential"):
+            predicted = np.asarray(self.pipeline.predict(X)).reshape(-1).tolist()
+        position = {label: i for i, label in enumerate(np.asarray(self.pipeline.classes_).tolist())}
+        return np.array([position[label] for label in predicted], dtype=np.intp)
 
     @property
     def single_precision(self) -> bool:

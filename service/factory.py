@@ -119,6 +119,10 @@ def _outputs(settings: Settings, artifact: Artifact) -> Answers:
     return artifact.model.outputs
 
 
+def _scorer(settings: Settings, artifact: Artifact) -> Scorer:
+    return Scorer(artifact.manifest.task, _outputs(settings, artifact), artifact.model.class_indices)
+
+
 def _session(settings: Settings, patience: float = _PATIENCE_SECONDS) -> Session:
     return Session(database_of(settings, patience), patience)
 
@@ -148,7 +152,7 @@ def _prediction_service(
     return PredictionService(
         ObservationParser(artifact.manifest.signature),
         LabelParser(task),
-        Scorer(task, _outputs(settings, artifact)),
+        _scorer(settings, artifact),
         log.commit,
         partial(batched, on_queue_depth=metrics.waiting),
         settings.max_items,
@@ -203,7 +207,7 @@ def _pages(settings: Settings, artifact: Artifact, batched: Batched) -> LogPages
 def _document(settings: Settings, artifact: Artifact) -> Callable[[], dict[str, Any]]:
     """What GET /openapi.json answers, built at the first call. If two first calls overlap, each builds all of it."""
     manifest = artifact.manifest
-    parser, scorer = ObservationParser(manifest.signature), Scorer(manifest.task, _outputs(settings, artifact))
+    parser, scorer = ObservationParser(manifest.signature), _scorer(settings, artifact)
 
     def is_answered(values: ObservationValues) -> bool:
         try:
@@ -236,4 +240,5 @@ def _card(artifact: Artifact) -> dict[str, Any]:
         "libraries": manifest.libraries,
         "compiled": artifact.compiled is not None,
         "not_compiled": manifest.not_compiled,
+        "warnings": list(manifest.warnings),
     }

@@ -5,11 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from serialize.signature import Scalar
-from serialize.task import Label, Outputs, Task
+from serialize.task import TIE, Indices, Label, Outputs, Task
 from service.errors import Fault, InvalidBody
 from service.prediction.observation import Observation
 
 OutputsFunction = Callable[[Sequence[Mapping[str, Scalar]]], Outputs]
+ClassesFunction = Callable[[Sequence[Mapping[str, Scalar]]], Indices]
+
+_TIED = -1
 
 
 class Score(NamedTuple):
@@ -24,23 +27,34 @@ class Score(NamedTuple):
 
 
 class Scorer:
-    """Scores observations. `outputs` returns the model's outputs, of shape (n, n_classes) or (n, 1)."""
+    """Scores observations. `outputs` returns the model's outputs, of shape (n, n_classes) or (n, 1), and `classes` the
+    indices of the classes that the pipeline itself predicts, which are needed for ties."""
 
-    def __init__(self, task: Task, outputs: OutputsFunction) -> None:
+    def __init__(self, task: Task, outputs: OutputsFunction, classes: ClassesFunction) -> None:
         self._task = task
         if task.kind == "binary":
-            self._positive, self._threshold = task.positive_index, task.threshold
-            self._sides = task.negative_class, task.positive_class
+            self._positive, self._threshold = task.positive_index, task.threshold or 0.0
         self._outputs = outputs
-        self._to_score = {"binary": self._binary, "multiclass": self._multiclass, "regression": _regression}[task.kind]
+        self._classes = classes
+        self._class_of, self._to_score = {
+            "binary": (self._binary_class, self._binary),
+            "multiclass": (_multiclass_class, self._multiclass),
+            "regression": (_no_class, _regression),
+        }[task.kind]
 
     def score(self, observations: Sequence[Observation]) -> list[Score]:
-        """Scores n observations in one call of the model. Raises the exceptions of the model, and InvalidBody if an
-        output is not finite."""
-        rows = self._outputs([observation.values for observation in observations]).tolist()
+        """Scores n observations in one call of the model, and ties in a second one. Raises the exceptions of the
+        model, and InvalidBody if an output is not finite."""
+        values = [observation.values for observation in observations]
+        rows = self._outputs(values).tolist()
         if not all(map(math.isfinite, map(sum, rows))):
             raise unscorable()
-        return [self._to_score(row) for row in rows]
+        classes = list(map(self._class_of, rows))
+        if _TIED in classes:
+            ties = [i for i, class_ in enumerate(classes) if class_ == _TIED]
+            for i, class_ in zip(ties, self._classes([values[i] for i in ties]), strict=True):
+                classes[i] = int(class_)
+        return list(map(self._to_score, rows, classes))
 
     def score_apart(self, observations: Sequence[Observation]) -> list[Score | Exception]:
         """Like `score`, but isolates errors: if the batch raises, scores each observation alone and returns an error
@@ -60,15 +74,16 @@ class Scorer:
         except Exception as error:  # noqa: BLE001 - web.problem logs it and answers
             return error
 
-    def _binary(self, row: list[float]) -> Score:
-        proba = row[self._positive]
-        assert self._threshold is not None
-        return Score(self._sides[proba >= self._threshold], proba)
+    def _binary_class(self, row: list[float]) -> int:
+        above = row[self._positive] - self._threshold
+        return _TIED if abs(above) <= TIE else self._positive if above > 0.0 else 1 - self._positive
 
-    def _multiclass(self, row: list[float]) -> Score:
-        best = row.index(max(row))
+    def _binary(self, row: list[float], class_: int) -> Score:
+        return Score(self._task.classes[class_], row[self._positive])
+
+    def _multiclass(self, row: list[float], class_: int) -> Score:
         probas = dict(zip(map(str, self._task.classes), row, strict=True))
-        return Score(self._task.classes[best], row[best], probas)
+        return Score(self._task.classes[class_], row[class_], probas)
 
 
 def unscorable() -> InvalidBody:
@@ -78,5 +93,14 @@ def unscorable() -> InvalidBody:
     return InvalidBody([Fault("/observation", detail, None, expected)])
 
 
-def _regression(row: list[float]) -> Score:
+def _multiclass_class(row: list[float]) -> int:
+    best = max(row)
+    return _TIED if sum(best - proba <= TIE for proba in row) > 1 else row.index(best)
+
+
+def _no_class(_row: list[float]) -> int:
+    return 0
+
+
+def _regression(row: list[float], _class: int) -> Score:
     return Score(predicted_value=row[0])

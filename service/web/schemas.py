@@ -137,6 +137,7 @@ _COMMON: Schemas = {
         libraries=_mapping(TEXT),
         compiled=_BOOLEAN,
         not_compiled=_nullable(TEXT),
+        warnings=_array(TEXT),
     ),
     "Logged": _object(_SCORE, **_ROW),
     "LoggedPage": _object(

@@ -220,10 +220,12 @@ def test_a_regressor_is_served_as_the_notebook_had_it(case: str, tmp_path: Path)
 
 @pytest.mark.usefixtures("in_this_process")
 @pytest.mark.filterwarnings("ignore:.*probability.*:FutureWarning")
-def test_a_support_vector_machine_with_probabilities_is_served(tmp_path: Path) -> None:
+def test_a_support_vector_machine_with_probabilities_is_served_by_a_threshold(tmp_path: Path) -> None:
     pipeline = make_pipeline(columns(), SVC(probability=True, random_state=0)).fit(FRAME, SURVIVED)
 
-    artifact = dump(pipeline, FRAME, SURVIVED, tmp_path / "artifact")
+    with pytest.raises(DumpError, match="Pass threshold="):  # its predict does not follow from its probabilities
+        dump(pipeline, FRAME, SURVIVED, tmp_path / "artifact")
+    artifact = dump(pipeline, FRAME, SURVIVED, tmp_path / "artifact", threshold=0.5)
 
     assert apart(artifact, FRAME, pipeline.predict_proba(FRAME)) <= 1e-9
 
@@ -363,7 +365,12 @@ REFUSED: dict[str, tuple[Any, Any, Any, str]] = {
     "a sparse matrix": (FITTED, pytest.importorskip("scipy.sparse").csr_matrix(NUMBERS), SURVIVED, "sparse"),
     "other columns": (FITTED, NUMBERS[["rank", "age"]], SURVIVED, "cannot score X_train .*pass the rows"),
     "chance": (make_pipeline(FunctionTransformer(shaken), FITTED), NUMBERS, SURVIVED, "is random"),
-    "the company of rows": (make_pipeline(FunctionTransformer(centred), FITTED), NUMBERS, SURVIVED, "scored alone"),
+    "the company of rows": (
+        make_pipeline(FunctionTransformer(centred), FITTED),
+        NUMBERS,
+        SURVIVED,
+        "computes with the other rows",
+    ),
     "no probability": (Claims(7.0).fit(NUMBERS, SURVIVED), NUMBERS, SURVIVED, "2 probabilities from 0 to 1"),
     "NaN": (Claims(np.nan).fit(NUMBERS, SURVIVED), NUMBERS, SURVIVED, "predicts NaN or infinity"),
 }

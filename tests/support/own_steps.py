@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.linear_model import LogisticRegression
 
 
 class FareShare(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -51,3 +52,35 @@ def centred(X: Any) -> Any:
 def shaken(X: Any) -> Any:
     """Wrong for serving: the result is random."""
     return X + np.random.default_rng().normal(size=X.shape)
+
+
+def nearly_centred(X: Any) -> Any:
+    """Wrong for serving, but only a little."""
+    return X + 1e-6 * np.asarray(X).mean(axis=0)
+
+
+class OwnRule(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A logistic regression whose `predict` does not follow from its probabilities: it depends on the parity of the
+    first column, only where that is beyond `only_beyond`; or it always gives `label`. With `of_batch` the probabilities
+    depend on the other rows."""
+
+    def __init__(self, only_beyond: float = -np.inf, label: Any = None, of_batch: bool = False) -> None:
+        self.only_beyond = only_beyond
+        self.label = label
+        self.of_batch = of_batch
+
+    def fit(self, X: Any, y: Any) -> "OwnRule":
+        self.model_ = LogisticRegression(max_iter=10_000).fit(np.asarray(X), y)
+        self.classes_ = self.model_.classes_
+        return self
+
+    def predict(self, X: Any) -> Any:
+        first = np.asarray(X)[:, 0]
+        if self.label is not None:
+            return np.full(len(X), self.label)
+        own = self.classes_[first.astype(int) % 2]
+        return np.where(first > self.only_beyond, own, self.model_.predict(np.asarray(X)))
+
+    def predict_proba(self, X: Any) -> Any:
+        numbers = np.asarray(X)
+        return self.model_.predict_proba(numbers - numbers.mean(axis=0) if self.of_batch else numbers)

@@ -45,7 +45,7 @@ class Log:
         ledger = ColumnCache(columns)
         self.drift = Drift(manifest, artifact.version, ledger, columns.documents)
         self.parser = ObservationParser(manifest.signature)
-        self.scorer = Scorer(manifest.task, artifact.model.outputs)
+        self.scorer = Scorer(manifest.task, artifact.model.outputs, artifact.model.class_indices)
         self.version = artifact.version
 
     def report(self, table: pd.DataFrame) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What dump checks about a model before it writes an artifact."""
