@@ -39,7 +39,8 @@ prove: $(VENV)/installed-dev
 	python -m benchmarks.growth
 	python -m benchmarks.score
 	python -m benchmarks.compiled
-	python -m benchmarks.report README.md docs/performance.md docs/score.md
+	python -m benchmarks.models
+	python -m benchmarks.report README.md docs/performance.md docs/score.md docs/models.md
 
 chaos: $(VENV)/installed-dev
 	python -m tests.chaos $(CHAOS)

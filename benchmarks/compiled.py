@@ -54,16 +54,14 @@ def _measured(recipe: Recipe, seconds: float) -> Mapping[str, Any]:
     rows = observations(recipe.X)
     forms = {"compiled": artifact.compiled.outputs, "pipeline": artifact.model.outputs}
     times = {
-        size: {
-            name: _microseconds(outputs, list(islice(cycle(rows), size)), seconds) for name, outputs in forms.items()
-        }
+        size: {name: microseconds(outputs, list(islice(cycle(rows), size)), seconds) for name, outputs in forms.items()}
         for size in _SIZES
     }
     difference = float(np.abs(artifact.compiled.outputs(rows) - artifact.model.outputs(rows)).max())
     return {"rows": len(rows), "difference": difference, "microseconds": times}
 
 
-def _microseconds(outputs: Callable[[Any], Any], rows: Any, seconds: float) -> float:
+def microseconds(outputs: Callable[[Any], Any], rows: Any, seconds: float) -> float:
     """The time of the fastest call, which other load on the machine disturbs least. At least five calls are made."""
     times: list[float] = []
     end = time.perf_counter() + seconds

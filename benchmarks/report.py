@@ -1,5 +1,5 @@
 """Writes the tables of the documents from the newest result files: `python -m benchmarks.report README.md
-docs/performance.md docs/score.md`.
+docs/performance.md docs/score.md docs/models.md`.
 
 A table stands between `<!-- benchmark -->` and `<!-- /benchmark -->`. A name in the first marker, as in
 `<!-- benchmark growth -->`, selects another subject than the comparison."""
@@ -123,12 +123,30 @@ def compiled(result: Result) -> str:
     )
 
 
+def models(result: Result) -> str:
+    """For each tried model, whether it is served and compiled, and the microseconds of a row."""
+    lines = [_row("model", "served", "compiled", "alone", "in a batch"), _row("---", "---", "---", "--:", "--:")]
+    group = None
+    for found in result["models"]:
+        if found["group"] != group:
+            group = found["group"]
+            lines.append(_row(f"**{group}**", "", "", "", ""))
+        if found["refused"] is not None:
+            lines.append(_row(found["name"], f"no: {found['refused']}", "", "", ""))
+            continue
+        times = (f"{found[name]:,.0f}" if found[name] >= 10 else f"{found[name]:.1f}" for name in ("alone", "together"))
+        lines.append(_row(found["name"], "yes", "no" if found["not_compiled"] else "yes", *times))
+    said = "Microseconds per row, on one thread: a row alone, and a row in a batch of all training rows (150 to 240)."
+    return "\n".join([*lines, "", f"{said} {_where(result)}"])
+
+
 TABLES: Mapping[str, Callable[[Result], str]] = {
     "comparison": comparison,
     "growth": growth,
     "many": many,
     "score": score,
     "compiled": compiled,
+    "models": models,
 }
 
 

@@ -206,7 +206,7 @@ def test_the_newest_result_is_written_between_the_markers_and_nothing_else_chang
     assert written(once, tmp_path) == once
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/performance.md", "docs/score.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/performance.md", "docs/score.md", "docs/models.md"])
 def test_the_tables_of_the_documents_are_those_of_the_newest_results(name: str) -> None:
     text = (passengers.PROJECT / name).read_text()
 

@@ -1,0 +1,1 @@
+"""Many kinds of models, and how each is served."""
