@@ -29,7 +29,15 @@ from serialize.infer_signature import infer_signature
 from serialize.infer_task import infer_task
 from serialize.manifest import Manifest
 from serialize.model import Model
-from serialize.pickles import library_versions, modules_of, other_versions, own_modules, pickled
+from serialize.pickles import (
+    library_versions,
+    modules_of,
+    other_versions,
+    own_modules,
+    pickled,
+    refuse_missing,
+    remedy,
+)
 from serialize.reference_profile import profile_columns, profile_outputs
 from serialize.signature import Scalar
 from serialize.task import Label, Outputs
@@ -73,7 +81,12 @@ class Artifact:
 
     def verify(self, answers: Answers) -> None:
         """Raises ArtifactError unless `answers` gives the recorded outputs for the golden rows."""
-        self.manifest.golden.verify(answers(self.manifest.golden.observations))
+        golden, advice = self.manifest.golden, remedy(self.manifest.libraries)
+        try:
+            outputs = answers(golden.observations)
+        except Exception as error:
+            raise ArtifactError(f"The model cannot score its golden rows ({one_line(error)}); {advice}.") from error
+        golden.verify(outputs, advice)
 
     def verify_all(self) -> None:
         """Raises ArtifactError unless the pipeline and the compiled form both give the recorded outputs."""
@@ -132,12 +145,17 @@ def dump(
 def load(directory: str | Path, trust: Trust | None = None) -> Artifact:
     """Read an artifact. Before the pipeline is unpickled, every file is checked against the manifest, and the manifest
     against `trust`. Raises ArtifactError for a folder that is not exactly what `dump` wrote or that is not trusted,
-    and for a pipeline that cannot be imported."""
+    for a library that is not installed, and for a pipeline that cannot be imported. If a library has another major
+    version here, all golden rows must give the recorded outputs."""
     content = read_content(directory, trust)
     manifest, files = content.manifest, content.files
+    refuse_missing(manifest.libraries)
     model = Model(_unpickled(files[PIPELINE], manifest), manifest.task, manifest.signature)
     compiled = CompiledModel(files[COMPILED], manifest.task, manifest.signature) if COMPILED in files else None
-    return Artifact(manifest, model, compiled, content.digest)
+    artifact = Artifact(manifest, model, compiled, content.digest)
+    if other_versions(manifest.libraries, parts=1):
+        artifact.verify_all()
+    return artifact
 
 
 def _final(pipeline: Any) -> Any:
@@ -236,13 +254,17 @@ def _unpickled(content: bytes, manifest: Manifest) -> Any:
         try:
             return joblib.load(io.BytesIO(content))
         except (ImportError, AttributeError) as error:
-            own = ", ".join(f"{module}.py" for module in manifest.modules) or "the libraries of the manifest"
+            own = ", ".join(f"{module}.py" for module in manifest.modules)
+            lost = (error.name or "").partition(".")[0]
+            if isinstance(error, ModuleNotFoundError) and lost not in manifest.modules:
+                advice = f"add the library that provides {lost} to requirements-model.in and run `make requirements`"
+            else:
+                advice = f"put {own} beside app.py, on PYTHONPATH or into requirements.txt"
             raise ArtifactError(
-                f"The pipeline needs a module that cannot be imported here ({error}); put {own} beside app.py, on "
-                "PYTHONPATH or into requirements.txt."
+                f"The pipeline needs a module that cannot be imported here ({error}); "
+                f"{advice if own else remedy(manifest.libraries)}."
             ) from error
         except Exception as error:
             raise ArtifactError(
-                f"The pipeline cannot be unpickled ({one_line(error)}); install the library versions of "
-                "the manifest, or dump the model again with those installed here."
+                f"The pipeline cannot be unpickled ({one_line(error)}); {remedy(manifest.libraries)}."
             ) from error

@@ -28,15 +28,15 @@ class GoldenRows:
     outputs: tuple[tuple[float, ...], ...]
     tolerance: float
 
-    def verify(self, answers: Outputs) -> None:
-        """Raises ArtifactError unless the answers, of the same shape, equal the recorded outputs."""
+    def verify(self, answers: Outputs, advice: str = "dump the model again") -> None:
+        """Raises ArtifactError, with `advice` what to do, unless the answers of the same shape equal the recorded
+        outputs."""
         apart = np.flatnonzero(~_equal(answers, np.array(self.outputs), self.tolerance))
         if len(apart):
             first = int(apart[0])
             raise ArtifactError(
                 f"{len(apart)} of {len(self.outputs)} golden rows give other outputs than when the model was "
-                f"dumped (row {first}: {list(answers[first])} instead of {list(self.outputs[first])}); install the "
-                "library versions of the manifest, or dump the model again with those installed here."
+                f"dumped (row {first}: {list(answers[first])} instead of {list(self.outputs[first])}); {advice}."
             )
 
     def to_json(self) -> dict[str, Any]:

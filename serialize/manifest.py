@@ -25,7 +25,7 @@ class Manifest:
     user's own modules that the pipeline needs, `not_compiled` is the reason why there is no compiled form, or None.
 
     The file ends with the sha256 of its own members, so that damage is detected. This does not prove where the file
-    comes from: see `trust`. The digest leaves out the libraries, because a difference there is only a warning."""
+    comes from: see `trust`. The digest leaves out the libraries, because the golden rows decide if a version fits."""
 
     name: str
     task: Task
@@ -71,8 +71,8 @@ class Manifest:
             data = json.loads(content)
             if data["format"] not in READABLE:
                 raise ArtifactError(
-                    f"manifest.json has format {data['format']}, and this version reads the formats "
-                    f"{' and '.join(map(str, READABLE))}; dump the model again with the version that serves it."
+                    f"manifest.json has format {data['format']}, and this version reads format {FORMAT} and the older "
+                    f"{', '.join(map(str, READABLE[:-1]))}; dump the model again with the version that serves it."
                 )
             if data["sha256"] != _seal(data):
                 raise ValueError("changed")

@@ -419,6 +419,20 @@ def test_a_module_of_the_user_is_imported_in_the_new_process_and_named_if_it_is_
         load(tmp_path / "artifact")
 
 
+def test_a_library_that_only_a_module_of_the_user_imports_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "features_of_mine.py").write_text(OWN_MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    step = importlib.import_module("features_of_mine").Doubled()
+    dump(make_pipeline(step, LOGISTIC()).fit(NUMBERS, SURVIVED), NUMBERS, SURVIVED, tmp_path / "artifact")
+
+    (tmp_path / "features_of_mine.py").write_text("import lost_library.parts\n" + OWN_MODULE)
+    monkeypatch.delitem(sys.modules, "features_of_mine")
+    with pytest.raises(ArtifactError, match="add the library that provides lost_library to"):
+        load(tmp_path / "artifact")
+
+
 def test_a_module_that_only_this_process_has_is_refused_and_the_folder_is_unchanged(
     artifact: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -497,8 +511,65 @@ def test_a_pickle_that_cannot_be_read_is_refused(artifact: Path) -> None:
     (artifact / "pipeline.joblib").write_bytes(b"no pickle")
     vouch(artifact)
 
-    with pytest.raises(ArtifactError, match=r"cannot be unpickled .*install the library versions"):
+    with pytest.raises(ArtifactError, match=r"cannot be unpickled .*; dump the model again\.$"):
         load(artifact)
+
+
+def with_libraries(folder: Path, **libraries: str) -> None:
+    rewrite(folder, lambda manifest: manifest["libraries"].update(libraries))
+
+
+def test_a_library_that_is_not_installed_is_refused_before_the_pipeline_is_unpickled(
+    artifact: Path, tmp_path: Path
+) -> None:
+    (artifact / "pipeline.joblib").write_bytes(pickle.dumps(Malice(tmp_path / "harm")))
+    vouch(artifact)
+    with_libraries(artifact, lightgbm_lost="4.6.0")
+
+    with pytest.raises(ArtifactError, match=r"needs lightgbm_lost 4\.6\.0, .*add lightgbm_lost==4\.6\.0 to"):
+        load(artifact)
+    assert not (tmp_path / "harm").exists()
+
+
+def test_under_another_major_version_a_model_is_loaded_if_its_golden_rows_agree(artifact: Path) -> None:
+    with_libraries(artifact, numpy="0.9.1")
+
+    assert [name for name, *_ in load(artifact).other_versions] == ["numpy"]
+
+
+def test_under_another_major_version_golden_rows_that_differ_are_refused_with_the_requirement_line(
+    artifact: Path,
+) -> None:
+    def alter(manifest: dict[str, Any]) -> None:
+        manifest["golden"]["rows"][0]["output"][0] += 1e-6
+
+    rewrite(artifact, alter)
+    load(artifact)
+    with_libraries(artifact, numpy="0.9.1")
+
+    with pytest.raises(
+        ArtifactError, match=r"give other outputs .*dumped with numpy 0\.9\.1, and .* add numpy==0\.9\.1"
+    ):
+        load(artifact)
+
+
+def test_under_another_version_a_pipeline_that_cannot_be_unpickled_is_refused_with_the_requirement_line(
+    artifact: Path,
+) -> None:
+    (artifact / "pipeline.joblib").write_bytes(b"no pickle")
+    vouch(artifact)
+    with_libraries(artifact, numpy="0.9.1")
+
+    with pytest.raises(ArtifactError, match=r"cannot be unpickled .*add numpy==0\.9\.1 to requirements-model.in"):
+        load(artifact)
+
+
+def test_golden_rows_that_cannot_be_scored_are_refused_in_one_sentence(dumped: Path) -> None:
+    def lacking(rows: Any) -> Any:
+        raise AttributeError("'LogisticRegression' object has no attribute 'multi_class'")
+
+    with pytest.raises(ArtifactError, match=r"^The model cannot score its golden rows \(AttributeError: .*again\.$"):
+        load(dumped).verify(lacking)
 
 
 def test_a_different_golden_output_is_refused(artifact: Path) -> None:

@@ -1,4 +1,4 @@
-"""An artifact that an older version wrote is still read, scored and served. `formats/write.py` made those in formats/."""
+"""An artifact that an older version wrote is still read and scored. `formats/write.py` wrote those in formats/."""
 
 from pathlib import Path
 

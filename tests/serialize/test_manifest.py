@@ -81,8 +81,8 @@ def test_another_format_is_refused_in_one_sentence(number: Any) -> None:
         Manifest.from_bytes(changed(format=number))
 
     assert str(refused.value) == (
-        f"manifest.json has format {number}, and this version reads the formats 2 and 3; dump the model again with the "
-        "version that serves it."
+        f"manifest.json has format {number}, and this version reads format 3 and the older 2; dump the model again "
+        "with the version that serves it."
     )
 
 
