@@ -19,7 +19,7 @@ import pandas as pd
 
 from serialize.compiler.runtime import CompiledModel
 from serialize.content import read_content
-from serialize.declarations import Bounds, Declarations
+from serialize.declarations import Bounds, Declarations, strictness
 from serialize.errors import ArtifactError, DumpError, one_line
 from serialize.evaluation import importances, in_sample
 from serialize.folder import COMPILED, MANIFEST, PIPELINE, put_in_place, refuse_foreign_files
@@ -108,6 +108,7 @@ def dump(
     categories: Mapping[str, Sequence[Scalar]] | Iterable[str] | None = None,
     text: Iterable[str] | None = None,
     nullable: Iterable[str] | None = None,
+    accept_unseen: bool | Iterable[str] = (),
     columns: Sequence[str] | None = None,
     metrics: Mapping[str, Any] | None = None,
 ) -> Artifact:
@@ -118,8 +119,10 @@ def dump(
     from all n rows. The service shows `name`. `threshold` and `positive_class` are for two classes. `bounds` gives
     inclusive limits per numeric column, (low, high) with None for no limit. `categories` restricts columns to the
     values in the training rows, or to the values given; `text` accepts any string in a column; `nullable` lists
-    columns that may be null although no training row has a null. `columns` names the columns of an array. `metrics`
-    are held-out metrics from `cross_validate`; without them the training rows are scored.
+    columns that may be null although no training row has a null; `accept_unseen` lists columns with categories that
+    accept other values too, as long as the pipeline can answer them, and True lists all of them. `columns` names the
+    columns of an array. `metrics` are held-out metrics from `cross_validate`; without them the training rows are
+    scored. At the end, standard error gets a note which columns refuse unseen values or nulls.
 
     The artifact is written next to `directory`, read back in a new process, and its golden rows are verified there.
     Only then does it replace the content of `directory`. Raises DumpError for a model or data that cannot be served;
@@ -132,14 +135,18 @@ def dump(
     container, table = as_table(X_train, columns)
     y = _targets(y_train, len(table))
     dtype = str(as_array(X_train).dtype) if container == "array" else None
-    signature = infer_signature(container, table, dtype, Declarations.of(bounds, categories, text, nullable))
+    signature = infer_signature(
+        container, table, dtype, Declarations.of(bounds, categories, text, nullable, accept_unseen)
+    )
     model = Model(pipeline, task, signature)
     manifest = _manifest(name or type(_final(pipeline)).__name__, model, X_train, table, y, metrics)
     compilation = compile_model(model, observations(table[:_VERIFIED_ROWS]))
     files = {PIPELINE: pickled(pipeline)}
     if compilation.content is not None:
         files[COMPILED] = compilation.content
-    return _write(replace(manifest, not_compiled=compilation.reason), files, target)
+    artifact = _write(replace(manifest, not_compiled=compilation.reason), files, target)
+    sys.stderr.write(strictness(signature))
+    return artifact
 
 
 def load(directory: str | Path, trust: Trust | None = None) -> Artifact:

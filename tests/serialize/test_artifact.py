@@ -327,6 +327,29 @@ def test_declarations_are_in_the_signature(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("in_this_process")
+def test_a_dump_says_at_its_end_what_the_service_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pipeline = make_pipeline(columns(), LOGISTIC()).fit(FRAME, SURVIVED)
+
+    dump(pipeline, FRAME, SURVIVED, tmp_path / "artifact")
+    strict = capsys.readouterr().err
+    dump(pipeline, FRAME, SURVIVED, tmp_path / "artifact", nullable=["rank"], accept_unseen=True)
+
+    assert 'in port; such as port: expected one of "C", "Q", "S" or null; got "unseen"' in strict
+    assert 'To accept it: accept_unseen=["port"]' in strict
+    assert 'To accept it: nullable=["rank"]' in strict
+    assert capsys.readouterr().err == ""
+
+
+def test_unseen_values_that_the_pipeline_refuses_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    X = FRAME[["port"]].dropna()
+    pipeline = make_pipeline(OneHotEncoder(), LOGISTIC()).fit(X, SURVIVED[X.index])
+
+    with pytest.raises(DumpError, match=r"port 'unseen 0'.*leave these columns out of accept_unseen"):
+        dump(pipeline, X, SURVIVED[X.index], tmp_path / "artifact", accept_unseen=["port"])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("in_this_process")
 def test_the_columns_of_an_array_may_be_named(tmp_path: Path) -> None:
     X = NUMBERS.to_numpy()
     pipeline = LOGISTIC().fit(X, SURVIVED)
