@@ -26,7 +26,7 @@ from serialize.folder import COMPILED, MANIFEST, PIPELINE, put_in_place, refuse_
 from serialize.frame import Row, as_array, as_table, observations
 from serialize.golden_rows import choose, verify_round_trip
 from serialize.infer_signature import infer_signature
-from serialize.infer_task import infer_task
+from serialize.infer_task import infer_task, one_per_output
 from serialize.manifest import Manifest
 from serialize.model import Model
 from serialize.pickles import (
@@ -133,7 +133,7 @@ def dump(
     refuse_foreign_files(target)
     task = infer_task(pipeline, threshold=threshold, positive_class=positive_class)
     container, table = as_table(X_train, columns)
-    y = _targets(y_train, len(table))
+    y = _targets(pipeline, y_train, len(table))
     dtype = str(as_array(X_train).dtype) if container == "array" else None
     signature = infer_signature(
         container, table, dtype, Declarations.of(bounds, categories, text, nullable, accept_unseen)
@@ -170,12 +170,13 @@ def _final(pipeline: Any) -> Any:
     return steps[-1][1] if steps else pipeline
 
 
-def _targets(y_train: Any, rows: int) -> "np.ndarray[Any, Any]":
+def _targets(pipeline: Any, y_train: Any, rows: int) -> "np.ndarray[Any, Any]":
     y = np.asarray(y_train)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim != 1:
-        raise DumpError(f"y_train has shape {y.shape}; the service predicts one target per observation.")
+        advice = f": {one_per_output(pipeline)}" if y.ndim == 2 else ""
+        raise DumpError(f"y_train has shape {y.shape}, which is not one target per observation{advice}.")
     if len(y) != rows:
         raise DumpError(f"y_train has {len(y)} targets for {rows} rows of X_train.")
     nulls = int(pd.isna(y).sum())
@@ -218,7 +219,7 @@ def _training_outputs(model: Model, X: Any) -> Any:
         raise DumpError("The pipeline predicts NaN or infinity for training rows; JSON cannot carry that.")
     if model.task.kind == "regression":
         if len(outputs) != len(X):
-            raise DumpError("The regressor predicts several values for a row; fit one model for each.")
+            raise DumpError(f"The regressor predicts several values for a row; {one_per_output(model.pipeline)}.")
         return outputs
     if outputs.shape != (len(X), len(model.task.classes)) or abs(outputs - 0.5).max() > 0.5 + _ROUNDING:
         raise DumpError(
