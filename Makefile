@@ -64,8 +64,8 @@ artifacts: $(VENV)/installed
 
 # Keeps the pinned versions where it can; with UPGRADE=--upgrade it takes the newest.
 requirements: $(VENV)/installed-dev
-	$(COMPILE) $(UPGRADE) pyproject.toml -o requirements.txt
-	$(COMPILE) $(UPGRADE) pyproject.toml requirements-dev.in -c requirements.txt -o requirements-dev.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml requirements-model.in -o requirements.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml requirements-model.in requirements-dev.in -c requirements.txt -o requirements-dev.txt
 
 $(VENV)/installed: requirements.txt
 	@$(INSTALL) requirements.txt

@@ -73,9 +73,15 @@ def main() -> None:
 @click.option(
     "--nullable", multiple=True, metavar="COLUMN", help="A column that may be null although no training row has a null."
 )
+@click.option(
+    "--accept-unseen",
+    multiple=True,
+    metavar="COLUMN",
+    help="Accept other values than those of the training rows in this column of categories.",
+)
 def _train(csv: Path, target: str, output: Path, positive: str | None, bounds: tuple[str, ...], **options: Any) -> None:
     """Train a model on a CSV file and write its artifact."""
-    declared = {name: options.pop(name) for name in ("categories", "text", "nullable")}
+    declared = {name: options.pop(name) for name in ("categories", "text", "nullable", "accept_unseen")}
     declared["bounds"] = dict(_bound(text) for text in bounds)
     recipe = from_csv(csv, target, positive_class=positive, declared=declared, **options)
     for remark in remarks(recipe.X):

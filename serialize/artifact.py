@@ -20,17 +20,25 @@ import pandas as pd
 from serialize.checks.rows import check_classes, check_rows
 from serialize.compiler.runtime import CompiledModel
 from serialize.content import read_content
-from serialize.declarations import Bounds, Declarations
+from serialize.declarations import Bounds, Declarations, strictness
 from serialize.errors import ArtifactError, DumpError, one_line
 from serialize.evaluation import importances, in_sample
 from serialize.folder import COMPILED, MANIFEST, PIPELINE, put_in_place, refuse_foreign_files
 from serialize.frame import Row, as_array, as_table, observations
 from serialize.golden_rows import choose, telling_rows
 from serialize.infer_signature import infer_signature
-from serialize.infer_task import infer_task
+from serialize.infer_task import infer_task, one_per_output
 from serialize.manifest import Manifest
 from serialize.model import Model
-from serialize.pickles import library_versions, modules_of, other_versions, own_modules, pickled
+from serialize.pickles import (
+    library_versions,
+    modules_of,
+    other_versions,
+    own_modules,
+    pickled,
+    refuse_missing,
+    remedy,
+)
 from serialize.reference_profile import profile_columns, profile_outputs
 from serialize.signature import Scalar
 from serialize.task import Label, Outputs
@@ -74,7 +82,12 @@ class Artifact:
 
     def verify(self, answers: Answers) -> None:
         """Raises ArtifactError unless `answers` gives the recorded outputs for the golden rows."""
-        self.manifest.golden.verify(answers(self.manifest.golden.observations))
+        golden, advice = self.manifest.golden, remedy(self.manifest.libraries)
+        try:
+            outputs = answers(golden.observations)
+        except Exception as error:
+            raise ArtifactError(f"The model cannot score its golden rows ({one_line(error)}); {advice}.") from error
+        golden.verify(outputs, advice)
 
     def verify_all(self) -> None:
         """Raises ArtifactError unless the pipeline and the compiled form both give the recorded outputs."""
@@ -96,6 +109,7 @@ def dump(
     categories: Mapping[str, Sequence[Scalar]] | Iterable[str] | None = None,
     text: Iterable[str] | None = None,
     nullable: Iterable[str] | None = None,
+    accept_unseen: bool | Iterable[str] = (),
     columns: Sequence[str] | None = None,
     metrics: Mapping[str, Any] | None = None,
 ) -> Artifact:
@@ -108,8 +122,10 @@ def dump(
     decides, and its `predict` must follow from its probabilities. `bounds` gives
     inclusive limits per numeric column, (low, high) with None for no limit. `categories` restricts columns to the
     values in the training rows, or to the values given; `text` accepts any string in a column; `nullable` lists
-    columns that may be null although no training row has a null. `columns` names the columns of an array. `metrics`
-    are held-out metrics from `cross_validate`; without them the training rows are scored.
+    columns that may be null although no training row has a null; `accept_unseen` lists columns with categories that
+    accept other values too, as long as the pipeline can answer them, and True lists all of them. `columns` names the
+    columns of an array. `metrics` are held-out metrics from `cross_validate`; without them the training rows are
+    scored. At the end, standard error gets a note which columns refuse unseen values or nulls.
 
     The artifact is written next to `directory`, read back in a new process, and its golden rows are verified there.
     Only then does it replace the content of `directory`. Raises DumpError for a model or data that cannot be served;
@@ -120,27 +136,36 @@ def dump(
     refuse_foreign_files(target)
     task = infer_task(pipeline, threshold=threshold, positive_class=positive_class)
     container, table = as_table(X_train, columns)
-    y = _targets(y_train, len(table))
+    y = _targets(pipeline, y_train, len(table))
     dtype = str(as_array(X_train).dtype) if container == "array" else None
-    signature = infer_signature(container, table, dtype, Declarations.of(bounds, categories, text, nullable))
+    signature = infer_signature(
+        container, table, dtype, Declarations.of(bounds, categories, text, nullable, accept_unseen)
+    )
     model = Model(pipeline, task, signature)
     manifest = _manifest(name or type(_final(pipeline)).__name__, model, X_train, table, y, metrics)
     compilation = compile_model(model, observations(table[:_VERIFIED_ROWS]))
     files = {PIPELINE: pickled(pipeline)}
     if compilation.content is not None:
         files[COMPILED] = compilation.content
-    return _write(replace(manifest, not_compiled=compilation.reason), files, target)
+    artifact = _write(replace(manifest, not_compiled=compilation.reason), files, target)
+    sys.stderr.write(strictness(signature))
+    return artifact
 
 
 def load(directory: str | Path, trust: Trust | None = None) -> Artifact:
     """Read an artifact. Before the pipeline is unpickled, every file is checked against the manifest, and the manifest
     against `trust`. Raises ArtifactError for a folder that is not exactly what `dump` wrote or that is not trusted,
-    and for a pipeline that cannot be imported."""
+    for a library that is not installed, and for a pipeline that cannot be imported. If a library has another major
+    version here, all golden rows must give the recorded outputs."""
     content = read_content(directory, trust)
     manifest, files = content.manifest, content.files
+    refuse_missing(manifest.libraries)
     model = Model(_unpickled(files[PIPELINE], manifest), manifest.task, manifest.signature)
     compiled = CompiledModel(files[COMPILED], manifest.task, manifest.signature) if COMPILED in files else None
-    return Artifact(manifest, model, compiled, content.digest)
+    artifact = Artifact(manifest, model, compiled, content.digest)
+    if other_versions(manifest.libraries, parts=1):
+        artifact.verify_all()
+    return artifact
 
 
 def _final(pipeline: Any) -> Any:
@@ -148,12 +173,13 @@ def _final(pipeline: Any) -> Any:
     return steps[-1][1] if steps else pipeline
 
 
-def _targets(y_train: Any, rows: int) -> "np.ndarray[Any, Any]":
+def _targets(pipeline: Any, y_train: Any, rows: int) -> "np.ndarray[Any, Any]":
     y = np.asarray(y_train)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim != 1:
-        raise DumpError(f"y_train has shape {y.shape}; the service predicts one target per observation.")
+        advice = f": {one_per_output(pipeline)}" if y.ndim == 2 else ""
+        raise DumpError(f"y_train has shape {y.shape}, which is not one target per observation{advice}.")
     if len(y) != rows:
         raise DumpError(f"y_train has {len(y)} targets for {rows} rows of X_train.")
     nulls = int(pd.isna(y).sum())
@@ -199,7 +225,7 @@ def _training_outputs(model: Model, X: Any) -> Any:
         raise DumpError("The pipeline predicts NaN or infinity for training rows; JSON cannot carry that.")
     if model.task.kind == "regression":
         if len(outputs) != len(X):
-            raise DumpError("The regressor predicts several values for a row; fit one model for each.")
+            raise DumpError(f"The regressor predicts several values for a row; {one_per_output(model.pipeline)}.")
         return outputs
     if outputs.shape != (len(X), len(model.task.classes)) or abs(outputs - 0.5).max() > 0.5 + _ROUNDING:
         raise DumpError(
@@ -242,13 +268,17 @@ def _unpickled(content: bytes, manifest: Manifest) -> Any:
         try:
             return joblib.load(io.BytesIO(content))
         except (ImportError, AttributeError) as error:
-            own = ", ".join(f"{module}.py" for module in manifest.modules) or "the libraries of the manifest"
+            own = ", ".join(f"{module}.py" for module in manifest.modules)
+            lost = (error.name or "").partition(".")[0]
+            if isinstance(error, ModuleNotFoundError) and lost not in manifest.modules:
+                advice = f"add the library that provides {lost} to requirements-model.in and run `make requirements`"
+            else:
+                advice = f"put {own} beside app.py, on PYTHONPATH or into requirements.txt"
             raise ArtifactError(
-                f"The pipeline needs a module that cannot be imported here ({error}); put {own} beside app.py, on "
-                "PYTHONPATH or into requirements.txt."
+                f"The pipeline needs a module that cannot be imported here ({error}); "
+                f"{advice if own else remedy(manifest.libraries)}."
             ) from error
         except Exception as error:
             raise ArtifactError(
-                f"The pipeline cannot be unpickled ({one_line(error)}); install the library versions of "
-                "the manifest, or dump the model again with those installed here."
+                f"The pipeline cannot be unpickled ({one_line(error)}); {remedy(manifest.libraries)}."
             ) from error

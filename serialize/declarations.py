@@ -1,6 +1,7 @@
 """What the user declares about columns in addition to the training rows. A declaration that contradicts the rows is
 refused."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,21 +11,26 @@ import pandas as pd
 
 from serialize.errors import DumpError
 from serialize.frame import scalars
-from serialize.signature import Column, ColumnKind, Scalar
+from serialize.signature import ORDINARY, Column, ColumnKind, Scalar, Signature
 
 Bounds = Mapping[str, tuple[float | None, float | None]]
+
+HEADROOM = 1000
+_FEW = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Declarations:
     """Declarations by column name: inclusive numeric `bounds`; `categories`, columns restricted to the given values or
     to those in the training rows; `text`, columns that accept any string; `nullable`, columns that may be null
-    although no training row has a null."""
+    although no training row has a null; `accept_unseen`, columns with categories that accept other values too, None
+    for all of them."""
 
     bounds: Bounds = field(default_factory=dict)
     categories: Mapping[str, Sequence[Scalar] | None] = field(default_factory=dict)
     text: frozenset[str] = frozenset()
     nullable: frozenset[str] = frozenset()
+    accept_unseen: frozenset[str] | None = frozenset()
 
     @classmethod
     def of(
@@ -33,15 +39,17 @@ class Declarations:
         categories: Mapping[str, Sequence[Scalar]] | Iterable[str] | None = None,
         text: Iterable[str] | None = None,
         nullable: Iterable[str] | None = None,
+        accept_unseen: bool | Iterable[str] = (),
     ) -> "Declarations":
         """The declarations from the arguments of `dump`."""
         closed = dict(categories) if isinstance(categories, Mapping) else dict.fromkeys(_names(categories))
-        return cls(dict(bounds or {}), closed, frozenset(_names(text)), frozenset(_names(nullable)))
+        opened = None if accept_unseen is True else frozenset(_names(accept_unseen or ()))
+        return cls(dict(bounds or {}), closed, frozenset(_names(text)), frozenset(_names(nullable)), opened)
 
     @property
     def names(self) -> set[str]:
         """Every column with a declaration."""
-        return {*self.bounds, *self.categories, *self.text, *self.nullable}
+        return {*self.bounds, *self.categories, *self.text, *self.nullable, *(self.accept_unseen or ())}
 
 
 def _names(names: Iterable[str] | None) -> list[str]:
@@ -83,6 +91,45 @@ def closed(column: Column, seen: Sequence[Any], given: Sequence[Scalar] | None) 
     return replace(column, kind="category", categories=values)
 
 
+def opened(column: Column, declared: frozenset[str] | None) -> Column:
+    """The column, accepting unseen values if `declared` names it; None names all columns with categories other than
+    true and false. An unseen string may be as long as in a text column, and an unseen number is of the column's dtype.
+    Raises DumpError for a named column without such categories, or with categories of several types."""
+    families = set(map(_family, column.categories or ()))
+    suits = bool(families - {"boolean"})
+    if not (suits if declared is None else column.name in declared):
+        return column
+    if not suits:
+        raise DumpError(
+            f"Column {column.name!r} takes {column.expected}; accept_unseen is for columns with a list of categories."
+        )
+    if len(families) > 1:
+        raise DumpError(f"The categories of {column.name!r} have several types, so it cannot accept unseen values.")
+    categories: Any = column.categories
+    if families == {"string"}:
+        return replace(column, accepts_unseen=True, longest=max(map(len, categories)))
+    largest = max(map(abs, categories))
+    return replace(column, accepts_unseen=True, largest=float(largest) if largest > ORDINARY / HEADROOM else None)
+
+
+def strictness(signature: Signature) -> str:
+    """Lines for the user of `dump`: which columns accept only listed values or no null, the error that a caller gets,
+    and the argument that changes it. Empty if there are none."""
+    closed = [column for column in signature if column.accepted == "category" and not _is_boolean(column)]
+    filled = [column for column in signature if not column.nullable]
+    lines = [
+        f"  to {value}, in {_few(columns)}; such as {columns[0].name}: expected {columns[0].expected}; got {got}\n    "
+        f"To accept it: {argument}={json.dumps([column.name for column in columns[:_FEW]], ensure_ascii=False)}"
+        f" (train: --{argument.replace('_', '-')})"
+        for columns, value, got, argument in (
+            (closed, "a value that is not listed", '"unseen"', "accept_unseen"),
+            (filled, "null", "null", "nullable"),
+        )
+        if columns
+    ]
+    return "\n".join(["The service will answer 422", *lines, ""]) if lines else ""
+
+
 def is_json_value(value: Any) -> bool:
     """Whether a value can be written as JSON."""
     return isinstance(value, str | bool | int) or (isinstance(value, float) and bool(np.isfinite(value)))
@@ -118,6 +165,15 @@ _FAMILIES: Mapping[ColumnKind, str] = {"text": "string", "boolean": "boolean", "
 
 def _family(value: Scalar) -> str:
     return "string" if isinstance(value, str) else "boolean" if isinstance(value, bool) else "number"
+
+
+def _is_boolean(column: Column) -> bool:
+    return all(isinstance(value, bool) for value in column.categories or ())
+
+
+def _few(columns: Sequence[Column]) -> str:
+    more = len(columns) - _FEW
+    return ", ".join(column.name for column in columns[:_FEW]) + (f" and {more} more columns" if more > 0 else "")
 
 
 def _sorted(column: Column, seen: Sequence[Any]) -> tuple[Scalar, ...]:

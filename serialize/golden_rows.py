@@ -1,8 +1,9 @@
 """Golden rows: observations whose outputs are recorded when a model is dumped and compared at every start. They include
-a null of every nullable column, every category and every extreme."""
+a null of every nullable column, every category, an unseen value where they are accepted, and every extreme."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +17,10 @@ from serialize.task import Outputs
 
 _TOLERANCE = 1e-9
 _SINGLE_PRECISION_TOLERANCE = 1e-5
+_IMPUTE = "impute nulls and handle unknown categories, or do not declare them"
+_ENCODE = (
+    'encode unseen values, as OneHotEncoder(handle_unknown="ignore") does, or leave these columns out of accept_unseen'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +32,15 @@ class GoldenRows:
     outputs: tuple[tuple[float, ...], ...]
     tolerance: float
 
-    def verify(self, answers: Outputs) -> None:
-        """Raises ArtifactError unless the answers, of the same shape, equal the recorded outputs."""
+    def verify(self, answers: Outputs, advice: str = "dump the model again") -> None:
+        """Raises ArtifactError, with `advice` what to do, unless the answers of the same shape equal the recorded
+        outputs."""
         apart = np.flatnonzero(~equal(answers, np.array(self.outputs), self.tolerance))
         if len(apart):
             first = int(apart[0])
             raise ArtifactError(
                 f"{len(apart)} of {len(self.outputs)} golden rows give other outputs than when the model was "
-                f"dumped (row {first}: {list(answers[first])} instead of {list(self.outputs[first])}); install the "
-                "library versions of the manifest, or dump the model again with those installed here."
+                f"dumped (row {first}: {list(answers[first])} instead of {list(self.outputs[first])}); {advice}."
             )
 
     def to_json(self) -> dict[str, Any]:
@@ -57,8 +62,8 @@ class GoldenRows:
 
 def choose(model: Model, table: pd.DataFrame, rows: list[dict[str, Scalar]]) -> GoldenRows:
     """Chooses the golden rows of a model from its training rows, given as a table and as observations: one for every
-    null, category and extreme of a column. A declared null or category without a training row gets a made-up row.
-    Raises DumpError if the pipeline cannot score one of those."""
+    null, category and extreme of a column. A declared null, category or unseen value has no training row and gets a
+    made-up one. Raises DumpError if the pipeline cannot score one of those."""
     chosen = [rows[index] for index in telling_rows(model, table)] + _made_up(model, table, rows[0])
     outputs = model.outputs(chosen)
     tolerance = _SINGLE_PRECISION_TOLERANCE if model.single_precision else _TOLERANCE
@@ -107,7 +112,7 @@ def _facts(column: Column, series: "pd.Series[Any]") -> Iterator[np.ndarray[Any,
 
 def _made_up(model: Model, table: pd.DataFrame, row: Mapping[str, Scalar]) -> list[dict[str, Scalar]]:
     """Observations that are accepted but are not in the training rows: each nullable column null by itself, all of them
-    null at once, and every category that is only declared."""
+    null at once, every category that is only declared, and the same as for nulls with unseen values."""
     nullable = [column.name for column in model.signature if column.nullable]
     made_up = [{**row, name: None} for name in nullable]
     if len(nullable) > 1:
@@ -116,18 +121,47 @@ def _made_up(model: Model, table: pd.DataFrame, row: Mapping[str, Scalar]) -> li
         seen = set(scalars(table[column.name])) if column.categories else set()
         made_up += [{**row, column.name: value} for value in column.categories or () if value not in seen]
     for observation in made_up:
-        _refuse_unanswerable(model, observation, row)
+        _refuse_unanswerable(model, observation, row, _IMPUTE)
+    return made_up + _unseen(model, row)
+
+
+def _unseen(model: Model, row: Mapping[str, Scalar]) -> list[dict[str, Scalar]]:
+    """Observations with an unseen value: two of each column that accepts those, and all these columns at once. They are
+    scored alone and together, because a pandas categorical numbers an unseen value by those in the other rows."""
+    pairs = [
+        (column.name, value)
+        for column in model.signature
+        if column.accepts_unseen
+        for value in islice(
+            column.unseen({*(column.categories or ()), *(column.levels.values if column.levels else ())}), 2
+        )
+    ]
+    made_up = [{**row, name: value} for name, value in pairs]
+    if len(dict(pairs)) > 1:
+        made_up.append({**row, **dict(pairs)})
+    for observation in made_up:
+        _refuse_unanswerable(model, observation, row, _ENCODE)
+    alone = [model.outputs([observation])[0] for observation in made_up]
+    same = equal(model.outputs(made_up), np.array(alone), _SINGLE_PRECISION_TOLERANCE) if made_up else np.array([True])
+    if not same.all():
+        changed = _changed(made_up[int(same.argmin())], row)
+        raise DumpError(f"The pipeline scores {changed} differently beside other unseen values; let it {_ENCODE}.")
     return made_up
 
 
-def _refuse_unanswerable(model: Model, observation: Mapping[str, Scalar], row: Mapping[str, Scalar]) -> None:
-    changed = " and ".join(f"{name} {value!r}" for name, value in observation.items() if value != row[name])
+def _changed(observation: Mapping[str, Scalar], row: Mapping[str, Scalar]) -> str:
+    return " and ".join(f"{name} {value!r}" for name, value in observation.items() if value != row[name])
+
+
+def _refuse_unanswerable(
+    model: Model, observation: Mapping[str, Scalar], row: Mapping[str, Scalar], advice: str
+) -> None:
+    changed = _changed(observation, row)
     try:
         outputs = model.outputs([observation])
     except Exception as error:
         raise DumpError(
-            f"The pipeline cannot score an observation with {changed} ({one_line(error)}). Let it "
-            "impute nulls and handle unknown categories, or do not declare them."
+            f"The pipeline cannot score an observation with {changed} ({one_line(error)}); let it {advice}."
         ) from error
     if not np.isfinite(outputs).all():
-        raise DumpError(f"The pipeline gives no finite output for an observation with {changed}.")
+        raise DumpError(f"The pipeline gives no finite output for an observation with {changed}; let it {advice}.")

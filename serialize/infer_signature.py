@@ -9,13 +9,12 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from serialize.declarations import Declarations, bounded, closed, is_json_value
+from serialize.declarations import HEADROOM, Declarations, bounded, closed, is_json_value, opened
 from serialize.errors import DumpError
 from serialize.frame import scalars
 from serialize.signature import ORDINARY, Column, ColumnKind, Container, Levels, NullMarker, Scalar, Signature
 
 MAX_CATEGORIES = 20
-_HEADROOM = 1000
 
 
 def infer_signature(container: Container, table: pd.DataFrame, dtype: str | None, declared: Declarations) -> Signature:
@@ -44,9 +43,8 @@ def _column(series: "pd.Series[Any]", dtype: str | None, declared: Declarations)
         null=_null(series),
         levels=_levels(series),
     )
-    if kind in ("category", "text"):
-        return _string_column(column, series, declared)
-    return _numeric_column(column, series, declared)
+    infer = _string_column if kind in ("category", "text") else _numeric_column
+    return opened(infer(column, series, declared), declared.accept_unseen)
 
 
 def _kind(name: str, series: "pd.Series[Any]") -> ColumnKind:
@@ -145,7 +143,7 @@ def _numeric_column(column: Column, series: "pd.Series[Any]", declared: Declarat
         raise DumpError(f"Column {name!r} holds infinity, which JSON cannot carry; replace it and fit again.")
     if column.kind == "number":
         largest = max(map(abs, present), default=0.0)
-        column = replace(column, largest=float(largest) if largest > ORDINARY / _HEADROOM else None)
+        column = replace(column, largest=float(largest) if largest > ORDINARY / HEADROOM else None)
     least, greatest = column.limits
     if column.kind == "integer" and any(not least <= value <= greatest for value in present):
         raise DumpError(f"Column {name!r} holds an integer beyond 64 bits; make it a string or a float and fit again.")

@@ -3,9 +3,10 @@
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier, is_regressor
+from sklearn.base import is_classifier, is_outlier_detector, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
+from sklearn.multioutput import ClassifierChain, MultiOutputClassifier, MultiOutputRegressor, RegressorChain
 from sklearn.utils.validation import check_is_fitted
 
 from serialize.errors import DumpError
@@ -18,13 +19,15 @@ def infer_task(pipeline: Any, *, threshold: float | None = None, positive_class:
     DumpError for an estimator that the service cannot use."""
     _refuse_unfitted(pipeline)
     if not hasattr(pipeline, "predict"):
-        raise DumpError(f"{type(pipeline).__name__} has no predict; dump a fitted classifier or regressor.")
+        raise DumpError(f"{_final_name(pipeline)} has no predict; {_on_answers(pipeline)}.")
     if is_regressor(pipeline) or not (is_classifier(pipeline) or hasattr(pipeline, "classes_")):
         return _regression(pipeline, threshold, positive_class)
+    if _has_several_outputs(getattr(pipeline, "classes_", None)):
+        raise DumpError(f"The model has several outputs; {one_per_output(pipeline)}.")
     if not hasattr(pipeline, "predict_proba"):
         raise DumpError(
-            f"{_final_name(pipeline)} has no predict_proba, and every response has a probability; wrap it in "
-            "sklearn.calibration.CalibratedClassifierCV, or choose a classifier that has one."
+            f"{_final_name(pipeline)} has no predict_proba, and every response has a probability; "
+            f"{_with_probabilities(pipeline)}."
         )
     classes = labels(pipeline.classes_)
     if len(classes) < 2:
@@ -39,9 +42,8 @@ def infer_task(pipeline: Any, *, threshold: float | None = None, positive_class:
 def labels(classes: Any) -> tuple[Label, ...]:
     """The labels of a classifier's `classes_`, an array of shape (n_classes,), in JSON form. Raises DumpError for
     labels of another type than boolean, integer, number or string, or of more than one output."""
-    several = isinstance(classes, list) and any(np.ndim(item) for item in classes)
-    array = np.asarray([] if several else classes)
-    if several or array.ndim != 1:
+    array = np.asarray(classes)
+    if array.ndim != 1:
         raise DumpError("The model has several outputs; the service answers one per observation: fit one model each.")
     plain = [item.item() if isinstance(item, np.generic) else item for item in array]
     odd = [item for item in plain if not isinstance(item, bool | int | float | str)]
@@ -73,7 +75,7 @@ def _binary(
 def _own_threshold(pipeline: Any) -> tuple[float, Label | None]:
     """The threshold at which a classifier itself decides, and the class that it is for; None is the second class. A
     threshold for another score than the probability is not used."""
-    final = _final(pipeline)
+    final = _deciding(pipeline)
     if isinstance(final, FixedThresholdClassifier):
         threshold, positive = final.threshold, final.pos_label
     elif isinstance(final, TunedThresholdClassifierCV):
@@ -86,7 +88,7 @@ def _own_threshold(pipeline: Any) -> tuple[float, Label | None]:
 
 def _regression(pipeline: Any, threshold: float | None, positive_class: Label | None) -> Task:
     if not is_regressor(pipeline):
-        raise DumpError(f"{_final_name(pipeline)} is neither a classifier nor a regressor; dump one of these.")
+        raise DumpError(f"{_final_name(pipeline)} is neither a classifier nor a regressor; {_on_answers(pipeline)}.")
     if threshold is not None or positive_class is not None:
         raise DumpError("threshold and positive_class are for two classes; this model is a regressor.")
     return Task("regression")
@@ -104,10 +106,72 @@ def _refuse_unfitted(pipeline: Any) -> None:
         ) from None
 
 
-def _final(pipeline: Any) -> Any:
+def _deciding(pipeline: Any) -> Any:
     """The last estimator of a pipeline, or of the best one of a search."""
     inner = pipeline.steps[-1][1] if hasattr(pipeline, "steps") else getattr(pipeline, "best_estimator_", None)
-    return pipeline if inner is None else _final(inner)
+    return pipeline if inner is None else _deciding(inner)
+
+
+# The functions below end the sentence of a refusal with lines of code in backticks, for the refused `model` and its
+# training data `X` and `y`. In their order the lines make a model to dump: `test_infer_task.py` executes them.
+
+
+def one_per_output(pipeline: Any) -> str:
+    """The advice for a model of several outputs: one model for each of them."""
+    final = _final(pipeline)
+    line = "clone(model).fit(X, y)"
+    if isinstance(final, ClassifierChain | MultiOutputClassifier | MultiOutputRegressor | RegressorChain):
+        inner = "estimator" if hasattr(final, "estimator") else "base_estimator"  # chains, before scikit-learn 1.7
+        line = f"{_before(pipeline, f'clone({_final_code(pipeline)}.{inner})')}.fit(X, y)"
+    return (
+        "the service answers one value per observation, so dump one model per output, for the first "
+        f"`y = np.asarray(y)[:, 0]` and `{line}`"
+    )
+
+
+def _with_probabilities(pipeline: Any) -> str:
+    """The advice for a classifier without probabilities."""
+    if getattr(_final(pipeline), "voting", None) == "hard":
+        soft = _before(pipeline, f'clone({_final_code(pipeline)}).set_params(voting="soft")')
+        return f"dump `{soft}.fit(X, y)`"
+    if hasattr(pipeline, "decision_function"):
+        return "dump `CalibratedClassifierCV(model, ensemble=False).fit(X, y)`, which is in sklearn.calibration"
+    return f"dump a classifier that has it, such as `{_before(pipeline, 'LogisticRegression()')}.fit(X, y)`"
+
+
+def _on_answers(pipeline: Any) -> str:
+    """The advice for a model that was fitted without targets: a classifier of its answers, or of its features."""
+    has_predict, final = hasattr(pipeline, "predict"), _final_code(pipeline)
+    if is_outlier_detector(pipeline):
+        answers = "model.predict(X) == -1" if has_predict else f"{final}.negative_outlier_factor_ < {final}.offset_"
+    elif has_predict:
+        answers = "model.predict(X)"
+    elif hasattr(_final(pipeline), "labels_"):
+        answers = f"{final}.labels_"
+    else:
+        return (
+            "dump a classifier or regressor behind it, such as `make_pipeline(model, LogisticRegression()).fit(X, y)`"
+        )
+    line = f"{_before(pipeline, 'RandomForestClassifier()')}.fit(X, y)"
+    return f"label the rows with its answers, `y = {answers}`, and dump a classifier of these, `{line}`"
+
+
+def _before(pipeline: Any, final: str) -> str:
+    """The code of an estimator after the other steps of the pipeline."""
+    return f"make_pipeline(model[:-1], {final})" if len(getattr(pipeline, "steps", ())) > 1 else final
+
+
+def _final_code(pipeline: Any) -> str:
+    return "model[-1]" if hasattr(pipeline, "steps") else "model"
+
+
+def _has_several_outputs(classes: Any) -> bool:
+    return isinstance(classes, list) and any(np.ndim(item) for item in classes)
+
+
+def _final(pipeline: Any) -> Any:
+    steps = getattr(pipeline, "steps", None)
+    return steps[-1][1] if steps else pipeline
 
 
 def _final_name(pipeline: Any) -> str:

@@ -1,6 +1,8 @@
 """The manifest of an artifact: everything about the model except the pipeline, as one JSON file.
 
-To change its format, raise FORMAT and dump the shipped artifact again. An artifact in another format is refused."""
+A new key needs no new format if readers of the present format may ignore it: read it with a default, because older
+manifests lack it. For any other change raise FORMAT, keep the older format in READABLE, let `from_bytes` fill in what
+it lacks, run `python -m tests.serialize.formats.write` and dump the shipped artifact again."""
 
 import hashlib
 import json
@@ -13,7 +15,8 @@ from serialize.golden_rows import GoldenRows
 from serialize.signature import Signature
 from serialize.task import Task
 
-FORMAT = 2
+FORMAT = 3  # the one that is written
+READABLE = (2, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class Manifest:
     and `warnings` says what `dump` found that is not quite right.
 
     The file ends with the sha256 of its own members, so that damage is detected. This does not prove where the file
-    comes from: see `trust`. The digest leaves out the libraries, because a difference there is only a warning."""
+    comes from: see `trust`. The digest leaves out the libraries, because the golden rows decide if a version fits."""
 
     name: str
     task: Task
@@ -65,14 +68,14 @@ class Manifest:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """The manifest back from `to_bytes`. Raises ArtifactError for anything else, for a changed manifest, and for
-        another format."""
+        """The manifest back from `to_bytes`, of this version or of an older one that wrote a format in READABLE. Raises
+        ArtifactError for anything else, for a changed manifest, and for any other format."""
         try:
             data = json.loads(content)
-            if data["format"] != FORMAT:
+            if data["format"] not in READABLE:
                 raise ArtifactError(
-                    f"manifest.json has format {data['format']}, and this version reads format {FORMAT}; dump the "
-                    "model again with the version that serves it."
+                    f"manifest.json has format {data['format']}, and this version reads format {FORMAT} and the older "
+                    f"{', '.join(map(str, READABLE[:-1]))}; dump the model again with the version that serves it."
                 )
             if data["sha256"] != _seal(data):
                 raise ValueError("changed")

@@ -12,7 +12,7 @@ from typing import Any
 
 import joblib
 
-from serialize.errors import DumpError
+from serialize.errors import ArtifactError, DumpError
 
 _ALWAYS = ("scikit-learn", "numpy", "pandas", "scipy", "joblib")
 
@@ -49,15 +49,37 @@ def library_versions(modules: set[str]) -> dict[str, str]:
     return {"python": platform.python_version(), **versions}
 
 
-def other_versions(libraries: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    """The libraries whose installed minor version differs, or that are missing: name, expected version, installed
-    version."""
-    found = []
-    for name, version in libraries.items():
-        installed = platform.python_version() if name == "python" else _installed(name)
-        if _minor(installed) != _minor(version):
-            found.append((name, version, installed))
-    return found
+def refuse_missing(libraries: Mapping[str, str]) -> None:
+    """Raises ArtifactError if a library is not installed, with its version and how to add it to the deployment."""
+    missing = {name: version for name, version, installed in _unequal(libraries) if not installed}
+    if missing:
+        named = " and ".join(f"{name} {version}" for name, version in missing.items())
+        raise ArtifactError(f"The model needs {named}, not installed here; {_add(missing)}.")
+
+
+def other_versions(libraries: Mapping[str, str], parts: int = 2) -> list[tuple[str, str, str]]:
+    """The libraries of which the first `parts` numbers of the version differ from the installed one: two for the minor
+    version, one for the major version. Each with its name, version and installed version."""
+    return [
+        (name, version, installed)
+        for name, version, installed in _unequal(libraries)
+        if version.split(".")[:parts] != installed.split(".")[:parts]
+    ]
+
+
+def remedy(libraries: Mapping[str, str]) -> str:
+    """The end of a sentence about a pipeline that cannot be used: which versions differ here, and what to do."""
+    unequal = _unequal(libraries)
+    if not unequal:
+        return "dump the model again"
+    dumped = ", ".join(f"{name} {version}" for name, version, _ in unequal)
+    here = ", ".join(installed or "none" for *_, installed in unequal)
+    lines = {name: version for name, version, _ in unequal if name != "python"}
+    added = f"{_add(lines)}, or " if lines else ""
+    return (
+        f"the model was dumped with {dumped}, and {here} is installed here: {added}dump the model again with the "
+        "versions installed here"
+    )
 
 
 def own_modules(modules: set[str]) -> list[str]:
@@ -66,15 +88,23 @@ def own_modules(modules: set[str]) -> list[str]:
     return sorted(modules - brought)
 
 
+def _unequal(libraries: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """The libraries with another installed version: name, version, installed version ("" if there is none)."""
+    versions = ((name, version, _installed(name)) for name, version in libraries.items())
+    return [each for each in versions if each[1] != each[2]]
+
+
 def _installed(name: str) -> str:
     try:
-        return importlib.metadata.version(name)
+        return platform.python_version() if name == "python" else importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return "none"
+        return ""
 
 
-def _minor(version: str) -> list[str]:
-    return str(version).split(".")[:2]
+def _add(libraries: Mapping[str, str]) -> str:
+    """How to add libraries in these versions: requirements.txt has hashes, so no line can be added there by hand."""
+    lines = " and ".join(f"{name}=={version}" for name, version in libraries.items())
+    return f"add {lines} to requirements-model.in and run `make requirements` (docs/install.md)"
 
 
 class _Collector(pickle.Pickler):

@@ -6,7 +6,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal, Self
@@ -37,9 +37,10 @@ class Column:
     """One feature.
 
     `dtype` is the pandas or numpy name of the training dtype, `null` the missing value of an object column (NaN, None
-    or pandas.NA), `categories` the only values of a `category` column, `minimum` and `maximum` the declared inclusive
-    bounds, `longest` the length in characters of the longest training string. `largest` is the largest magnitude of
-    the training numbers, if it is so large that values beyond ORDINARY must be accepted too."""
+    or pandas.NA), `categories` the values of a `category` column: the only ones, unless `accepts_unseen`. `minimum`
+    and `maximum` are the declared inclusive bounds, `longest` the length in characters of the longest training string.
+    `largest` is the largest magnitude of the training numbers, if it is so large that values beyond ORDINARY must be
+    accepted too."""
 
     name: str
     kind: ColumnKind
@@ -52,6 +53,22 @@ class Column:
     maximum: int | float | None = None
     longest: int | None = None
     largest: float | None = None
+    accepts_unseen: bool = False
+
+    @property
+    def accepted(self) -> ColumnKind:
+        """The kind of the values that are accepted: that of the categories (text, integer or number) for a `category`
+        column that accepts unseen values, and `kind` for any other column."""
+        if not self.accepts_unseen:
+            return self.kind
+        values = self.categories or ()
+        if any(isinstance(value, str) for value in values):
+            return "text"
+        return (
+            "number"
+            if "float" in self.dtype.lower() or any(isinstance(value, float) for value in values)
+            else "integer"
+        )
 
     @property
     def max_length(self) -> int:
@@ -62,8 +79,8 @@ class Column:
     def limits(self) -> tuple[float, float]:
         """The least and the greatest valid value of a numeric column: the range of the training dtype, narrowed by the
         declared bounds. Without bounds the limit of a number is ORDINARY, so that arithmetic does not overflow."""
-        lowest, highest = _dtype_limits(self.kind, self.dtype)
-        ordinary = ORDINARY if self.kind == "number" and self.largest is None else math.inf
+        lowest, highest = self._dtype_limits
+        ordinary = ORDINARY if self.accepted == "number" and self.largest is None else math.inf
         least = max(lowest, -ordinary if self.minimum is None else self.minimum)
         greatest = min(highest, ordinary if self.maximum is None else self.maximum)
         return least, greatest
@@ -71,19 +88,42 @@ class Column:
     @property
     def expected(self) -> str:
         """The valid values, as a phrase for an error message."""
-        match self.kind:
+        match self.accepted:
             case "boolean":
                 phrase = "true or false"
             case "text":
                 phrase = f"a string of at most {self.max_length} characters"
             case "category":
-                phrase = "one of " + _listed(self.categories or ())
+                phrase = "one of " + self.known
             case "integer" | "number":
-                phrase = ("an integer" if self.kind == "integer" else "a number") + self._range()
-        return phrase + (" or null" if self.nullable else "")
+                phrase = ("an integer" if self.accepted == "integer" else "a number") + self._range()
+        known = f" (known: {self.known})" if self.accepts_unseen else ""
+        return phrase + (" or null" if self.nullable else "") + known
+
+    @property
+    def known(self) -> str:
+        """The first 30 categories as JSON, and the number of the others."""
+        return _listed(self.categories or ())
+
+    def unseen(self, known: Collection[Scalar]) -> Iterator[Scalar]:
+        """Values that the column accepts and that are not `known`, as many as there are up to `len(known)` and two
+        more; none if it accepts no others."""
+        numbers = range(len(known) + 2)
+        tried: list[Any] = []
+        if self.accepted == "text":
+            tried = [f"unseen {number}" for number in numbers]
+        elif self.accepted in ("integer", "number"):
+            least, greatest = self.limits
+            tried = [low + number for low in dict.fromkeys((max(least, 0), least)) for number in numbers]
+            tried = [value for value in tried if value <= greatest]
+        return (value for value in tried if value not in known)
+
+    @property
+    def _dtype_limits(self) -> tuple[float, float]:
+        return _dtype_limits(self.accepted, self.levels.dtype if self.levels else self.dtype)
 
     def _range(self) -> str:
-        narrow = self.kind == "number" or _dtype_limits(self.kind, self.dtype)[1] < _INT64[1]
+        narrow = self.accepted == "number" or self._dtype_limits[1] < _INT64[1]
         least, greatest = self.limits
         from_ = least if narrow or self.minimum is not None else None
         to = greatest if narrow or self.maximum is not None else None
@@ -94,8 +134,9 @@ class Column:
         return "" if to is None else f" of at most {_plain(to)}"
 
     def to_json(self) -> dict[str, Any]:
-        """The column as JSON; fields that are None are left out."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+        """The column as JSON; fields that are None are left out, and `accepts_unseen` if it is false."""
+        fields = asdict(self)
+        return {key: value for key, value in fields.items() if value is not None and (value or key != "accepts_unseen")}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

@@ -9,7 +9,8 @@ python="$environment/bin/python"
 install() {
     PYTHON=${PYTHON:-$(tools/find-python.sh)}
     uv venv --quiet --clear --no-python-downloads --python "$PYTHON" "$environment" &&
-        uv pip install --quiet --python "$python" --prerelease allow --upgrade -r pyproject.toml -r requirements-dev.in
+        uv pip install --quiet --python "$python" --prerelease allow --upgrade -r pyproject.toml \
+            -r requirements-model.in -r requirements-dev.in
 }
 
 if ! install; then

@@ -25,7 +25,7 @@ def edge_rows(signature: Signature, rows: Sequence[Row]) -> list[Row]:
     row = rows[0]
     single = [{**row, column.name: value} for column in signature for value in _edges(column)]
     nulls = {column.name: None for column in signature if column.nullable}
-    numeric = [column for column in signature if column.kind in ("integer", "number")]
+    numeric = [column for column in signature if column.accepted in ("integer", "number")]
     ends = [{column.name: _end(column, sign) for column in numeric} for sign in (-1, 1)]
     return [*single, {**row, **nulls}, *({**row, **end} for end in ends), *_mixed(signature, rows)]
 
@@ -33,22 +33,23 @@ def edge_rows(signature: Signature, rows: Sequence[Row]) -> list[Row]:
 def _edges(column: Column) -> Iterator[Scalar]:
     if column.nullable:
         yield None
-    if column.kind == "boolean":
+    yield from column.categories or ()
+    if column.accepts_unseen and column.levels:
+        yield from column.levels.values
+    if column.accepted == "boolean":
         yield from (False, True)
-    elif column.kind == "category":
-        yield from column.categories or ()
-    elif column.kind == "text":
+    elif column.accepted == "text":
         yield from ("", " ", "0", "nan", "None", "never seen", "Ünsëen ✓", "x" * column.max_length)
-    else:
+    elif column.accepted != "category":
         least, greatest = column.limits
-        tried = [*_INTEGERS, least, greatest, *(_NUMBERS if column.kind == "number" else ())]
+        tried = [*_INTEGERS, least, greatest, *(_NUMBERS if column.accepted == "number" else ())]
         yield from (value for value in tried if least <= value <= greatest)
 
 
 def _end(column: Column, sign: int) -> Scalar:
     least, greatest = column.limits
     end = min(max(sign * _FAR, least), greatest)
-    return int(end) if column.kind == "integer" else float(end)
+    return int(end) if column.accepted == "integer" else float(end)
 
 
 def _mixed(signature: Signature, rows: Sequence[Row]) -> list[Row]:

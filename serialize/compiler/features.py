@@ -62,7 +62,7 @@ def features_of(signature: Signature) -> list[Feature]:
 
 
 def _feature(column: Column) -> Feature:
-    if column.kind in ("boolean", "category"):
+    if column.accepted in ("boolean", "category"):
         return Feature(column, coded=True, apart=frozenset(column.categories or (False, True)))
     if column.dtype.lower() == "float32":
         return Feature(column, (("single", 0.0),), single=True)

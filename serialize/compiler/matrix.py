@@ -75,7 +75,7 @@ class EstimatorInput:
     def matrix(self, demands: Demands) -> Matrix:
         """The features as a matrix in the graph. Raises NoCompiledForm for text that no step encodes."""
         features, context = self.features, self.context
-        raw = [feature for feature in features if feature.column.kind == "text" and not feature.coded]
+        raw = [feature for feature in features if feature.column.accepted == "text" and not feature.coded]
         if raw:
             raise NoCompiledForm(f"Column {raw[0].column.name!r} is text that no step encodes.")
         numbers, places = _numbers(features, demands, context)

@@ -51,7 +51,7 @@ def _imputed(imputer: Any, features: list[Feature]) -> list[Feature]:
 def _filled(feature: Feature, fill: Any, missing: Any) -> Feature:
     if not is_null(missing):
         feature = feature.told_apart([missing])
-    if feature.column.kind == "text":
+    if feature.column.accepted == "text":
         return feature.then("fill", math.nan)
     if not is_null(missing) and not feature.coded:
         raise NoCompiledForm(f"The imputer takes {missing!r} for missing in {feature.column.name!r}.")
@@ -65,7 +65,7 @@ def _missing(indicator: Any, features: list[Feature]) -> list[Feature]:
 
 
 def _flagged(feature: Feature) -> Feature:
-    return feature.encoded([]) if feature.column.kind == "text" else feature.then("is_null")
+    return feature.encoded([]) if feature.column.accepted == "text" else feature.then("is_null")
 
 
 def _standardized(scaler: Any, features: list[Feature]) -> list[Feature]:

@@ -3,6 +3,7 @@ a null, and for an unseen value."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ def _table(
     column: Column, values: list[Scalar], places: list[int], run: Run, demands: Demands, row: Row
 ) -> tuple[Codes, Array]:
     """The features for each value of a column, for a null and for an unseen value."""
-    unseen = _unseen(column, values)
+    unseen = list(islice(column.unseen(frozenset(values)), 1))
     tried = [*values, *([None] if column.nullable else []), *unseen]
     rows = [{**row, column.name: value} for value in tried]
     made = [
@@ -77,17 +78,6 @@ def _table(
     codes = {value: code for code, value in enumerate(known)}
     refused = [value for value in tried if value not in codes and value not in unseen]
     return Codes(codes, refused, codes.pop(unseen[0], None) if unseen else None), np.array(table)
-
-
-def _unseen(column: Column, values: Sequence[Scalar]) -> list[Scalar]:
-    """A list with a value that is not among `values`; empty for a column that accepts no other value."""
-    if column.kind in ("boolean", "category"):
-        return []
-    if column.kind == "text":
-        return [next(word for word in (f"unseen {number}" for number in range(len(values) + 1)) if word not in values)]
-    least, greatest = column.limits
-    candidates = (low + number for low in (max(least, 0), least) for number in range(len(values) + 1))
-    return [next(value for value in candidates if value not in values and value <= greatest)]
 
 
 def _accepted(answer: Array, demands: Demands) -> Array | None:

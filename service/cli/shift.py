@@ -56,7 +56,7 @@ def _change(text: str, column: Column) -> Change:
 
 
 def _arithmetic(sign: str, number: float, column: Column) -> Change:
-    if column.kind not in ("integer", "number"):
+    if column.accepted not in ("integer", "number"):
         raise ShiftError(f"{column.name} is not a number; expected {column.name}=swap, a value or null:SHARE")
 
     def changed(value: Any) -> Any:
@@ -65,7 +65,7 @@ def _arithmetic(sign: str, number: float, column: Column) -> Change:
         found = value * number if sign == "*" else value + (number if sign == "+" else -number)
         if not math.isfinite(found):
             raise ShiftError(f"{column.name}: {value}{sign}{number:g} is too large for a number")
-        return round(found) if column.kind == "integer" else found
+        return round(found) if column.accepted == "integer" else found
 
     return lambda values, _: [changed(value) for value in values]
 
@@ -98,7 +98,7 @@ def _swapped(values: ColumnValues, _: np.random.Generator) -> ColumnValues:
 
 def _value(text: str, column: Column) -> Any:
     """The text as a value of the column. The service refuses values that are not valid for it."""
-    match column.kind:
+    match column.accepted:
         case "text":
             return text
         case "boolean":

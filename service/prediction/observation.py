@@ -163,7 +163,7 @@ def _field(column: Column) -> Any:
 
 def _type(column: Column) -> Any:
     low, high = column.limits
-    match column.kind:
+    match column.accepted:
         case "boolean":
             return Annotated[bool, Field(strict=True)]
         case "integer":

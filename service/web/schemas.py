@@ -87,6 +87,7 @@ _COLUMN_CARD = _object(
         "levels": _object(values=_array(_LABEL_OR_NULL), dtype=TEXT, ordered=_BOOLEAN),
         **_each(_REAL, "minimum", "maximum", "largest"),
         "longest": _COUNT,
+        "accepts_unseen": _BOOLEAN,
     },
     **_each(TEXT, "name", "dtype"),
     kind={"enum": list(get_args(ColumnKind))},
@@ -223,12 +224,14 @@ def label(task: Task) -> Schema:
 
 
 def _column(column: Column) -> Schema:
-    if column.kind == "category":
+    if column.accepted == "category":
         return {"enum": [*(column.categories or ()), *([None] if column.nullable else [])]}
-    schema: Schema = {"type": _TYPES[column.kind]}
-    if column.kind == "text":
+    schema: Schema = {"type": _TYPES[column.accepted]}
+    if column.accepts_unseen:
+        schema["description"] = f"The known values are {column.known}; others are accepted."
+    if column.accepted == "text":
         schema |= {"maxLength": column.max_length, "pattern": NO_NUL}
-    elif column.kind != "boolean":
+    elif column.accepted != "boolean":
         least, greatest = column.limits  # those of a double need no mention, and cannot be exact
         schema |= {"minimum": least} if least > -sys.float_info.max else {}
         schema |= {"maximum": greatest} if greatest < sys.float_info.max else {}

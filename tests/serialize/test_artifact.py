@@ -329,6 +329,29 @@ def test_declarations_are_in_the_signature(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("in_this_process")
+def test_a_dump_says_at_its_end_what_the_service_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pipeline = make_pipeline(columns(), LOGISTIC()).fit(FRAME, SURVIVED)
+
+    dump(pipeline, FRAME, SURVIVED, tmp_path / "artifact")
+    strict = capsys.readouterr().err
+    dump(pipeline, FRAME, SURVIVED, tmp_path / "artifact", nullable=["rank"], accept_unseen=True)
+
+    assert 'in port; such as port: expected one of "C", "Q", "S" or null; got "unseen"' in strict
+    assert 'To accept it: accept_unseen=["port"]' in strict
+    assert 'To accept it: nullable=["rank"]' in strict
+    assert capsys.readouterr().err == ""
+
+
+def test_unseen_values_that_the_pipeline_refuses_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    X = FRAME[["port"]].dropna()
+    pipeline = make_pipeline(OneHotEncoder(), LOGISTIC()).fit(X, SURVIVED[X.index])
+
+    with pytest.raises(DumpError, match=r"port 'unseen 0'.*leave these columns out of accept_unseen"):
+        dump(pipeline, X, SURVIVED[X.index], tmp_path / "artifact", accept_unseen=["port"])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("in_this_process")
 def test_the_columns_of_an_array_may_be_named(tmp_path: Path) -> None:
     X = NUMBERS.to_numpy()
     pipeline = LOGISTIC().fit(X, SURVIVED)
@@ -426,6 +449,20 @@ def test_a_module_of_the_user_is_imported_in_the_new_process_and_named_if_it_is_
         load(tmp_path / "artifact")
 
 
+def test_a_library_that_only_a_module_of_the_user_imports_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "features_of_mine.py").write_text(OWN_MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    step = importlib.import_module("features_of_mine").Doubled()
+    dump(make_pipeline(step, LOGISTIC()).fit(NUMBERS, SURVIVED), NUMBERS, SURVIVED, tmp_path / "artifact")
+
+    (tmp_path / "features_of_mine.py").write_text("import lost_library.parts\n" + OWN_MODULE)
+    monkeypatch.delitem(sys.modules, "features_of_mine")
+    with pytest.raises(ArtifactError, match="add the library that provides lost_library to"):
+        load(tmp_path / "artifact")
+
+
 def test_a_module_that_only_this_process_has_is_refused_and_the_folder_is_unchanged(
     artifact: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -504,8 +541,65 @@ def test_a_pickle_that_cannot_be_read_is_refused(artifact: Path) -> None:
     (artifact / "pipeline.joblib").write_bytes(b"no pickle")
     vouch(artifact)
 
-    with pytest.raises(ArtifactError, match=r"cannot be unpickled .*install the library versions"):
+    with pytest.raises(ArtifactError, match=r"cannot be unpickled .*; dump the model again\.$"):
         load(artifact)
+
+
+def with_libraries(folder: Path, **libraries: str) -> None:
+    rewrite(folder, lambda manifest: manifest["libraries"].update(libraries))
+
+
+def test_a_library_that_is_not_installed_is_refused_before_the_pipeline_is_unpickled(
+    artifact: Path, tmp_path: Path
+) -> None:
+    (artifact / "pipeline.joblib").write_bytes(pickle.dumps(Malice(tmp_path / "harm")))
+    vouch(artifact)
+    with_libraries(artifact, lightgbm_lost="4.6.0")
+
+    with pytest.raises(ArtifactError, match=r"needs lightgbm_lost 4\.6\.0, .*add lightgbm_lost==4\.6\.0 to"):
+        load(artifact)
+    assert not (tmp_path / "harm").exists()
+
+
+def test_under_another_major_version_a_model_is_loaded_if_its_golden_rows_agree(artifact: Path) -> None:
+    with_libraries(artifact, numpy="0.9.1")
+
+    assert [name for name, *_ in load(artifact).other_versions] == ["numpy"]
+
+
+def test_under_another_major_version_golden_rows_that_differ_are_refused_with_the_requirement_line(
+    artifact: Path,
+) -> None:
+    def alter(manifest: dict[str, Any]) -> None:
+        manifest["golden"]["rows"][0]["output"][0] += 1e-6
+
+    rewrite(artifact, alter)
+    load(artifact)
+    with_libraries(artifact, numpy="0.9.1")
+
+    with pytest.raises(
+        ArtifactError, match=r"give other outputs .*dumped with numpy 0\.9\.1, and .* add numpy==0\.9\.1"
+    ):
+        load(artifact)
+
+
+def test_under_another_version_a_pipeline_that_cannot_be_unpickled_is_refused_with_the_requirement_line(
+    artifact: Path,
+) -> None:
+    (artifact / "pipeline.joblib").write_bytes(b"no pickle")
+    vouch(artifact)
+    with_libraries(artifact, numpy="0.9.1")
+
+    with pytest.raises(ArtifactError, match=r"cannot be unpickled .*add numpy==0\.9\.1 to requirements-model.in"):
+        load(artifact)
+
+
+def test_golden_rows_that_cannot_be_scored_are_refused_in_one_sentence(dumped: Path) -> None:
+    def lacking(rows: Any) -> Any:
+        raise AttributeError("'LogisticRegression' object has no attribute 'multi_class'")
+
+    with pytest.raises(ArtifactError, match=r"^The model cannot score its golden rows \(AttributeError: .*again\.$"):
+        load(dumped).verify(lacking)
 
 
 def test_a_different_golden_output_is_refused(artifact: Path) -> None:

@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder
 
 from serialize import ArtifactError, DumpError
 from serialize.declarations import Declarations
@@ -84,6 +84,49 @@ def test_a_declared_null_that_the_pipeline_cannot_answer_is_refused() -> None:
     with pytest.raises(DumpError, match=r"cannot score an observation with age None.*do not declare them") as refused:
         choose(model, NUMBERS, observations(NUMBERS))
     assert "\n" not in str(refused.value)
+
+
+def coded(X: Any) -> Any:
+    """Wrong for unseen values: their codes depend on the other rows."""
+    return X.apply(lambda column: column.cat.codes)
+
+
+def test_unseen_values_are_tried_one_at_a_time_and_all_together() -> None:
+    X = FRAME[["port"]].assign(deck=pd.Categorical(RNG.choice([1, 2], ROWS)))
+    model = model_of(
+        make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression()), X, Y, accept_unseen=True
+    )
+
+    golden = choose(model, X, observations(X))
+
+    unseen = [(row["port"] not in {"C", "Q", "S", None}, row["deck"] not in {1, 2}) for row in golden.observations]
+    assert {(True, False), (False, True), (True, True)} <= set(unseen)
+
+
+@pytest.mark.parametrize(
+    ("step", "says"),
+    [
+        (
+            OneHotEncoder(),
+            r"^The pipeline cannot score an observation with port 'unseen 0' \(ValueError: .*\); let it encode ",
+        ),
+        (
+            OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan),
+            r"\(ValueError: Input X contains NaN",
+        ),
+        (
+            FunctionTransformer(coded),
+            r"^The pipeline scores port 'unseen 1' differently beside other unseen values; let it",
+        ),
+    ],
+)
+def test_unseen_values_that_the_pipeline_cannot_answer_are_refused(step: Any, says: str) -> None:
+    X = FRAME[["port"]].dropna().astype("category")
+    model = model_of(make_pipeline(step, LogisticRegression()), X, Y[X.index], accept_unseen=["port"])
+
+    with pytest.raises(DumpError, match=says) as refused:
+        choose(model, X, observations(X))
+    assert str(refused.value).endswith(", or leave these columns out of accept_unseen.")
 
 
 def test_golden_rows_come_back_from_json_and_prove_the_model() -> None:

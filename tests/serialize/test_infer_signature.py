@@ -1,5 +1,4 @@
-"""The signature is learned import sys
-from all rows, and a declaration that contradicts them is refused."""
+"""The signature is learned from all rows, and a declaration that contradicts them is refused."""
 
 import sys
 from decimal import Decimal
@@ -86,6 +85,42 @@ def test_declarations_close_and_open_columns() -> None:
     assert column(["a", None], categories={"c": pd.Series(["a", None]).unique()}).categories == ("a",)
 
 
+@pytest.mark.parametrize(
+    ("values", "dtype", "accepted", "expected"),
+    [
+        (["a", "b"], "str", "text", 'a string of at most 1000 characters (known: "a", "b")'),
+        (["a", "b" * 200], "category", "text", f'a string of at most 2000 characters (known: "a", "{"b" * 200}")'),
+        ([1, 2], "category", "integer", "an integer (known: 1, 2)"),
+        (
+            pd.Series([1, 2], dtype="int8").astype("category"),
+            None,
+            "integer",
+            "an integer from -128 to 127 (known: 1, 2)",
+        ),
+        ([1.0, 2.0, None], "category", "number", "a number from -1e+15 to 1e+15 or null (known: 1.0, 2.0)"),
+    ],
+)
+def test_a_column_of_categories_may_accept_unseen_values(values: Any, dtype: Any, accepted: str, expected: str) -> None:
+    for declared in (True, "c", ["c"]):
+        learned = column(values, dtype, accept_unseen=declared)
+
+        assert (learned.kind, learned.accepted, learned.expected) == ("category", accepted, expected)
+    assert not column(values, dtype).accepts_unseen
+
+
+def test_a_declared_category_may_accept_unseen_values_of_its_kind() -> None:
+    whole = column([1.5, 2.0], categories={"c": [2, 1.5, 1e20]}, accept_unseen=True)
+
+    assert (whole.accepted, whole.limits[1] >= 1e20) == ("number", True)
+    assert column([1, 2], categories="c", accept_unseen=True).accepted == "integer"
+    assert column([1.0, 2.0], categories={"c": [1, 2]}, accept_unseen=True).accepted == "number"
+
+
+def test_columns_without_categories_are_as_before_if_all_accept_unseen_values() -> None:
+    for values in ([True, False], [1, 2], [0.5, 1.5], pd.Categorical([True, False])):
+        assert column(values, accept_unseen=True) == column(values)
+
+
 def test_a_declared_null_is_accepted() -> None:
     assert column([1, 2], nullable="c").nullable
 
@@ -139,6 +174,20 @@ def test_bounds_are_kept_as_plain_numbers_and_infinity_is_none() -> None:
         (["a"], {"text": ["d"]}, "'d' is declared but is not a column; the columns are c"),
         (["a"], {"nullable": "d"}, "'d' is declared but is not a column"),
         (pd.Categorical([1, 2]), {"text": ["c"]}, "not strings"),
+        (
+            [1, 2],
+            {"accept_unseen": ["c"]},
+            "'c' takes an integer; accept_unseen is for columns with a list of categories",
+        ),
+        ([True, False], {"accept_unseen": ["c"]}, "'c' takes true or false; accept_unseen is for"),
+        ([True, False], {"accept_unseen": ["c"], "categories": ["c"]}, "'c' takes one of false, true; accept_unseen"),
+        (
+            ["a"],
+            {"accept_unseen": ["c"], "text": ["c"]},
+            "'c' takes a string of at most 1000 characters; accept_unseen",
+        ),
+        (pd.Categorical([1, "a"]), {"accept_unseen": ["c"]}, "'c' have several types, so it cannot accept unseen"),
+        (["a"], {"accept_unseen": ["d"]}, "'d' is declared but is not a column"),
     ],
 )
 def test_a_contradictory_declaration_is_refused(values: Any, declared: dict[str, Any], says: str) -> None:

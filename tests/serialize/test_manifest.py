@@ -8,7 +8,7 @@ import pytest
 
 from serialize import ArtifactError, DumpError
 from serialize.golden_rows import GoldenRows
-from serialize.manifest import FORMAT, Manifest
+from serialize.manifest import FORMAT, READABLE, Manifest
 from serialize.signature import Column, Signature
 from serialize.task import Task
 from tests.support.manifests import sealed
@@ -70,10 +70,20 @@ def test_changed_libraries_are_accepted() -> None:
     assert Manifest.from_bytes(json.dumps(data).encode()).libraries == {"scikit-learn": "1.0.0"}
 
 
-@pytest.mark.parametrize("number", [FORMAT + 1, 0, "1", None])
-def test_another_format_is_refused_with_both_numbers(number: Any) -> None:
-    with pytest.raises(ArtifactError, match=f"format {number}, and this version reads format {FORMAT}"):
+@pytest.mark.parametrize("number", READABLE)
+def test_older_formats_are_read(number: int) -> None:
+    assert Manifest.from_bytes(changed(format=number)) == MANIFEST
+
+
+@pytest.mark.parametrize("number", [FORMAT + 1, 1, 0, "3", None, [3]])
+def test_another_format_is_refused_in_one_sentence(number: Any) -> None:
+    with pytest.raises(ArtifactError) as refused:
         Manifest.from_bytes(changed(format=number))
+
+    assert str(refused.value) == (
+        f"manifest.json has format {number}, and this version reads format 3 and the older 2; dump the model again "
+        "with the version that serves it."
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from serialize import DumpError
-from serialize.pickles import library_versions, modules_of, own_modules, pickled
+from serialize import ArtifactError, DumpError
+from serialize.pickles import library_versions, modules_of, other_versions, own_modules, pickled, refuse_missing, remedy
 from tests.support.own_steps import FareShare, centred
 
 
@@ -31,6 +31,37 @@ def test_the_versions_of_its_libraries_are_recorded() -> None:
 
     assert versions["python"] == ".".join(map(str, sys.version_info[:3]))
     assert {"scikit-learn", "numpy", "pandas", "scipy", "joblib"} <= set(versions)
+
+
+def test_missing_libraries_are_refused_with_their_requirement_lines() -> None:
+    refuse_missing({"python": "2.7.0", "numpy": "0.1"})
+
+    with pytest.raises(ArtifactError) as refused:
+        refuse_missing({"lightgbm-lost": "4.6.0", "numpy": "0.1", "torch-lost": "2.9.0+cpu"})
+
+    assert str(refused.value) == (
+        "The model needs lightgbm-lost 4.6.0 and torch-lost 2.9.0+cpu, not installed here; add lightgbm-lost==4.6.0 "
+        "and torch-lost==2.9.0+cpu to requirements-model.in and run `make requirements` (docs/install.md)."
+    )
+
+
+def test_versions_are_compared_by_their_minor_or_major_part() -> None:
+    major, minor, patch = np.__version__.split(".")[:3]
+    same, other = f"{major}.{minor}.{patch}9", f"{major}.{minor}9.{patch}"
+
+    assert other_versions({"numpy": same, "python": sys.version.split()[0]}) == []
+    assert other_versions({"numpy": other}) == [("numpy", other, np.__version__)]
+    assert other_versions({"numpy": other}, parts=1) == []
+    assert other_versions({"numpy": "0.1"}, parts=1) == [("numpy", "0.1", np.__version__)]
+
+
+def test_the_remedy_names_each_other_version() -> None:
+    assert remedy({"numpy": np.__version__}) == "dump the model again"
+    assert remedy({"numpy": "0.1", "python": "3.2.0"}) == (
+        f"the model was dumped with numpy 0.1, python 3.2.0, and {np.__version__}, {sys.version.split()[0]} is "
+        "installed here: add numpy==0.1 to requirements-model.in and run `make requirements` (docs/install.md), or "
+        "dump the model again with the versions installed here"
+    )
 
 
 def test_a_pickled_pipeline_is_read_back_by_joblib(tmp_path: Path) -> None:

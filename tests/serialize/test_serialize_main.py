@@ -84,6 +84,24 @@ def test_an_identifier_and_a_constant_are_reported(cli: Cli, tmp_path: Path) -> 
     ]
 
 
+def test_train_says_which_columns_are_strict_and_opens_one(cli: Cli) -> None:
+    train = ("train", "table.csv", "--target", "survived", "-o", "model", "--drop", "id")
+
+    strict, opened = cli(*train), cli(*train, "--accept-unseen", "[/b]", "--nullable", "Age", "--nullable", "size [cm]")
+    shown = cli("show", "model")
+
+    assert strict.stderr == (
+        "The service will answer 422\n"
+        '  to a value that is not listed, in [/b]; such as [/b]: expected one of "[red]", "blue"; got "unseen"\n'
+        '    To accept it: accept_unseen=["[/b]"] (train: --accept-unseen)\n'
+        "  to null, in Age, size [cm], [/b]; such as Age: expected a number from -1e+15 to 1e+15; got null\n"
+        '    To accept it: nullable=["Age", "size [cm]", "[/b]"] (train: --nullable)\n'
+    )
+    assert "not listed" not in opened.stderr
+    assert 'nullable=["[/b]"]' in opened.stderr
+    assert 'a string of at most 1000 characters (known: "[red]", "blue")' in shown.stdout
+
+
 def test_a_numeric_target_is_a_regression(cli: Cli) -> None:
     assert cli("train", "table.csv", "--target", "Age", "-o", "model", "--task", "regression").exit_code == 0
     assert load("model").manifest.task.kind == "regression"

@@ -275,6 +275,37 @@ def test_boosted_trees_that_split_by_category_compile() -> None:
     assert any(tree.nodes["is_categorical"].any() for stage in model._predictors for tree in stage)
 
 
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        OneHotEncoder(handle_unknown="ignore"),
+        OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2),
+    ],
+)
+def test_columns_that_accept_unseen_values_compile(encoder: Any) -> None:
+    X = passengers()[["Level", "Port", "Embarked"]].assign(Deck=passengers()["Pclass"].astype("category"))
+
+    assert_compiles(make_pipeline(encoder, LogisticRegression(max_iter=1000)), X, survived(), accept_unseen=True)
+
+
+def test_boosted_trees_that_split_by_category_compile_for_unseen_values() -> None:
+    X = passengers()[["Level", "Port", "Age"]].assign(Deck=passengers()["Pclass"].astype("category"))
+    model = HistGradientBoostingClassifier(max_iter=10, min_samples_leaf=3, categorical_features="from_dtype")
+
+    assert_compiles(model, X, survived(), accept_unseen=["Level", "Port", "Deck"])
+
+
+def test_edge_rows_have_unseen_values_where_they_are_accepted() -> None:
+    X = passengers()[["Level"]].assign(Deck=pd.Categorical(passengers()["Pclass"], [1, 2, 3, 4]))
+    closed = infer_signature("frame", X, None, Declarations.of())
+    opened = infer_signature("frame", X, None, Declarations.of(accept_unseen=True))
+
+    assert {row["Level"] for row in edge_rows(closed, observations(X))} == {"female", "male"}
+    assert {row["Deck"] for row in edge_rows(closed, observations(X))} == {1, 2, 3}
+    assert {"", "nan", "never seen", "x" * 1000} <= {row["Level"] for row in edge_rows(opened, observations(X))}
+    assert {4, -1, 256, 2**31} <= {row["Deck"] for row in edge_rows(opened, observations(X))}
+
+
 @pytest.mark.parametrize("dtype", ["float32", "int64", "float64"])
 def test_an_array_compiles_in_its_precision(dtype: str) -> None:
     X, y = load_iris(return_X_y=True)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serialize import load
-from serialize.signature import Column, Signature
+from serialize.signature import Column, Levels, Signature
 from service.errors import InvalidBody
 from service.prediction.observation import ObservationParser, key_of, parse_id
 from tests.service.web.test_payload import values
@@ -92,6 +92,29 @@ COLUMNS: list[tuple[Column, list[Any], list[Any]]] = [
     (Column("c", "category", False, "category", categories=(1, 2)), [1, 2.0], [3, 1.5, True, "1", None]),
     (Column("c", "category", False, "category", categories=(0.5, 2.0)), [0.5, 2], [1, True, "0.5", None]),
     (Column("c", "category", False, "category", categories=(True, False)), [True], [1, 0, None]),
+    (
+        Column("c", "category", False, "object", categories=("a", "b"), accepts_unseen=True),
+        ["a", "c", "", "x" * 1000],
+        ["x" * 1001, "\0", 1, True, None],
+    ),
+    (
+        Column(
+            "c",
+            "category",
+            True,
+            "category",
+            categories=(1, 2),
+            levels=Levels((1, 2), "int8", False),
+            accepts_unseen=True,
+        ),
+        [1, 3.0, -128, None],
+        [200, 1.5, True, "1"],
+    ),
+    (
+        Column("c", "category", False, "float64", categories=(0.5, 2.0), accepts_unseen=True),
+        [0.5, 7, -1.5],
+        [True, "1", None, 1e16],
+    ),
     (Column("c", "text", False, "object", longest=3), ["", "x" * 1000, "é\n"], ["x" * 1001, 1, None, "\0"]),
     (Column("c", "text", True, "object", longest=200), ["x" * 2000, None], ["x" * 2001]),
 ]

@@ -6,9 +6,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
-from serialize import load
+from serialize import dump, load
 from tests.conftest import Client, MakeClient
 from tests.support.passengers import ARTIFACTS, PASSENGER, PROBA, all_passengers, prediction
 
@@ -278,3 +283,40 @@ def test_the_row_is_in_the_database_and_queryable_as_json(make_client: MakeClien
             " threshold, model_version FROM prediction"
         ).fetchone()
     assert row == (1, '"a"', "male", answer["proba"], "false", None, 0.5, load(ARTIFACTS).version)
+
+
+def test_a_column_that_accepts_unseen_values_scores_and_counts_them(tmp_path: Path, make_client: MakeClient) -> None:
+    X = pd.DataFrame({"port": ["C", "S"] * 30, "deck": pd.Categorical([1, 2, 3] * 20), "sex": ["f", "m", "m"] * 20})
+    y = np.arange(60) % 5 < 2
+    pipeline = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression()).fit(X, y)
+    artifact = dump(pipeline, X, y, tmp_path / "model", accept_unseen=["port", "deck"])
+    client = make_client(artifacts=str(tmp_path / "model"))
+    rows: list[dict[str, Any]] = [
+        {"port": "X", "deck": 1, "sex": "f"},
+        {"port": "C", "deck": 9, "sex": "f"},
+        {"port": "", "deck": -1, "sex": "m"},
+    ]
+
+    answers = client.post("/predict", json=[{"id": i, "observation": row} for i, row in enumerate(rows * 20)]).json
+    refused = client.post("/predict", json={"id": 99, "observation": {"port": "x" * 1001, "deck": 1.5, "sex": "d"}})
+    document, model, drift = (client.get(path).json for path in ("/openapi.json", "/model", "/drift"))
+
+    wanted = pipeline.predict_proba(pd.DataFrame(rows).astype({"deck": "category"}))[:, 1]
+    assert artifact.compiled is not None
+    assert [answer["proba"] for answer in answers[:3]] == pytest.approx(list(wanted), abs=1e-9)
+    assert artifact.model.outputs(rows)[:, 1] == pytest.approx(wanted, abs=1e-9)
+    assert {pointer: fault["expected"] for pointer, fault in faults(refused.json).items()} == {
+        "/observation/port": 'a string of at most 1000 characters (known: "C", "S")',
+        "/observation/deck": "an integer (known: 1, 2, 3)",
+        "/observation/sex": 'one of "f", "m"',
+    }
+    properties = document["components"]["schemas"]["Observation"]["properties"]
+    assert properties["sex"] == {"enum": ["f", "m"]}
+    assert "enum" not in properties["port"]
+    assert (properties["port"]["type"], properties["port"]["maxLength"]) == ("string", 1000)
+    assert properties["port"]["description"] == 'The known values are "C", "S"; others are accepted.'
+    assert properties["deck"]["description"] == "The known values are 1, 2, 3; others are accepted."
+    assert [column.get("accepts_unseen") for column in model["signature"]["columns"]] == [True, True, None]
+    assert drift["columns"]["port"]["unseen_rate"] == pytest.approx(2 / 3)
+    assert drift["columns"]["deck"]["unseen_rate"] == pytest.approx(2 / 3)
+    assert "unseen categories" in drift["columns"]["port"]["changes"]
