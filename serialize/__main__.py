@@ -14,6 +14,7 @@ from rich.table import Table
 
 from serialize.artifact import load
 from serialize.cli import summary
+from serialize.cli.options import separator
 from serialize.content import read_content, sign
 from serialize.errors import ArtifactError, DumpError
 from serialize.evaluation import FOLDS
@@ -36,13 +37,6 @@ def _from_environment(ctx: click.Context, parameter: click.Parameter, value: str
 
 
 _key = click.option("--key", envvar="MODEL_SIGNING_KEY", hidden=True, callback=_from_environment)
-
-
-def _separator(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
-    character = {"tab": "\t", "\\t": "\t"}.get(value, value)
-    if len(character) != 1 or character in '"\r\n':
-        raise click.BadParameter(f"{value!r} is not a single character such as ; or the word tab.")
-    return character
 
 
 def _cores(ctx: click.Context, parameter: click.Parameter, value: int) -> int:
@@ -74,7 +68,7 @@ def main() -> None:
 @click.option("--target", required=True, help="The column to predict.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The folder to write.")
 @click.option("--name", help="The model's name.  [default: the file name without its ending]")
-@click.option("--sep", default=",", show_default=True, callback=_separator, help="The separator: a character, or tab.")
+@click.option("--sep", default=",", show_default=True, callback=separator, help="The separator: a character, or tab.")
 @click.option("--encoding", default="utf-8", show_default=True, help="The encoding of the file, such as cp1252.")
 @click.option("--string", "strings", multiple=True, metavar="COLUMN", help="Read this column as text: 00012 stays so.")
 @click.option("--drop", multiple=True, help="A column to leave out; may be repeated.")
