@@ -27,6 +27,7 @@ from serialize.recipes.recipe import Recipe, train
 from serialize.trust import Trust
 
 _console = Console()
+_UNLIMITED = 1_000_000
 
 
 def _from_environment(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -109,7 +110,8 @@ def _train(
     """Train a model on a CSV file and write its artifact."""
     declared = {name: options.pop(name) for name in ("categories", "text", "nullable")}
     declared["bounds"] = dict(_bound(text) for text in bounds)
-    # Not a parameter of the estimator: it would be pickled, and the service would use the cores for every request.
+    # Not a parameter of the estimator: it would be pickled, and the service would use the cores for every request. A
+    # forest adds up its trees in another order on several cores, so the last digit of its metrics may differ.
     with parallel_config("threading", n_jobs=n_jobs):
         file = CsvFile(csv, sep, encoding)
         _make(from_csv(file, target, positive_class=positive, declared=declared, **options), output)
@@ -137,7 +139,8 @@ def _show(directory: Path, complete: bool, as_json: bool) -> None:
     click.echo(f"{summary.shortened(manifest.name, 100)}, version {content.version}")
     for line in summary.describe(manifest.task):
         click.echo(line)
-    _console.print(summary.columns_table(manifest, complete=complete))
+    in_full = complete and not _console.is_terminal  # a program that reads the output finds each column on one line
+    (Console(width=_UNLIMITED) if in_full else _console).print(summary.columns_table(manifest, complete=complete))
     _print_metrics(manifest)
     click.echo(summary.compiled(manifest.not_compiled))
     click.echo("libraries: " + summary.listed(f"{name} {version}" for name, version in manifest.libraries.items()))
@@ -178,7 +181,7 @@ def _verify(directory: Path, digest: str | None, signed: bool, key: str | None) 
 def _make(recipe: Recipe, output: Path) -> None:
     for note in recipe.notes:
         click.echo(f"Note: {note}", err=True)
-    with Progress(console=_console, transient=True) as progress:
+    with Progress(console=_console, transient=True, disable=not _console.is_terminal) as progress:
         folds = progress.add_task(f"Cross-validating {escape(recipe.name)}", total=FOLDS + 1)
         artifact = train(recipe, output, fold_done=lambda: progress.advance(folds))
     task = artifact.manifest.task

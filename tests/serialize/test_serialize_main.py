@@ -96,6 +96,7 @@ def test_the_outcome_of_a_training_is_printed_with_the_next_step(cli: Cli, tmp_p
 
     assert result.exit_code == 0, result.stderr
     assert result.stderr == "Note: 5 rows without survived were left out.\n"
+    assert result.stdout.startswith("task: binary\n")
     counts = rows.survived.value_counts()
     assert f"classes: no ({counts['no']}), yes ({counts['yes']})" in result.stdout
     assert f"baseline: accuracy {counts.max() / (ROWS - 5):.4f}, if the most frequent class" in result.stdout
