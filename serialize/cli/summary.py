@@ -1,6 +1,7 @@
 """The texts and the table that `train` and `show` print about a model. Each line stays short, however many columns and
 classes there are and however long their names."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -24,19 +25,20 @@ _REASON_WIDTH = 300
 
 def columns_table(manifest: Manifest, *, complete: bool) -> Table:
     """The columns of an observation. Unless `complete`, only the most important ones if there are many, one line
-    each."""
+    each. A column may have no importance."""
     shares = {name: share["mean"] for name, share in manifest.importances["columns"].items()}
     columns = list(manifest.signature)
     title = "An observation"
     if not complete and len(columns) > _SHOWN_COLUMNS:
-        columns = sorted(columns, key=lambda column: -shares[column.name])[:_SHOWN_COLUMNS]
-        title = f"The {_SHOWN_COLUMNS} most important of {len(shares)} columns (all: --columns)"
+        title = f"The {_SHOWN_COLUMNS} most important of {len(columns)} columns (all: --columns)"
+        columns = sorted(columns, key=lambda column: -shares.get(column.name, -math.inf))[:_SHOWN_COLUMNS]
     overflow: OverflowMethod = "fold" if complete else "ellipsis"
     table = Table(title=title)
     for name in ("column", "kind", "dtype", "expected", "importance"):
         table.add_column(name, no_wrap=name not in ("column", "expected"), min_width=12 if name == "column" else None)
     for column in columns:
-        texts = (column.name, column.kind, column.dtype, column.expected, f"{shares[column.name]:.4f}")
+        share = f"{shares[column.name]:.4f}" if column.name in shares else "-"
+        texts = (column.name, column.kind, column.dtype, column.expected, share)
         table.add_row(*(Text(printable(text), no_wrap=not complete, overflow=overflow) for text in texts))
     return table
 

@@ -67,7 +67,8 @@ class CsvFile:
                 return rows
         except pd.errors.ParserWarning:
             raise DumpError(
-                f"{self.path} has rows with more values than its header has names; correct one of them."
+                f"{self.path} has rows with more values than its header has names; correct one of them, or give the "
+                "separator with --sep."
             ) from None
         except (OSError, ValueError, LookupError) as error:
             hint = "; give its encoding, such as --encoding cp1252" if isinstance(error, UnicodeError) else ""

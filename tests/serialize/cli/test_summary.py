@@ -79,6 +79,15 @@ def test_all_columns_are_printed_in_full_if_they_are_asked_for(wide: Path, monke
     assert all('"[red]word 19[/] 長い名前" or null' in row for row in rows)
 
 
+def test_a_column_may_have_no_importance(wide: Path) -> None:
+    rewrite(wide, lambda manifest: manifest["importances"].update(columns={}))
+
+    rows = [line for line in show(wide).splitlines() if "[bold]c" in line]
+
+    assert len(rows) == 12
+    assert all(row.split("│")[-2].strip() == "-" for row in rows)
+
+
 def test_the_manifest_is_printed_byte_for_byte(wide: Path) -> None:
     result = CliRunner().invoke(main, ["show", str(wide), "--json"])
 
