@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from fastparquet import ParquetFile
 
 from serialize.cli.summary import listed
-from serialize.errors import DumpError
+from serialize.errors import DumpError, one_line
 from serialize.frame import observations
 from serialize.recipes.csv_file import CsvFile
 from serialize.signature import Column, Signature
@@ -76,8 +77,7 @@ def _read(file: CsvFile) -> tuple[list[str], list[Cells]]:
     try:
         match path.suffix.lower():
             case ".parquet":
-                with path.open("rb") as opened:  # fastparquet does not close what it opens
-                    table = ParquetFile(opened).to_pandas()
+                table = _parquet(path)
             case ".ndjson" | ".jsonl":
                 return _objects(path)
             case _:
@@ -91,6 +91,15 @@ def _read(file: CsvFile) -> tuple[list[str], list[Cells]]:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    try:
+        with path.open("rb") as opened:  # fastparquet does not close what it opens
+            table: pd.DataFrame = ParquetFile(opened).to_pandas()
+            return table
+    except Exception as error:  # a damaged file can raise any
+        raise DataError(f"{path} cannot be read: {one_line(error)}.") from error
 
 
 def _objects(path: Path) -> tuple[list[str], list[Cells]]:

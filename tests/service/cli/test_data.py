@@ -167,6 +167,16 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
             read_rows(CsvFile(tmp_path / name), "sold", BINARY, SIGNATURE)
 
 
+def test_a_damaged_parquet_file_is_refused(tmp_path: Path) -> None:
+    fastparquet.write(str(tmp_path / "made.parquet"), pd.DataFrame([{**ROW, "sold": 1}] * 50), compression="SNAPPY")
+    content = bytearray((tmp_path / "made.parquet").read_bytes())
+    content[20:60] = b"\xff" * 40
+
+    with pytest.raises(DataError, match=r"own\.parquet cannot be read: ") as refused:
+        read(tmp_path, bytes(content), name="own.parquet")
+    assert "\n" not in str(refused.value)
+
+
 def test_a_target_of_text_is_refused_by_a_regression(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r'sold is "much" in a row of .*; the model knows finite numbers'):
         read(tmp_path, HEADER + "1,1,1,1,flat,1,much\n", REGRESSION)
