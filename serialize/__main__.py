@@ -6,23 +6,28 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
+from joblib import parallel_config
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
 from serialize.artifact import load
+from serialize.cli import summary
+from serialize.cli.options import separator
 from serialize.content import read_content, sign
 from serialize.errors import ArtifactError, DumpError
 from serialize.evaluation import FOLDS
-from serialize.folder import COMPILED, MANIFEST
+from serialize.folder import MANIFEST, read_manifest
 from serialize.manifest import Manifest
 from serialize.recipes import RECIPES
-from serialize.recipes.csv import from_csv, remarks
+from serialize.recipes.csv import from_csv
+from serialize.recipes.csv_file import CsvFile
 from serialize.recipes.recipe import Recipe, train
 from serialize.trust import Trust
 
 _console = Console()
+_UNLIMITED = 1_000_000
 
 
 def _from_environment(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -33,6 +38,12 @@ def _from_environment(ctx: click.Context, parameter: click.Parameter, value: str
 
 
 _key = click.option("--key", envvar="MODEL_SIGNING_KEY", hidden=True, callback=_from_environment)
+
+
+def _cores(ctx: click.Context, parameter: click.Parameter, value: int) -> int:
+    if value < 1 and value != -1:
+        raise click.BadParameter(f"{value} cores cannot train; give 1 or more, or -1 for all.")
+    return value
 
 
 class _Cli(click.Group):
@@ -58,7 +69,11 @@ def main() -> None:
 @click.option("--target", required=True, help="The column to predict.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The folder to write.")
 @click.option("--name", help="The model's name.  [default: the file name without its ending]")
+@click.option("--sep", default=",", show_default=True, callback=separator, help="The separator: a character, or tab.")
+@click.option("--encoding", default="utf-8", show_default=True, help="The encoding of the file, such as cp1252.")
+@click.option("--string", "strings", multiple=True, metavar="COLUMN", help="Read this column as text: 00012 stays so.")
 @click.option("--drop", multiple=True, help="A column to leave out; may be repeated.")
+@click.option("--drop-null-target", is_flag=True, help="Leave out the rows without a target.")
 @click.option("--model", type=click.Choice(["logistic", "forest", "boosting"]), default="logistic", show_default=True)
 @click.option(
     "--task", type=click.Choice(["classification", "regression"]), help="The task.  [default: inferred from the target]"
@@ -79,14 +94,33 @@ def main() -> None:
     metavar="COLUMN",
     help="Accept other values than those of the training rows in this column of categories.",
 )
-def _train(csv: Path, target: str, output: Path, positive: str | None, bounds: tuple[str, ...], **options: Any) -> None:
+@click.option(
+    "--n-jobs",
+    type=int,
+    default=1,
+    show_default=True,
+    callback=_cores,
+    help="The number of processor cores to train on; -1 for all. Boosting always uses all.",
+)
+def _train(
+    csv: Path,
+    target: str,
+    output: Path,
+    sep: str,
+    encoding: str,
+    positive: str | None,
+    bounds: tuple[str, ...],
+    n_jobs: int,
+    **options: Any,
+) -> None:
     """Train a model on a CSV file and write its artifact."""
     declared = {name: options.pop(name) for name in ("categories", "text", "nullable", "accept_unseen")}
     declared["bounds"] = dict(_bound(text) for text in bounds)
-    recipe = from_csv(csv, target, positive_class=positive, declared=declared, **options)
-    for remark in remarks(recipe.X):
-        click.echo(f"Note: {remark}", err=True)
-    _make(recipe, output)
+    # Not a parameter of the estimator: it would be pickled, and the service would use the cores for every request. A
+    # forest adds up its trees in another order on several cores, so the last digit of its metrics may differ.
+    with parallel_config("threading", n_jobs=n_jobs):
+        file = CsvFile(csv, sep, encoding)
+        _make(from_csv(file, target, positive_class=positive, declared=declared, **options), output)
 
 
 @main.command("recipe")
@@ -99,24 +133,23 @@ def _recipe(name: str, output: Path) -> None:
 
 @main.command("show")
 @click.argument("directory", type=click.Path(path_type=Path))
-def _show(directory: Path) -> None:
-    """Print the manifest of an artifact, without loading the model."""
+@click.option("--columns", "complete", is_flag=True, help="Print all columns, and their values in full.")
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON instead.")
+def _show(directory: Path, complete: bool, as_json: bool) -> None:
+    """Print the manifest of an artifact in at most 60 lines, without loading the model."""
     content = read_content(directory)
-    manifest, task = content.manifest, content.manifest.task
-    click.echo(f"{manifest.name}, version {content.version}: {task.kind}")
-    if task.classes:
-        click.echo(f"classes: {', '.join(map(str, task.classes))}")
-    if task.kind == "binary":
-        click.echo(f"positive class: {task.positive_class}, threshold: {task.threshold}")
-    table = Table("column", "kind", "dtype", "expected", "importance", title="An observation")
-    shares = manifest.importances["columns"]
-    for column in manifest.signature:
-        share = f"{shares[column.name]['mean']:.4f}"
-        table.add_row(escape(column.name), column.kind, escape(column.dtype), escape(column.expected), share)
-    _console.print(table)
+    if as_json:
+        click.echo(read_manifest(directory), nl=False)
+        return
+    manifest = content.manifest
+    click.echo(f"{summary.shortened(manifest.name, 100)}, version {content.version}")
+    for line in summary.describe(manifest.task):
+        click.echo(line)
+    in_full = complete and not _console.is_terminal  # a program that reads the output finds each column on one line
+    (Console(width=_UNLIMITED) if in_full else _console).print(summary.columns_table(manifest, complete=complete))
     _print_metrics(manifest)
-    click.echo(f"compiled: {'yes' if COMPILED in content.files else f'no. {manifest.not_compiled}'}")
-    click.echo("libraries: " + ", ".join(f"{name} {version}" for name, version in manifest.libraries.items()))
+    click.echo(summary.compiled(manifest.not_compiled))
+    click.echo("libraries: " + summary.listed(f"{name} {version}" for name, version in manifest.libraries.items()))
     click.echo(f"signed: {'yes' if content.has_signature else 'no'}")
     for name, digest in {MANIFEST: content.digest, **manifest.files}.items():
         click.echo(f"{name}: sha256 {digest}")
@@ -152,11 +185,19 @@ def _verify(directory: Path, digest: str | None, signed: bool, key: str | None) 
 
 
 def _make(recipe: Recipe, output: Path) -> None:
-    with Progress(console=_console, transient=True) as progress:
+    for note in recipe.notes:
+        click.echo(f"Note: {note}", err=True)
+    with Progress(console=_console, transient=True, disable=not _console.is_terminal) as progress:
         folds = progress.add_task(f"Cross-validating {escape(recipe.name)}", total=FOLDS + 1)
         artifact = train(recipe, output, fold_done=lambda: progress.advance(folds))
+    task = artifact.manifest.task
+    for line in (*summary.describe(task, recipe.y), summary.baseline(task, recipe.y)):
+        click.echo(line)
     _print_metrics(artifact.manifest)
+    click.echo(summary.compiled(artifact.manifest.not_compiled))
     click.echo(f"Wrote {output}: {artifact.manifest.name}, version {artifact.version}, verified in a new process.")
+    for line in summary.next_step(output):
+        click.echo(line)
 
 
 def _print_metrics(manifest: Manifest) -> None:

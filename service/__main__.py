@@ -1,4 +1,4 @@
-"""The command line of the service: `python -m service migrate|export|purge|report|simulate`."""
+"""The command line of the service: `python -m service migrate|export|purge|report|seed|simulate`."""
 
 import math
 from pathlib import Path
@@ -10,7 +10,7 @@ from rich.console import Console
 
 from serialize.errors import ArtifactError
 from service.cli.log import export, purge
-from service.cli.options import selection_options
+from service.cli.options import OwnData, data_options, selection_options, service_options
 from service.errors import ServiceError
 from service.prediction.filter import Selection
 from service.settings import Settings, SettingsError
@@ -69,6 +69,11 @@ def _report(output: Path | None, folder: Path | None, force: bool, **selection: 
     except (SettingsError, DatabaseError, ArtifactError, ServiceError, PeeweeException, OSError) as error:
         raise click.ClickException(_one_line(error)) from error
     click.echo(f"Wrote {', '.join(str(place) for place in (path, folder) if place)}.")
+    if not made.performance["count"]:
+        click.echo(
+            "It is empty, because the log has no predictions in this selection; "
+            "`python -m service simulate --data FILE --target COLUMN` sends rows of yours to the service."
+        )
 
 
 class _Finite(click.FloatRange):
@@ -82,22 +87,35 @@ class _Finite(click.FloatRange):
 
 
 @main.command("simulate")
-@click.option("--url", default="http://127.0.0.1:5000", show_default=True, help="The URL of the service.")
-@click.option("--api-key", envvar="API_KEY", default="", help="An API key of the service.  [env: API_KEY]")
+@service_options
+@data_options
 @click.option("--rows", type=click.IntRange(1, 1_000_000), default=2000, show_default=True, help="Rows to send.")
 @click.option("--rate", type=_Finite(0, min_open=True), default=50.0, show_default=True, help="Rows per second.")
 @click.option("--delay", type=_Finite(0), default=5.0, show_default=True, help="Mean delay of labels, in seconds.")
 @click.option("--label-share", type=_Finite(0, 1), default=0.9, show_default=True, help="Share of labelled rows.")
 @click.option("--shift", "shifts", multiple=True, metavar="COLUMN=CHANGE", help="See above; may be repeated.")
 @click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Seed of rows and delays.")
-def _simulate(url: str, api_key: str, rate: float, **options: Any) -> None:
-    """Send rows of a built-in data set to a running service, and their true labels later.
+def _simulate(data: Path | None, target: str | None, sep: str, encoding: str, **options: Any) -> None:
+    """Send rows to a running service, and their true labels later: those of --data, or of a built-in data set that
+    fits the model.
 
     CHANGE is +N, -N or *N for numbers, null:SHARE, null:*N (N times as many nulls), swap (exchange the two most
     frequent values), or a new value for every row."""
     from service.cli import simulate  # noqa: PLC0415
 
-    simulate.simulate(url, api_key, rate, **options)
+    simulate.simulate(own=OwnData(data, target, sep, encoding), **options)
+
+
+@main.command("seed")
+@service_options
+@data_options
+@click.option("--rows", type=click.IntRange(1, 10_000), default=500, show_default=True, help="The most rows to send.")
+def _seed(data: Path | None, target: str | None, sep: str, encoding: str, **options: Any) -> None:
+    """Fill the log of a running service with rows and their true labels: those of --data, or of a built-in data set
+    that fits the model. To repeat it changes nothing."""
+    from service.cli import simulate  # noqa: PLC0415
+
+    simulate.seed(own=OwnData(data, target, sep, encoding), **options)
 
 
 def _one_line(error: Exception) -> str:

@@ -61,19 +61,19 @@ class Demo:
             chunk = slice(start, start + self._rows_at_once)
             replayed &= self._service.predict(predictions[chunk]).replayed
             self._service.update(labels[chunk])
-        return Seeded(found.recipe, len(predictions), replayed)
+        return Seeded(found.source, len(predictions), replayed)
 
 
 @dataclass(frozen=True, slots=True)
-class RecipeRows:
-    """The name of the recipe, and n of its rows as observations with their true classes or values."""
+class SourceRows:
+    """The name of a data set, and n of its rows as observations with their true classes or values, None if unknown."""
 
-    recipe: str
+    source: str
     observations: list[dict[str, Any]]
-    targets: list[Label]
+    targets: list[Label | None]
 
 
-def recipe_rows(recipes: Recipes, name: str, task: Task, signature: Signature, rows: int, seed: int = 0) -> RecipeRows:
+def recipe_rows(recipes: Recipes, name: str, task: Task, signature: Signature, rows: int, seed: int = 0) -> SourceRows:
     """Up to this number of rows of a recipe that fits the model, in random order; a recipe with the name of the model
     is tried first. Raises NoDemo if no recipe fits."""
     for each in sorted(recipes, key=lambda recipe: recipe != name):
@@ -83,7 +83,10 @@ def recipe_rows(recipes: Recipes, name: str, task: Task, signature: Signature, r
                 return _chosen(each, recipe, signature, rows, seed)
         except (InvalidBody, DumpError, OSError):
             continue  # the model does not accept its values, or its data are not installed
-    raise NoDemo(f"No built-in data set fits the model {name}; there are rows for models of {', '.join(recipes)}.")
+    raise NoDemo(
+        f"No built-in data set ({', '.join(recipes)}) fits the model {name}; give rows of your own to "
+        "`python -m service seed` or `simulate` with --data FILE --target COLUMN."
+    )
 
 
 def _fits(recipe: Recipe, task: Task, signature: Signature) -> bool:
@@ -95,11 +98,11 @@ def _fits(recipe: Recipe, task: Task, signature: Signature) -> bool:
     return set(recipe.y.unique().tolist()) == set(task.classes)
 
 
-def _chosen(name: str, recipe: Recipe, signature: Signature, rows: int, seed: int) -> RecipeRows:
+def _chosen(name: str, recipe: Recipe, signature: Signature, rows: int, seed: int) -> SourceRows:
     # The order is random, because data sets are often sorted by class.
     chosen = np.random.RandomState(seed).permutation(len(recipe.X))[:rows]
     found = observations(recipe.X[list(signature.names)].iloc[chosen])
     parser = ObservationParser(signature)
     for i, observation in enumerate(found):
         parser.parse({"id": i, "observation": observation})
-    return RecipeRows(name, found, recipe.y.iloc[chosen].tolist())
+    return SourceRows(name, found, recipe.y.iloc[chosen].tolist())

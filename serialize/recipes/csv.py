@@ -1,9 +1,9 @@
 """A recipe for any CSV table with a target column: chooses a pipeline for its columns, and reports columns that are
 probably useless in a model."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +23,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder, StandardScaler
 
 from serialize.errors import DumpError
+from serialize.recipes.csv_file import CsvFile
 from serialize.recipes.recipe import Recipe
 from serialize.task import Label
 from serialize.transformers import documents, null_blind_one_hot
@@ -35,11 +36,13 @@ _WORDS_OF_PROSE = 4
 
 
 def from_csv(
-    path: str | Path,
+    file: str | Path | CsvFile,
     target: str,
     *,
     name: str | None = None,
     drop: Sequence[str] = (),
+    drop_null_target: bool = False,
+    strings: Sequence[str] = (),
     model: ModelName = "logistic",
     task: TaskName | None = None,
     threshold: float | None = None,
@@ -47,30 +50,31 @@ def from_csv(
     declared: Mapping[str, Any] | None = None,
 ) -> Recipe:
     """A recipe for the rows of a CSV file with a header. `model` is a logistic regression (ridge if the target
-    is a number), a random forest, or histogram gradient boosting; `positive_class` may be a label's text. Raises
-    DumpError for a file that is not a table, for a missing column, and for a target that cannot be learned."""
-    rows = _rows(path)
-    for column in (target, *drop):
-        if column not in rows.columns:
-            raise DumpError(f"{path} has no column {column!r}; its columns are {', '.join(map(str, rows.columns))}.")
+    is a number), a random forest, or histogram gradient boosting; `positive_class` may be a label's text. The columns
+    `strings` are read as text, so that 00012 keeps its zeros. Raises DumpError for a file that is not a table, for a
+    missing column, and for a target that cannot be learned; rows without a target are left out if `drop_null_target`,
+    and refused otherwise."""
+    file = file if isinstance(file, CsvFile) else CsvFile(file)
+    rows = file.table(strings)
+    file.require(list(rows.columns), (target, *drop))
+    rows, left_out = _labelled(file, rows, target, drop_null_target)
     X, y = rows.drop(columns=[target, *drop]), rows[target]
-    if y.isna().any():
-        raise DumpError(f"{target!r} is null in {int(y.isna().sum())} rows of {path}; remove these rows.")
     if not len(X.columns):
-        raise DumpError(f"{path} has no column except {target!r} to learn from; drop fewer columns.")
+        raise DumpError(f"{file.path} has no column except {target!r} to learn from; drop fewer columns.")
     kind = task or _task(y)
     if kind == "regression" and not types.is_numeric_dtype(y):
         raise DumpError(f"{target!r} holds no numbers; choose the task classification, or another target.")
     if kind == "classification":
         y = _labels(y)
     return Recipe(
-        name=name or Path(path).stem,
+        name=name or Path(file.path).stem,
         pipeline=_pipeline(X, model, kind),
         X=X,
         y=y,
         threshold=threshold,
         positive_class=_label(positive_class, y),
         declared=dict(declared or {}),
+        notes=(*left_out, *remarks(X), *_lost_zeros(file, rows[[*X.columns, target]])),
     )
 
 
@@ -80,29 +84,38 @@ def remarks(X: pd.DataFrame) -> list[str]:
     for name in X.columns:
         distinct = X[name].nunique()
         if distinct <= 1 and not (distinct and X[name].isna().any()):
-            found.append(f"{name} is the same in every row, so it is useless to the model; --drop {name}?")
+            found.append(f"{name} is the same in every row, so it is useless to the model; --drop {quote(name)}?")
         elif distinct == len(X) and not types.is_float_dtype(X[name]) and not _is_prose(X[name]):
-            found.append(f"{name} differs in every row, as an identifier does; --drop {name}?")
+            found.append(f"{name} differs in every row, as an identifier does; --drop {quote(name)}?")
     return found
 
 
-def _rows(path: str | Path) -> pd.DataFrame:
-    try:
-        header = pd.read_csv(path, header=None, nrows=1, dtype=str, skip_blank_lines=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            rows = pd.read_csv(path, low_memory=False, index_col=False)
-    except pd.errors.ParserWarning:
-        raise DumpError(f"{path} has rows with more values than its header has names; correct one of them.") from None
-    except (OSError, ValueError) as error:
-        raise DumpError(f"{path} cannot be read as CSV: {' '.join(str(error).split())}.") from error
-    names = header.iloc[0].dropna()
-    twice = names[names.duplicated()]
-    if len(twice):
-        raise DumpError(f"{path} has two columns called {twice.iloc[0]!r}; rename one of them.")
-    if not len(rows):
-        raise DumpError(f"{path} has a header but no rows.")
-    return rows
+def _labelled(file: CsvFile, rows: pd.DataFrame, target: str, drop_null_target: bool) -> tuple[pd.DataFrame, list[str]]:
+    """The rows with a target, and a note on the number of those without. Raises DumpError if they may not be left
+    out, and if no row has a target."""
+    missing = rows[target].isna()
+    count = int(missing.sum())
+    if not count:
+        return rows, []
+    if count == len(rows):
+        raise DumpError(f"{target!r} is null in every row of {file.path}; choose another target.")
+    if not drop_null_target:
+        raise DumpError(
+            f"{target!r} is null in {count} rows of {file.path}; remove these rows, or leave them out with "
+            "--drop-null-target."
+        )
+    found = rows[~missing].reset_index(drop=True)
+    found[target] = found[target].infer_objects()  # booleans with nulls are objects
+    return found, [f"{count} rows without {target} were left out."]
+
+
+def _lost_zeros(file: CsvFile, rows: pd.DataFrame) -> list[str]:
+    """One sentence for each column of numbers whose leading zeros were lost."""
+    numbers = [name for name in rows.columns if types.is_numeric_dtype(rows[name])]
+    return [
+        f"{name} has numbers with leading zeros, such as 00012, and they are lost; --string {quote(name)} keeps them?"
+        for name in file.with_leading_zeros(numbers)
+    ]
 
 
 def _label(text: Label | None, y: "pd.Series[Any]") -> Label | None:

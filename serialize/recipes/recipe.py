@@ -17,7 +17,8 @@ from serialize.task import Label
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """`X` has n rows with named columns, `y` n targets; `declared` are further arguments of `dump`."""
+    """`X` has n rows with named columns, `y` n targets; `declared` are further arguments of `dump`, `notes` sentences
+    about the rows that the user should read."""
 
     name: str
     pipeline: Any
@@ -26,6 +27,7 @@ class Recipe:
     threshold: float | None = None
     positive_class: Label | None = None
     declared: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def train(recipe: Recipe, directory: str | Path, fold_done: Callable[[], None] = lambda: None) -> Artifact:

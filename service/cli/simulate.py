@@ -1,6 +1,9 @@
-"""`python -m service simulate`: runs the simulation, with progress bars, and prints the outcome."""
+"""`python -m service simulate|seed`: sends rows to a running service, with progress bars, and prints the outcome."""
 
-from contextlib import closing
+import math
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any
 
 import click
@@ -9,28 +12,73 @@ from rich.markup import escape
 from rich.progress import MofNCompleteColumn, Progress
 from rich.table import Table
 
+from serialize.cli.summary import listed
 from serialize.recipes import RECIPES
+from serialize.recipes.csv_file import CsvFile
 from service.cli import simulation
+from service.cli.data import DataError, read_rows
+from service.cli.options import OwnData, address
 from service.cli.shift import ShiftError
 from service.client import HttpClient, NoAnswer
-from service.demo import NoDemo
+from service.demo import NoDemo, recipe_rows
+from service.settings import Settings, SettingsError
 
 _FIRST_PATIENCE_SECONDS = 10.0  # enough for a service that starts just now
 
 
-def simulate(url: str, api_key: str, rate: float, rows: int, **options: Any) -> None:
-    """Runs the simulation against a service and prints the outcome. Raises click's exceptions."""
-    key = api_key.partition(",")[0].strip()
+def simulate(url: str | None, api_key: str | None, own: OwnData, rate: float, rows: int, **options: Any) -> None:
+    """Runs the simulation against a service and prints the outcome. The rows are the user's own, or without a file
+    those of a built-in data set. Raises click's exceptions."""
+    with _failures():
+        where = address(Settings.from_env(), url, api_key)
+        served = _served(*where)
+        planned = simulation.rows(served, _source(served, own), rows, **options)
+        _send(*where, served, planned, rate, served.now)
+
+
+def seed(url: str | None, api_key: str | None, own: OwnData, rows: int) -> None:
+    """Fills the log with rows and their labels, as fast as the service answers, and prints the outcome. Raises click's
+    exceptions."""
+    with _failures():
+        where = address(Settings.from_env(), url, api_key)
+        served = _served(*where)
+        planned = simulation.seed_rows(_source(served, own)(rows, 0))
+        _send(*where, served, planned, math.inf, None)
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Turns expected errors into one line on standard error."""
     try:
-        with closing(HttpClient(url, key, patience=_FIRST_PATIENCE_SECONDS)) as client:
-            served = simulation.Served.of(client)
-        with closing(HttpClient(url, key)) as client:
-            outcome = _run(client, served, simulation.rows(served, RECIPES, rows, **options), rate)
-            _print(outcome, *simulation.reports(client, served.now))
+        yield
     except ShiftError as error:
         raise click.BadParameter(str(error), param_hint="--shift") from error
-    except (simulation.SimulationError, NoDemo, NoAnswer) as error:
+    except (simulation.SimulationError, DataError, NoDemo, NoAnswer, SettingsError) as error:
         raise click.ClickException(str(error)) from error
+
+
+def _served(url: str, key: str) -> simulation.Served:
+    with closing(HttpClient(url, key, patience=_FIRST_PATIENCE_SECONDS)) as client:
+        return simulation.Served.of(client)
+
+
+def _source(served: simulation.Served, own: OwnData) -> simulation.Source:
+    """Where rows come from. Raises DataError for a file that does not fit the model."""
+    if own.path is None:
+        return partial(recipe_rows, RECIPES, served.name, served.task, served.signature)
+    found = read_rows(CsvFile(own.path, own.sep, own.encoding), own.target, served.task, served.signature)
+    if found.ignored:
+        click.echo(f"Note: these columns are ignored, the model does not have them: {listed(found.ignored)}.", err=True)
+    if own.target is None:
+        click.echo("Note: no labels are sent; --target COLUMN names the column that holds them.", err=True)
+    return found.choose
+
+
+def _send(
+    url: str, key: str, served: simulation.Served, planned: list[simulation.PlannedRow], rate: float, since: str | None
+) -> None:
+    with closing(HttpClient(url, key)) as client:
+        _print(_run(client, served, planned, rate), *simulation.reports(client, since))
 
 
 def _run(

@@ -1,7 +1,9 @@
 """Simulated traffic: requests predictions at a steady rate and sends the true labels later, so that a newcomer sees
-/performance and /drift change."""
+/performance and /drift change. Or it fills the log, with each label at once."""
 
+import hashlib
 import heapq
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,9 +18,10 @@ from serialize.signature import Signature
 from serialize.task import Label, Task
 from service.cli.shift import Shift
 from service.client import HttpClient, Reply
-from service.demo import Recipes, recipe_rows
+from service.demo import SourceRows
 
 Progress = Callable[[str, int], None]
+Source = Callable[[int, int], SourceRows]  # from a number of rows and a seed
 
 _LABELS_AT_ONCE = 100
 
@@ -40,6 +43,7 @@ class Served:
     def of(cls, client: HttpClient) -> "Served":
         """Reads GET /model. Raises SimulationError and NoAnswer."""
         reply = client.get("/model")
+        _require_access(reply)
         if reply.status != 200:
             raise SimulationError(f"GET /model returned {_refusal(reply)}")
         try:
@@ -53,11 +57,12 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRow:
-    """An observation with its id, its true class or value, and the delay of this label in seconds, None for never."""
+    """An observation with its id, its true class or value, and the delay of this label in seconds, None for never. A
+    row whose true class is unknown is never labelled."""
 
     id: str
     observation: dict[str, Any]
-    target: Label
+    target: Label | None
     delay: float | None
 
 
@@ -75,7 +80,7 @@ class Outcome:
 
 def rows(
     served: Served,
-    recipes: Recipes,
+    source: Source,
     count: int,
     *,
     shifts: Sequence[str] = (),
@@ -83,15 +88,15 @@ def rows(
     label_share: float = 0.9,
     seed: int = 0,
 ) -> list[PlannedRow]:
-    """`count` shifted rows of the recipe that fits, repeated in another order if the recipe has fewer. Their ids are
-    new at each call. Labels have a mean delay of `delay` seconds, and at most twice that. Raises NoDemo if no recipe
-    fits, and ShiftError."""
+    """`count` shifted rows of the source, repeated in another order if it has fewer. Their ids are new at each call.
+    Labels have a mean delay of `delay` seconds, and at most twice that. Raises ShiftError, and what the source
+    raises."""
     generator = np.random.default_rng(seed)
     changes = [Shift.parse(text, served.signature) for text in shifts]
     observations: list[dict[str, Any]] = []
-    targets: list[Label] = []
+    targets: list[Label | None] = []
     while (missing := count - len(targets)) > 0:
-        part = recipe_rows(recipes, served.name, served.task, served.signature, missing, seed)
+        part = source(missing, seed)
         observations += part.observations
         targets += part.targets
         seed += 1
@@ -103,8 +108,19 @@ def rows(
     delays = generator.uniform(0, 2 * delay, count)
     run = uuid4().hex[:12]
     return [
-        PlannedRow(f"sim-{run}-{i}", observation, target, float(delays[i]) if labelled[i] else None)
+        PlannedRow(
+            f"sim-{run}-{i}", observation, target, float(delays[i]) if labelled[i] and target is not None else None
+        )
         for i, (observation, target) in enumerate(zip(observations, targets, strict=True))
+    ]
+
+
+def seed_rows(found: SourceRows) -> list[PlannedRow]:
+    """The rows, each to be labelled at once. The same rows get the same ids at each call, so that a repetition changes
+    nothing."""
+    return [
+        PlannedRow(f"seed-{i}-{_digest(observation)}", observation, target, None if target is None else 0.0)
+        for i, (observation, target) in enumerate(zip(found.observations, found.targets, strict=True))
     ]
 
 
@@ -136,7 +152,7 @@ class _Traffic:
 
     def __init__(self, client: HttpClient, task: Task, progress: Progress) -> None:
         self.outcome = Outcome()
-        self.due: list[tuple[float, str, Label]] = []
+        self.due: list[tuple[float, str, Label | None]] = []
         self._client = client
         self._progress = progress
         self._true = "true_value" if task.kind == "regression" else "true_class"
@@ -180,14 +196,22 @@ class _Traffic:
             self._count_refusal(reply)
 
     def _count_refusal(self, reply: Reply) -> None:
-        if reply.status in (401, 403):
-            raise SimulationError(f"The service requires a key: set API_KEY or give --api-key ({reply.status}).")
+        _require_access(reply)
         detail = str(reply.body.get("error", "")) if isinstance(reply.body, dict) else ""
         times, first = self.outcome.refusals.get(_refusal(reply), (0, detail))
         self.outcome.refusals[_refusal(reply)] = times + 1, first
+
+
+def _require_access(reply: Reply) -> None:
+    if reply.status in (401, 403):
+        raise SimulationError(f"The service requires a key: set API_KEY or give --api-key ({reply.status}).")
 
 
 def _refusal(reply: Reply) -> str:
     """The status with the title of the problem."""
     title = reply.body.get("title") if isinstance(reply.body, dict) else None
     return f"{reply.status} {title or ''}".strip()
+
+
+def _digest(observation: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(observation, sort_keys=True).encode()).hexdigest()[:12]

@@ -102,6 +102,40 @@ def test_train_says_which_columns_are_strict_and_opens_one(cli: Cli) -> None:
     assert 'a string of at most 1000 characters (known: "[red]", "blue")' in shown.stdout
 
 
+def test_the_outcome_of_a_training_is_printed_with_the_next_step(cli: Cli, tmp_path: Path) -> None:
+    rows = TABLE.assign(zip=[f"{number % 9:05}" for number in range(ROWS)])
+    rows.loc[:4, "survived"] = None
+    rows.to_csv("table.csv", index=False, sep=";", encoding="cp1252")
+
+    result = cli(
+        "train", "table.csv", "--target", "survived", "-o", "my model", "--drop", "id", "--sep", ";", "--encoding",
+        "cp1252", "--string", "zip", "--drop-null-target", "--n-jobs", "2",
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == "Note: 5 rows without survived were left out.\n"
+    assert result.stdout.startswith("task: binary\n")
+    counts = rows.survived.value_counts()
+    assert f"classes: no ({counts['no']}), yes ({counts['yes']})" in result.stdout
+    assert f"baseline: accuracy {counts.max() / (ROWS - 5):.4f}, if the most frequent class" in result.stdout
+    assert all(
+        text in result.stdout for text in ("task: binary", "5-fold cross-validation", "roc_auc", "compiled: yes")
+    )
+    variable = f"ARTIFACTS='{tmp_path}/my model'"
+    assert f"{variable} make serve" in result.stdout
+    assert f"{variable} gunicorn app:app" in result.stdout
+    zip_code = load("my model").manifest.signature.columns[-1]
+    assert zip_code.categories == tuple(f"{number:05}" for number in range(9))
+
+
+def test_the_number_of_cores_leaves_no_trace_in_the_model(cli: Cli) -> None:
+    result = cli("train", "table.csv", "--target", "Age", "-o", "model", "--model", "forest", "--n-jobs", "-1")
+
+    assert result.exit_code == 0, result.stderr
+    assert "baseline: mean_absolute_error" in result.stdout
+    assert load("model").pipeline[-1].n_jobs is None
+
+
 def test_a_numeric_target_is_a_regression(cli: Cli) -> None:
     assert cli("train", "table.csv", "--target", "Age", "-o", "model", "--task", "regression").exit_code == 0
     assert load("model").manifest.task.kind == "regression"
@@ -125,6 +159,11 @@ def test_a_numeric_target_is_a_regression(cli: Cli) -> None:
         ({"--task": "regression"}, "'survived' holds no numbers"),
         ({"--text": "Age"}, "'Age' holds no strings"),
         ({"-o": "table.csv"}, "table.csv is a file; name a folder"),
+        ({"--sep": ";;"}, "';;' is not a single character such as ; or the word tab"),
+        ({"--sep": ";"}, "table.csv has no column 'survived'; its columns are id,Age"),
+        ({"--encoding": "utf-99"}, "cannot be read as CSV: unknown encoding: utf-99"),
+        ({"--string": "nothing"}, "has no column 'nothing'"),
+        ({"--n-jobs": "0"}, "0 cores cannot train; give 1 or more, or -1 for all"),
         ({"-o": "table.csv/model"}, "cannot be written"),
         ({"-o": "."}, "holds other files (table.csv)"),
     ],

@@ -9,6 +9,7 @@ import pytest
 
 from serialize import DumpError
 from serialize.recipes.csv import ModelName, from_csv, remarks
+from serialize.recipes.csv_file import CsvFile
 from serialize.recipes.recipe import Recipe
 
 RNG = np.random.default_rng(0)
@@ -128,12 +129,13 @@ def test_the_logistic_regression_ignores_a_null_and_an_unseen_category(tmp_path:
         ("", "cannot be read as CSV: No columns"),
         ("a,target\n", "has a header but no rows"),
         ("a,b\n1,2\n", "has no column 'target'; its columns are a, b"),
+        ("a;target\n1;2\n", "its columns are a;target; if they should be several, give their separator with --sep"),
         ("a,a,target\n1,2,0\n", "has two columns called 'a'; rename one"),
         ("a,target\n1,2,0\n3,4,1\n", "more values than its header has names"),
         ("a,target\n1,2\n1,2,3,4\n", "cannot be read as CSV: .*Expected 2 fields"),
-        ("a,target\n1,0\n2,\n", "'target' is null in 1 rows of .*; remove these rows"),
+        ("a,target\n1,0\n2,\n", "'target' is null in 1 rows of .*; remove these rows, or leave them out with --drop"),
         ("target\n1\n0\n", "no column except 'target' to learn from; drop fewer columns"),
-        (b"\xff\xfe\x00", "cannot be read as CSV: 'utf-8' codec"),
+        (b"\xff\xfe\x00", "cannot be read as CSV: 'utf-8' codec .*; give its encoding, such as --encoding cp1252"),
     ],
 )
 def test_a_file_without_a_usable_table_is_refused(tmp_path: Path, content: Any, says: str) -> None:
@@ -163,3 +165,60 @@ def test_only_identifiers_and_constants_are_reported() -> None:
         "name differs in every row, as an identifier does; --drop name?",
         "one is the same in every row, so it is useless to the model; --drop one?",
     ]
+
+
+@pytest.mark.parametrize(
+    ("target", "labels"),
+    [
+        (["1", "0", "", "1"], {True, False}),
+        (["True", "False", "", "True"], {True, False}),
+        (["7", "3", "", "7"], {7, 3}),
+        (["yes", "no", "", "yes"], {"yes", "no"}),
+    ],
+)
+def test_rows_without_a_target_are_left_out_if_they_may_be(tmp_path: Path, target: list[str], labels: set[Any]) -> None:
+    made = recipe(tmp_path, {"age": range(4)}, target, drop_null_target=True)
+
+    assert made.X.age.tolist() == [0, 1, 3]
+    assert {(type(label), label) for label in made.y.tolist()} == {(type(label), label) for label in labels}
+    assert made.notes[0] == "1 rows without target were left out."
+
+
+def test_a_target_that_is_always_null_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DumpError, match=r"'target' is null in every row of .*; choose another target"):
+        recipe(tmp_path, {"age": range(4)}, [None] * 4, drop_null_target=True)
+
+
+def test_a_file_may_have_another_separator_and_encoding(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("größe\tziel\n1\tja\n2\tnein\n", encoding="utf-16")
+
+    made = from_csv(CsvFile(tmp_path / "table.csv", "\t", "utf-16"), "ziel")
+
+    assert (list(made.X.columns), made.y.tolist()) == (["größe"], ["ja", "nein"])
+    with pytest.raises(DumpError, match="cannot be read as CSV: unknown encoding: utf-99"):
+        from_csv(CsvFile(tmp_path / "table.csv", encoding="utf-99"), "ziel")
+
+
+def test_leading_zeros_are_kept_in_a_string_column_and_reported_in_others(tmp_path: Path) -> None:
+    zips = {
+        "zip": ["00012", "00345", None, "12345"],
+        "my zip": ["007", "08", "9", "10"],
+        "share": ["0.5", "0", "", "1"],
+    }
+
+    lost = recipe(tmp_path, zips, ["01", "02", "01", "02"])
+    kept = recipe(tmp_path, zips, ["01", "02", "01", "02"], strings=["zip", "my zip", "target"])
+
+    assert [note.partition(" ")[0] for note in lost.notes if "leading zeros" in note] == ["zip", "my", "target"]
+    assert "my zip has numbers with leading zeros, such as 00012, and they are lost; --string 'my zip' keeps them?" in (
+        lost.notes
+    )
+    assert not any("leading zeros" in note for note in kept.notes)
+    assert kept.X.zip.dropna().tolist() == ["00012", "00345", "12345"]
+    assert kept.X.zip.isna().tolist() == [False, False, True, False]
+    assert kept.y.tolist() == ["01", "02", "01", "02"]
+
+
+def test_a_missing_string_column_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DumpError, match="has no column 'zip'"):
+        recipe(tmp_path, TABLE, AGES, strings=["zip"])

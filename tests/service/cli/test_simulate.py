@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -20,6 +21,7 @@ from service.__main__ import main
 from service.cli import simulation
 from service.cli.simulation import PlannedRow, Served
 from service.client import HttpClient, NoAnswer
+from service.demo import recipe_rows
 from tests.support.passengers import ARTIFACTS, PROJECT
 from tests.support.served import environment, free_port, serve
 
@@ -30,8 +32,11 @@ FAST = ("--rate", "2000", "--delay", "0.1")
 
 
 def run(url: str, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "service", "simulate", "--url", url, *FAST, *arguments]
-    given = environment(COLUMNS="200", **variables)
+    return service("simulate", "--url", url, *FAST, *arguments, **variables)
+
+
+def service(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    command, given = [sys.executable, "-m", "service", *arguments], environment(COLUMNS="200", **variables)
     return subprocess.run(command, cwd=PROJECT, env=given, capture_output=True, text=True, check=False)
 
 
@@ -43,12 +48,22 @@ def printed(output: str, name: str) -> str:
 def planned(count: int, seed: int = 0, shifts: tuple[str, ...] = ()) -> list[PlannedRow]:
     manifest = load(ARTIFACTS).manifest
     served = Served(manifest.name, manifest.task, manifest.signature, None)
-    return simulation.rows(served, RECIPES, count, shifts=shifts, seed=seed, delay=2.0)
+    source = partial(recipe_rows, RECIPES, served.name, served.task, served.signature)
+    return simulation.rows(served, source, count, shifts=shifts, seed=seed, delay=2.0)
 
 
 def test_older_passengers_are_predicted_labelled_and_reported_as_drift(tmp_path: Path) -> None:
     with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", variables={"API_KEY": KEY}) as served:
-        ran = run(served.url, "--rows", "400", "--label-share", "0.5", "--shift", "Age=+10", API_KEY=f"{KEY}, other")
+        ran = run(
+            served.url,
+            "--rows",
+            "400",
+            "--label-share",
+            "0.5",
+            "--shift",
+            "Age=+10",
+            API_KEY=f"{KEY}, another-key-of-a-client",
+        )
         keyed = {"X-API-Key": KEY}
         performance = requests.get(served.url + "/performance", headers=keyed, timeout=10).json()
         drift = requests.get(served.url + "/drift", headers=keyed, timeout=10).json()
@@ -71,6 +86,73 @@ def test_models_of_every_task_are_simulated(artifacts: dict[str, Path], tmp_path
     assert (first.returncode, again.returncode, count) == (0, 0, 80), first.stderr
     assert printed(again.stdout, "labelled") == "40"
     assert printed(again.stdout, "in /drift") == "no drift"
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with own.csv, which has the columns id, code (with leading zeros), size (with nulls) and sold (0 or 1),
+    and with the artifact of a model that `train` made of it."""
+    folder = tmp_path_factory.mktemp("own")
+    sizes = [number * 7 % 60 for number in range(120)]
+    rows = [f"{i},{i % 4:05},{size if i % 9 else ''},{int(size + i % 5 > 32)}" for i, size in enumerate(sizes)]
+    (folder / "own.csv").write_text("\n".join(["id,code,size,sold", *rows]) + "\n")
+    train = ["train", "own.csv", "--target", "sold", "--drop", "id", "--string", "code", "-o", "artifacts"]
+    subprocess.run(
+        [sys.executable, "-m", "serialize", *train],
+        cwd=folder,
+        env=environment(PYTHONPATH=str(PROJECT)),
+        check=True,
+        capture_output=True,
+    )
+    return folder
+
+
+def test_a_model_of_ones_own_is_simulated_with_the_rows_of_a_file(own: Path, tmp_path: Path) -> None:
+    url, data = f"sqlite:///{tmp_path}/log.db", str(own / "own.csv")
+    keys = {"API_KEY": KEY, "ADMIN_KEY": "the-key-of-an-admin"}
+    with serve(tmp_path, url, artifacts=own / "artifacts", variables=keys) as served:
+        where = {"PORT": str(served.port), "HOST": "0.0.0.0"}
+        sent = service("simulate", "--data", data, "--target", "sold", *FAST, "--rows", "150", **where, **keys)
+        seeded, again = (
+            service("seed", "--data", data, "--target", "sold", ADMIN_KEY=keys["ADMIN_KEY"], **where) for _ in range(2)
+        )
+        built_in = [service(command, **where, **keys) for command in ("simulate", "seed")]
+        closed = service("seed", "--data", data, **where)
+        headers = {"X-API-Key": keys["ADMIN_KEY"]}
+        performance = requests.get(served.url + "/performance", headers=headers, timeout=10).json()
+        row = requests.get(served.url + "/predictions?limit=1", headers=headers, timeout=10).json()["predictions"][0]
+        reported = service(
+            "report", "-o", str(tmp_path / "report.html"), DATABASE_URL=url, ARTIFACTS=str(own / "artifacts")
+        )
+
+    assert (sent.returncode, seeded.returncode, again.returncode) == (0, 0, 0), sent.stderr + seeded.stderr
+    assert "ignored, the model does not have them: id." in sent.stderr
+    assert (printed(sent.stdout, "answered"), printed(sent.stdout, "refused")) == ("150", "0")
+    assert [printed(ran.stdout, "labelled") for ran in (seeded, again)] == ["120", "120"]
+    assert performance["count"] == 150 + 120
+    assert performance["labelled"] == int(printed(sent.stdout, "labelled")) + 120
+    assert performance["metrics"]["accuracy"]["value"] > 0.9
+    assert row["observation"]["code"] in {"00000", "00001", "00002", "00003"}
+    for ran in built_in:
+        assert (ran.returncode, len(ran.stderr.splitlines())) == (1, 1)
+        assert "fits the model own; give rows of your own" in ran.stderr
+    assert (closed.returncode, "set API_KEY or give --api-key (401)" in closed.stderr) == (1, True)
+    assert (reported.returncode, "270 predictions" in reported.stdout) == (0, True)
+
+
+def test_a_file_that_lacks_a_column_of_the_model_ends_the_command(own: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text("code,sold\n00001,1\n")
+    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", artifacts=own / "artifacts") as served:
+        ended = [
+            service(command, "--url", served.url, "--data", str(tmp_path / "other.csv"), "--target", "sold")
+            for command in ("simulate", "seed")
+        ]
+        count = requests.get(served.url + "/performance", timeout=10).json()["count"]
+
+    for ran in ended:
+        assert (ran.returncode, len(ran.stderr.splitlines())) == (1, 1)
+        assert "other.csv has no column 'size', which the model needs; give a file with code, size." in ran.stderr
+    assert count == 0
 
 
 def test_refused_rows_are_counted_and_a_missing_key_ends_the_simulation(tmp_path: Path) -> None:

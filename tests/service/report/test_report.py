@@ -234,6 +234,16 @@ def test_the_charts_alone_go_to_a_folder(log: Any, database_url: str, tmp_path: 
     assert not Path("report.html").exists()
 
 
+def test_an_empty_report_says_what_to_do(log: Any, database_url: str, tmp_path: Path) -> None:
+    empty = run(database_url, "-o", str(tmp_path / "report.html"))
+    write(log, *(labelled(i, proba=i / 40) for i in range(40)))
+    filled = run(database_url, "-o", str(tmp_path / "report.html"))
+
+    assert (empty.exit_code, filled.exit_code) == (0, 0)
+    assert "`python -m service simulate --data FILE --target COLUMN` sends rows of yours" in empty.output
+    assert "simulate" not in filled.output
+
+
 def test_an_error_is_one_line(log: Any, database_url: str) -> None:
     result = run(database_url, "-o", "no/such/folder/report.html")
 

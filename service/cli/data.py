@@ -1,0 +1,183 @@
+"""The rows of a user's own file as observations of the served model, with their true labels."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from fastparquet import ParquetFile
+
+from serialize.cli.summary import listed
+from serialize.errors import DumpError, one_line
+from serialize.frame import observations
+from serialize.recipes.csv_file import CsvFile
+from serialize.signature import Column, Signature
+from serialize.task import Label, Task
+from service.demo import SourceRows
+from service.errors import InvalidBody, shown
+from service.prediction.observation import ObservationParser
+
+Cells = Mapping[str, Any]
+
+# What pandas reads as null, and so what a training on a CSV file took for one.
+_NULLS = frozenset([
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
+    "NULL", "NaN", "None", "n/a", "nan", "null",
+])  # fmt: skip
+_TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
+
+
+class DataError(ValueError):
+    """The file does not fit the model; the message says what to give."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRows:
+    """n rows of a file as observations, their true classes or values, None where the file has none, and the columns
+    of the file that the model does not have."""
+
+    source: str
+    observations: Sequence[dict[str, Any]]
+    targets: Sequence[Label | None]
+    ignored: Sequence[str]
+
+    def choose(self, rows: int, seed: int = 0) -> SourceRows:
+        """Up to this number of rows in random order."""
+        chosen = np.random.RandomState(seed).permutation(len(self.observations))[:rows]
+        return SourceRows(self.source, [dict(self.observations[i]) for i in chosen], [self.targets[i] for i in chosen])
+
+
+def read_rows(file: CsvFile, target: str | None, task: Task, signature: Signature) -> OwnRows:
+    """The rows of a CSV file, or of a Parquet or NDJSON file by the ending of its name, in the types of the signature.
+    A value that has another type stays as it is: the service says what it expects. Raises DataError for a file that
+    cannot be read or lacks a column, for a label that the model does not have, and if no row fits the model."""
+    names, rows = _read(file)
+    missing = [name for name in signature.names if name not in names]
+    if missing:
+        raise DataError(
+            f"{file.path} has no column {listed(map(repr, missing))}, which the model needs; give a file with "
+            f"{listed(signature.names)}."
+        )
+    if target is not None and target not in names:
+        raise DataError(f"{file.path} has no column {target!r}; --target is one of {listed(names)}.")
+    found = [{column.name: _value(column, row.get(column.name)) for column in signature} for row in rows]
+    _require_fit(file, found, signature)
+    targets = [None if target is None else _label(file, target, task, row.get(target)) for row in rows]
+    ignored = [name for name in names if name not in signature.names and name != target]
+    return OwnRows(Path(file.path).stem, found, targets, ignored)
+
+
+def _read(file: CsvFile) -> tuple[list[str], list[Cells]]:
+    """The column names and the rows of a file."""
+    path = Path(file.path)
+    try:
+        match path.suffix.lower():
+            case ".parquet":
+                table = _parquet(path)
+            case ".ndjson" | ".jsonl":
+                return _objects(path)
+            case _:
+                table = file.cells()
+        if not len(table):
+            raise DataError(f"{path} has no rows.")
+        return list(map(str, table.columns)), list(observations(table))
+    except DumpError as error:
+        raise DataError(str(error)) from error
+    except (OSError, ValueError, TypeError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    try:
+        with path.open("rb") as opened:  # fastparquet does not close what it opens
+            table: pd.DataFrame = ParquetFile(opened).to_pandas()
+            return table
+    except Exception as error:  # a damaged file can raise any
+        raise DataError(f"{path} cannot be read: {one_line(error)}.") from error
+
+
+def _objects(path: Path) -> tuple[list[str], list[Cells]]:
+    rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line.strip()]
+    if not rows or not all(isinstance(row, dict) for row in rows):
+        raise DataError(f"{path} does not hold one JSON object per line.")
+    return list(dict.fromkeys(name for row in rows for name in row)), rows
+
+
+def _require_fit(file: CsvFile, found: Sequence[dict[str, Any]], signature: Signature) -> None:
+    """Raises DataError with the fault of the first row if the model accepts none of the rows."""
+    parser = ObservationParser(signature)
+    first: InvalidBody | None = None
+    for observation in found:
+        try:
+            parser.parse({"id": 0, "observation": observation})
+        except InvalidBody as error:
+            first = first or error
+        else:
+            return
+    if first is not None:
+        raise DataError(f"No row of {file.path} fits the model; in the first row {first.faults[0].detail}.")
+
+
+def _value(column: Column, cell: Any) -> Any:
+    """A cell in the type of its column."""
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return None
+    if column.categories is not None:
+        known = [value for value in column.categories if str(value) == str(cell) or _means(cell, value)]
+        if known:
+            return known[0]
+    if isinstance(cell, str) and cell in _NULLS and (column.nullable or not cell):
+        return None
+    match column.accepted:
+        case "boolean":
+            return _TRUTH.get(str(cell).lower(), cell)
+        case "integer" | "number" if not isinstance(cell, bool):
+            number = _number(cell)
+            return cell if number is None else float(number) if column.accepted == "number" else number
+    return cell if isinstance(cell, str | bool | int | float) else str(cell)
+
+
+def _label(file: CsvFile, target: str, task: Task, cell: Any) -> Label | None:
+    """A cell as a label of the model; None for a null."""
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return None
+    for label in task.classes:
+        if str(cell) == label or _means(cell, label):
+            return label
+    if isinstance(cell, str) and cell in _NULLS:
+        return None
+    number = None if task.classes else _number(cell)
+    if number is None:
+        expected = listed(map(shown, task.classes)) if task.classes else "finite numbers"
+        raise DataError(f"{target} is {shown(cell)} in a row of {file.path}; the model knows {expected}.")
+    return number
+
+
+def _means(cell: Any, value: Any) -> bool:
+    """Whether a cell means a value that is not a string: 1, "1" and "1.0" mean 1 and true, "true" means true and 1."""
+    if isinstance(value, str):
+        return False
+    number = _TRUTH.get(str(cell).lower(), _number(cell))
+    return number is not None and bool(number == value)
+
+
+def _number(cell: Any) -> int | float | None:
+    """A cell as a finite number, whole numbers as integers; None for anything else."""
+    try:
+        if isinstance(cell, str):
+            return int(cell) if cell.strip().lstrip("+-").isdecimal() else _finite(float(cell.replace("_", "x")))
+        return _finite(cell)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _finite(number: float) -> int | float | None:
+    if not math.isfinite(number):
+        return None
+    return int(number) if float(number).is_integer() and abs(number) < 2**53 else number
