@@ -23,6 +23,7 @@ from serialize.declarations import Bounds, Declarations
 from serialize.errors import ArtifactError, DumpError, one_line
 from serialize.evaluation import importances, in_sample
 from serialize.folder import COMPILED, MANIFEST, PIPELINE, put_in_place, refuse_foreign_files
+from serialize.formats.dataframes import as_pandas, take
 from serialize.frame import Row, as_array, as_table, observations
 from serialize.golden_rows import choose, verify_round_trip
 from serialize.infer_signature import infer_signature
@@ -100,13 +101,14 @@ def dump(
 ) -> Artifact:
     """Write a fitted classifier or regressor as an artifact that the service can serve, and verify it.
 
-    `X_train` holds the n rows that the pipeline was fitted on: a DataFrame, a Series, an array of shape (n, k) or
-    (n,), or a list. `y_train` holds the targets, of shape (n,). The signature (kinds, nulls, categories) is inferred
-    from all n rows. The service shows `name`. `threshold` and `positive_class` are for two classes. `bounds` gives
-    inclusive limits per numeric column, (low, high) with None for no limit. `categories` restricts columns to the
-    values in the training rows, or to the values given; `text` accepts any string in a column; `nullable` lists
-    columns that may be null although no training row has a null. `columns` names the columns of an array. `metrics`
-    are held-out metrics from `cross_validate`; without them the training rows are scored.
+    `X_train` holds the n rows that the pipeline was fitted on: a DataFrame or Series of pandas, polars or Arrow, an
+    array of shape (n, k) or (n,), or a list. `y_train` holds the targets, of shape (n,). The signature (kinds, nulls,
+    categories) is inferred from all n rows. The service shows `name`. `threshold` and `positive_class` are for two
+    classes. `bounds` gives inclusive limits per column of numbers or datetimes, (low, high) with None for no limit.
+    `categories` restricts columns to the values in the training rows, or to the values given; `text` accepts any string
+    in a column; `nullable` lists columns that may be null although no training row has a null. `columns` names the
+    columns of an array. `metrics` are held-out metrics from `cross_validate`; without them the training rows are
+    scored.
 
     The artifact is written next to `directory`, read back in a new process, and its golden rows are verified there.
     Only then does it replace the content of `directory`. Raises DumpError for a model or data that cannot be served;
@@ -146,7 +148,7 @@ def _final(pipeline: Any) -> Any:
 
 
 def _targets(y_train: Any, rows: int) -> "np.ndarray[Any, Any]":
-    y = np.asarray(y_train)
+    y = np.asarray(as_pandas(y_train))
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim != 1:
@@ -166,8 +168,8 @@ def _manifest(
 ) -> Manifest:
     modules = modules_of(model.pipeline)
     rows = observations(table)
-    outputs = _training_outputs(model, X)
-    first = X.iloc[:_VERIFIED_ROWS] if hasattr(X, "iloc") else X[:_VERIFIED_ROWS]
+    outputs = _training_outputs(model, X, len(table))
+    first = X if len(table) <= _VERIFIED_ROWS else take(X, np.arange(_VERIFIED_ROWS))
     verify_round_trip(model, first, rows[:_VERIFIED_ROWS])
     return Manifest(
         name=name,
@@ -182,7 +184,7 @@ def _manifest(
     )
 
 
-def _training_outputs(model: Model, X: Any) -> Any:
+def _training_outputs(model: Model, X: Any, rows: int) -> Any:
     try:
         outputs = model.outputs_of(X)
     except Exception as error:
@@ -192,10 +194,10 @@ def _training_outputs(model: Model, X: Any) -> Any:
     if not np.isfinite(outputs).all():
         raise DumpError("The pipeline predicts NaN or infinity for training rows; JSON cannot carry that.")
     if model.task.kind == "regression":
-        if len(outputs) != len(X):
+        if len(outputs) != rows:
             raise DumpError("The regressor predicts several values for a row; fit one model for each.")
         return outputs
-    if outputs.shape != (len(X), len(model.task.classes)) or abs(outputs - 0.5).max() > 0.5 + _ROUNDING:
+    if outputs.shape != (rows, len(model.task.classes)) or abs(outputs - 0.5).max() > 0.5 + _ROUNDING:
         raise DumpError(
             f"predict_proba must give {len(model.task.classes)} probabilities from 0 to 1 for each row; it gives "
             f"shape {outputs.shape}, from {outputs.min()} to {outputs.max()}."

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from serialize.errors import ArtifactError, DumpError, one_line
+from serialize.formats.dataframes import is_foreign
+from serialize.formats.datetimes import seconds
 from serialize.frame import scalars
 from serialize.model import Model
 from serialize.signature import Column, Scalar
@@ -17,6 +19,10 @@ from serialize.task import Outputs
 _TOLERANCE = 1e-9
 _SINGLE_PRECISION_TOLERANCE = 1e-5
 _ALONE_ROWS = 20
+_ONLY_PANDAS = (
+    "The service passes a pandas DataFrame to the pipeline, which works only with its {} form ({}); convert the "
+    "training data to pandas and fit again."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +81,16 @@ def verify_round_trip(model: Model, X: Any, rows: list[dict[str, Scalar]]) -> No
         direct, served = model.outputs_of(X), model.outputs(rows)
         alone = np.vstack([model.outputs([rows[index]]) for index in sample])
     except Exception as error:
+        if is_foreign(X):
+            raise DumpError(_ONLY_PANDAS.format(type(X).__module__.partition(".")[0], one_line(error))) from error
         raise DumpError(
             f"The pipeline cannot score training rows that come as JSON ({one_line(error)}); it must accept "
             "any number of rows in the form that it was fitted on."
         ) from error
     apart = np.flatnonzero(~_equal(served, direct, tolerance))
+    if len(apart) and is_foreign(X):
+        other = f"{len(apart)} of {len(rows)} training rows get other outputs"
+        raise DumpError(_ONLY_PANDAS.format(type(X).__module__.partition(".")[0], other))
     if len(apart):
         raise DumpError(
             f"{len(apart)} of {len(rows)} training rows get other outputs when they come as JSON (the first is "
@@ -128,6 +139,8 @@ def _facts(column: Column, series: "pd.Series[Any]") -> Iterator[np.ndarray[Any,
         order = np.argsort(codes, kind="stable")
         yield from np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
     else:
+        if column.kind == "datetime":
+            series = pd.Series([seconds(value) for value in scalars(series)], dtype=float)
         numbers = series.astype(object).where(~missing, np.nan).to_numpy(dtype=float)
         yield np.flatnonzero(numbers == np.nanmin(numbers))
         yield np.flatnonzero(numbers == np.nanmax(numbers))
