@@ -26,5 +26,5 @@ def datetime_numbers(columns: pd.DataFrame) -> "np.ndarray[Any, np.dtype[np.floa
     for name in columns.columns:
         local = pd.to_datetime(columns[name]).dt.tz_localize(None).astype("datetime64[us]")
         days = (local.to_numpy() - np.datetime64(0, "us")) / np.timedelta64(1, "D")
-        numbers += [days, local.dt.month, local.dt.dayofweek, local.dt.hour]
+        numbers += [days, local.dt.month, local.dt.day_of_week, local.dt.hour]
     return np.column_stack([np.asarray(each, dtype=np.float64) for each in numbers])

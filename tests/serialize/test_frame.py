@@ -1,6 +1,8 @@
 """Training data becomes JSON observations, and observations become the same input that the pipeline was fitted on."""
 
 import json
+import zoneinfo
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
@@ -40,7 +42,27 @@ VALUES: dict[str, tuple[st.SearchStrategy[Any], bool]] = {
     "string": (TEXT, True),
     "category": (TEXT, True),
 }
-OBJECTS = [TEXT, st.booleans(), st.integers(-(2**63), 2**63 - 1), NUMBER]
+ZONE = zoneinfo.ZoneInfo("America/New_York")
+DATETIME = st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 28))
+VALUES |= {
+    f"datetime64[{unit}]": (DATETIME.map(lambda at: at.replace(microsecond=0)), True) for unit in ("s", "ms", "us")
+}
+VALUES |= {
+    f"datetime64[{unit}, {ZONE}]": (DATETIME.map(lambda at: at.replace(microsecond=0, tzinfo=UTC)), True)
+    for unit in ("s", "ms", "us")
+}
+NANOSECONDS = st.integers(-(2**63) + 10**15, 2**63 - 10**15)
+VALUES |= {"datetime64[ns]": (NANOSECONDS.map(pd.Timestamp), True)}
+VALUES |= {f"datetime64[ns, {ZONE}]": (NANOSECONDS.map(lambda at: pd.Timestamp(at, tz=UTC)), True)}
+OBJECTS = [
+    st.dates(),
+    DATETIME,
+    DATETIME.map(lambda at: at.replace(tzinfo=UTC).astimezone(ZONE)),
+    TEXT,
+    st.booleans(),
+    st.integers(-(2**63), 2**63 - 1),
+    NUMBER,
+]
 
 
 @st.composite
@@ -49,7 +71,7 @@ def frames(draw: st.DrawFn) -> pd.DataFrame:
     columns = {}
     for name in draw(st.lists(TEXT, min_size=1, max_size=4, unique=True)):
         dtype = draw(st.sampled_from([*VALUES, "object"]))
-        null = draw(st.sampled_from([None, np.nan, pd.NA])) if dtype == "object" else None
+        null = draw(st.sampled_from([None, np.nan, pd.NA, pd.NaT])) if dtype == "object" else None
         values, nullable = (draw(st.sampled_from(OBJECTS)), True) if dtype == "object" else VALUES[dtype]
         drawn = draw(st.lists(st.none() | values if nullable else values, min_size=rows, max_size=rows))
         columns[name] = pd.Series([null if value is None else value for value in drawn], dtype=dtype)
