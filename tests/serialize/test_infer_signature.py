@@ -22,6 +22,12 @@ class Nameless(tzinfo):
     def utcoffset(self, dt: datetime | None) -> timedelta:
         return timedelta(hours=1)
 
+    def dst(self, dt: datetime | None) -> None:
+        return None
+
+    def tzname(self, dt: datetime | None) -> str:
+        return "home"
+
 
 def column(values: Any, dtype: Any = None, **declared: Any) -> Column:
     """The inferred column of a table with one column, c."""
