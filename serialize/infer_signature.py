@@ -77,7 +77,7 @@ def _kind(name: str, series: "pd.Series[Any]") -> ColumnKind:
     if types.is_string_dtype(dtype) or types.is_object_dtype(dtype):
         return _kind_of_values(name, series)
     raise DumpError(
-        f"Column {name!r} has dtype {dtype}, which JSON cannot carry; make it numbers, strings or datetimes."
+        f"Column {name!r} has dtype {dtype}, which JSON cannot carry; make it numbers, strings or datetime64."
     )
 
 

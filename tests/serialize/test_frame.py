@@ -143,6 +143,8 @@ def test_a_series_comes_back_a_series_with_its_name_and_dtype(dtype: Any) -> Non
         np.array([[True, False], [False, False]]),
         np.array([["a", "bcd"], ["c", "d"]]),
         np.array([["a", 1.5], [None, 2.5]], dtype=object),
+        np.array([["2024-05-31", "NaT"], ["2024-05-31T12", "1970-01-01"]], dtype="datetime64[ms]"),
+        np.array([["a", pd.Timestamp("2024-05-31")], ["b", pd.Timestamp(0)]], dtype=object),
     ],
 )
 def test_an_array_comes_back_with_its_shape_dtype_and_nulls(array: "np.ndarray[Any, Any]") -> None:
@@ -153,6 +155,17 @@ def test_an_array_comes_back_with_its_shape_dtype_and_nulls(array: "np.ndarray[A
     assert (signature.container, signature.names) == ("array", ("x0", "x1"))
     assert again.dtype == array.dtype
     np.testing.assert_array_equal(again, array)
+
+
+@pytest.mark.parametrize("dtype", ["datetime64[s]", "datetime64[ns, Europe/Berlin]"])
+def test_a_series_or_a_vector_of_datetimes_comes_back(dtype: Any) -> None:
+    series = pd.Series(["2024-05-31T12:00:00", None], dtype=dtype, name="when")
+    signature, rows = learned(series)
+
+    assert_series_equal(build_input(signature, rows), series)
+    if dtype == "datetime64[s]":
+        signature, rows = learned(series.to_numpy())
+        np.testing.assert_array_equal(build_input(signature, rows), series.to_numpy())
 
 
 def test_a_big_endian_array_keeps_its_numbers() -> None:
@@ -228,6 +241,7 @@ def test_the_index_of_a_frame_does_not_matter() -> None:
         (np.zeros((2, 2, 2)), None, "3 dimensions"),
         ([[1, 2], [3]], None, "give every row the same columns"),
         ("words", None, "0 dimensions"),
+        (np.array(["2024-05-31"], dtype="datetime64[D]"), None, r"convert it with astype\('datetime64\[s\]'\)"),
         (pytest.importorskip("scipy.sparse").csr_matrix([[1]]), None, "sparse"),
     ],
 )
