@@ -56,9 +56,13 @@ def _panel(axes: Axes, name: str, column: Mapping[str, Any], counts: Counts | No
         axes.text(0.5, 0.5, "no values to show", ha="center", transform=axes.transAxes, color=DARK)
         axes.set(xticks=[], yticks=[])
     elif counts.edges is not None:
-        _bins(axes, counts, counts.edges, short if is_datetime else partial(number, digits=3))
+        _bins(axes, counts, counts.edges, _two_lines if is_datetime else partial(number, digits=3))
     else:
         _categories(axes, counts, [short(name) if is_datetime else plain(name, 12) for name in counts.names or ()])
+
+
+def _two_lines(seconds: float) -> str:
+    return short(seconds).replace("T", "\n")
 
 
 def _bins(axes: Axes, counts: Counts, edges: Sequence[float], label: Callable[[float], str]) -> None:

@@ -81,6 +81,7 @@ class Capsule:
         (pl.Series([1, 2], dtype=pl.Int16), "int16", [1, 2]),
         (pl.Series([2**62 + 1, None]), "Int64", [2**62 + 1, None]),
         (pl.Series([1, None], dtype=pl.UInt8), "UInt8", [1, None]),
+        (pl.Series([1, None], dtype=pl.Int128), "object", [1, None]),
         (pl.Series([1.5, None]), "float64", [1.5, None]),
         (pl.Series([1.5], dtype=pl.Float32), "float32", [1.5]),
         (pl.Series([True, False]), "bool", [True, False]),
