@@ -84,6 +84,7 @@ def main() -> None:
 @click.option(
     "--categories", multiple=True, metavar="COLUMN", help="Accept only the values of the training rows in this column."
 )
+@click.option("--dates", multiple=True, metavar="COLUMN", help="Read this column as ISO 8601 dates; may be repeated.")
 @click.option("--text", multiple=True, metavar="COLUMN", help="Accept any string in this column.")
 @click.option(
     "--nullable", multiple=True, metavar="COLUMN", help="A column that may be null although no training row has a null."

@@ -24,6 +24,7 @@ from serialize.declarations import Bounds, Declarations, strictness
 from serialize.errors import ArtifactError, DumpError, one_line
 from serialize.evaluation import importances, in_sample
 from serialize.folder import COMPILED, MANIFEST, PIPELINE, put_in_place, refuse_foreign_files
+from serialize.formats.dataframes import as_pandas
 from serialize.frame import Row, as_array, as_table, observations
 from serialize.golden_rows import choose, telling_rows
 from serialize.infer_signature import infer_signature
@@ -115,12 +116,12 @@ def dump(
 ) -> Artifact:
     """Write a fitted classifier or regressor as an artifact that the service can serve, and verify it.
 
-    `X_train` holds the n rows that the pipeline was fitted on: a DataFrame, a Series, an array of shape (n, k) or
-    (n,), or a list. `y_train` holds the targets, of shape (n,). The signature (kinds, nulls, categories) is inferred
-    from all n rows. The service shows `name`. `threshold` and `positive_class` are for two classes: an observation
-    belongs to the positive class if its probability is at least the threshold. Without a threshold the pipeline
-    decides, and its `predict` must follow from its probabilities. `bounds` gives
-    inclusive limits per numeric column, (low, high) with None for no limit. `categories` restricts columns to the
+    `X_train` holds the n rows that the pipeline was fitted on: a DataFrame or Series of pandas, polars or Arrow, an
+    array of shape (n, k) or (n,), or a list. `y_train` holds the targets, of shape (n,). The signature (kinds, nulls,
+    categories) is inferred from all n rows. The service shows `name`. `threshold` and `positive_class` are for two
+    classes: an observation belongs to the positive class if its probability is at least the threshold. Without a
+    threshold the pipeline decides, and its `predict` must follow from its probabilities. `bounds` gives inclusive
+    limits per column of numbers or datetimes, (low, high) with None for no limit. `categories` restricts columns to the
     values in the training rows, or to the values given; `text` accepts any string in a column; `nullable` lists
     columns that may be null although no training row has a null; `accept_unseen` lists columns with categories that
     accept other values too, as long as the pipeline can answer them, and True lists all of them. `columns` names the
@@ -174,7 +175,7 @@ def _final(pipeline: Any) -> Any:
 
 
 def _targets(pipeline: Any, y_train: Any, rows: int) -> "np.ndarray[Any, Any]":
-    y = np.asarray(y_train)
+    y = np.asarray(as_pandas(y_train))
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim != 1:
@@ -195,8 +196,8 @@ def _manifest(
 ) -> Manifest:
     modules = modules_of(model.pipeline)
     rows = observations(table)
-    outputs = _training_outputs(model, X)
-    found = check_rows(model, rows, outputs, telling_rows(model, table))
+    outputs = _training_outputs(model, X, len(table))
+    found = check_rows(model, X, rows, outputs, telling_rows(model, table))
     check_classes(model, X, rows, outputs)
     for warning in found:
         warnings.warn(warning, stacklevel=3)
@@ -214,7 +215,7 @@ def _manifest(
     )
 
 
-def _training_outputs(model: Model, X: Any) -> Any:
+def _training_outputs(model: Model, X: Any, rows: int) -> Any:
     try:
         outputs = model.outputs_of(X)
     except Exception as error:
@@ -224,10 +225,10 @@ def _training_outputs(model: Model, X: Any) -> Any:
     if not np.isfinite(outputs).all():
         raise DumpError("The pipeline predicts NaN or infinity for training rows; JSON cannot carry that.")
     if model.task.kind == "regression":
-        if len(outputs) != len(X):
+        if len(outputs) != rows:
             raise DumpError(f"The regressor predicts several values for a row; {one_per_output(model.pipeline)}.")
         return outputs
-    if outputs.shape != (len(X), len(model.task.classes)) or abs(outputs - 0.5).max() > 0.5 + _ROUNDING:
+    if outputs.shape != (rows, len(model.task.classes)) or abs(outputs - 0.5).max() > 0.5 + _ROUNDING:
         raise DumpError(
             f"predict_proba must give {len(model.task.classes)} probabilities from 0 to 1 for each row; it gives "
             f"shape {outputs.shape}, from {outputs.min()} to {outputs.max()}."

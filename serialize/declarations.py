@@ -4,16 +4,19 @@ refused."""
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from serialize.errors import DumpError
+from serialize.formats.datetimes import Datetimes, json_text
 from serialize.frame import scalars
 from serialize.signature import ORDINARY, Column, ColumnKind, Scalar, Signature
 
-Bounds = Mapping[str, tuple[float | None, float | None]]
+Bound = float | str | date | None
+Bounds = Mapping[str, tuple[Bound, Bound]]
 
 HEADROOM = 1000
 _FEW = 10
@@ -21,10 +24,10 @@ _FEW = 10
 
 @dataclass(frozen=True, slots=True)
 class Declarations:
-    """Declarations by column name: inclusive numeric `bounds`; `categories`, columns restricted to the given values or
-    to those in the training rows; `text`, columns that accept any string; `nullable`, columns that may be null
-    although no training row has a null; `accept_unseen`, columns with categories that accept other values too, None
-    for all of them."""
+    """Declarations by column name: inclusive `bounds` of numbers or datetimes; `categories`, columns restricted to the
+    given values or to those in the training rows; `text`, columns that accept any string; `nullable`, columns that may
+    be null although no training row has a null; `accept_unseen`, columns with categories that accept other values too,
+    None for all of them."""
 
     bounds: Bounds = field(default_factory=dict)
     categories: Mapping[str, Sequence[Scalar] | None] = field(default_factory=dict)
@@ -74,6 +77,30 @@ def bounded(column: Column, present: Sequence[Any], bounds: Any) -> Column:
     if outside:
         raise DumpError(f"Column {column.name!r} has {outside} training rows outside its bounds; widen them.")
     return column
+
+
+def bounded_datetimes(column: Column, present: Sequence[int], bounds: Any) -> Column:
+    """The datetime column with its inclusive `bounds`, (low, high): strings, dates or datetimes in the form of the
+    column. Raises DumpError for invalid bounds, and if one of the training values `present`, in nanoseconds since
+    1970, lies outside them."""
+    datetimes = column.datetimes
+    assert datetimes is not None
+    try:
+        low, high = bounds
+        earliest, latest = _moment(low, datetimes), _moment(high, datetimes)
+    except (TypeError, ValueError, OverflowError):
+        raise DumpError(
+            f"The bounds of {column.name!r} are {bounds!r}; give (low, high), each {datetimes.expected}, or None for "
+            "no limit."
+        ) from None
+    datetimes = replace(datetimes, earliest=earliest, latest=latest)
+    least, greatest = datetimes.limits
+    if least > greatest:
+        raise DumpError(f"The bounds of {column.name!r} are in the wrong order: {earliest} is more than {latest}.")
+    outside = sum(not least <= value <= greatest for value in present)
+    if outside:
+        raise DumpError(f"Column {column.name!r} has {outside} training rows outside its bounds; widen them.")
+    return replace(column, datetimes=datetimes)
 
 
 def closed(column: Column, seen: Sequence[Any], given: Sequence[Scalar] | None) -> Column:
@@ -133,6 +160,25 @@ def strictness(signature: Signature) -> str:
 def is_json_value(value: Any) -> bool:
     """Whether a value can be written as JSON."""
     return isinstance(value, str | bool | int) or (isinstance(value, float) and bool(np.isfinite(value)))
+
+
+def _moment(bound: Any, datetimes: Datetimes) -> str | None:
+    """A bound as a string in the form of the column. A date is midnight in a column of naive datetimes. Raises
+    ValueError or TypeError for anything else."""
+    if bound is None or bound is pd.NaT:
+        return None
+    if isinstance(bound, np.datetime64):
+        bound = pd.Timestamp(bound)
+    text = json_text(bound) if isinstance(bound, date) else bound
+    if not isinstance(text, str):
+        raise TypeError(bound)
+    if datetimes.unit != "D" and datetimes.zone is None and len(text) == len("2024-05-31"):
+        text += "T00:00:00"
+    least, greatest = datetimes.limits
+    value = datetimes.nanoseconds(text)
+    if not least <= value <= greatest:
+        raise ValueError(bound)
+    return datetimes.text(value)
 
 
 def _limit(bound: Any) -> int | float | None:

@@ -14,6 +14,7 @@ from sklearn.inspection import permutation_importance
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from serialize.errors import DumpError
+from serialize.formats.dataframes import as_pandas, take
 from serialize.frame import build_input, observations
 from serialize.infer_task import infer_task
 from serialize.model import Model
@@ -56,15 +57,15 @@ def cross_validate(
     """Metrics of clones of the pipeline on five held-out folds (stratified for a classifier, shuffled): by name the
     mean and the standard deviation over the folds. `done` is called after each fold. Raises DumpError for too few
     rows, in total or of one class."""
-    y = np.asarray(y)
+    y = np.asarray(as_pandas(y))
     _refuse_few(y, is_classifier(pipeline))
     splitter = (StratifiedKFold if is_classifier(pipeline) else KFold)(FOLDS, shuffle=True, random_state=0)
     by_fold = []
     for train, test in splitter.split(X, y):
-        fold = clone(pipeline).fit(_take(X, train), y[train])
+        fold = clone(pipeline).fit(take(X, train), y[train])
         task = infer_task(fold, threshold=threshold, positive_class=positive_class)
         answer = fold.predict if task.kind == "regression" else fold.predict_proba
-        outputs = np.asarray(answer(_take(X, test)), dtype=float).reshape(len(test), -1)
+        outputs = np.asarray(answer(take(X, test)), dtype=float).reshape(len(test), -1)
         by_fold.append(score(task, encode(task, fold, y[test]), outputs))
         done()
     found = {name: [fold_scores.get(name, np.nan) for fold_scores in by_fold] for name in by_fold[0]}
@@ -198,7 +199,3 @@ def _calibration_error(truth: Vector, proba: Vector) -> float:
     of equal width (Naeini, Cooper and Hauskrecht 2015; bins as in scikit-learn's calibration_curve)."""
     place = np.searchsorted(np.linspace(0.0, 1.0, 11)[1:-1], proba)
     return float(np.abs(np.bincount(place, truth - proba)).sum() / len(truth))
-
-
-def _take(X: Any, rows: Vector) -> Any:
-    return X.iloc[rows] if hasattr(X, "iloc") else np.asarray(X)[rows]

@@ -4,24 +4,30 @@ The input is built column by column with the training dtypes, so that nulls, uns
 pipeline as they did in the notebook."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from serialize.errors import DumpError
+from serialize.formats.dataframes import as_pandas
+from serialize.formats.datetimes import json_text
 from serialize.signature import Column, Container, Levels, NullMarker, Scalar, Signature
 
 Row = Mapping[str, Scalar]
 
-_NULLS: Mapping[NullMarker, Any] = {"nan": np.nan, "none": None, "na": pd.NA}
+_UNITS = ("s", "ms", "us", "ns")
+_NULLS: Mapping[NullMarker, Any] = {"nan": np.nan, "none": None, "na": pd.NA, "nat": pd.NaT}
 
 
 def as_table(X: Any, columns: Sequence[str] | None = None) -> tuple[Container, pd.DataFrame]:
     """The training data as a table with named columns, and its container.
 
-    `X` is a DataFrame, a Series, an array of shape (n, k) or (n,), or a list of either; a column of an array is
-    called `columns[i]`, or x0, x1, ... Raises DumpError for a shape or for names that an observation cannot have."""
+    `X` is a DataFrame or a Series of pandas or another library (polars, Arrow), an array of shape (n, k) or (n,), or a
+    list of either; a column of an array is called `columns[i]`, or x0, x1, ... Raises DumpError for a shape or for
+    names that an observation cannot have."""
+    X = as_pandas(X)
     given = [columns] if isinstance(columns, str) else columns
     if isinstance(X, pd.DataFrame):
         if given is not None and list(given) != list(X.columns):
@@ -53,6 +59,8 @@ def as_array(X: Any) -> "np.ndarray[Any, Any]":
         array = np.array(X, dtype=object)
     if array.ndim not in (1, 2):
         raise DumpError(f"X_train has {array.ndim} dimensions; an observation needs (rows, columns) or (rows,).")
+    if array.dtype.kind == "M" and np.datetime_data(array.dtype)[0] not in _UNITS:
+        raise DumpError(f"X_train has dtype {array.dtype}; convert it with astype('datetime64[s]') and fit again.")
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
@@ -109,6 +117,8 @@ def _scalar(value: Any) -> Scalar:
     plain = value.item() if isinstance(value, np.generic) else value
     if isinstance(plain, np.longdouble):
         return float(plain)
+    if isinstance(plain, date):
+        return json_text(plain)
     return str.__str__(plain) if isinstance(plain, str) else plain
 
 
@@ -122,6 +132,11 @@ def _typed(column: Column, values: list[Scalar]) -> Any:
     dtype: Any = column.dtype
     if column.levels is not None:
         return _categorical(column.levels, values)
+    if column.datetimes is not None:
+        texts = [None if value is None else str(value) for value in values]
+        if dtype != "object":
+            return column.datetimes.array(texts)
+        return _object_array(column.datetimes.objects(texts, _NULLS[column.null]))
     if dtype == "object":
         return _objects(values, _NULLS[column.null])
     if dtype.startswith("<U"):
@@ -134,8 +149,12 @@ def _typed(column: Column, values: list[Scalar]) -> Any:
 
 
 def _objects(values: list[Scalar], null: Any) -> "np.ndarray[Any, Any]":
+    return _object_array([null if value is None else value for value in values])
+
+
+def _object_array(values: list[Any]) -> "np.ndarray[Any, Any]":
     array = np.empty(len(values), dtype=object)
-    array[:] = [null if value is None else value for value in values]
+    array[:] = values
     return array
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from serialize.errors import ArtifactError, DumpError, one_line
+from serialize.formats.datetimes import seconds
 from serialize.frame import scalars
 from serialize.model import Model
 from serialize.signature import Column, Scalar
@@ -105,6 +106,8 @@ def _facts(column: Column, series: "pd.Series[Any]") -> Iterator[np.ndarray[Any,
         order = np.argsort(codes, kind="stable")
         yield from np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
     else:
+        if column.kind == "datetime":
+            series = pd.Series([seconds(value) for value in scalars(series)], dtype=float)
         numbers = series.astype(object).where(~missing, np.nan).to_numpy(dtype=float)
         yield np.flatnonzero(numbers == np.nanmin(numbers))
         yield np.flatnonzero(numbers == np.nanmax(numbers))

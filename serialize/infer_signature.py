@@ -3,14 +3,24 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import date, datetime, tzinfo
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from serialize.declarations import HEADROOM, Declarations, bounded, closed, is_json_value, opened
+from serialize.declarations import (
+    HEADROOM,
+    Declarations,
+    bounded,
+    bounded_datetimes,
+    closed,
+    is_json_value,
+    opened,
+)
 from serialize.errors import DumpError
+from serialize.formats.datetimes import Datetimes, Element
 from serialize.frame import scalars
 from serialize.signature import ORDINARY, Column, ColumnKind, Container, Levels, NullMarker, Scalar, Signature
 
@@ -42,7 +52,10 @@ def _column(series: "pd.Series[Any]", dtype: str | None, declared: Declarations)
         dtype=dtype or str(series.dtype),
         null=_null(series),
         levels=_levels(series),
+        datetimes=_datetimes(name, series) if kind == "datetime" else None,
     )
+    if column.datetimes is not None:
+        return _datetime_column(column, column.datetimes, series, declared)
     infer = _string_column if kind in ("category", "text") else _numeric_column
     return opened(infer(column, series, declared), declared.accept_unseen)
 
@@ -59,9 +72,19 @@ def _kind(name: str, series: "pd.Series[Any]") -> ColumnKind:
         return "integer"
     if types.is_float_dtype(dtype):
         return "number"
+    if isinstance(dtype, pd.DatetimeTZDtype) or (isinstance(dtype, np.dtype) and dtype.kind == "M"):
+        return "datetime"
+    if isinstance(dtype, pd.PeriodDtype):
+        raise DumpError(f"Column {name!r} holds periods; convert it with .dt.to_timestamp() and fit again.")
+    if isinstance(dtype, pd.IntervalDtype):
+        raise DumpError(f"Column {name!r} holds intervals; make it strings or two columns of numbers and fit again.")
+    if types.is_timedelta64_dtype(dtype):
+        raise DumpError(f"Column {name!r} holds timedeltas; convert it with .dt.total_seconds() and fit again.")
     if types.is_string_dtype(dtype) or types.is_object_dtype(dtype):
         return _kind_of_values(name, series)
-    raise DumpError(f"Column {name!r} has dtype {dtype}, which JSON cannot carry; make it numbers or strings.")
+    raise DumpError(
+        f"Column {name!r} has dtype {dtype}, which JSON cannot carry; make it numbers, strings or datetime64."
+    )
 
 
 def _kind_of_values(name: str, series: "pd.Series[Any]") -> ColumnKind:
@@ -70,7 +93,9 @@ def _kind_of_values(name: str, series: "pd.Series[Any]") -> ColumnKind:
         if all(suits(type_) for type_ in present):
             return kind
     named = ", ".join(sorted(type_.__name__ for type_ in present))
-    raise DumpError(f"Column {name!r} holds values of type {named}; make them all strings, numbers or booleans.")
+    raise DumpError(
+        f"Column {name!r} holds values of type {named}; make them all strings, numbers, booleans, dates or datetimes."
+    )
 
 
 _VALUE_KINDS: tuple[tuple[ColumnKind, Any], ...] = (
@@ -78,15 +103,17 @@ _VALUE_KINDS: tuple[tuple[ColumnKind, Any], ...] = (
     ("boolean", lambda type_: issubclass(type_, bool | np.bool_)),
     ("integer", lambda type_: issubclass(type_, int | np.integer) and not issubclass(type_, bool)),
     ("number", lambda type_: issubclass(type_, int | float | np.integer | np.floating) and not issubclass(type_, bool)),
+    ("datetime", lambda type_: issubclass(type_, date)),
 )
 
 
 def _null(series: "pd.Series[Any]") -> NullMarker:
-    """The null of an object column: None, pandas.NA or NaN, whichever is most frequent."""
+    """The null of an object column: None, pandas.NA, NaT or NaN, whichever is most frequent."""
     if not types.is_object_dtype(series.dtype):
         return "nan"
-    counts = Counter("none" if value is None else "na" if value is pd.NA else "nan" for value in series[series.isna()])
-    return max(("nan", "none", "na"), key=lambda marker: counts[marker])
+    known: dict[int, NullMarker] = {id(None): "none", id(pd.NA): "na", id(pd.NaT): "nat"}
+    counts = Counter(known.get(id(value), "nan") for value in series[series.isna()])
+    return max(("nan", "none", "na", "nat"), key=lambda marker: counts[marker])
 
 
 def _levels(series: "pd.Series[Any]") -> Levels | None:
@@ -94,13 +121,49 @@ def _levels(series: "pd.Series[Any]") -> Levels | None:
     if not isinstance(dtype, pd.CategoricalDtype):
         return None
     values = tuple(scalars(dtype.categories.to_series()))
-    odd = [value for value in values if not is_json_value(value)]
+    odd: list[Any] = [value for value in dtype.categories if isinstance(value, date)]
+    odd += [value for value in values if not is_json_value(value)]
     if odd:
         raise DumpError(
             f"Column {series.name!r} has the category {odd[0]!r}, which JSON cannot carry; make it a string and "
             "fit again."
         )
     return Levels(values, str(dtype.categories.dtype), bool(dtype.ordered))
+
+
+def _datetimes(name: str, series: "pd.Series[Any]") -> Datetimes:
+    """What a datetime column holds. Raises DumpError for a zone that has no name, and for objects that differ in type
+    or zone."""
+    if not types.is_object_dtype(series.dtype):
+        return Datetimes(series.dt.unit, _known_zone(name, series.dt.tz))
+    present = list(series.dropna())
+    kinds = {type(value) for value in present}
+    if len(kinds) > 1 or not kinds <= set(_ELEMENTS):
+        named = ", ".join(sorted(type_.__name__ for type_ in kinds))
+        raise DumpError(f"Column {name!r} holds values of type {named}; make them all dates or all datetimes.")
+    element = kinds.pop()
+    if element is date:
+        return Datetimes("D", None, "date")
+    zones = {str(value.tzinfo): value.tzinfo for value in present}
+    if len(zones) > 1:
+        raise DumpError(
+            f"Column {name!r} holds datetimes of several time zones; convert it with pd.to_datetime(..., utc=True) "
+            "and fit again."
+        )
+    return Datetimes("us" if element is datetime else "ns", _known_zone(name, *zones.values()), _ELEMENTS[element])
+
+
+_ELEMENTS: dict[type, Element] = {date: "date", datetime: "datetime", pd.Timestamp: "Timestamp"}
+
+
+def _known_zone(name: str, zone: tzinfo | None) -> str | None:
+    try:
+        return None if zone is None else str(pd.DatetimeTZDtype("ns", str(zone)).tz)
+    except (ValueError, TypeError, KeyError):  # a zone without a name, such as one from a file
+        raise DumpError(
+            f"Column {name!r} has the time zone {zone}, which has no name; convert it with .dt.tz_convert() to one "
+            "such as Europe/Berlin and fit again."
+        ) from None
 
 
 def _refuse_half_characters(name: str, values: Iterable[Scalar]) -> None:
@@ -130,6 +193,21 @@ def _string_column(column: Column, series: "pd.Series[Any]", declared: Declarati
             raise DumpError(f"Column {name!r} holds categories that are not strings; it cannot accept any text.")
         return replace(column, kind="text", longest=longest)
     return closed(column, seen, None)
+
+
+def _datetime_column(column: Column, datetimes: Datetimes, series: "pd.Series[Any]", declared: Declarations) -> Column:
+    name = column.name
+    if name in declared.text or name in declared.categories:
+        raise DumpError(f"Column {name!r} holds datetimes; text and categories are for other columns.")
+    least, greatest = datetimes.limits
+    present = [value for value in scalars(series) if value is not None]
+    try:
+        values = [datetimes.nanoseconds(str(value)) for value in present]
+    except ValueError:
+        values = [least - 1]
+    if any(not least <= value <= greatest for value in values):
+        raise DumpError(f"Column {name!r} holds a datetime that JSON cannot carry; it takes {datetimes.expected}.")
+    return bounded_datetimes(column, values, declared.bounds[name]) if name in declared.bounds else column
 
 
 def _numeric_column(column: Column, series: "pd.Series[Any]", declared: Declarations) -> Column:

@@ -2,7 +2,7 @@
 
 A new key needs no new format if readers of the present format may ignore it: read it with a default, because older
 manifests lack it. For any other change raise FORMAT, keep the older format in READABLE, let `from_bytes` fill in what
-it lacks, run `python -m tests.serialize.formats.write` and dump the shipped artifact again."""
+it lacks, run `python -m tests.serialize.artifacts.write` and dump the shipped artifact again."""
 
 import hashlib
 import json

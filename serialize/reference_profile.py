@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from serialize.formats.datetimes import seconds
 from serialize.frame import scalars
 from serialize.signature import Column, Scalar, Signature
 from serialize.task import Outputs, Task
@@ -19,8 +20,8 @@ _QUANTILES = np.linspace(0.0, 1.0, 101)
 
 def profile_columns(signature: Signature, table: pd.DataFrame) -> dict[str, Any]:
     """By column name: the number of rows, the share of nulls, and the distribution of the other values: of numbers
-    (with a count per value if they have few distinct values), of categories and booleans, or of the lengths of texts in
-    characters."""
+    (with a count per value if they have few distinct values), of categories and booleans, of the lengths of texts in
+    characters, or of datetimes in seconds since 1970."""
     return {column.name: _column(column, table[column.name]) for column in signature}
 
 
@@ -35,7 +36,7 @@ def profile_outputs(task: Task, outputs: Outputs) -> dict[str, Any]:
 
 
 def _column(column: Column, series: "pd.Series[Any]") -> dict[str, Any]:
-    present = [value for value in scalars(series) if value is not None]
+    present: list[Any] = [value for value in scalars(series) if value is not None]
     basis = {"count": len(series), "null_rate": 1.0 - len(present) / len(series)}
     if column.kind in ("category", "boolean"):
         counts: Counter[Scalar] = Counter(present)
@@ -45,6 +46,8 @@ def _column(column: Column, series: "pd.Series[Any]") -> dict[str, Any]:
         return basis
     if column.kind == "text":
         return {**basis, "lengths": _numbers(np.array([len(str(value)) for value in present], dtype=float))}
+    if column.kind == "datetime":
+        present = [seconds(value) for value in present]
     return {**basis, **_few(present), **_numbers(np.array(present, dtype=float))}
 
 

@@ -11,10 +11,12 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal, Self
 
+from serialize.formats.datetimes import Datetimes
+
 Scalar = str | int | float | bool | None
-ColumnKind = Literal["integer", "number", "boolean", "category", "text"]
+ColumnKind = Literal["integer", "number", "boolean", "category", "text", "datetime"]
 Container = Literal["frame", "series", "array", "vector"]
-NullMarker = Literal["nan", "none", "na"]
+NullMarker = Literal["nan", "none", "na", "nat"]
 
 _INT64 = (-(2**63), 2**63 - 1)
 ORDINARY = 1e15
@@ -36,11 +38,11 @@ class Levels:
 class Column:
     """One feature.
 
-    `dtype` is the pandas or numpy name of the training dtype, `null` the missing value of an object column (NaN, None
-    or pandas.NA), `categories` the values of a `category` column: the only ones, unless `accepts_unseen`. `minimum`
-    and `maximum` are the declared inclusive bounds, `longest` the length in characters of the longest training string.
-    `largest` is the largest magnitude of the training numbers, if it is so large that values beyond ORDINARY must be
-    accepted too."""
+    `dtype` is the pandas or numpy name of the training dtype, `null` the missing value of an object column (NaN, None,
+    pandas.NA or pandas.NaT), `categories` the values of a `category` column: the only ones, unless `accepts_unseen`.
+    `minimum` and `maximum` are the declared inclusive bounds of numbers, `longest` the length in characters of the
+    longest training string. `largest` is the largest magnitude of the training numbers, if it is so large that values
+    beyond ORDINARY must be accepted too. `datetimes` describes a datetime column, whose JSON values are strings."""
 
     name: str
     kind: ColumnKind
@@ -53,6 +55,7 @@ class Column:
     maximum: int | float | None = None
     longest: int | None = None
     largest: float | None = None
+    datetimes: Datetimes | None = None
     accepts_unseen: bool = False
 
     @property
@@ -88,6 +91,9 @@ class Column:
     @property
     def expected(self) -> str:
         """The valid values, as a phrase for an error message."""
+        or_null = " or null" if self.nullable else ""
+        if self.datetimes is not None:
+            return self.datetimes.expected + or_null
         match self.accepted:
             case "boolean":
                 phrase = "true or false"
@@ -98,7 +104,7 @@ class Column:
             case "integer" | "number":
                 phrase = ("an integer" if self.accepted == "integer" else "a number") + self._range()
         known = f" (known: {self.known})" if self.accepts_unseen else ""
-        return phrase + (" or null" if self.nullable else "") + known
+        return phrase + or_null + known
 
     @property
     def known(self) -> str:
@@ -135,8 +141,12 @@ class Column:
 
     def to_json(self) -> dict[str, Any]:
         """The column as JSON; fields that are None are left out, and `accepts_unseen` if it is false."""
-        fields = asdict(self)
-        return {key: value for key, value in fields.items() if value is not None and (value or key != "accepts_unseen")}
+        fields = {key: value for key, value in asdict(self).items() if value is not None}
+        if not self.accepts_unseen:
+            del fields["accepts_unseen"]
+        if self.datetimes is not None:
+            fields["datetimes"] = {key: value for key, value in fields["datetimes"].items() if value is not None}
+        return fields
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -147,6 +157,8 @@ class Column:
         if "levels" in fields:
             levels = fields["levels"]
             fields["levels"] = Levels(tuple(levels["values"]), levels["dtype"], levels["ordered"])
+        if "datetimes" in fields:
+            fields["datetimes"] = Datetimes(**fields["datetimes"])
         return cls(**fields)
 
 

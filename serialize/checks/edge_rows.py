@@ -36,7 +36,9 @@ def _edges(column: Column) -> Iterator[Scalar]:
     yield from column.categories or ()
     if column.accepts_unseen and column.levels:
         yield from column.levels.values
-    if column.accepted == "boolean":
+    if column.datetimes is not None:
+        yield from map(column.datetimes.text, (0, *column.datetimes.limits))
+    elif column.accepted == "boolean":
         yield from (False, True)
     elif column.accepted == "text":
         yield from ("", " ", "0", "nan", "None", "never seen", "Ünsëen ✓", "x" * column.max_length)

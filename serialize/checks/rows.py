@@ -10,6 +10,7 @@ import numpy as np
 from serialize.checks.edge_rows import answers, changed, edge_rows
 from serialize.checks.steps import first_different_step
 from serialize.errors import DumpError, one_line
+from serialize.formats.dataframes import is_foreign
 from serialize.frame import Row
 from serialize.model import Model
 from serialize.task import Indices, Outputs
@@ -26,14 +27,15 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 Differences = dict[tuple[int, ...], Floats]
 
 
-def check_rows(model: Model, rows: Sequence[Row], outputs: Outputs, telling: Sequence[int]) -> list[str]:
-    """Compares the outputs of the pipeline for the n training rows, of shape (n, n_classes) or (n, 1), with those of
-    the same rows as observations: all at once, and a sample of them alone and in small batches. `telling` are indices
-    of rows with nulls and extremes. Returns warnings. Raises DumpError for a difference that is not rounding."""
+def check_rows(model: Model, X: Any, rows: Sequence[Row], outputs: Outputs, telling: Sequence[int]) -> list[str]:
+    """Compares the outputs of the pipeline for the n training rows `X`, of shape (n, n_classes) or (n, 1), with those
+    of the same rows as observations: all at once, and a sample of them alone and in small batches. `telling` are
+    indices of rows with nulls and extremes. Returns warnings. Raises DumpError for a difference beyond rounding."""
     try:
         served = model.outputs(rows)
         differences = _batch_differences(model, rows, served, telling)
     except Exception as error:
+        _refuse_foreign(X, one_line(error))
         raise DumpError(
             f"The pipeline cannot score training rows that come as JSON ({one_line(error)}); it must accept "
             "any number of rows in the form that it was fitted on."
@@ -41,6 +43,7 @@ def check_rows(model: Model, rows: Sequence[Row], outputs: Outputs, telling: Seq
     apart = _apart(served, outputs)
     wrong = np.flatnonzero(apart > (_SINGLE_PRECISION_ROUNDING if model.single_precision else _TOLERANCES[1]))
     if len(wrong):
+        _refuse_foreign(X, f"{len(wrong)} of {len(rows)} training rows get other outputs")
         raise DumpError(
             f"{len(wrong)} of {len(rows)} training rows get other outputs when they come as JSON (the first is "
             f"row {int(wrong[0])}). Either the pipeline is random or depends on the order of rows, or a column mixes "
@@ -75,6 +78,16 @@ def check_classes(model: Model, X: Any, rows: Sequence[Row], outputs: Outputs) -
         raise DumpError(
             f"An observation with {changed(edges[first], rows[0]) or 'the values of the first row'}: "
             f"{_conflict(model, int(predicted_at_edges[first]), at_edges[first])}. {_advice(model, predicted, outputs)}"
+        )
+
+
+def _refuse_foreign(X: Any, reason: str) -> None:
+    """Raises DumpError if the training rows are a frame of another library than pandas."""
+    if is_foreign(X):
+        library = type(X).__module__.partition(".")[0]
+        raise DumpError(
+            f"The service passes a pandas DataFrame to the pipeline, which works only with its {library} form "
+            f"({reason}); convert the training data to pandas and fit again."
         )
 
 

@@ -52,12 +52,16 @@ class Feature:
 
 
 def features_of(signature: Signature) -> list[Feature]:
-    """The columns of an observation as features. Raises NoCompiledForm for dtypes that would lose precision."""
+    """The columns of an observation as features. Raises NoCompiledForm for datetimes, and for dtypes that
+    would lose precision."""
     dtypes = {column.dtype.lower() for column in signature}
     if "float16" in dtypes or ("float32" in dtypes and dtypes & _WITHIN_SINGLE):
         raise NoCompiledForm(
             "Columns of half precision, or of single precision and short integers, have no compiled form."
         )
+    for column in signature:
+        if column.kind == "datetime":
+            raise NoCompiledForm(f"Column {column.name!r} holds datetimes, which have no compiled form.")
     return [_feature(column) for column in signature]
 
 

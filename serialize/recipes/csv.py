@@ -22,11 +22,11 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder, StandardScaler
 
-from serialize.errors import DumpError
+from serialize.errors import DumpError, one_line
 from serialize.recipes.csv_file import CsvFile
 from serialize.recipes.recipe import Recipe
 from serialize.task import Label
-from serialize.transformers import documents, null_blind_one_hot
+from serialize.transformers import datetime_numbers, documents, null_blind_one_hot
 
 ModelName = Literal["logistic", "forest", "boosting"]
 TaskName = Literal["classification", "regression"]
@@ -48,17 +48,22 @@ def from_csv(
     threshold: float | None = None,
     positive_class: Label | None = None,
     declared: Mapping[str, Any] | None = None,
+    dates: Sequence[str] = (),
 ) -> Recipe:
     """A recipe for the rows of a CSV file with a header. `model` is a logistic regression (ridge if the target
     is a number), a random forest, or histogram gradient boosting; `positive_class` may be a label's text. The columns
-    `strings` are read as text, so that 00012 keeps its zeros. Raises DumpError for a file that is not a table, for a
-    missing column, and for a target that cannot be learned; rows without a target are left out if `drop_null_target`,
-    and refused otherwise."""
+    `strings` are read as text, so that 00012 keeps its zeros, and the columns `dates` are parsed as ISO 8601. Raises
+    DumpError for a file that is not a table, for a missing column, for a column that holds no dates, and for a target
+    that cannot be learned; rows without a target are left out if `drop_null_target`, and refused otherwise."""
     file = file if isinstance(file, CsvFile) else CsvFile(file)
     rows = file.table(strings)
-    file.require(list(rows.columns), (target, *drop))
+    file.require(list(rows.columns), (target, *drop, *dates))
     rows, left_out = _labelled(file, rows, target, drop_null_target)
     X, y = rows.drop(columns=[target, *drop]), rows[target]
+    for column in dates:
+        if column not in X.columns:
+            raise DumpError(f"{column!r} is the target or dropped; --dates is for the other columns.")
+    X = X.assign(**{column: _dates(X[column]) for column in dates})
     if not len(X.columns):
         raise DumpError(f"{file.path} has no column except {target!r} to learn from; drop fewer columns.")
     kind = task or _task(y)
@@ -85,7 +90,7 @@ def remarks(X: pd.DataFrame) -> list[str]:
         distinct = X[name].nunique()
         if distinct <= 1 and not (distinct and X[name].isna().any()):
             found.append(f"{name} is the same in every row, so it is useless to the model; --drop {quote(name)}?")
-        elif distinct == len(X) and not types.is_float_dtype(X[name]) and not _is_prose(X[name]):
+        elif distinct == len(X) and not _varies(X[name]):
             found.append(f"{name} differs in every row, as an identifier does; --drop {quote(name)}?")
     return found
 
@@ -118,6 +123,35 @@ def _lost_zeros(file: CsvFile, rows: pd.DataFrame) -> list[str]:
     ]
 
 
+def _varies(column: "pd.Series[Any]") -> bool:
+    """Whether a column may differ in every row although it is no identifier: floats, dates and prose."""
+    return types.is_float_dtype(column) or _is_dates(column) or _is_prose(column)
+
+
+def _is_dates(column: "pd.Series[Any]") -> bool:
+    return types.is_datetime64_any_dtype(column) or types.infer_dtype(column, skipna=True) == "date"
+
+
+def _dates(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """A column of ISO 8601 texts as datetimes, or as dates if no text has a time. Texts with several offsets become
+    UTC. Raises DumpError for any other text."""
+    texts = column.dropna().astype(str)
+    try:
+        if len(texts) and texts.str.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}").all():
+            return pd.to_datetime(column, format="%Y-%m-%d").dt.date.astype(object).where(column.notna(), None)
+        if types.is_numeric_dtype(column) and len(texts):
+            raise ValueError(f"{texts.iloc[0]} is a number")
+        try:
+            return pd.to_datetime(column, format="ISO8601")
+        except ValueError:
+            return pd.to_datetime(column, format="ISO8601", utc=True)
+    except ValueError as error:
+        raise DumpError(
+            f"Column {column.name!r} cannot be read as dates ({one_line(error)}); write ISO 8601, such as 2024-05-31 "
+            "or 2024-05-31T12:30:00."
+        ) from error
+
+
 def _label(text: Label | None, y: "pd.Series[Any]") -> Label | None:
     """The label of the target whose text is given, such as 1 for "1" and True for "true"."""
     if not isinstance(text, str):
@@ -145,11 +179,15 @@ def _labels(y: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def _pipeline(X: pd.DataFrame, model: ModelName, task: TaskName) -> Pipeline:
-    strings = [name for name in X.columns if not types.is_numeric_dtype(X[name]) and not _is_flag(X[name])]
+    dates = [name for name in X.columns if _is_dates(X[name])]
+    others = [name for name in X.columns if name not in dates]
+    strings = [name for name in others if not types.is_numeric_dtype(X[name]) and not _is_flag(X[name])]
     prose = [name for name in strings if _is_prose(X[name])]
     short = [name for name in strings if name not in prose]
-    numbers = [name for name in X.columns if name not in strings and X[name].notna().any()]
+    numbers = [name for name in others if name not in strings and X[name].notna().any()]
     steps: list[tuple[str, Any, Any]] = [("numbers", _numbers(model), numbers)] if numbers else []
+    if dates:
+        steps.append(("dates", make_pipeline(FunctionTransformer(datetime_numbers), _numbers(model)), dates))
     if short and model == "boosting":
         ordinal = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)
         steps.append(("categories", ordinal, short))

@@ -99,7 +99,7 @@ def _swapped(values: ColumnValues, _: np.random.Generator) -> ColumnValues:
 def _value(text: str, column: Column) -> Any:
     """The text as a value of the column. The service refuses values that are not valid for it."""
     match column.accepted:
-        case "text":
+        case "text" | "datetime":
             return text
         case "boolean":
             return {"true": True, "false": False}.get(text.lower(), text)

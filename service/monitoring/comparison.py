@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from serialize.formats.datetimes import seconds
 from service.monitoring import significance
 from service.monitoring.intervals import Array
 
@@ -119,7 +120,9 @@ def unrounded(profile: Mapping[str, Any], numbers: Array) -> Array:
 
 def _shape(kind: str, profile: Mapping[str, Any], present: list[Any], reference_rows: int, tests: int) -> Comparison:
     """Compares the distribution of the values that are not null."""
-    numeric = kind in ("integer", "number")
+    numeric = kind in ("integer", "number", "datetime")
+    if kind == "datetime":
+        present = [seconds(value) for value in present]
     if numeric:
         present = [value for value in present if isinstance(value, int | float)]
     if not present or not reference_rows:

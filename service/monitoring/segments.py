@@ -1,5 +1,5 @@
 """Groups of rows by a column of the observation: by its values, or by the bins of the reference profile if the column
-is a number with many values."""
+is a number or datetime with many values."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from serialize.formats.datetimes import seconds, short
 from serialize.manifest import Manifest
 from service.monitoring.intervals import Array
 
@@ -30,9 +31,13 @@ class Groups:
         decoded = [None if value is None else json.loads(value) for value in values]
         edges = self._profile.get(column, {}).get("bins", {}).get("edges", [])
         counts = np.bincount(codes, minlength=len(values))
-        numeric = self._kinds[column] in ("integer", "number")
+        kind = self._kinds[column]
+        numeric = kind in ("integer", "number", "datetime")
         if numeric and (counts > 0).sum() > _FEW_VALUES and len(edges) > 1:
-            names, codes = _binned(decoded, codes, edges)
+            numbers = map(seconds, decoded) if kind == "datetime" else decoded
+            names, codes = _binned(list(numbers), codes, edges)
+            if kind == "datetime":
+                names = [each and [None if end is None else short(end) for end in each] for each in names]
         else:
             names, codes = _merged(decoded, codes)
         counts = np.bincount(codes, minlength=len(names))

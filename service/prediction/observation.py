@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAda
 from pydantic_core import to_json
 from typing_extensions import TypedDict
 
+from serialize.formats.datetimes import Datetimes
 from serialize.signature import Column, Scalar, Signature
 from service.errors import LISTED_FAULTS, Fault, InvalidBody, pointer, shown
 
@@ -162,6 +163,8 @@ def _field(column: Column) -> Any:
 
 
 def _type(column: Column) -> Any:
+    if column.datetimes is not None:
+        return Annotated[str, Field(strict=True), AfterValidator(_within(column.datetimes))]
     low, high = column.limits
     match column.accepted:
         case "boolean":
@@ -194,6 +197,17 @@ def _member(categories: tuple[Scalar, ...]) -> Any:
         if value not in known:
             raise ValueError("not a category")
         return value
+
+    return check
+
+
+def _within(datetimes: Datetimes) -> Any:
+    least, greatest = datetimes.limits
+
+    def check(text: str) -> str:
+        if not least <= datetimes.nanoseconds(text) <= greatest:
+            raise ValueError("beyond the limits")
+        return text
 
     return check
 

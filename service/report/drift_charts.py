@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from serialize.formats.datetimes import short
 from service.monitoring.comparison import Counts
 from service.report.style import BLUE, DARK, GREY, VERMILION, number, number_axis, plain
 
@@ -50,16 +51,21 @@ def _panel(axes: Axes, name: str, column: Mapping[str, Any], counts: Counts | No
     axes.tick_params(labelsize=7)
     if column["kind"] == "text":
         axes.set_xlabel("length in characters", fontsize=7)
+    is_datetime = column["kind"] == "datetime"
     if counts is None or not counts.live.sum() or not counts.reference.sum():
         axes.text(0.5, 0.5, "no values to show", ha="center", transform=axes.transAxes, color=DARK)
         axes.set(xticks=[], yticks=[])
     elif counts.edges is not None:
-        _bins(axes, counts, counts.edges)
+        _bins(axes, counts, counts.edges, _two_lines if is_datetime else partial(number, digits=3))
     else:
-        _categories(axes, counts)
+        _categories(axes, counts, [short(name) if is_datetime else plain(name, 12) for name in counts.names or ()])
 
 
-def _bins(axes: Axes, counts: Counts, edges: Sequence[float]) -> None:
+def _two_lines(seconds: float) -> str:
+    return short(seconds).replace("T", "\n")
+
+
+def _bins(axes: Axes, counts: Counts, edges: Sequence[float], label: Callable[[float], str]) -> None:
     """Bins with about equal counts in training, drawn with equal width. Rows outside them stand at their side."""
     size, total = len(counts.live), counts.live.sum()
     within = counts.live.copy()
@@ -74,15 +80,14 @@ def _bins(axes: Axes, counts: Counts, edges: Sequence[float]) -> None:
             text = arrow.format(f"{rows / total:.1%}")
             axes.annotate(text, (place, rows / total), (0, 2), textcoords="offset points", ha="center", fontsize=7)
     ticks = np.unique(np.linspace(0, size, 3).round().astype(int)) if len(edges) > 1 else np.array([0.5])
-    axes.set_xticks(ticks, [number(edges[int(tick)], 3) for tick in ticks])
+    axes.set_xticks(ticks, [label(edges[int(tick)]) for tick in ticks])
     number_axis(axes.yaxis, 4, share=True)
     axes.set_ylim(bottom=0)
 
 
-def _categories(axes: Axes, counts: Counts) -> None:
+def _categories(axes: Axes, counts: Counts, names: Sequence[str]) -> None:
     """The most frequent categories; all others of the training as one, and those that it did not have as one."""
     live, reference = counts.live / counts.live.sum(), counts.reference / counts.reference.sum()
-    names = [plain(name, 12) for name in counts.names or ()]
     kept = np.sort(np.argsort(-np.maximum(live, reference)[:-1], kind="stable")[:_CATEGORIES])
     shown = [names[place] for place in kept.tolist()]
     there, here = reference[kept], live[kept]

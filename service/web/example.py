@@ -30,6 +30,8 @@ def _typical(column: Column, profile: Mapping[str, Any]) -> Scalar:
         case "text":
             return None if column.nullable else "text"
     quantiles = profile.get("quantiles")
+    if column.datetimes is not None and quantiles is not None:
+        return column.datetimes.text(round(quantiles[len(quantiles) // 2]) * 10**9)
     return None if quantiles is None else _rounded(column, quantiles[len(quantiles) // 2])
 
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, get_args
 
+from serialize.formats.datetimes import Element, Unit
 from serialize.manifest import Manifest
 from serialize.signature import Column, ColumnKind, Container, NullMarker, Signature
 from serialize.task import Task, TaskKind
@@ -88,6 +89,10 @@ _COLUMN_CARD = _object(
         **_each(_REAL, "minimum", "maximum", "largest"),
         "longest": _COUNT,
         "accepts_unseen": _BOOLEAN,
+        "datetimes": _object(
+            {"element": {"enum": list(get_args(Element))}, **_each(TEXT, "zone", "earliest", "latest")},
+            unit={"enum": list(get_args(Unit))},
+        ),
     },
     **_each(TEXT, "name", "dtype"),
     kind={"enum": list(get_args(ColumnKind))},
@@ -226,6 +231,11 @@ def label(task: Task) -> Schema:
 def _column(column: Column) -> Schema:
     if column.accepted == "category":
         return {"enum": [*(column.categories or ()), *([None] if column.nullable else [])]}
+    if column.datetimes is not None:
+        form = "date" if column.datetimes.unit == "D" else "date-time"
+        described = f"Expected: {column.expected}."
+        found = {**TEXT, "format": form, "pattern": column.datetimes.pattern, "description": described}
+        return _nullable(found) if column.nullable else found
     schema: Schema = {"type": _TYPES[column.accepted]}
     if column.accepts_unseen:
         schema["description"] = f"The known values are {column.known}; others are accepted."

@@ -1,4 +1,4 @@
-"""An artifact that an older version wrote is still read and scored. `formats/write.py` wrote those in formats/."""
+"""An artifact that an older version wrote is still read and scored. `artifacts/write.py` wrote those in artifacts/."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from serialize.manifest import READABLE
 from serialize.signature import Column
 from serialize.task import Task
 
-FORMATS = Path(__file__).parent / "formats"
+FORMATS = Path(__file__).parent / "artifacts"
 
 
 def test_an_artifact_of_each_readable_format_is_kept() -> None:

@@ -1,6 +1,8 @@
 """Training data becomes JSON observations, and observations become the same input that the pipeline was fitted on."""
 
 import json
+import zoneinfo
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
@@ -40,7 +42,27 @@ VALUES: dict[str, tuple[st.SearchStrategy[Any], bool]] = {
     "string": (TEXT, True),
     "category": (TEXT, True),
 }
-OBJECTS = [TEXT, st.booleans(), st.integers(-(2**63), 2**63 - 1), NUMBER]
+ZONE = zoneinfo.ZoneInfo("America/New_York")
+DATETIME = st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 28))
+VALUES |= {
+    f"datetime64[{unit}]": (DATETIME.map(lambda at: at.replace(microsecond=0)), True) for unit in ("s", "ms", "us")
+}
+VALUES |= {
+    f"datetime64[{unit}, {ZONE}]": (DATETIME.map(lambda at: at.replace(microsecond=0, tzinfo=UTC)), True)
+    for unit in ("s", "ms", "us")
+}
+NANOSECONDS = st.integers(-(2**63) + 10**15, 2**63 - 10**15)
+VALUES |= {"datetime64[ns]": (NANOSECONDS.map(pd.Timestamp), True)}
+VALUES |= {f"datetime64[ns, {ZONE}]": (NANOSECONDS.map(lambda at: pd.Timestamp(at, tz=UTC)), True)}
+OBJECTS = [
+    st.dates(),
+    DATETIME,
+    DATETIME.map(lambda at: at.replace(tzinfo=UTC).astimezone(ZONE)),
+    TEXT,
+    st.booleans(),
+    st.integers(-(2**63), 2**63 - 1),
+    NUMBER,
+]
 
 
 @st.composite
@@ -49,7 +71,7 @@ def frames(draw: st.DrawFn) -> pd.DataFrame:
     columns = {}
     for name in draw(st.lists(TEXT, min_size=1, max_size=4, unique=True)):
         dtype = draw(st.sampled_from([*VALUES, "object"]))
-        null = draw(st.sampled_from([None, np.nan, pd.NA])) if dtype == "object" else None
+        null = draw(st.sampled_from([None, np.nan, pd.NA, pd.NaT])) if dtype == "object" else None
         values, nullable = (draw(st.sampled_from(OBJECTS)), True) if dtype == "object" else VALUES[dtype]
         drawn = draw(st.lists(st.none() | values if nullable else values, min_size=rows, max_size=rows))
         columns[name] = pd.Series([null if value is None else value for value in drawn], dtype=dtype)
@@ -121,6 +143,8 @@ def test_a_series_comes_back_a_series_with_its_name_and_dtype(dtype: Any) -> Non
         np.array([[True, False], [False, False]]),
         np.array([["a", "bcd"], ["c", "d"]]),
         np.array([["a", 1.5], [None, 2.5]], dtype=object),
+        np.array([["2024-05-31", "NaT"], ["2024-05-31T12", "1970-01-01"]], dtype="datetime64[ms]"),
+        np.array([["a", pd.Timestamp("2024-05-31")], ["b", pd.Timestamp(0)]], dtype=object),
     ],
 )
 def test_an_array_comes_back_with_its_shape_dtype_and_nulls(array: "np.ndarray[Any, Any]") -> None:
@@ -131,6 +155,17 @@ def test_an_array_comes_back_with_its_shape_dtype_and_nulls(array: "np.ndarray[A
     assert (signature.container, signature.names) == ("array", ("x0", "x1"))
     assert again.dtype == array.dtype
     np.testing.assert_array_equal(again, array)
+
+
+@pytest.mark.parametrize("dtype", ["datetime64[s]", "datetime64[ns, Europe/Berlin]"])
+def test_a_series_or_a_vector_of_datetimes_comes_back(dtype: Any) -> None:
+    series = pd.Series(["2024-05-31T12:00:00", None], dtype=dtype, name="when")
+    signature, rows = learned(series)
+
+    assert_series_equal(build_input(signature, rows), series)
+    if dtype == "datetime64[s]":
+        signature, rows = learned(series.to_numpy())
+        np.testing.assert_array_equal(build_input(signature, rows), series.to_numpy())
 
 
 def test_a_big_endian_array_keeps_its_numbers() -> None:
@@ -206,6 +241,7 @@ def test_the_index_of_a_frame_does_not_matter() -> None:
         (np.zeros((2, 2, 2)), None, "3 dimensions"),
         ([[1, 2], [3]], None, "give every row the same columns"),
         ("words", None, "0 dimensions"),
+        (np.array(["2024-05-31"], dtype="datetime64[D]"), None, r"convert it with astype\('datetime64\[s\]'\)"),
         (pytest.importorskip("scipy.sparse").csr_matrix([[1]]), None, "sparse"),
     ],
 )

@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from serialize import ArtifactError, DumpError
 from serialize.declarations import Declarations
@@ -20,6 +20,7 @@ from serialize.golden_rows import GoldenRows, choose
 from serialize.infer_signature import infer_signature
 from serialize.infer_task import infer_task
 from serialize.model import Model
+from serialize.transformers import datetime_numbers
 
 RNG = np.random.default_rng(0)
 ROWS = 60
@@ -50,6 +51,17 @@ def passengers(**declared: Any) -> Model:
         (TfidfVectorizer(), "cabin"),
     )
     return model_of(make_pipeline(columns, LogisticRegression()), FRAME, Y, **declared)
+
+
+def test_the_earliest_and_the_latest_datetime_are_among_the_golden_rows() -> None:
+    X = pd.DataFrame({"when": pd.to_datetime([f"2024-05-{1 + number % 30:02}" for number in range(ROWS)])})
+    X.loc[5, "when"] = pd.NaT
+    steps = (FunctionTransformer(datetime_numbers), SimpleImputer(), StandardScaler(), LogisticRegression())
+
+    golden = choose(model_of(make_pipeline(*steps), X, Y), X, observations(X))
+
+    shown = {row["when"] for row in golden.observations}
+    assert {"2024-05-01T00:00:00", "2024-05-30T00:00:00", None} <= shown
 
 
 def test_every_null_category_and_extreme_is_among_the_golden_rows() -> None:

@@ -1,6 +1,7 @@
 """The signature is learned from all rows, and a declaration that contradicts them is refused."""
 
 import sys
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,19 @@ from serialize import DumpError
 from serialize.declarations import Declarations
 from serialize.infer_signature import MAX_CATEGORIES, infer_signature
 from serialize.signature import Column
+
+
+class Nameless(tzinfo):
+    """A time zone of the user."""
+
+    def utcoffset(self, dt: datetime | None) -> timedelta:
+        return timedelta(hours=1)
+
+    def dst(self, dt: datetime | None) -> None:
+        return None
+
+    def tzname(self, dt: datetime | None) -> str:
+        return "home"
 
 
 def column(values: Any, dtype: Any = None, **declared: Any) -> Column:
@@ -40,6 +54,11 @@ def column(values: Any, dtype: Any = None, **declared: Any) -> Column:
         ([1, 2, None], "category", "category", True),
         ([None, None], "object", "text", True),
         ([None, None], "category", "text", True),
+        (["2026-01-01", None], "datetime64[s]", "datetime", True),
+        ([None, None], "datetime64[ns, Europe/Berlin]", "datetime", True),
+        ([date(2026, 1, 1), None], "object", "datetime", True),
+        ([datetime(2026, 1, 1, tzinfo=UTC)], "object", "datetime", False),
+        ([pd.Timestamp("2026-01-01"), pd.NaT], "object", "datetime", True),
     ],
 )
 def test_kind_and_nullability_come_from_dtype_and_values(values: Any, dtype: str, kind: str, nullable: bool) -> None:
@@ -50,7 +69,14 @@ def test_kind_and_nullability_come_from_dtype_and_values(values: Any, dtype: str
 
 @pytest.mark.parametrize(
     ("nulls", "marker"),
-    [([None], "none"), ([np.nan], "nan"), ([pd.NA], "na"), ([None, None, np.nan], "none"), ([None, np.nan], "nan")],
+    [
+        ([None], "none"),
+        ([pd.NaT], "nat"),
+        ([np.nan], "nan"),
+        ([pd.NA], "na"),
+        ([None, None, np.nan], "none"),
+        ([None, np.nan], "nan"),
+    ],
 )
 def test_an_object_column_uses_its_most_frequent_null(nulls: list[Any], marker: str) -> None:
     assert column(["a", *nulls], object).null == marker
@@ -206,8 +232,19 @@ def test_a_contradictory_declaration_is_refused(values: Any, declared: dict[str,
         ([Decimal(1)], "type Decimal"),
         ([["a"]], "type list"),
         ([1j], "dtype complex128, which JSON cannot carry"),
-        (pd.to_datetime(["2026-01-01"]), "dtype datetime64"),
-        (pd.to_timedelta(["1 day"]), "dtype timedelta64"),
+        (pd.to_timedelta(["1 day"]), "timedeltas; convert it with .dt.total_seconds"),
+        (pd.period_range("2026", periods=2, freq="M"), "periods; convert it with .dt.to_timestamp"),
+        (pd.interval_range(0, 2), "intervals; make it strings or two columns"),
+        ([date(2026, 1, 1), datetime(2026, 1, 1)], "type date, datetime; make them all dates or all datetimes"),
+        ([date(2026, 1, 1), "2026-01-01"], "type date, str; make them all"),
+        ([time(12)], "type time"),
+        (
+            [datetime(2026, 1, 1), datetime(2026, 1, 1, tzinfo=UTC)],
+            "several time zones; convert it with pd.to_datetime",
+        ),
+        ([datetime(2026, 1, 1, tzinfo=Nameless())], "has no name; convert it"),
+        (np.array([2**40], dtype="datetime64[s]"), "a datetime that JSON cannot carry"),
+        (pd.Categorical(pd.to_datetime(["2026-01-01"])), "Timestamp.*make it a string"),
         (pd.cut([1, 2], 2), "Interval.*make it a string"),
         (pd.arrays.SparseArray([1.0, 0.0]), "sparse; make it dense"),
         (np.array([2**64 - 1], dtype="uint64"), "beyond 64 bits"),
@@ -218,3 +255,50 @@ def test_a_contradictory_declaration_is_refused(values: Any, declared: dict[str,
 def test_a_column_that_json_cannot_carry_is_refused(values: Any, says: str) -> None:
     with pytest.raises(DumpError, match=says):
         column(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "bounds", "limits"),
+    [
+        ("datetime64[us]", ("2026-01-01", None), ("2026-01-01T00:00:00", None)),
+        ("datetime64[us]", (date(2026, 1, 1), datetime(2027, 1, 1)), ("2026-01-01T00:00:00", "2027-01-01T00:00:00")),
+        ("datetime64[ns]", (np.datetime64("2026-01-01"), pd.NaT), ("2026-01-01T00:00:00", None)),
+        ("datetime64[ns, UTC]", ("2026-01-01T01:00:00+01:00", None), ("2026-01-01T00:00:00Z", None)),
+        ("datetime64[ns, UTC]", (datetime(2026, 1, 1, tzinfo=UTC), None), ("2026-01-01T00:00:00Z", None)),
+        ("date", (None, date(2027, 1, 1)), (None, "2027-01-01")),
+        ("date", ("2026-01-01", "2027-01-01"), ("2026-01-01", "2027-01-01")),
+    ],
+)
+def test_bounds_of_datetimes_are_datetimes_or_their_strings(values: str, bounds: Any, limits: Any) -> None:
+    seen = [date(2026, 5, 1)] if values == "date" else ["2026-05-01"]
+    dtype = object if values == "date" else values
+
+    learned, bounded = column(seen, dtype).datetimes, column(seen, dtype, bounds={"c": bounds}).datetimes
+
+    assert learned is not None
+    assert bounded is not None
+    assert (learned.earliest, learned.latest) == (None, None)
+    assert (bounded.earliest, bounded.latest) == limits
+
+
+@pytest.mark.parametrize(
+    ("bounds", "says"),
+    [
+        (("2026-01-01T00:00:00Z", None), r"give \(low, high\), each an RFC 3339 datetime without an offset"),
+        ((1, 2), r"give \(low, high\)"),
+        (("soon", None), r"give \(low, high\)"),
+        (None, r"give \(low, high\)"),
+        (("2027-01-01", "2026-01-01"), "wrong order"),
+        (("2026-06-01", None), "1 training rows outside its bounds"),
+        ((None, datetime(2026, 4, 1)), "1 training rows outside its bounds"),
+    ],
+)
+def test_wrong_bounds_of_datetimes_are_refused(bounds: Any, says: str) -> None:
+    with pytest.raises(DumpError, match=says):
+        column(pd.to_datetime(["2026-05-01"]), bounds={"c": bounds})
+
+
+@pytest.mark.parametrize("declared", [{"text": ["c"]}, {"categories": ["c"]}])
+def test_a_datetime_column_takes_no_text_and_no_categories(declared: Any) -> None:
+    with pytest.raises(DumpError, match="holds datetimes; text and categories are for other columns"):
+        column(pd.to_datetime(["2026-05-01"]), **declared)

@@ -1,6 +1,7 @@
 """The reference profile holds the distributions of columns and outputs, in finite JSON numbers."""
 
 import json
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -78,3 +79,23 @@ def test_outputs_are_profiled_by_the_task() -> None:
     assert binary["proba"]["mean"] == 0.625
     assert (multiclass["probas"]["1"]["mean"], multiclass["probas"]["2"]["mean"]) == (0.625, 0.375)
     assert regression["predicted_value"]["mean"] == 0.625
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "ends"),
+    [
+        ([f"2024-05-{day:02}" for day in range(1, 31)], "datetime64[s]", [1714521600.0, 1717027200.0]),
+        ([f"2024-05-{day:02}" for day in range(1, 31)], "datetime64[ns, UTC]", [1714521600.0, 1717027200.0]),
+        ([date(1969, 1, 1), date(1970, 1, 1)], object, [-365 * 86_400.0, 0.0]),
+    ],
+)
+def test_datetimes_are_numbers_of_seconds_since_1970(values: list[Any], dtype: Any, ends: list[float]) -> None:
+    found = profile([*values, None], dtype)
+
+    assert [found["quantiles"][0], found["quantiles"][100]] == ends
+    assert sum(found["bins"]["counts"]) == len(values)
+    assert ("values" in found) == (len(values) <= 20)
+
+
+def test_a_datetime_column_of_nulls_has_only_their_share() -> None:
+    assert profile([None, None], "datetime64[ns]") == {"count": 2, "null_rate": 1.0}

@@ -1,13 +1,16 @@
 """A table with a target column becomes a recipe, or the error says what to correct."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
-from serialize import DumpError
+from serialize import DumpError, load
+from serialize.__main__ import main
 from serialize.recipes.csv import ModelName, from_csv, remarks
 from serialize.recipes.csv_file import CsvFile
 from serialize.recipes.recipe import Recipe
@@ -222,3 +225,77 @@ def test_leading_zeros_are_kept_in_a_string_column_and_reported_in_others(tmp_pa
 def test_a_missing_string_column_is_named(tmp_path: Path) -> None:
     with pytest.raises(DumpError, match="has no column 'zip'"):
         recipe(tmp_path, TABLE, AGES, strings=["zip"])
+
+
+TIMES = pd.date_range("2024-01-01T12:30:00", periods=ROWS, freq="37h")
+
+
+@pytest.mark.parametrize(
+    ("texts", "dtype"),
+    [
+        (TIMES.strftime("%Y-%m-%dT%H:%M:%S"), "datetime64[us]"),
+        (TIMES.strftime("%Y-%m-%d %H:%M"), "datetime64[us]"),
+        (TIMES.strftime("%Y-%m-%dT%H:%M:%SZ"), "datetime64[us, UTC]"),
+        (TIMES.strftime("%Y-%m-%dT%H:%M:%S+0") + (TIMES.day % 2).astype(str) + ":00", "datetime64[us, UTC]"),
+        (TIMES.strftime("%Y-%m-%d"), "object"),
+    ],
+)
+def test_columns_of_dates_are_parsed(tmp_path: Path, texts: pd.Index, dtype: str) -> None:
+    made = recipe(tmp_path, {"when": [None, *texts[1:]]}, AGES > 40, dates=["when"])
+
+    assert str(made.X["when"].dtype) == dtype
+    assert made.X["when"].isna().tolist() == [True] + [False] * (ROWS - 1)
+    assert dtype != "object" or made.X["when"][1] == date(2024, 1, 3)
+    assert remarks(made.X) == []
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_takes_dates(tmp_path: Path, model: ModelName) -> None:
+    made = recipe(tmp_path, TABLE.assign(when=TIMES, day=TIMES.date), AGES > 40, model=model, dates=["when", "day"])
+
+    assert len(made.pipeline.fit(made.X, made.y).predict_proba(made.X)) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("texts", "says"),
+    [
+        (["31.05.2024"] * ROWS, "Column 'when' cannot be read as dates .*write ISO 8601, such as 2024-05-31"),
+        (["2024-05-31", *["soon"] * (ROWS - 1)], "Column 'when' cannot be read as dates"),
+        (["2024-02-30"] * ROWS, "Column 'when' cannot be read as dates"),
+        ([20240531] * ROWS, "20240531 is a number.*write ISO 8601"),
+    ],
+)
+def test_a_column_that_holds_no_dates_is_refused(tmp_path: Path, texts: list[Any], says: str) -> None:
+    with pytest.raises(DumpError, match=says):
+        recipe(tmp_path, {"when": texts}, AGES > 40, dates=["when"])
+
+
+def test_dates_are_for_a_column_of_the_file_other_than_the_target(tmp_path: Path) -> None:
+    with pytest.raises(DumpError, match="has no column 'then'"):
+        recipe(tmp_path, {"when": TIMES}, AGES > 40, dates=["then"])
+    with pytest.raises(DumpError, match="'target' is the target or dropped"):
+        recipe(tmp_path, {"when": TIMES}, AGES > 40, dates=["target"])
+
+
+def test_the_command_trains_a_model_of_dates(tmp_path: Path) -> None:
+    table = TABLE.assign(when=TIMES, day=TIMES.date, target=AGES > 40)
+    table.to_csv(tmp_path / "table.csv", index=False)
+    options = [
+        "--target",
+        "target",
+        "-o",
+        str(tmp_path / "made"),
+        "--dates",
+        "when",
+        "--dates",
+        "day",
+        "--nullable",
+        "day",
+    ]
+
+    ran = CliRunner().invoke(main, ["train", str(tmp_path / "table.csv"), *options])
+
+    assert ran.exit_code == 0, ran.output
+    *_, when, day = load(tmp_path / "made").manifest.signature
+    assert (when.kind, when.dtype, day.kind, day.nullable) == ("datetime", "datetime64[us]", "datetime", True)
+    assert day.expected == "a date such as 2024-05-31 or null"

@@ -38,7 +38,7 @@ def checked(pipeline: Any, X: pd.DataFrame, y: Any, **options: Any) -> tuple[Mod
     container, table = as_table(X)
     model = Model(fitted, infer_task(fitted, **options), infer_signature(container, table, None, Declarations.of()))
     rows, outputs = observations(table), model.outputs_of(X)
-    found = check_rows(model, rows, outputs, [0])
+    found = check_rows(model, X, rows, outputs, [0])
     check_classes(model, X, rows, outputs)
     return model, found
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from serialize import load
+from serialize.formats.datetimes import Datetimes
+from serialize.signature import Column, Signature
 from service.cli.shift import Shift, ShiftError
 from tests.support.passengers import ARTIFACTS
 
@@ -14,6 +16,19 @@ SIGNATURE = load(ARTIFACTS).manifest.signature
 
 def shifted(text: str, values: list[Any]) -> list[Any]:
     return Shift.parse(text, SIGNATURE).change(values, np.random.default_rng(0))
+
+
+def test_a_datetime_may_be_set_or_swapped() -> None:
+    column = Column("when", "datetime", nullable=True, dtype="object", datetimes=Datetimes("D", element="date"))
+    days = Signature("frame", (column,))
+
+    def changed(text: str) -> list[Any]:
+        return Shift.parse(text, days).change(["2024-05-30", "2024-05-31"], np.random.default_rng(0))
+
+    assert changed("when=2024-06-01") == ["2024-06-01", "2024-06-01"]
+    assert changed("when=swap") == ["2024-05-31", "2024-05-30"]
+    with pytest.raises(ShiftError, match="when is not a number"):
+        changed("when=+1")
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,18 @@ def test_the_noise_floor_of_categories_is_that_of_bretagnolle_huber_carol(rows: 
     assert next(change.noise_floor for change in found.changes if change.name == "distribution") == noise
 
 
+def test_datetimes_are_compared_as_seconds_and_other_values_of_a_log_are_left_out() -> None:
+    profile = {"count": 100, "null_rate": 0.0, **numbers_profile(np.arange(100) * 86_400.0)}
+    days = [f"1970-0{month}-{day:02}" for month in (1, 2, 3) for day in range(1, 29)]
+
+    found = compare("datetime", profile, [*days, "1969-12-31T23:59:59Z", "yesterday", 7, None], TESTS)
+
+    assert found.counts is not None
+    assert (found.counts.live.sum(), found.counts.below, found.counts.above) == (85, 1, 0)
+    assert found.statistics["out_of_range_rate"] == 1 / 85
+    assert compare("datetime", profile, ["yesterday"], TESTS).counts is None
+
+
 def test_chance_alone_stays_below_the_noise_floor() -> None:
     rng = np.random.default_rng(0)
     for _ in range(30):

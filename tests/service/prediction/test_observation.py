@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serialize import load
+from serialize.formats.datetimes import Datetimes
+from serialize.frame import build_input
 from serialize.signature import Column, Levels, Signature
 from service.errors import InvalidBody
 from service.prediction.observation import ObservationParser, key_of, parse_id
@@ -40,6 +42,18 @@ def test_any_json_value_in_any_column_is_parsed_or_reported(column: str, value: 
         assert {fault.pointer for fault in error.faults} == {f"/observation/{column}"}
     else:
         assert observation.values[column] == value
+
+
+@given(values | st.datetimes().map(str) | st.datetimes().map(lambda at: at.isoformat() + "Z"))
+def test_any_json_value_of_a_datetime_is_kept_as_sent_or_reported(value: Any) -> None:
+    column = Column("when", "datetime", nullable=False, dtype="datetime64[ns, UTC]", datetimes=Datetimes("ns", "UTC"))
+    try:
+        parsed = parse_one(column, value)
+    except InvalidBody as error:
+        assert [(fault.pointer, fault.expected) for fault in error.faults] == [("/observation/when", column.expected)]
+    else:
+        assert parsed == value
+        assert str(build_input(Signature("frame", (column,)), [{"when": parsed}]).dtypes["when"]) == column.dtype
 
 
 @given(values)

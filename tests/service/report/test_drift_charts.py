@@ -51,6 +51,17 @@ def test_a_column_with_one_value_is_drawn() -> None:
     assert len(figure.axes[0].texts) == 2
 
 
+def test_times_are_labelled_as_dates() -> None:
+    binned = Counts(np.array([10, 10]), np.array([20, 20]), edges=[0.0, 86_400.0, 131_400.0])
+    listed = Counts(np.array([10, 10, 0]), np.array([20, 20, 0]), names=[0.0, 1717158600.0])
+
+    ticks = [text.get_text() for text in chart(binned, kind="datetime").axes[0].get_xticklabels()]
+    names = [text.get_text() for text in chart(listed, kind="datetime").axes[0].get_yticklabels()]
+
+    assert ticks == ["1970-01-01", "1970-01-02", "1970-01-02\n12:30:00"]
+    assert names == ["1970-01-01", "2024-05-31T12:30:00"]
+
+
 def test_categories_that_the_training_did_not_have_are_marked() -> None:
     live, reference = np.array([*[10] * 9, 10]), np.array([*[10] * 9, 0])
 

@@ -1,4 +1,4 @@
-"""Writes the artifact of the present format that `test_formats.py` reads: `python -m tests.serialize.formats.write`.
+"""Writes the artifact of the present format that `test_formats.py` reads: `python -m tests.serialize.artifacts.write`.
 
 Run it when FORMAT is raised and released, and never again for an older format. The model is a GaussianNB without a
 pipeline around it, because its pickle loads with many versions of scikit-learn."""

@@ -1,0 +1,1 @@
+"""Forms of data that need a translation: datetimes as strings, and tables of other libraries."""
