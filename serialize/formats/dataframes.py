@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import _safe_indexing
 
 from serialize.errors import DumpError
 
@@ -32,10 +31,14 @@ def is_foreign(data: Any) -> bool:
 
 
 def take(data: Any, rows: "np.ndarray[Any, Any]") -> Any:
-    """The rows at these places of training data in any form, in the same form; of a list as an array."""
-    if isinstance(data, pd.DataFrame | pd.Series):
-        return data.iloc[rows]
-    return _safe_indexing(data, rows) if is_foreign(data) else np.asarray(data)[rows]
+    """The rows at these places of training data in any form: of pandas, polars and Arrow in the same form, of a list
+    as an array, of other frames as a pandas object."""
+    if _is_polars(data):
+        return data[rows]
+    if is_foreign(data) and hasattr(data, "take"):
+        return data.take(rows)
+    data = as_pandas(data)
+    return data.iloc[rows] if isinstance(data, pd.DataFrame | pd.Series) else np.asarray(data)[rows]
 
 
 def _is_polars(data: Any) -> bool:
