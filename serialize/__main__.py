@@ -8,13 +8,11 @@ import click
 from click.core import ParameterSource
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress
 from rich.table import Table
 
 from serialize.artifact import load
 from serialize.content import read_content, sign
 from serialize.errors import ArtifactError, DumpError
-from serialize.evaluation import FOLDS
 from serialize.folder import COMPILED, MANIFEST
 from serialize.manifest import Manifest
 from serialize.recipes import RECIPES
@@ -105,9 +103,11 @@ def _show(directory: Path) -> None:
     table = Table("column", "kind", "dtype", "expected", "importance", title="An observation")
     shares = manifest.importances["columns"]
     for column in manifest.signature:
-        share = f"{shares[column.name]['mean']:.4f}"
+        share = f"{shares[column.name]['mean']:.4f}" if column.name in shares else "-"
         table.add_row(escape(column.name), column.kind, escape(column.dtype), escape(column.expected), share)
     _console.print(table)
+    if note := manifest.importances.get("note"):
+        click.echo(f"importance: {note}")
     _print_metrics(manifest)
     click.echo(f"compiled: {'yes' if COMPILED in content.files else f'no. {manifest.not_compiled}'}")
     click.echo("libraries: " + ", ".join(f"{name} {version}" for name, version in manifest.libraries.items()))
@@ -146,19 +146,21 @@ def _verify(directory: Path, digest: str | None, signed: bool, key: str | None) 
 
 
 def _make(recipe: Recipe, output: Path) -> None:
-    with Progress(console=_console, transient=True) as progress:
-        folds = progress.add_task(f"Cross-validating {escape(recipe.name)}", total=FOLDS + 1)
-        artifact = train(recipe, output, fold_done=lambda: progress.advance(folds))
+    artifact = train(recipe, output)
     _print_metrics(artifact.manifest)
     click.echo(f"Wrote {output}: {artifact.manifest.name}, version {artifact.version}, verified in a new process.")
 
 
 def _print_metrics(manifest: Manifest) -> None:
-    metrics = manifest.metrics
-    table = Table("metric", "value", "spread", title=f"Metrics, {metrics['method']}")
-    for name, figure in metrics["metrics"].items():
+    method, figures = manifest.metrics["method"], manifest.metrics["metrics"]
+    if not figures:
+        click.echo(f"metrics: {method}")
+        return
+    table = Table("metric", "value", "spread", title=f"Metrics, {escape(method)}")
+    for name, figure in figures.items():
+        folds = f" over {figure['folds']} folds" if "folds" in figure else ""
         spread = f"± {figure['std']:.4f}" if "std" in figure else ""
-        table.add_row(name, f"{figure['mean']:.4f}", spread)
+        table.add_row(escape(name), f"{figure['mean']:.4f}", spread + folds)
     _console.print(table)
 
 

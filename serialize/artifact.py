@@ -20,8 +20,10 @@ import pandas as pd
 from serialize.compiler.runtime import CompiledModel
 from serialize.content import read_content
 from serialize.declarations import Bounds, Declarations
+from serialize.display.progress import Progress
+from serialize.display.summary import as_html, as_text, summary
 from serialize.errors import ArtifactError, DumpError, one_line
-from serialize.evaluation import importances, in_sample
+from serialize.figures import NONE
 from serialize.folder import COMPILED, MANIFEST, PIPELINE, put_in_place, refuse_foreign_files
 from serialize.frame import Row, as_array, as_table, observations
 from serialize.golden_rows import choose, verify_round_trip
@@ -30,6 +32,9 @@ from serialize.infer_task import infer_task
 from serialize.manifest import Manifest
 from serialize.model import Model
 from serialize.pickles import library_versions, modules_of, other_versions, own_modules, pickled
+from serialize.quality.evaluation import encode
+from serialize.quality.importances import no_importances
+from serialize.quality.measurement import Measurement
 from serialize.reference_profile import profile_columns, profile_outputs
 from serialize.signature import Scalar
 from serialize.task import Label, Outputs
@@ -45,15 +50,22 @@ _FRESH_PROCESS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Artifact:
-    """A verified artifact in memory: the manifest, the model, its compiled form if there is one, and as `digest` the
-    sha256 of the manifest in hex."""
+    """A verified artifact in memory: the manifest, the model, its compiled form if there is one, as `digest` the
+    sha256 of the manifest in hex, and the folder that it was read from."""
 
     manifest: Manifest
     model: Model
     compiled: CompiledModel | None
     digest: str
+    path: Path | None = None
+
+    def __repr__(self) -> str:
+        return as_text(self._summary())
+
+    def _repr_html_(self) -> str:
+        return as_html(self._summary())
 
     @property
     def pipeline(self) -> Any:
@@ -81,6 +93,9 @@ class Artifact:
         if self.compiled is not None:
             self.verify(self.compiled.outputs)
 
+    def _summary(self) -> dict[str, str]:
+        return summary(self.manifest, self.version, compiled=self.compiled is not None, path=self.path)
+
 
 def dump(
     pipeline: Any,
@@ -96,7 +111,11 @@ def dump(
     text: Iterable[str] | None = None,
     nullable: Iterable[str] | None = None,
     columns: Sequence[str] | None = None,
-    metrics: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, Any] | str | None = None,
+    cv: Any = None,
+    groups: Any = None,
+    cv_seconds: float = 60.0,
+    importances: bool = True,
 ) -> Artifact:
     """Write a fitted classifier or regressor as an artifact that the service can serve, and verify it.
 
@@ -105,8 +124,14 @@ def dump(
     from all n rows. The service shows `name`. `threshold` and `positive_class` are for two classes. `bounds` gives
     inclusive limits per numeric column, (low, high) with None for no limit. `categories` restricts columns to the
     values in the training rows, or to the values given; `text` accepts any string in a column; `nullable` lists
-    columns that may be null although no training row has a null. `columns` names the columns of an array. `metrics`
-    are held-out metrics from `cross_validate`; without them the training rows are scored.
+    columns that may be null although no training row has a null. `columns` names the columns of an array.
+
+    Clones of the pipeline are fitted on folds of the rows and scored on the others, which takes as long as fitting it
+    five times. `cv` (a number, a splitter or (train, test) index arrays), `groups` of shape (n,) and `cv_seconds` are
+    those of `serialize.cross_validate`: give TimeSeriesSplit() for rows in the order of time. A pipeline that cannot
+    be fitted again, and rows that are too few, are scored in-sample. `metrics` replaces this: numbers by name, the
+    result of `cross_validate`, "in-sample" (the training rows are scored), or "none". The manifest says how the
+    figures were made. `importances=False` leaves out the importance of the columns.
 
     The artifact is written next to `directory`, read back in a new process, and its golden rows are verified there.
     Only then does it replace the content of `directory`. Raises DumpError for a model or data that cannot be served;
@@ -115,18 +140,28 @@ def dump(
 
     target = Path(directory).resolve()
     refuse_foreign_files(target)
+    measurement = Measurement(metrics, cv, groups, cv_seconds, importances)
     task = infer_task(pipeline, threshold=threshold, positive_class=positive_class)
-    container, table = as_table(X_train, columns)
-    y = _targets(y_train, len(table))
-    dtype = str(as_array(X_train).dtype) if container == "array" else None
-    signature = infer_signature(container, table, dtype, Declarations.of(bounds, categories, text, nullable))
-    model = Model(pipeline, task, signature)
-    manifest = _manifest(name or type(_final(pipeline)).__name__, model, X_train, table, y, metrics)
-    compilation = compile_model(model, observations(table[:_VERIFIED_ROWS]))
-    files = {PIPELINE: pickled(pipeline)}
-    if compilation.content is not None:
-        files[COMPILED] = compilation.content
-    return _write(replace(manifest, not_compiled=compilation.reason), files, target)
+    with Progress() as progress:
+        progress.stage("Reading the training rows")
+        container, table = as_table(X_train, columns)
+        y = _targets(y_train, len(table))
+        dtype = str(as_array(X_train).dtype) if container == "array" else None
+        signature = infer_signature(container, table, dtype, Declarations.of(bounds, categories, text, nullable))
+        model = Model(pipeline, task, signature)
+        truth = encode(task, y, getattr(pipeline, "classes_", ()))
+        progress.stage("Scoring the training rows")
+        manifest, outputs = _manifest(name or type(_final(pipeline)).__name__, model, X_train, table)
+        progress.stage("Compiling")
+        compilation = compile_model(model, observations(table[:_VERIFIED_ROWS]))
+        figures = measurement.metrics_of(model, X_train, y_train, truth, outputs, progress)
+        shares = measurement.importances_of(model, table, truth, progress)
+        manifest = replace(manifest, metrics=figures, importances=shares, not_compiled=compilation.reason)
+        progress.stage("Writing the artifact, and verifying it in a new process")
+        files = {PIPELINE: pickled(pipeline)}
+        if compilation.content is not None:
+            files[COMPILED] = compilation.content
+        return _write(manifest, files, target)
 
 
 def load(directory: str | Path, trust: Trust | None = None) -> Artifact:
@@ -137,7 +172,7 @@ def load(directory: str | Path, trust: Trust | None = None) -> Artifact:
     manifest, files = content.manifest, content.files
     model = Model(_unpickled(files[PIPELINE], manifest), manifest.task, manifest.signature)
     compiled = CompiledModel(files[COMPILED], manifest.task, manifest.signature) if COMPILED in files else None
-    return Artifact(manifest, model, compiled, content.digest)
+    return Artifact(manifest, model, compiled, content.digest, Path(directory))
 
 
 def _final(pipeline: Any) -> Any:
@@ -161,28 +196,28 @@ def _targets(y_train: Any, rows: int) -> "np.ndarray[Any, Any]":
     return y
 
 
-def _manifest(
-    name: str, model: Model, X: Any, table: pd.DataFrame, y: Any, metrics: Mapping[str, Any] | None
-) -> Manifest:
+def _manifest(name: str, model: Model, X: Any, table: pd.DataFrame) -> tuple[Manifest, Outputs]:
+    """The manifest without figures of quality, and the outputs for the training rows."""
     modules = modules_of(model.pipeline)
     rows = observations(table)
     outputs = _training_outputs(model, X)
     first = X.iloc[:_VERIFIED_ROWS] if hasattr(X, "iloc") else X[:_VERIFIED_ROWS]
     verify_round_trip(model, first, rows[:_VERIFIED_ROWS])
-    return Manifest(
+    manifest = Manifest(
         name=name,
         task=model.task,
         signature=model.signature,
         profile={"columns": profile_columns(model.signature, table), "outputs": profile_outputs(model.task, outputs)},
         golden=choose(model, table, rows),
-        metrics=metrics if metrics is not None else in_sample(model, y, outputs),
-        importances=importances(model, table, y),
+        metrics=NONE,
+        importances=no_importances(model.task),
         libraries=library_versions(modules),
         modules=tuple(own_modules(modules)),
     )
+    return manifest, outputs
 
 
-def _training_outputs(model: Model, X: Any) -> Any:
+def _training_outputs(model: Model, X: Any) -> Outputs:
     try:
         outputs = model.outputs_of(X)
     except Exception as error:

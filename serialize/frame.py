@@ -65,6 +65,10 @@ def observations(table: pd.DataFrame) -> list[dict[str, Scalar]]:
 def scalars(series: "pd.Series[Any]") -> list[Scalar]:
     """The values of a column as Python scalars, every missing value None."""
     missing = series.isna().to_numpy()
+    dtype = series.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "biuf" and dtype.itemsize <= 8:  # tolist() is far faster
+        plain: list[Scalar] = series.to_numpy().tolist()
+        return plain if not missing.any() else [None if gone else x for x, gone in zip(plain, missing, strict=True)]
     values = series.astype(object).to_numpy()
     return [None if gone else _scalar(value) for value, gone in zip(values, missing, strict=True)]
 

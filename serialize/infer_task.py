@@ -24,7 +24,11 @@ def infer_task(pipeline: Any, *, threshold: float | None = None, positive_class:
             f"{_final_name(pipeline)} has no predict_proba, and every response has a probability; wrap it in "
             "sklearn.calibration.CalibratedClassifierCV, or choose a classifier that has one."
         )
-    classes = labels(pipeline.classes_)
+    return classification(labels(pipeline.classes_), threshold, positive_class)
+
+
+def classification(classes: tuple[Label, ...], threshold: float | None, positive_class: Label | None) -> Task:
+    """The task of a classifier with these labels in JSON form. Raises DumpError as `infer_task`."""
     if len(classes) < 2:
         raise DumpError("The model has a single class; fit it on rows of at least two.")
     if len(classes) > 2:
