@@ -1,6 +1,8 @@
 """The command line makes, shows and verifies artifacts; an error is one line without a traceback."""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from serialize import load
 from serialize.__main__ import main
+from tests.support.manifests import rewrite
 
 SHIPPED = str(Path(__file__).parents[2] / "artifacts")
 RNG = np.random.default_rng(0)
@@ -70,6 +73,32 @@ def test_a_csv_file_is_trained_on_shown_and_verified(cli: Cli) -> None:
 def test_every_model_is_trained(cli: Cli, model: str) -> None:
     assert cli("train", "table.csv", "--target", "survived", "-o", "model", "--model", model).exit_code == 0
     assert "table, version" in cli("show", "model").output
+
+
+@pytest.mark.parametrize(
+    ("metrics", "importances", "says"),
+    [
+        (
+            {"accuracy": 0.25},
+            {"columns": {"Sex": {"mean": 0.5, "std": 0.0}}, "note": "Few."},
+            ("Metrics, given", "0.25"),
+        ),
+        ({"method": "none", "metrics": {}}, {"columns": {"Sex": {"mean": 0.5, "std": 0.0}}}, ("metrics: none",)),
+    ],
+)
+def test_few_figures_are_shown(
+    cli: Cli, tmp_path: Path, metrics: dict[str, Any], importances: dict[str, Any], says: tuple[str, ...]
+) -> None:
+    folder = Path(shutil.copytree(SHIPPED, tmp_path / "few"))
+    rewrite(folder, lambda manifest: manifest.update(metrics=metrics, importances=importances))
+
+    shown = cli("show", str(folder))
+
+    assert shown.exit_code == 0
+    assert all(text in shown.output for text in says)
+    assert re.search(r"Sex.* 0\.5000 ", shown.output)
+    assert re.search(r"Age.* - ", shown.output)
+    assert ("importance: Few." in shown.output) == ("note" in importances)
 
 
 def test_an_identifier_and_a_constant_are_reported(cli: Cli, tmp_path: Path) -> None:
