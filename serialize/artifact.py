@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import joblib
-import numpy as np
 import pandas as pd
 
 from serialize.compiler.runtime import CompiledModel
@@ -25,12 +24,12 @@ from serialize.display.summary import as_html, as_text, summary
 from serialize.errors import ArtifactError, DumpError, one_line
 from serialize.figures import NONE
 from serialize.folder import COMPILED, MANIFEST, PIPELINE, put_in_place, refuse_foreign_files
-from serialize.frame import Row, as_array, as_table, observations
+from serialize.frame import Row, as_array, as_table, observations, targets
 from serialize.golden_rows import choose, verify_round_trip
 from serialize.infer_signature import infer_signature
 from serialize.infer_task import infer_task
 from serialize.manifest import Manifest
-from serialize.model import Model
+from serialize.model import Model, training_outputs
 from serialize.pickles import library_versions, modules_of, other_versions, own_modules, pickled
 from serialize.quality.evaluation import encode
 from serialize.quality.importances import no_importances
@@ -43,7 +42,6 @@ from serialize.trust import Trust
 Answers = Callable[[Sequence[Row]], Outputs]
 
 _VERIFIED_ROWS = 100_000
-_ROUNDING = 1e-6
 _FRESH_PROCESS = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from serialize.artifact import load; load(sys.argv[2]).verify_all()"
@@ -145,7 +143,7 @@ def dump(
     with Progress() as progress:
         progress.stage("Reading the training rows")
         container, table = as_table(X_train, columns)
-        y = _targets(y_train, len(table))
+        y = targets(y_train, len(table))
         dtype = str(as_array(X_train).dtype) if container == "array" else None
         signature = infer_signature(container, table, dtype, Declarations.of(bounds, categories, text, nullable))
         model = Model(pipeline, task, signature)
@@ -180,27 +178,11 @@ def _final(pipeline: Any) -> Any:
     return steps[-1][1] if steps else pipeline
 
 
-def _targets(y_train: Any, rows: int) -> "np.ndarray[Any, Any]":
-    y = np.asarray(y_train)
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim != 1:
-        raise DumpError(f"y_train has shape {y.shape}; the service predicts one target per observation.")
-    if len(y) != rows:
-        raise DumpError(f"y_train has {len(y)} targets for {rows} rows of X_train.")
-    nulls = int(pd.isna(y).sum())
-    if nulls:
-        raise DumpError(f"y_train has {nulls} nulls; drop those rows and fit again.")
-    if y.dtype.kind == "f" and np.isinf(y).any():
-        raise DumpError("y_train holds infinity; drop those rows and fit again.")
-    return y
-
-
 def _manifest(name: str, model: Model, X: Any, table: pd.DataFrame) -> tuple[Manifest, Outputs]:
     """The manifest without figures of quality, and the outputs for the training rows."""
     modules = modules_of(model.pipeline)
     rows = observations(table)
-    outputs = _training_outputs(model, X)
+    outputs = training_outputs(model, X)
     first = X.iloc[:_VERIFIED_ROWS] if hasattr(X, "iloc") else X[:_VERIFIED_ROWS]
     verify_round_trip(model, first, rows[:_VERIFIED_ROWS])
     manifest = Manifest(
@@ -215,27 +197,6 @@ def _manifest(name: str, model: Model, X: Any, table: pd.DataFrame) -> tuple[Man
         modules=tuple(own_modules(modules)),
     )
     return manifest, outputs
-
-
-def _training_outputs(model: Model, X: Any) -> Outputs:
-    try:
-        outputs = model.outputs_of(X)
-    except Exception as error:
-        raise DumpError(
-            f"The pipeline cannot score X_train ({one_line(error)}); pass the rows of fit in the same form."
-        ) from error
-    if not np.isfinite(outputs).all():
-        raise DumpError("The pipeline predicts NaN or infinity for training rows; JSON cannot carry that.")
-    if model.task.kind == "regression":
-        if len(outputs) != len(X):
-            raise DumpError("The regressor predicts several values for a row; fit one model for each.")
-        return outputs
-    if outputs.shape != (len(X), len(model.task.classes)) or abs(outputs - 0.5).max() > 0.5 + _ROUNDING:
-        raise DumpError(
-            f"predict_proba must give {len(model.task.classes)} probabilities from 0 to 1 for each row; it gives "
-            f"shape {outputs.shape}, from {outputs.min()} to {outputs.max()}."
-        )
-    return outputs
 
 
 def _write(manifest: Manifest, files: Mapping[str, bytes], target: Path) -> Artifact:

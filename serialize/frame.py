@@ -56,6 +56,24 @@ def as_array(X: Any) -> "np.ndarray[Any, Any]":
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
+def targets(y_train: Any, rows: int) -> "np.ndarray[Any, Any]":
+    """The targets as an array of shape (n,). Raises DumpError for another shape, another number than the n `rows`, for
+    nulls and for infinity."""
+    y = np.asarray(y_train)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1:
+        raise DumpError(f"y_train has shape {y.shape}; the service predicts one target per observation.")
+    if len(y) != rows:
+        raise DumpError(f"y_train has {len(y)} targets for {rows} rows of X_train.")
+    nulls = int(pd.isna(y).sum())
+    if nulls:
+        raise DumpError(f"y_train has {nulls} nulls; drop those rows and fit again.")
+    if y.dtype.kind == "f" and np.isinf(y).any():
+        raise DumpError("y_train holds infinity; drop those rows and fit again.")
+    return y
+
+
 def observations(table: pd.DataFrame) -> list[dict[str, Scalar]]:
     """The rows of a table as JSON observations: Python scalars, every missing value None."""
     columns = {str(name): scalars(table[name]) for name in table.columns}

@@ -7,9 +7,12 @@ from typing import Any
 import joblib
 import numpy as np
 
+from serialize.errors import DumpError, one_line
 from serialize.frame import build_input
 from serialize.signature import Scalar, Signature
 from serialize.task import Outputs, Task
+
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +40,26 @@ class Model:
     def single_precision(self) -> bool:
         """Whether all training columns are floats of at most 32 bits, so that the pipeline may compute in them."""
         return all(column.dtype in ("float32", "float16") for column in self.signature)
+
+
+def training_outputs(model: Model, X: Any) -> Outputs:
+    """The outputs of a model for its n training rows. Raises DumpError if it cannot score them, or gives something else
+    than n finite values, or n rows of probabilities."""
+    try:
+        outputs = model.outputs_of(X)
+    except Exception as error:
+        raise DumpError(
+            f"The pipeline cannot score X_train ({one_line(error)}); pass the rows of fit in the same form."
+        ) from error
+    if not np.isfinite(outputs).all():
+        raise DumpError("The pipeline predicts NaN or infinity for training rows; JSON cannot carry that.")
+    if model.task.kind == "regression":
+        if len(outputs) != len(X):
+            raise DumpError("The regressor predicts several values for a row; fit one model for each.")
+        return outputs
+    if outputs.shape != (len(X), len(model.task.classes)) or abs(outputs - 0.5).max() > 0.5 + _ROUNDING:
+        raise DumpError(
+            f"predict_proba must give {len(model.task.classes)} probabilities from 0 to 1 for each row; it gives "
+            f"shape {outputs.shape}, from {outputs.min()} to {outputs.max()}."
+        )
+    return outputs

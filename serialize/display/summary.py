@@ -8,7 +8,7 @@ from serialize.manifest import Manifest
 
 _WIDTH = 110
 _COLUMNS = 8
-_WIDE = 300
+_WIDE = 360
 
 
 def summary(manifest: Manifest, version: str, *, compiled: bool, path: Path | None) -> dict[str, str]:

@@ -149,14 +149,14 @@ def _splitter(cv: Any, y: Vector, groups: Any, task: Task) -> tuple[Any, int, li
 
 def _most_folds(y: Vector, groups: Any, stratified: bool) -> tuple[int, str]:
     """The most folds that the rows, the groups and the smallest class allow, and which of them it is."""
-    found = [(len(y), "there are {} rows")]
+    found = [(len(y), "the data has {}", "row")]
     if groups is not None:
-        found.append((len(set(np.asarray(groups).tolist())), "there are {} groups"))
+        found.append((len(set(np.asarray(groups).tolist())), "the data has {}", "group"))
     if stratified:
         values, counts = np.unique(y, return_counts=True)
-        found.append((int(counts.min()), f"the rows of class {values[counts.argmin()]} are {{}}"))
-    count, text = min(found)
-    return count, text.replace("{}", str(count))
+        found.append((int(counts.min()), f"class {values[counts.argmin()]} has {{}}", "row"))
+    count, text, unit = min(found)
+    return count, text.replace("{}", f"{count} {unit}{'' if count == 1 else 's'}")
 
 
 def _splits(splitter: Any, X: Any, y: Vector, groups: Any) -> Iterator[tuple[Any, Any]]:

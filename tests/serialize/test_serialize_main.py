@@ -162,10 +162,10 @@ def test_a_bad_option_gives_one_line(cli: Cli, options: dict[str, str], says: st
 @pytest.mark.parametrize(
     ("table", "says"),
     [
-        ({"a": [1.0, 2.0, 3.0], "y": ["u", "v", "u"]}, "Metrics, in-sample (the rows of class v are 1)"),
+        ({"a": [1.0, 2.0, 3.0], "y": ["u", "v", "u"]}, "Metrics, in-sample (class v has 1 row)"),
         (
             {"a": range(12), "y": ["u"] * 10 + ["v"] * 2},
-            "Metrics, 2-fold cross-validation (of 5; the rows of class v are 2)",
+            "Metrics, 2-fold cross-validation (of 5; class v has 2 rows)",
         ),
         ({"a": range(12), "y": ["u"] * 12}, "the data contains only one class: 'u'"),
         ({"a": [2**64 - 1] * 12, "y": ["u", "v"] * 6}, "'a' holds an integer beyond 64 bits"),

@@ -96,8 +96,8 @@ def test_the_rows_of_a_group_are_never_in_training_and_test(model: Any, cv: Any)
 @pytest.mark.parametrize(
     ("y", "groups", "method"),
     [
-        (["a"] * 10 + ["b"] * 3, None, "3-fold cross-validation (of 5; the rows of class b are 3)"),
-        (["a", "b"] * 10, [1, 2, 3, 3] * 5, "3-fold cross-validation (of 5; there are 3 groups)"),
+        (["a"] * 10 + ["b"] * 3, None, "3-fold cross-validation (of 5; class b has 3 rows)"),
+        (["a", "b"] * 10, [1, 2, 3, 3] * 5, "3-fold cross-validation (of 5; the data has 3 groups)"),
     ],
 )
 def test_few_rows_of_a_class_or_few_groups_make_fewer_folds(y: list[str], groups: Any, method: str) -> None:
@@ -107,7 +107,7 @@ def test_few_rows_of_a_class_or_few_groups_make_fewer_folds(y: list[str], groups
 def test_few_rows_make_fewer_folds_of_a_regression() -> None:
     method = cross_validate(Ridge(), X[:3], [1.0, 2.0, 3.0])["method"]
 
-    assert method == "3-fold cross-validation (of 5; there are 3 rows)"
+    assert method == "3-fold cross-validation (of 5; the data has 3 rows)"
 
 
 class Slow(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -139,7 +139,7 @@ def test_no_fold_is_begun_after_the_time_limit(seconds: float, folds: int) -> No
         (StackingClassifier([("one", FrozenEstimator(FITTED))], FITTED), Y, "frozen"),
         (StackingClassifier([("one", FITTED)], FITTED, cv="prefit"), Y, "NotFittedError"),
         (LogisticRegression(C=-1), Y, "InvalidParameterError: The 'C' parameter"),
-        (LogisticRegression(), ["a"] * 10 + ["b"], "the rows of class b are 1"),
+        (LogisticRegression(), ["a"] * 10 + ["b"], "class b has 1 row"),
     ],
 )
 def test_what_cannot_be_fitted_again_is_refused_with_the_reason(pipeline: Any, y: Any, reason: str) -> None:
