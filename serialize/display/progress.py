@@ -34,7 +34,7 @@ class Progress:
 
     def advance(self, steps: int = 1) -> None:
         """Ends steps of the stage."""
-        self._steps = min(self._steps + steps, self._total)
+        self._steps += steps
         self._show()
 
     def _show(self) -> None:
@@ -44,7 +44,7 @@ class Progress:
         if sys.stderr is not None and sys.stderr.isatty():
             self._draw()
         elif sys.stderr is not None:
-            steps = f" {self._steps} of {self._total}" if self._total else ""
+            steps = f" {self._steps} of {self._total}" if self._total else f" {self._steps}" if self._steps else ""
             sys.stderr.write(f"{self._text}{steps}\n")
             sys.stderr.flush()
 

@@ -31,9 +31,16 @@ def test_a_long_job_gives_at_most_one_line_a_second(clock: list[float], capsys: 
         clock[0] = 3.0
         shown.advance(2)
         clock[0] = 4.0
-        shown.advance(9)
+        shown.advance(2)
+        clock[0] = 5.0
+        shown.stage("Scoring, fold")
+        clock[0] = 6.0
+        shown.advance()
 
-    assert capsys.readouterr() == ("", "Fitting, fold 0 of 5\nFitting, fold 3 of 5\nFitting, fold 5 of 5\n")
+    assert capsys.readouterr() == (
+        "",
+        "Fitting, fold 0 of 5\nFitting, fold 3 of 5\nFitting, fold 5 of 5\nScoring, fold\nScoring, fold 1\n",
+    )
 
 
 def test_a_short_job_shows_nothing(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
