@@ -3,5 +3,6 @@ or the database."""
 
 from serialize.artifact import Artifact, dump, load
 from serialize.errors import ArtifactError, DumpError
+from serialize.quality.cross_validation import cross_validate
 
-__all__ = ["Artifact", "ArtifactError", "DumpError", "dump", "load"]
+__all__ = ["Artifact", "ArtifactError", "DumpError", "cross_validate", "dump", "load"]

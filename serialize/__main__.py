@@ -9,7 +9,6 @@ from click.core import ParameterSource
 from joblib import parallel_config
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress
 from rich.table import Table
 
 from serialize.artifact import load
@@ -17,7 +16,6 @@ from serialize.cli import summary
 from serialize.cli.options import separator
 from serialize.content import read_content, sign
 from serialize.errors import ArtifactError, DumpError
-from serialize.evaluation import FOLDS
 from serialize.folder import MANIFEST, read_manifest
 from serialize.manifest import Manifest
 from serialize.recipes import RECIPES
@@ -148,6 +146,8 @@ def _show(directory: Path, complete: bool, as_json: bool) -> None:
         click.echo(line)
     in_full = complete and not _console.is_terminal  # a program that reads the output finds each column on one line
     (Console(width=_UNLIMITED) if in_full else _console).print(summary.columns_table(manifest, complete=complete))
+    if note := manifest.importances.get("note"):
+        click.echo(f"importance: {note}")
     _print_metrics(manifest)
     click.echo(summary.compiled(manifest.not_compiled))
     click.echo("libraries: " + summary.listed(f"{name} {version}" for name, version in manifest.libraries.items()))
@@ -188,9 +188,7 @@ def _verify(directory: Path, digest: str | None, signed: bool, key: str | None) 
 def _make(recipe: Recipe, output: Path) -> None:
     for note in recipe.notes:
         click.echo(f"Note: {note}", err=True)
-    with Progress(console=_console, transient=True, disable=not _console.is_terminal) as progress:
-        folds = progress.add_task(f"Cross-validating {escape(recipe.name)}", total=FOLDS + 1)
-        artifact = train(recipe, output, fold_done=lambda: progress.advance(folds))
+    artifact = train(recipe, output)
     task = artifact.manifest.task
     for line in (*summary.describe(task, recipe.y), summary.baseline(task, recipe.y)):
         click.echo(line)
@@ -202,11 +200,15 @@ def _make(recipe: Recipe, output: Path) -> None:
 
 
 def _print_metrics(manifest: Manifest) -> None:
-    metrics = manifest.metrics
-    table = Table("metric", "value", "spread", title=f"Metrics, {metrics['method']}")
-    for name, figure in metrics["metrics"].items():
+    method, figures = manifest.metrics["method"], manifest.metrics["metrics"]
+    if not figures:
+        click.echo(f"metrics: {method}")
+        return
+    table = Table("metric", "value", "spread", title=f"Metrics, {escape(method)}")
+    for name, figure in figures.items():
+        folds = f" over {figure['folds']} folds" if "folds" in figure else ""
         spread = f"± {figure['std']:.4f}" if "std" in figure else ""
-        table.add_row(name, f"{figure['mean']:.4f}", spread)
+        table.add_row(escape(name), f"{figure['mean']:.4f}", spread + folds)
     _console.print(table)
 
 

@@ -14,23 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import joblib
-import numpy as np
 import pandas as pd
 
 from serialize.checks.rows import check_classes, check_rows
 from serialize.compiler.runtime import CompiledModel
 from serialize.content import read_content
 from serialize.declarations import Bounds, Declarations, strictness
+from serialize.display.progress import Progress
+from serialize.display.summary import as_html, as_text, summary
 from serialize.errors import ArtifactError, DumpError, one_line
-from serialize.evaluation import importances, in_sample
+from serialize.figures import NONE
 from serialize.folder import COMPILED, MANIFEST, PIPELINE, put_in_place, refuse_foreign_files
-from serialize.formats.dataframes import as_pandas
-from serialize.frame import Row, as_array, as_table, observations
+from serialize.frame import Row, as_array, as_table, observations, targets
 from serialize.golden_rows import choose, telling_rows
 from serialize.infer_signature import infer_signature
 from serialize.infer_task import infer_task, one_per_output
 from serialize.manifest import Manifest
-from serialize.model import Model
+from serialize.model import Model, training_outputs
 from serialize.pickles import (
     library_versions,
     modules_of,
@@ -40,6 +40,9 @@ from serialize.pickles import (
     refuse_missing,
     remedy,
 )
+from serialize.quality.evaluation import encode
+from serialize.quality.importances import no_importances
+from serialize.quality.measurement import Measurement
 from serialize.reference_profile import profile_columns, profile_outputs
 from serialize.signature import Scalar
 from serialize.task import Label, Outputs
@@ -48,22 +51,28 @@ from serialize.trust import Trust
 Answers = Callable[[Sequence[Row]], Outputs]
 
 _VERIFIED_ROWS = 100_000
-_ROUNDING = 1e-6
 _FRESH_PROCESS = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from serialize.artifact import load; load(sys.argv[2]).verify_all()"
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Artifact:
-    """A verified artifact in memory: the manifest, the model, its compiled form if there is one, and as `digest` the
-    sha256 of the manifest in hex."""
+    """A verified artifact in memory: the manifest, the model, its compiled form if there is one, as `digest` the
+    sha256 of the manifest in hex, and the folder that it was read from."""
 
     manifest: Manifest
     model: Model
     compiled: CompiledModel | None
     digest: str
+    path: Path | None = None
+
+    def __repr__(self) -> str:
+        return as_text(self._summary())
+
+    def _repr_html_(self) -> str:
+        return as_html(self._summary())
 
     @property
     def pipeline(self) -> Any:
@@ -96,6 +105,9 @@ class Artifact:
         if self.compiled is not None:
             self.verify(self.compiled.outputs)
 
+    def _summary(self) -> dict[str, str]:
+        return summary(self.manifest, self.version, compiled=self.compiled is not None, path=self.path)
+
 
 def dump(
     pipeline: Any,
@@ -112,7 +124,11 @@ def dump(
     nullable: Iterable[str] | None = None,
     accept_unseen: bool | Iterable[str] = (),
     columns: Sequence[str] | None = None,
-    metrics: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, Any] | str | None = None,
+    cv: Any = None,
+    groups: Any = None,
+    cv_seconds: float = 60.0,
+    importances: bool = True,
 ) -> Artifact:
     """Write a fitted classifier or regressor as an artifact that the service can serve, and verify it.
 
@@ -125,8 +141,14 @@ def dump(
     values in the training rows, or to the values given; `text` accepts any string in a column; `nullable` lists
     columns that may be null although no training row has a null; `accept_unseen` lists columns with categories that
     accept other values too, as long as the pipeline can answer them, and True lists all of them. `columns` names the
-    columns of an array. `metrics` are held-out metrics from `cross_validate`; without them the training rows are
-    scored. At the end, standard error gets a note which columns refuse unseen values or nulls.
+    columns of an array. At the end, standard error gets a note which columns refuse unseen values or nulls.
+
+    Clones of the pipeline are fitted on folds of the rows and scored on the others, which takes as long as fitting it
+    five times. `cv` (a number, a splitter or (train, test) index arrays), `groups` of shape (n,) and `cv_seconds` are
+    those of `serialize.cross_validate`: give TimeSeriesSplit() for rows in the order of time. A pipeline that cannot
+    be fitted again, and rows that are too few, are scored in-sample. `metrics` replaces this: numbers by name, the
+    result of `cross_validate`, "in-sample" (the training rows are scored), or "none". The manifest says how the
+    figures were made. `importances=False` leaves out the importance of the columns.
 
     The artifact is written next to `directory`, read back in a new process, and its golden rows are verified there.
     Only then does it replace the content of `directory`. Raises DumpError for a model or data that cannot be served;
@@ -135,20 +157,29 @@ def dump(
 
     target = Path(directory).resolve()
     refuse_foreign_files(target)
+    measurement = Measurement(metrics, cv, groups, cv_seconds, importances)
     task = infer_task(pipeline, threshold=threshold, positive_class=positive_class)
-    container, table = as_table(X_train, columns)
-    y = _targets(pipeline, y_train, len(table))
-    dtype = str(as_array(X_train).dtype) if container == "array" else None
-    signature = infer_signature(
-        container, table, dtype, Declarations.of(bounds, categories, text, nullable, accept_unseen)
-    )
-    model = Model(pipeline, task, signature)
-    manifest = _manifest(name or type(_final(pipeline)).__name__, model, X_train, table, y, metrics)
-    compilation = compile_model(model, observations(table[:_VERIFIED_ROWS]))
-    files = {PIPELINE: pickled(pipeline)}
-    if compilation.content is not None:
-        files[COMPILED] = compilation.content
-    artifact = _write(replace(manifest, not_compiled=compilation.reason), files, target)
+    with Progress() as progress:
+        progress.stage("Reading the training rows")
+        container, table = as_table(X_train, columns)
+        y = targets(y_train, len(table), one_per_output(pipeline))
+        dtype = str(as_array(X_train).dtype) if container == "array" else None
+        declared = Declarations.of(bounds, categories, text, nullable, accept_unseen)
+        signature = infer_signature(container, table, dtype, declared)
+        model = Model(pipeline, task, signature)
+        truth = encode(task, y, getattr(pipeline, "classes_", ()))
+        progress.stage("Scoring the training rows")
+        manifest, outputs = _manifest(name or type(_final(pipeline)).__name__, model, X_train, table)
+        progress.stage("Compiling")
+        compilation = compile_model(model, observations(table[:_VERIFIED_ROWS]))
+        figures = measurement.metrics_of(model, X_train, y_train, truth, outputs, progress)
+        shares = measurement.importances_of(model, table, truth, progress)
+        manifest = replace(manifest, metrics=figures, importances=shares, not_compiled=compilation.reason)
+        progress.stage("Writing the artifact, and verifying it in a new process")
+        files = {PIPELINE: pickled(pipeline)}
+        if compilation.content is not None:
+            files[COMPILED] = compilation.content
+        artifact = _write(manifest, files, target)
     sys.stderr.write(strictness(signature))
     return artifact
 
@@ -163,7 +194,7 @@ def load(directory: str | Path, trust: Trust | None = None) -> Artifact:
     refuse_missing(manifest.libraries)
     model = Model(_unpickled(files[PIPELINE], manifest), manifest.task, manifest.signature)
     compiled = CompiledModel(files[COMPILED], manifest.task, manifest.signature) if COMPILED in files else None
-    artifact = Artifact(manifest, model, compiled, content.digest)
+    artifact = Artifact(manifest, model, compiled, content.digest, Path(directory))
     if other_versions(manifest.libraries, parts=1):
         artifact.verify_all()
     return artifact
@@ -174,66 +205,28 @@ def _final(pipeline: Any) -> Any:
     return steps[-1][1] if steps else pipeline
 
 
-def _targets(pipeline: Any, y_train: Any, rows: int) -> "np.ndarray[Any, Any]":
-    y = np.asarray(as_pandas(y_train))
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim != 1:
-        advice = f": {one_per_output(pipeline)}" if y.ndim == 2 else ""
-        raise DumpError(f"y_train has shape {y.shape}, which is not one target per observation{advice}.")
-    if len(y) != rows:
-        raise DumpError(f"y_train has {len(y)} targets for {rows} rows of X_train.")
-    nulls = int(pd.isna(y).sum())
-    if nulls:
-        raise DumpError(f"y_train has {nulls} nulls; drop those rows and fit again.")
-    if y.dtype.kind == "f" and np.isinf(y).any():
-        raise DumpError("y_train holds infinity; drop those rows and fit again.")
-    return y
-
-
-def _manifest(
-    name: str, model: Model, X: Any, table: pd.DataFrame, y: Any, metrics: Mapping[str, Any] | None
-) -> Manifest:
+def _manifest(name: str, model: Model, X: Any, table: pd.DataFrame) -> tuple[Manifest, Outputs]:
+    """The manifest without figures of quality, and the outputs for the training rows."""
     modules = modules_of(model.pipeline)
     rows = observations(table)
-    outputs = _training_outputs(model, X, len(table))
+    outputs = training_outputs(model, X, len(table))
     found = check_rows(model, X, rows, outputs, telling_rows(model, table))
     check_classes(model, X, rows, outputs)
     for warning in found:
         warnings.warn(warning, stacklevel=3)
-    return Manifest(
+    manifest = Manifest(
         name=name,
         task=model.task,
         signature=model.signature,
         profile={"columns": profile_columns(model.signature, table), "outputs": profile_outputs(model.task, outputs)},
         golden=choose(model, table, rows),
-        metrics=metrics if metrics is not None else in_sample(model, y, outputs),
-        importances=importances(model, table, y),
+        metrics=NONE,
+        importances=no_importances(model.task),
         libraries=library_versions(modules),
         modules=tuple(own_modules(modules)),
         warnings=tuple(found),
     )
-
-
-def _training_outputs(model: Model, X: Any, rows: int) -> Any:
-    try:
-        outputs = model.outputs_of(X)
-    except Exception as error:
-        raise DumpError(
-            f"The pipeline cannot score X_train ({one_line(error)}); pass the rows of fit in the same form."
-        ) from error
-    if not np.isfinite(outputs).all():
-        raise DumpError("The pipeline predicts NaN or infinity for training rows; JSON cannot carry that.")
-    if model.task.kind == "regression":
-        if len(outputs) != rows:
-            raise DumpError(f"The regressor predicts several values for a row; {one_per_output(model.pipeline)}.")
-        return outputs
-    if outputs.shape != (rows, len(model.task.classes)) or abs(outputs - 0.5).max() > 0.5 + _ROUNDING:
-        raise DumpError(
-            f"predict_proba must give {len(model.task.classes)} probabilities from 0 to 1 for each row; it gives "
-            f"shape {outputs.shape}, from {outputs.min()} to {outputs.max()}."
-        )
-    return outputs
+    return manifest, outputs
 
 
 def _write(manifest: Manifest, files: Mapping[str, bytes], target: Path) -> Artifact:

@@ -3,6 +3,7 @@ whole, and never replaces files that are not an artifact."""
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -45,11 +46,15 @@ def read_verified(folder: Path, listed: Mapping[str, str]) -> dict[str, bytes]:
 
 
 def refuse_foreign_files(target: Path) -> None:
-    """Raises DumpError if `target` is a file, or a folder that holds anything but an artifact."""
+    """Raises DumpError if `target`, an absolute path, is a file, a folder that cannot be written, or one that holds
+    anything but an artifact."""
     if target.exists() and not target.is_dir():
         raise DumpError(f"{target} is a file; name a folder for the artifact.")
     held = {path.name for path in target.iterdir()} if target.is_dir() else set()
     foreign = held - _files_of_artifact(target) if {MANIFEST, PIPELINE} <= held else held
+    parent = next(folder for folder in target.parents if folder.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise DumpError(f"{target} cannot be written (in {parent}); name a folder that can.")
     if foreign:
         raise DumpError(f"{target} holds other files ({min(foreign)}); name an empty folder or one with an artifact.")
 

@@ -29,7 +29,13 @@ def infer_task(pipeline: Any, *, threshold: float | None = None, positive_class:
             f"{_final_name(pipeline)} has no predict_proba, and every response has a probability; "
             f"{_with_probabilities(pipeline)}."
         )
-    classes = labels(pipeline.classes_)
+    return classification(pipeline, labels(pipeline.classes_), threshold, positive_class)
+
+
+def classification(
+    pipeline: Any, classes: tuple[Label, ...], threshold: float | None, positive_class: Label | None
+) -> Task:
+    """The task of a classifier, fitted or not, with these labels in JSON form. Raises DumpError as `infer_task`."""
     if len(classes) < 2:
         raise DumpError("The model has a single class; fit it on rows of at least two.")
     if len(classes) > 2:
@@ -78,7 +84,7 @@ def _own_threshold(pipeline: Any) -> tuple[float, Label | None]:
     final = _deciding(pipeline)
     if isinstance(final, FixedThresholdClassifier):
         threshold, positive = final.threshold, final.pos_label
-    elif isinstance(final, TunedThresholdClassifierCV):
+    elif isinstance(final, TunedThresholdClassifierCV) and hasattr(final, "best_threshold_"):
         threshold, positive = final.best_threshold_, final._curve_scorer._get_pos_label()
     else:
         return 0.5, None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from serialize.errors import ArtifactError, DumpError
+from serialize.figures import figures
 from serialize.golden_rows import GoldenRows
 from serialize.signature import Signature
 from serialize.task import Task
@@ -60,11 +61,10 @@ class Manifest:
         }
         try:
             data["sha256"] = _seal(json.loads(json.dumps(data, allow_nan=False)))
-            return (json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+            members = (f" {json.dumps(name)}: {_written(name, value)}" for name, value in data.items())
+            return ("{\n" + ",\n".join(members) + "\n}\n").encode()
         except (TypeError, ValueError) as error:
-            raise DumpError(
-                f"The manifest cannot be JSON ({error}); give name as text and metrics as numbers."
-            ) from error
+            raise DumpError(f"The manifest cannot be JSON ({error}); give name as text.") from error
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
@@ -85,7 +85,7 @@ class Manifest:
                 signature=Signature.from_json(data["signature"]),
                 profile=data["profile"],
                 golden=GoldenRows.from_json(data["golden"]),
-                metrics=data["metrics"],
+                metrics=figures(data["metrics"]),
                 importances=data["importances"],
                 libraries=_versions(data["libraries"]),
                 modules=tuple(data["modules"]),
@@ -97,6 +97,13 @@ class Manifest:
             raise
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise ArtifactError("manifest.json is damaged; restore the artifact or dump the model again.") from error
+
+
+def _written(name: str, value: Any) -> str:
+    """A member as JSON: on one line if it is large, because Python is slow at writing indented JSON."""
+    if name in ("profile", "golden"):
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False).replace("\n", "\n ")
 
 
 def _versions(libraries: Any) -> dict[str, str]:

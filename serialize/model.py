@@ -7,9 +7,13 @@ from typing import Any
 import joblib
 import numpy as np
 
+from serialize.errors import DumpError, one_line
 from serialize.frame import build_input
+from serialize.infer_task import one_per_output
 from serialize.signature import Scalar, Signature
 from serialize.task import Indices, Outputs, Task
+
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +56,26 @@ class Model:
     def single_precision(self) -> bool:
         """Whether all training columns are floats of at most 32 bits, so that the pipeline may compute in them."""
         return all(column.dtype in ("float32", "float16") for column in self.signature)
+
+
+def training_outputs(model: Model, X: Any, rows: int) -> Outputs:
+    """The outputs of a model for its n training `rows`. Raises DumpError if it cannot score them, or gives something
+    else than n finite values, or n rows of probabilities."""
+    try:
+        outputs = model.outputs_of(X)
+    except Exception as error:
+        raise DumpError(
+            f"The pipeline cannot score X_train ({one_line(error)}); pass the rows of fit in the same form."
+        ) from error
+    if not np.isfinite(outputs).all():
+        raise DumpError("The pipeline predicts NaN or infinity for training rows; JSON cannot carry that.")
+    if model.task.kind == "regression":
+        if len(outputs) != rows:
+            raise DumpError(f"The regressor predicts several values for a row; {one_per_output(model.pipeline)}.")
+        return outputs
+    if outputs.shape != (rows, len(model.task.classes)) or abs(outputs - 0.5).max() > 0.5 + _ROUNDING:
+        raise DumpError(
+            f"predict_proba must give {len(model.task.classes)} probabilities from 0 to 1 for each row; it gives "
+            f"shape {outputs.shape}, from {outputs.min()} to {outputs.max()}."
+        )
+    return outputs

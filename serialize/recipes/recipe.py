@@ -1,7 +1,7 @@
 """A recipe: an unfitted pipeline, the rows to fit it on, and declarations about their columns. Training a recipe writes
 an artifact."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,8 @@ import pandas as pd
 from sklearn.base import clone
 
 from serialize.artifact import Artifact, dump
+from serialize.display.progress import Progress
 from serialize.errors import DumpError, one_line
-from serialize.evaluation import cross_validate
 from serialize.task import Label
 
 
@@ -30,17 +30,16 @@ class Recipe:
     notes: tuple[str, ...] = ()
 
 
-def train(recipe: Recipe, directory: str | Path, fold_done: Callable[[], None] = lambda: None) -> Artifact:
-    """Cross-validate the recipe, fit it on all its rows and dump it. `fold_done` is called after each fold. Raises
-    DumpError if the pipeline cannot be fitted or the result cannot be served."""
-    cut = {"threshold": recipe.threshold, "positive_class": recipe.positive_class}
+def train(recipe: Recipe, directory: str | Path) -> Artifact:
+    """Fit the recipe on all its rows and dump it, cross-validated. Raises DumpError if the pipeline cannot be fitted or
+    the result cannot be served."""
     try:
-        metrics = cross_validate(recipe.pipeline, recipe.X, recipe.y, **cut, done=fold_done)  # type: ignore[arg-type]
-        fitted = clone(recipe.pipeline).fit(recipe.X, recipe.y)
-    except DumpError:
-        raise
+        with Progress() as progress:
+            progress.stage(f"Fitting {recipe.name}")
+            fitted = clone(recipe.pipeline).fit(recipe.X, recipe.y)
     except Exception as error:
         raise DumpError(
             f"{recipe.name} cannot be fitted ({one_line(error)}); correct or drop the column or target in this message."
         ) from error
-    return dump(fitted, recipe.X, recipe.y, directory, name=recipe.name, metrics=metrics, **cut, **recipe.declared)  # type: ignore[arg-type]
+    options = {"threshold": recipe.threshold, "positive_class": recipe.positive_class, **recipe.declared}
+    return dump(fitted, recipe.X, recipe.y, directory, name=recipe.name, **options)

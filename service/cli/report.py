@@ -77,7 +77,7 @@ def show(report: Report, console: Console) -> None:
     plural = "" if performance["count"] == 1 else "s"
     console.print(f"{performance['count']:,} prediction{plural}, {performance['labelled']:,} with a label.")
     if performance["labelled"]:
-        table = Table("metric", "value", "95 % interval", "in training")
+        table = Table("metric", "value", "95 % interval", f"in training ({escape(performance['training_method'])})")
         for name, one in performance["metrics"].items():
             interval = "-" if one["low"] is None else f"{value(one['low'])} to {value(one['high'])}"
             table.add_row(name, value(one["value"]), interval, value(one["training"]))

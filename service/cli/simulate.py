@@ -111,7 +111,11 @@ def _performance(body: dict[str, Any] | None) -> str:
     found = body["metrics"][name]
     if found["value"] is None:
         return f"{name} unknown, because there are no labels"
-    training = "" if found["training"] is None else f", in training {found['training']:.4g}"
+    training = (
+        ""
+        if found["training"] is None
+        else f", in training {found['training']:.4g} ({body.get('training_method', 'method unknown')})"
+    )
     return f"{name} {found['value']:.4g} of {body['labelled']:,} labelled{training}"
 
 

@@ -1,7 +1,7 @@
 """The performance of the predictions on the labelled rows of the log: overall, by time window and by group, each metric
 beside its value at the training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -43,7 +43,8 @@ class Performance:
 
     def __init__(self, manifest: Manifest, cache: ColumnCache) -> None:
         self._task = manifest.task
-        self._training = _training(manifest.metrics)
+        self._training = {name: one["mean"] for name, one in manifest.metrics["metrics"].items()}
+        self._training_method = manifest.metrics["method"]
         self._groups = Groups(manifest)
         self._ledger = cache
 
@@ -62,6 +63,7 @@ class Performance:
             **found.more,
             "estimate": estimate_performance(self._task, rows),
             "interval": LEVEL,
+            "training_method": self._training_method,
         }
         if query.window is not None:
             body["series"] = self.series(rows, query.window)
@@ -154,13 +156,6 @@ def _verdict(difference: float, p_value: float | None) -> str | None:
     if p_value >= 1 - LEVEL:
         return "as the rest"
     return "worse than the rest" if difference < 0 else "better than the rest"
-
-
-def _training(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """The metrics of the manifest that are numbers, by name; dump() accepts other values too."""
-    named = metrics.get("metrics", metrics)
-    means = {name: one.get("mean") if isinstance(one, dict) else one for name, one in named.items()}
-    return {name: mean for name, mean in means.items() if isinstance(mean, int | float) and not isinstance(mean, bool)}
 
 
 def _delay(microseconds: Array) -> dict[str, float | None]:

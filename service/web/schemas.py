@@ -74,6 +74,7 @@ _FILLED: Schema = {**TEXT, "minLength": 1}
 _LABEL: Schema = {"type": ["boolean", "number", "string"]}
 _LABEL_OR_NULL = _nullable(_LABEL)
 _INTERVAL = _each(_REAL_OR_NULL, "value", "low", "high")
+_METHOD: Schema = {**TEXT, "description": 'How the training figures were measured, such as "in-sample".'}
 _DRIFT_VERDICT: Schema = {"enum": ["ok", "watch", "drifted", None]}
 _TYPES: Mapping[ColumnKind, str] = {"boolean": "boolean", "integer": "integer", "number": "number", "text": "string"}
 _CLASS_METRICS = ("accuracy", "balanced_accuracy", "log_loss", "expected_calibration_error")
@@ -99,6 +100,7 @@ _COLUMN_CARD = _object(
     null={"enum": list(get_args(NullMarker))},
     nullable=_BOOLEAN,
 )
+_SPREAD = _object({"std": _REAL, "folds": _COUNT}, mean=_REAL)
 # The log may hold predictions of other models, so a row of it is wider than a prediction of the served model.
 _ROW: Schemas = {
     "id": reference("RowKey"),
@@ -139,7 +141,8 @@ _COMMON: Schemas = {
         positive_class=_LABEL_OR_NULL,
         threshold=_SHARE_OR_NULL,
         signature=_object(container={"enum": list(get_args(Container))}, columns=_array(_COLUMN_CARD)),
-        **_each({"type": "object"}, "metrics", "importances"),
+        metrics=_object({"splitter": TEXT}, method=_METHOD, metrics=_mapping(_SPREAD)),
+        importances=_object({"note": TEXT}, metric=TEXT, columns=_mapping(_SPREAD)),
         libraries=_mapping(TEXT),
         compiled=_BOOLEAN,
         not_compiled=_nullable(TEXT),
@@ -279,6 +282,7 @@ def _performance(task: Task) -> Schema:
         calibration=_nullable(_object(bins=_array(_BIN), brier_score=_BRIER)),
         estimate=_nullable(_ESTIMATE),
         interval={"const": 0.95},
+        training_method=_METHOD,
         **by_task,
     )
 

@@ -26,16 +26,17 @@ from sklearn.ensemble import (
     VotingClassifier,
 )
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
-from serialize import Artifact, ArtifactError, DumpError, dump, load
+from serialize import Artifact, ArtifactError, DumpError, cross_validate, dump, load
 from serialize.frame import as_table, observations
 from serialize.transformers import null_blind_one_hot
 from tests.support.manifests import Malice, rewrite
@@ -285,7 +286,7 @@ def test_numbers_and_booleans_of_every_dtype_are_served(ages: "pd.Series[Any]", 
 def test_a_target_may_come_in_any_form(y: Any, tmp_path: Path) -> None:
     pipeline = LOGISTIC().fit(NUMBERS, y)
 
-    artifact = dump(pipeline, NUMBERS, y, tmp_path / "artifact")
+    artifact = dump(pipeline, NUMBERS, y, tmp_path / "artifact", metrics="in-sample")
 
     assert artifact.manifest.task.classes in ((False, True), ("no", "yes"))
     assert artifact.manifest.metrics["metrics"]["accuracy"]["mean"] == pytest.approx(pipeline.score(NUMBERS, y))
@@ -384,7 +385,7 @@ REFUSED: dict[str, tuple[Any, Any, Any, str]] = {
     "several answers": (LinearRegression().fit(NUMBERS, TWO), NUMBERS, FARES, "several values for a row"),
     "infinity": (FITTED, NUMBERS.assign(age=[np.inf, *AGES[1:]]), SURVIVED, "infinity, which JSON cannot carry"),
     "mixed types": (FITTED, NUMBERS.assign(age=["x", *AGES[1:]]), SURVIVED, "str; make them all"),
-    "periods": (FITTED, NUMBERS.assign(age=pd.Period("2026-01")), SURVIVED, "holds periods; convert it"),
+    "periods": (FITTED, NUMBERS.assign(age=[pd.Period("2026-01")] * ROWS), SURVIVED, "holds periods; convert it"),
     "a sparse matrix": (FITTED, pytest.importorskip("scipy.sparse").csr_matrix(NUMBERS), SURVIVED, "sparse"),
     "other columns": (FITTED, NUMBERS[["rank", "age"]], SURVIVED, "cannot score X_train .*pass the rows"),
     "chance": (make_pipeline(FunctionTransformer(shaken), FITTED), NUMBERS, SURVIVED, "is random"),
@@ -411,7 +412,10 @@ def test_a_model_that_cannot_be_served_is_refused_and_nothing_is_written(case: s
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("options", [{"threshold": 2}, {"bounds": {"age": (0, 1)}}, {"metrics": {"accuracy": np.nan}}])
+@pytest.mark.parametrize(
+    "options",
+    [{"threshold": 2}, {"bounds": {"age": (0, 1)}}, {"metrics": {"accuracy": np.nan}}, {"metrics": "some"}, {"cv": 1}],
+)
 def test_an_option_that_makes_no_sense_is_refused(options: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(DumpError):
         dump(FITTED, NUMBERS, SURVIVED, tmp_path / "artifact", **options)
@@ -671,3 +675,87 @@ def test_a_changed_folder_is_refused(artifact: Path, change: Callable[[Path], An
     with pytest.raises(ArtifactError, match=says) as refused:
         load(artifact)
     assert "\n" not in str(refused.value)
+
+
+FOREST = RandomForestClassifier(20, random_state=0).fit(NUMBERS, SURVIVED)
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize(
+    ("pipeline", "options", "method", "accuracy"),
+    [
+        (FOREST, {}, "5-fold cross-validation", (0.5, 0.95)),
+        (FOREST, {"cv": 3}, "3-fold cross-validation", (0.5, 0.95)),
+        (FOREST, {"cv": TimeSeriesSplit(4)}, "4-fold cross-validation", (0.4, 0.95)),
+        (FOREST, {"groups": np.arange(ROWS) // 4}, "5-fold cross-validation", (0.4, 0.95)),
+        (
+            FOREST,
+            {"cv_seconds": 0},
+            "1-fold cross-validation (of 5; the time limit of 0 s was reached)",
+            (0.4, 1),
+        ),
+        (FOREST, {"metrics": "cross-validation"}, "5-fold cross-validation", (0.5, 0.95)),
+        (FOREST, {"metrics": "in-sample"}, "in-sample", (0.97, 1)),
+        (FOREST, {"metrics": {"accuracy": 0.25}}, "given", (0.25, 0.25)),
+        (
+            CalibratedClassifierCV(FrozenEstimator(FOREST)).fit(NUMBERS, SURVIVED),
+            {},
+            "in-sample (a part of the pipeline is frozen and is not fitted again)",
+            (0.95, 1),
+        ),
+    ],
+)
+def test_the_manifest_says_how_its_figures_were_made(
+    pipeline: Any, options: dict[str, Any], method: str, accuracy: tuple[float, float], tmp_path: Path
+) -> None:
+    metrics = dump(pipeline, NUMBERS, SURVIVED, tmp_path / "artifact", **options).manifest.metrics
+
+    assert metrics["method"] == method
+    assert accuracy[0] <= metrics["metrics"]["accuracy"]["mean"] <= accuracy[1]
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_the_folds_are_scored_at_the_threshold_of_the_manifest(tmp_path: Path) -> None:
+    pipeline = LOGISTIC().fit(NUMBERS, SURVIVED)
+    options: dict[str, Any] = {"threshold": 0.9, "positive_class": 0}
+
+    artifact = dump(pipeline, NUMBERS, SURVIVED, tmp_path / "artifact", **options)
+
+    assert artifact.manifest.metrics == cross_validate(LOGISTIC(), NUMBERS, SURVIVED, **options)
+    assert artifact.manifest.metrics != cross_validate(LOGISTIC(), NUMBERS, SURVIVED)
+    assert dump(pipeline, NUMBERS, SURVIVED, tmp_path / "other", **options, metrics=artifact.manifest.metrics)
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_figures_and_importances_may_be_left_out(tmp_path: Path) -> None:
+    manifest = dump(FITTED, NUMBERS, SURVIVED, tmp_path / "artifact", metrics="none", importances=False).manifest
+
+    assert manifest.metrics == {"method": "none", "metrics": {}}
+    assert manifest.importances == {"metric": "roc_auc", "columns": {}}
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_pipeline_that_cannot_be_fitted_again_is_scored_in_sample(tmp_path: Path) -> None:
+    pipeline = LOGISTIC().fit(NUMBERS, SURVIVED)
+    pipeline.C = -1
+
+    metrics = dump(pipeline, NUMBERS, SURVIVED, tmp_path / "artifact").manifest.metrics
+
+    assert metrics["method"].startswith("in-sample (InvalidParameterError: The 'C' parameter")
+    assert metrics["metrics"]["accuracy"]["mean"] == pytest.approx(pipeline.score(NUMBERS, SURVIVED))
+
+
+def test_an_artifact_is_described_in_a_few_lines(artifact: Path) -> None:
+    lines = repr(load(artifact)).splitlines()
+
+    assert lines == [
+        f"model:     ship, version {load(artifact).version}",
+        "task:      binary (False, True)",
+        "columns:   3: age (number), rank (integer), port (category)",
+        "threshold: 0.5, positive class True",
+        lines[4],
+        "compiled:  yes",
+        f"path:      {artifact}",
+    ]
+    assert lines[4].startswith("metrics:   5-fold cross-validation: accuracy 0.")
+    assert "<tr><th>model</th><td>ship, version" in load(artifact)._repr_html_()

@@ -119,5 +119,13 @@ def test_damaged_bytes_are_refused_in_one_sentence(content: bytes) -> None:
 
 @pytest.mark.parametrize("figure", [float("nan"), float("inf"), object()])
 def test_metrics_that_json_cannot_carry_are_refused(figure: Any) -> None:
-    with pytest.raises(DumpError, match="metrics as numbers"):
+    with pytest.raises(DumpError, match="The manifest cannot be JSON"):
         replace(MANIFEST, metrics={"accuracy": figure}).to_bytes()
+
+
+def test_plain_numbers_of_an_earlier_version_are_read_as_given() -> None:
+    earlier = {**json.loads(MANIFEST.to_bytes()), "metrics": {"accuracy": 0.5, "note": "by hand"}}
+
+    read = Manifest.from_bytes(sealed(earlier))
+
+    assert read.metrics == {"method": "given", "metrics": {"accuracy": {"mean": 0.5}}}

@@ -4,6 +4,7 @@ outside."""
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 from datetime import timedelta
@@ -33,6 +34,7 @@ from service.storage.connection import connect
 from service.storage.migrate import prepare
 from tests.conftest import Client, MakeClient
 from tests.support.logged import START, labelled, logged, write
+from tests.support.manifests import rewrite
 from tests.support.passengers import ARTIFACTS, PROJECT
 from tests.support.served import environment
 
@@ -124,6 +126,29 @@ def test_the_figures_are_those_of_performance_and_drift(client: Client, database
 
     assert report.performance == client.get("/performance").json
     assert report.drift == client.get("/drift").json
+
+
+@pytest.mark.parametrize(
+    ("metrics", "method", "shown"),
+    [({"accuracy": 0.25}, "given", "0.25"), ({"method": "none", "metrics": {}}, "none", "-")],
+)
+def test_the_training_figures_have_their_method(
+    make_client: MakeClient, tmp_path: Path, metrics: dict[str, Any], method: str, shown: str
+) -> None:
+    folder, url = Path(shutil.copytree(ARTIFACTS, tmp_path / "artifact")), f"sqlite:///{tmp_path}/log.db"
+    rewrite(folder, lambda manifest: manifest.update(metrics=metrics))
+    client = make_client(database_url=url, artifacts=str(folder))
+    fill(client, "titanic", 60)
+
+    ran = run(url, "-o", str(tmp_path / "report.html"), artifacts=folder)
+
+    assert ran.exit_code == 0, ran.output
+    assert client.get("/performance").json["training_method"] == method
+    assert client.get("/model").json["metrics"]["method"] == method
+    page = (tmp_path / "report.html").read_text()
+    assert f"in training ({method})" in page
+    assert re.search(rf"<td>accuracy</td>.*<td class=\"n\">{re.escape(shown)}</td></tr>", page)
+    assert f"in training ({method})" in " ".join(ran.output.split())
 
 
 @pytest.mark.parametrize("name", NAMES)

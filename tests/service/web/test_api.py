@@ -180,5 +180,6 @@ def test_the_model_card_describes_the_served_model(client: Client) -> None:
     assert (card["name"], card["task"], card["classes"], card["threshold"]) == ("titanic", "binary", [False, True], 0.5)
     assert [column["name"] for column in card["signature"]["columns"]][:2] == ["Pclass", "Sex"]
     assert card["metrics"]["metrics"]["roc_auc"]["mean"] > 0.8
+    assert card["metrics"]["method"] == "5-fold cross-validation"
     assert card["importances"]["columns"]["Sex"]["mean"] > 0.1
     assert "scikit-learn" in card["libraries"]

@@ -1,0 +1,1 @@
+"""How good a model is: its metrics, how they were measured, and the importance of each column."""
