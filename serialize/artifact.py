@@ -148,10 +148,11 @@ def dump(
         signature = infer_signature(container, table, dtype, Declarations.of(bounds, categories, text, nullable))
         model = Model(pipeline, task, signature)
         truth = encode(task, y, getattr(pipeline, "classes_", ()))
+        rows = observations(table)
         progress.stage("Scoring the training rows")
-        manifest, outputs = _manifest(name or type(_final(pipeline)).__name__, model, X_train, table)
+        manifest, outputs = _manifest(name or type(_final(pipeline)).__name__, model, X_train, table, rows)
         progress.stage("Compiling")
-        compilation = compile_model(model, observations(table[:_VERIFIED_ROWS]))
+        compilation = compile_model(model, rows[:_VERIFIED_ROWS])
         figures = measurement.metrics_of(model, X_train, y_train, truth, outputs, progress)
         shares = measurement.importances_of(model, table, truth, progress)
         manifest = replace(manifest, metrics=figures, importances=shares, not_compiled=compilation.reason)
@@ -178,10 +179,11 @@ def _final(pipeline: Any) -> Any:
     return steps[-1][1] if steps else pipeline
 
 
-def _manifest(name: str, model: Model, X: Any, table: pd.DataFrame) -> tuple[Manifest, Outputs]:
+def _manifest(
+    name: str, model: Model, X: Any, table: pd.DataFrame, rows: list[dict[str, Scalar]]
+) -> tuple[Manifest, Outputs]:
     """The manifest without figures of quality, and the outputs for the training rows."""
     modules = modules_of(model.pipeline)
-    rows = observations(table)
     outputs = training_outputs(model, X)
     first = X.iloc[:_VERIFIED_ROWS] if hasattr(X, "iloc") else X[:_VERIFIED_ROWS]
     verify_round_trip(model, first, rows[:_VERIFIED_ROWS])
