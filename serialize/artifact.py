@@ -168,10 +168,11 @@ def dump(
         signature = infer_signature(container, table, dtype, declared)
         model = Model(pipeline, task, signature)
         truth = encode(task, y, getattr(pipeline, "classes_", ()))
+        rows = observations(table)
         progress.stage("Scoring the training rows")
-        manifest, outputs = _manifest(name or type(_final(pipeline)).__name__, model, X_train, table)
+        manifest, outputs = _manifest(name or type(_final(pipeline)).__name__, model, X_train, table, rows)
         progress.stage("Compiling")
-        compilation = compile_model(model, observations(table[:_VERIFIED_ROWS]))
+        compilation = compile_model(model, rows[:_VERIFIED_ROWS])
         figures = measurement.metrics_of(model, X_train, y_train, truth, outputs, progress)
         shares = measurement.importances_of(model, table, truth, progress)
         manifest = replace(manifest, metrics=figures, importances=shares, not_compiled=compilation.reason)
@@ -205,10 +206,11 @@ def _final(pipeline: Any) -> Any:
     return steps[-1][1] if steps else pipeline
 
 
-def _manifest(name: str, model: Model, X: Any, table: pd.DataFrame) -> tuple[Manifest, Outputs]:
+def _manifest(
+    name: str, model: Model, X: Any, table: pd.DataFrame, rows: list[dict[str, Scalar]]
+) -> tuple[Manifest, Outputs]:
     """The manifest without figures of quality, and the outputs for the training rows."""
     modules = modules_of(model.pipeline)
-    rows = observations(table)
     outputs = training_outputs(model, X, len(table))
     found = check_rows(model, X, rows, outputs, telling_rows(model, table))
     check_classes(model, X, rows, outputs)

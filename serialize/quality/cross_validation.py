@@ -55,6 +55,7 @@ def cross_validate(
     are fewer folds. After `cv_seconds` no further fold is begun; the first is always finished. `method` states fewer
     folds, and why. `done` is called after each fold. Raises NotCrossValidated, a DumpError, if no fold can be fitted
     and scored, and DumpError for a `cv` that cannot split the rows."""
+    y = as_pandas(y)
     task, classes = _task(pipeline, y, threshold, positive_class)
     truth, plain = encode(task, y, classes), _plain(y)
     _refuse_prefit(pipeline)
@@ -103,7 +104,7 @@ def _task(pipeline: Any, y: Any, threshold: float | None, positive_class: Label 
 
 def _plain(y: Any) -> Vector:
     """The targets as an array of shape (n,), not of Python objects: scikit-learn's splitters refuse those."""
-    array = np.asarray(as_pandas(y)).reshape(-1)
+    array = np.asarray(y).reshape(-1)
     return np.array(array.tolist()) if array.dtype == object else array
 
 

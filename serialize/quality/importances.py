@@ -16,7 +16,7 @@ from serialize.task import Outputs, Task
 
 _METRICS = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "r2"}
 _MANY_COLUMNS = 100
-_ROWS, _ROWS_OF_MANY = 1000, 300
+_ROWS, _ROWS_OF_MANY = 1000, 200
 _SHUFFLES = 5
 _SECONDS = 8.0
 _ROWS_AT_ONCE = 10_000
@@ -43,7 +43,7 @@ def importances(
     done: Callable[[int], None] = lambda shuffles: None,
 ) -> dict[str, Any]:
     """The loss of score when one column of the training rows is shuffled, by column name, as mean and standard
-    deviation over five shuffles of at most 1,000 rows; over one shuffle of at most 300 rows for more than 100 columns.
+    deviation over five shuffles of at most 1,000 rows; over one shuffle of at most 200 rows for more than 100 columns.
     The score is ROC AUC (binary), accuracy (multiclass) or R2 (regression); `truth` holds the targets as `score` takes
     them. After `seconds` no further shuffle is begun: a column without one is left out, and `note` says so. `done` is
     called with the number of shuffles that were made. The shuffles are those of scikit-learn's

@@ -385,7 +385,12 @@ REFUSED: dict[str, tuple[Any, Any, Any, str]] = {
     "several answers": (LinearRegression().fit(NUMBERS, TWO), NUMBERS, FARES, "several values for a row"),
     "infinity": (FITTED, NUMBERS.assign(age=[np.inf, *AGES[1:]]), SURVIVED, "infinity, which JSON cannot carry"),
     "mixed types": (FITTED, NUMBERS.assign(age=["x", *AGES[1:]]), SURVIVED, "str; make them all"),
-    "periods": (FITTED, NUMBERS.assign(age=[pd.Period("2026-01")] * ROWS), SURVIVED, "holds periods; convert it"),
+    "periods": (
+        FITTED,
+        NUMBERS.assign(age=pd.period_range("2026-01", periods=ROWS)),
+        SURVIVED,
+        "holds periods; convert it",
+    ),
     "a sparse matrix": (FITTED, pytest.importorskip("scipy.sparse").csr_matrix(NUMBERS), SURVIVED, "sparse"),
     "other columns": (FITTED, NUMBERS[["rank", "age"]], SURVIVED, "cannot score X_train .*pass the rows"),
     "chance": (make_pipeline(FunctionTransformer(shaken), FITTED), NUMBERS, SURVIVED, "is random"),

@@ -20,9 +20,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from serialize import DumpError, dump
-from serialize.quality.cross_validation import cross_validate
 from serialize.formats.dataframes import as_pandas
 from serialize.frame import as_table, observations
+from serialize.quality.cross_validation import cross_validate
 from serialize.transformers import datetime_numbers
 
 ROWS = 60
