@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from serialize.checks.golden_rows import GoldenRows
 from serialize.errors import ArtifactError, DumpError
 from serialize.figures import figures
-from serialize.golden_rows import GoldenRows
 from serialize.signature import Signature
 from serialize.task import Task
 

@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 from sklearn.base import clone
 
-from serialize.artifact import Artifact, dump
+from serialize.artifact import Artifact
 from serialize.display.progress import Progress
+from serialize.dumping import dump
 from serialize.errors import DumpError, one_line
 from serialize.task import Label
 

@@ -68,7 +68,11 @@ PERFORMANCE = _spec("performance", "gauge", "of the metric", "A live metric, as 
 PERFORMANCE_LOW = _spec("performance_low", "gauge", "of the metric", "Lower end of the 95 % interval.", *_BY_METRIC)
 PERFORMANCE_HIGH = _spec("performance_high", "gauge", "of the metric", "Upper end of the 95 % interval.", *_BY_METRIC)
 PERFORMANCE_TRAINING = _spec(
-    "performance_training", "gauge", "of the metric", "The metric at the training.", *_BY_METRIC
+    "performance_training",
+    "gauge",
+    "of the metric",
+    "The metric at the training; `training_method` in `/performance` says how it was measured.",
+    *_BY_METRIC,
 )
 PERFORMANCE_AT = _spec(
     "performance_timestamp_seconds",

@@ -33,7 +33,9 @@ from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector
 from psycopg.errors import _WaitTimeout
 from sklearn.compose import ColumnTransformer
-from sklearn.linear_model import GammaRegressor
+from sklearn.linear_model import GammaRegressor, LogisticRegression
+from sklearn.metrics import f1_score, make_scorer
+from sklearn.model_selection import TunedThresholdClassifierCV
 from urllib3 import Retry
 from werkzeug.routing import Map, MapAdapter, Rule
 from werkzeug.test import create_environ
@@ -46,6 +48,8 @@ PRIVATE = {
     "_WaitTimeout": "psycopg",
     "_baseline_prediction": "scikit-learn",
     "_base_loss": "scikit-learn",
+    "_curve_scorer": "scikit-learn",
+    "_get_pos_label": "scikit-learn",
     "_loss": "scikit-learn",
     "_meta": "peewee",
     "_predictors": "scikit-learn",
@@ -311,6 +315,12 @@ def sklearn_voting_leaves_out_the_weights_of_dropped_estimators() -> None:
     parts = [("a", sklearn.ensemble.RandomForestClassifier(n_estimators=1)), ("b", "drop")]
     voting = sklearn.ensemble.VotingClassifier(parts, weights=[2, 3]).fit(X, Y)
     assert voting._weights_not_none == [2]
+
+
+def sklearn_tuned_thresholds_know_their_positive_class() -> None:
+    scoring = make_scorer(f1_score, pos_label="no")
+    tuned = TunedThresholdClassifierCV(LogisticRegression(), scoring=scoring).fit(X, np.array(["no", "yes"])[Y])
+    assert tuned._curve_scorer._get_pos_label() == "no"
 
 
 USES: list[Callable[..., None]] = [

@@ -84,7 +84,7 @@ def apart(artifact: Artifact, X: Any, expected: Any) -> float:
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Verifies dumps in this process, for tests that are not about the new process: this saves two seconds."""
-    monkeypatch.setattr("serialize.artifact._verify_in_new_process", lambda folder: load(folder).verify_all())
+    monkeypatch.setattr("serialize.dumping._verify_in_new_process", lambda folder: load(folder).verify_all())
 
 
 @pytest.fixture(scope="module")

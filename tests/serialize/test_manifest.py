@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from serialize import ArtifactError, DumpError
-from serialize.golden_rows import GoldenRows
+from serialize.checks.golden_rows import GoldenRows
 from serialize.manifest import FORMAT, READABLE, Manifest
 from serialize.signature import Column, Signature
 from serialize.task import Task

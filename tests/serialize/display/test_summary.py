@@ -1,7 +1,7 @@
 """The description of an artifact is short and harmless, whatever names its columns and classes have."""
 
+from serialize.checks.golden_rows import GoldenRows
 from serialize.display.summary import as_html, as_text, summary
-from serialize.golden_rows import GoldenRows
 from serialize.manifest import Manifest
 from serialize.signature import Column, Signature
 from serialize.task import Task

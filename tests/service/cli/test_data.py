@@ -94,7 +94,7 @@ def test_a_date_is_passed_through_as_text(tmp_path: Path) -> None:
 
     rows = read(tmp_path, (tmp_path / "made.parquet").read_bytes(), name="own.parquet")
 
-    assert rows.observations[0]["zip"] == "2026-01-02 03:04:05"
+    assert rows.observations[0]["zip"] == "2026-01-02T03:04:05"
 
 
 @pytest.mark.parametrize(

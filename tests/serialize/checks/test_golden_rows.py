@@ -14,9 +14,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from serialize import ArtifactError, DumpError
+from serialize.checks.golden_rows import GoldenRows, choose
 from serialize.declarations import Declarations
 from serialize.frame import as_table, observations
-from serialize.golden_rows import GoldenRows, choose
 from serialize.infer_signature import infer_signature
 from serialize.infer_task import infer_task
 from serialize.model import Model
