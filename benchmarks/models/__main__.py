@@ -38,7 +38,8 @@ def _measured(tried: TriedModel, seconds: float) -> dict[str, Any]:
     try:
         with TemporaryDirectory(prefix="models-") as folder:
             fitted = tried.pipeline.fit(tried.X, tried.y)
-            artifact = dump(fitted, tried.X, tried.y, Path(folder) / "artifact", **tried.options)
+            options = {**tried.options, "metrics": "none", "importances": False}
+            artifact = dump(fitted, tried.X, tried.y, Path(folder) / "artifact", **options)
     except DumpError as error:
         return {**found, "refused": str(error)}
     rows = observations(as_table(tried.X)[1])

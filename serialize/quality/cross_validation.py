@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone, is_classifier
+from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold, check_cv
@@ -94,7 +94,7 @@ def in_sample(
 
 
 def _task(pipeline: Any, y: Any, threshold: float | None, positive_class: Label | None) -> tuple[Task, Any]:
-    classes = getattr(pipeline, "classes_", None)
+    classes = None if is_regressor(pipeline) else getattr(pipeline, "classes_", None)
     if classes is None and is_classifier(pipeline):
         classes = np.unique(_plain(y))
     if classes is None:

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from serialize.formats.datetimes import Element, Unit
 from serialize.manifest import Manifest
 from serialize.signature import Column, ColumnKind, Container, NullMarker, Signature
-from serialize.task import Task, TaskKind
+from serialize.task import Task, TaskKind, Ties
 from service.demo import MOST_ROWS
 from service.errors import LISTED_FAULTS
 from service.monitoring.comparison import CHANGES
@@ -140,6 +140,7 @@ _COMMON: Schemas = {
         classes=_array(_LABEL),
         positive_class=_LABEL_OR_NULL,
         threshold=_SHARE_OR_NULL,
+        ties={"enum": list(get_args(Ties)), "description": "What decides the class at the threshold."},
         signature=_object(container={"enum": list(get_args(Container))}, columns=_array(_COLUMN_CARD)),
         metrics=_object({"splitter": TEXT}, method=_METHOD, metrics=_mapping(_SPREAD)),
         importances=_object({"note": TEXT}, metric=TEXT, columns=_mapping(_SPREAD)),
