@@ -17,7 +17,9 @@ from serialize.task import Indices, Outputs
 
 _ALONE_ROWS = 40
 _BATCH_SIZES = (1, 2, 4, 8, 16)
-_SECONDS = 2.0  # for all rows in small batches, and again for rows alone
+# For all rows in small batches, and again for rows alone.
+_SECONDS, _SECONDS_OF_MANY_COLUMNS = 2.0, 0.5
+_MANY_COLUMNS = 100
 # The greatest difference that passes, and the greatest that passes without a warning.
 _TOLERANCES = (1e-6, 1e-9)
 _SINGLE_PRECISION_TOLERANCES = (1e-4, 1e-6)
@@ -101,7 +103,8 @@ def _batch_differences(model: Model, rows: Sequence[Row], served: Outputs, telli
     ends = np.cumsum(np.resize(_BATCH_SIZES, len(rows)))
     small = np.split(order, ends[ends < len(rows)])
     differences = {}
-    for batches, seconds in ((alone[:, None], np.inf), (small, _SECONDS), (order[:, None], _SECONDS)):
+    limit = _SECONDS if len(rows[0]) <= _MANY_COLUMNS else _SECONDS_OF_MANY_COLUMNS
+    for batches, seconds in ((alone[:, None], np.inf), (small, limit), (order[:, None], limit)):
         end = time.monotonic() + seconds
         for batch in batches:
             outputs = model.outputs([rows[i] for i in batch])
