@@ -8,7 +8,7 @@ from serialize.frame import Row
 from serialize.signature import Column, Scalar, Signature
 from serialize.task import Outputs
 
-_MIXED = 1_000
+_MIXED, _MIXED_CELLS = 1_000, 100_000
 _FAR = 1e100
 _INTEGERS = (0, -1, 1, 2, 255, 256, 1000, -1000, 2**24 + 1, 2**31, -(2**31), 2**53 + 1)
 _NUMBERS = (-0.0, 0.5, -0.5, 5e-324, 1e-300, 1e6 + 0.1, 3.4028235e38, 3.5e38, 1e300, -1e300, 1.1)
@@ -57,7 +57,8 @@ def _end(column: Column, sign: int) -> Scalar:
 def _mixed(signature: Signature, rows: Sequence[Row]) -> list[Row]:
     """Rows that take each column from a training row chosen at random, with a fixed seed."""
     random = np.random.default_rng(0)
-    drawn = {name: random.integers(0, len(rows), min(_MIXED, len(rows))) for name in signature.names}
+    number = min(_MIXED, len(rows), max(1, _MIXED_CELLS // len(signature.names)))
+    drawn = {name: random.integers(0, len(rows), number) for name in signature.names}
     return [
         {name: rows[index][name] for name, index in zip(drawn, indices, strict=True)}
         for indices in zip(*drawn.values(), strict=True)
