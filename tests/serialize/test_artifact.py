@@ -187,6 +187,7 @@ CLASSIFIERS: dict[str, tuple[Any, Any, Any]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize("case", CLASSIFIERS)
 def test_a_classifier_is_served_as_the_notebook_had_it(case: str, tmp_path: Path) -> None:
@@ -208,6 +209,7 @@ REGRESSORS: dict[str, tuple[Any, Any, Any]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize("case", REGRESSORS)
 def test_a_regressor_is_served_as_the_notebook_had_it(case: str, tmp_path: Path) -> None:

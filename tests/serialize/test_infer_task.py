@@ -161,6 +161,7 @@ ADVISED: dict[str, tuple[Any, Any]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("steps", ["pipeline", "alone"])
 @pytest.mark.parametrize("case", ADVISED)
 def test_a_refusal_gives_the_lines_that_make_a_model_to_dump(

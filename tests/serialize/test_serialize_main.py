@@ -216,6 +216,7 @@ def test_a_bad_option_gives_one_line(cli: Cli, options: dict[str, str], says: st
     assert not Path("model").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("table", "says"),
     [
