@@ -210,6 +210,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], dict[str, str], str]] = {
 }
 
 
+@pytest.mark.long  # a process for each
 @pytest.mark.parametrize(
     ("command", "case"),
     [(GUNICORN, case) for case in REFUSED] + [(DEVELOPMENT, case) for case in ("a byte of the manifest", "unsigned")],
