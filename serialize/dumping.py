@@ -23,7 +23,7 @@ from serialize.figures import NONE
 from serialize.folder import COMPILED, MANIFEST, PIPELINE, put_in_place, refuse_foreign_files
 from serialize.frame import as_array, as_table, observations, targets
 from serialize.infer_signature import infer_signature
-from serialize.infer_task import infer_task, one_per_output
+from serialize.infer_task import final_name, infer_task, one_per_output
 from serialize.manifest import Manifest
 from serialize.model import Model, training_outputs
 from serialize.pickles import library_versions, modules_of, own_modules, pickled
@@ -102,7 +102,7 @@ def dump(
         truth = encode(task, y, getattr(pipeline, "classes_", ()))
         rows = observations(table)
         progress.stage("Scoring the training rows")
-        manifest, outputs = _manifest(name or type(_final(pipeline)).__name__, model, X_train, table, rows)
+        manifest, outputs = _manifest(name or final_name(pipeline), model, X_train, table, rows)
         progress.stage("Compiling")
         compilation = compile_model(model, rows[:_VERIFIED_ROWS])
         figures = measurement.metrics_of(model, X_train, y_train, truth, outputs, progress)
@@ -115,11 +115,6 @@ def dump(
         artifact = _write(manifest, files, target)
     sys.stderr.write(strictness(signature))
     return artifact
-
-
-def _final(pipeline: Any) -> Any:
-    steps = getattr(pipeline, "steps", None)
-    return steps[-1][1] if steps else pipeline
 
 
 def _manifest(

@@ -19,14 +19,14 @@ def infer_task(pipeline: Any, *, threshold: float | None = None, positive_class:
     DumpError for an estimator that the service cannot use."""
     _refuse_unfitted(pipeline)
     if not hasattr(pipeline, "predict"):
-        raise DumpError(f"{_final_name(pipeline)} has no predict; {_on_answers(pipeline)}.")
+        raise DumpError(f"{final_name(pipeline)} has no predict; {_on_answers(pipeline)}.")
     if is_regressor(pipeline) or not (is_classifier(pipeline) or hasattr(pipeline, "classes_")):
         return _regression(pipeline, threshold, positive_class)
     if _has_several_outputs(getattr(pipeline, "classes_", None)):
         raise DumpError(f"The model has several outputs; {one_per_output(pipeline)}.")
     if not hasattr(pipeline, "predict_proba"):
         raise DumpError(
-            f"{_final_name(pipeline)} has no predict_proba, and every response has a probability; "
+            f"{final_name(pipeline)} has no predict_proba, and every response has a probability; "
             f"{_with_probabilities(pipeline)}."
         )
     return classification(pipeline, labels(pipeline.classes_), threshold, positive_class)
@@ -94,7 +94,7 @@ def _own_threshold(pipeline: Any) -> tuple[float, Label | None]:
 
 def _regression(pipeline: Any, threshold: float | None, positive_class: Label | None) -> Task:
     if not is_regressor(pipeline):
-        raise DumpError(f"{_final_name(pipeline)} is neither a classifier nor a regressor; {_on_answers(pipeline)}.")
+        raise DumpError(f"{final_name(pipeline)} is neither a classifier nor a regressor; {_on_answers(pipeline)}.")
     if threshold is not None or positive_class is not None:
         raise DumpError("threshold and positive_class are for two classes; this model is a regressor.")
     return Task("regression")
@@ -180,5 +180,6 @@ def _final(pipeline: Any) -> Any:
     return steps[-1][1] if steps else pipeline
 
 
-def _final_name(pipeline: Any) -> str:
+def final_name(pipeline: Any) -> str:
+    """The class of the last estimator of a pipeline."""
     return type(_final(pipeline)).__name__

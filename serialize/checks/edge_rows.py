@@ -81,4 +81,4 @@ def answers(outputs: Answers, rows: Sequence[Row], width: int) -> Outputs:
 def changed(row: Row, base: Row) -> str:
     """The values of a row that differ from those of another, as a phrase."""
     shown = {name: value if not isinstance(value, str) else value[:20] for name, value in row.items()}
-    return ", ".join(f"{name} {value!r}" for name, value in shown.items() if value != base[name])
+    return " and ".join(f"{name} {value!r}" for name, value in shown.items() if value != base[name])

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from serialize.checks.edge_rows import changed
 from serialize.errors import ArtifactError, DumpError, one_line
 from serialize.formats.datetimes import seconds
 from serialize.frame import scalars
@@ -147,24 +148,20 @@ def _unseen(model: Model, row: Mapping[str, Scalar]) -> list[dict[str, Scalar]]:
     alone = [model.outputs([observation])[0] for observation in made_up]
     same = equal(model.outputs(made_up), np.array(alone), _SINGLE_PRECISION_TOLERANCE) if made_up else np.array([True])
     if not same.all():
-        changed = _changed(made_up[int(same.argmin())], row)
-        raise DumpError(f"The pipeline scores {changed} differently beside other unseen values; let it {_ENCODE}.")
+        different = changed(made_up[int(same.argmin())], row)
+        raise DumpError(f"The pipeline scores {different} differently beside other unseen values; let it {_ENCODE}.")
     return made_up
-
-
-def _changed(observation: Mapping[str, Scalar], row: Mapping[str, Scalar]) -> str:
-    return " and ".join(f"{name} {value!r}" for name, value in observation.items() if value != row[name])
 
 
 def _refuse_unanswerable(
     model: Model, observation: Mapping[str, Scalar], row: Mapping[str, Scalar], advice: str
 ) -> None:
-    changed = _changed(observation, row)
+    different = changed(observation, row)
     try:
         outputs = model.outputs([observation])
     except Exception as error:
         raise DumpError(
-            f"The pipeline cannot score an observation with {changed} ({one_line(error)}); let it {advice}."
+            f"The pipeline cannot score an observation with {different} ({one_line(error)}); let it {advice}."
         ) from error
     if not np.isfinite(outputs).all():
-        raise DumpError(f"The pipeline gives no finite output for an observation with {changed}; let it {advice}.")
+        raise DumpError(f"The pipeline gives no finite output for an observation with {different}; let it {advice}.")

@@ -114,11 +114,7 @@ def _batch_differences(model: Model, rows: Sequence[Row], served: Outputs, telli
     return differences
 
 
-def _batch_warnings(
-    model: Model,
-    rows: Sequence[Row],
-    differences: Differences,
-) -> list[str]:
+def _batch_warnings(model: Model, rows: Sequence[Row], differences: Differences) -> list[str]:
     batch, apart = max(differences.items(), key=lambda entry: float(entry[1].max()))
     greatest, at = float(apart.max()), batch[int(apart.argmax())]
     error, warning = _SINGLE_PRECISION_TOLERANCES if model.single_precision else _TOLERANCES

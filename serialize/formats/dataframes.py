@@ -61,7 +61,7 @@ def _column(column: Any) -> "pd.Series[Any]":
     """A polars column as a Series: nullable dtypes for integers and booleans with nulls, and objects for strings and
     dates, which are the values that scikit-learn reads from polars."""
     dtype, has_nulls = type(column.dtype).__name__, column.null_count() > 0
-    is_integer = column.dtype.is_integer() and not dtype.endswith("128")  # which numpy has not
+    is_integer = column.dtype.is_integer() and not dtype.endswith("128")  # numpy has no such integers
     is_float = column.dtype.is_float()
     values: Any
     if dtype == "Datetime":
