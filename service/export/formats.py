@@ -22,7 +22,7 @@ def write_ndjson(file: IO[bytes], columns: Columns, blocks: Blocks) -> None:
         file.writelines(json.dumps(row).encode() + b"\n" for row in rows)
 
 
-def write_csv(file: IO[bytes], columns: Columns, blocks: Blocks, *, escape_formulas: bool = False) -> None:
+def write_csv(file: IO[bytes], columns: Columns, blocks: Blocks, *, escape_formulas: bool) -> None:
     """Writes comma-separated values (RFC 4180) in UTF-8 with a header; a null is an empty field."""
     field = _escaped if escape_formulas else _exact
     text = TextIOWrapper(file, "utf-8", newline="", write_through=True)

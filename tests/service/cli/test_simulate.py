@@ -127,6 +127,7 @@ def test_a_model_of_ones_own_is_simulated_with_the_rows_of_a_file(own: Path, tmp
 
     assert (sent.returncode, seeded.returncode, again.returncode) == (0, 0, 0), sent.stderr + seeded.stderr
     assert "ignored, the model does not have them: id." in sent.stderr
+    assert "no labels are sent" not in sent.stderr
     assert (printed(sent.stdout, "answered"), printed(sent.stdout, "refused")) == ("150", "0")
     assert [printed(ran.stdout, "labelled") for ran in (seeded, again)] == ["120", "120"]
     assert performance["count"] == 150 + 120
