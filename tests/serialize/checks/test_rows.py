@@ -71,6 +71,21 @@ def test_the_transformer_of_columns_that_computes_with_the_other_rows_is_named()
         checked(make_pipeline(columns, LogisticRegression()), NUMBERS, Y)
 
 
+def test_all_rows_are_scored_alone_and_in_small_batches_if_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def noted(X: Any) -> Any:
+        sizes.append(len(X))
+        return X
+
+    monkeypatch.setattr("serialize.checks.rows._SECONDS", 60)
+
+    checked(make_pipeline(FunctionTransformer(noted), LogisticRegression()), NUMBERS, Y)
+
+    assert sizes.count(1) > len(NUMBERS)
+    assert sum(size for size in sizes if 1 < size < 20) >= len(NUMBERS) - 20
+
+
 def test_an_estimator_that_is_no_pipeline_is_named() -> None:
     with pytest.raises(DumpError, match="OwnRule computes with"):
         checked(OwnRule(of_batch=True), NUMBERS, Y)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from service.monitoring.significance import binomial_pvalue, two_proportion_pvalue
+from service.monitoring.significance import binomial_pvalue, holm, two_proportion_pvalue
 
 
 def binomial(hits: range, trials: int, share: float) -> float:
@@ -69,3 +69,10 @@ def test_the_binomial_p_value_is_exact(live: int, rows: int, share: float) -> No
 
 def test_the_binomial_p_value_of_no_success_is_one() -> None:
     assert binomial_pvalue(0, 40, 0.02) == 1.0
+
+
+def test_p_values_are_corrected_by_the_number_of_tests_that_are_left() -> None:
+    corrected = holm([0.01, None, 0.04, 0.03, 0.005])
+
+    assert corrected == [pytest.approx(0.03), None, pytest.approx(0.06), pytest.approx(0.06), pytest.approx(0.02)]
+    assert holm([0.4, 0.6]) == [pytest.approx(0.8), pytest.approx(0.8)]
