@@ -175,6 +175,7 @@ def varied(client: Client, database_url: str) -> Client:
         ("observation_id=" + quote("é?&="), ["é?&="]),
         ("observation_id=00", []),
         (f"observation_id={-(2**63)}", [-(2**63)]),
+        (f"observation_id={-(2.0**63)}", []),
         ("observation_id=1", []),
         ("labelled=true", ["é?&="]),
         ("labelled=false", [-(2**63), "0", 0]),
