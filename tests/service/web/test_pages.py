@@ -330,7 +330,7 @@ def test_a_stream_omits_rows_begun_before_its_start_and_committed_after(
     assert len(again) == 2002
 
 
-def test_a_stream_omits_new_rows_that_reuse_the_ids_of_erased_rows(client: Client, database_url: str) -> None:
+def test_a_stream_omits_new_rows_after_all_rows_were_erased(client: Client, database_url: str) -> None:
     fill(database_url, 3000)
     response = client.get("/predictions", headers=NDJSON, buffered=False)
     parts = iter(response.response)
