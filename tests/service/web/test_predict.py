@@ -129,10 +129,10 @@ def test_any_other_value_is_refused_as_an_id(client: Client, id_: Any) -> None:
 
 def test_a_float_above_2_to_the_53_is_refused_as_an_id_alone_and_in_an_array(client: Client) -> None:
     client.post("/predict", json=prediction(2**53))
-    items = {"/predict": json.dumps(prediction(0)), "/update": '{"id": 0, "true_class": 1}'}
+    exact = {"/predict": json.dumps(prediction(0)), "/update": '{"id": 0, "true_class": 1}'}
 
-    for path, item in items.items():
-        item = item.replace('"id": 0', '"id": 9007199254740993.0')
+    for path, body in exact.items():
+        item = body.replace('"id": 0', '"id": 9007199254740993.0')
         alone = client.post(path, data=item, content_type="application/json")
         within = client.post(path, data=f"[{item}]", content_type="application/json")
 
