@@ -14,6 +14,7 @@ from service.storage.session import Session
 from service.storage.statements import MOST_ALONE, InsertValues, Statements, inserted_row, moment
 
 _EXPECTED = "an id that is not taken by another observation"
+_ATTEMPTS = 10
 
 
 class PredictionLog:
@@ -93,11 +94,21 @@ class PredictionLog:
         return [entry for entry in entries if entry is not None]
 
     def _insert_or_read(self, scored: Sequence[ScoredObservation], now: datetime) -> list[StoredPrediction | None]:
-        """Inserts what the database finds to be new, and reads the rest. None marks an id with another observation."""
+        """Inserts what the database finds to be new, and reads the rest. What was erased in between is inserted, too.
+        None marks an id with another observation."""
         new = {one.observation.key: one for one in reversed(scored)}
         records = self._insert([new[key] for key in sorted(new)], now)
         fresh = set(records)
         records.update(self._read(set(new) - fresh))
+        for _ in range(_ATTEMPTS):
+            erased = sorted(set(new) - set(records))  # by another transaction of PostgreSQL, after the insert
+            if not erased:
+                break
+            stored = self._insert([new[key] for key in erased], now)
+            fresh.update(stored)
+            records.update(stored, **self._read(set(erased) - set(stored)))
+        if len(records) < len(new):
+            raise Unavailable("A prediction was erased while it was asked for; try again.")
         entries: list[StoredPrediction | None] = []
         for one in scored:
             observation = one.observation
@@ -127,10 +138,7 @@ class PredictionLog:
         return Record(id_, id_of_caller, text, one.score, self._threshold, self._model_version, now)
 
     def _read(self, keys: set[str]) -> dict[str, Record]:
-        records = {row["observation_id"]: Record.of(row) for row in self._statements.read(sorted(keys))}
-        if len(records) < len(keys):
-            raise Unavailable("A prediction was erased while it was asked for; try again.")
-        return records
+        return {row["observation_id"]: Record.of(row) for row in self._statements.read(sorted(keys))}
 
 
 def _is_same(text: str, observation: Observation) -> bool:
