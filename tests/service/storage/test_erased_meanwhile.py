@@ -36,7 +36,7 @@ def opened(url: str) -> Iterator[PredictionLog]:
 
 def before_each_read(session: Session, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
     """Calls `act` before the session reads predictions."""
-    execute = session.database.execute_sql
+    execute: Any = session.database.execute_sql
 
     def execute_sql(sql: str, *parameters: Any) -> Any:
         if sql.startswith("SELECT") and '"observation_id" IN' in sql:
@@ -60,7 +60,7 @@ def test_a_row_that_is_erased_before_it_is_read_is_stored_anew(
 
         outcomes, _ = log.commit(groups, [])
 
-        kept = dict(rival.execute("SELECT observation_id, id FROM prediction").fetchall())
+        kept: dict[str, int] = dict(rival.execute("SELECT observation_id, id FROM prediction").fetchall())
     entries = [entry for outcome in outcomes if isinstance(outcome, list) for entry in outcome]
     assert [entry.replayed for entry in entries] == [False, False]
     assert kept == {f'"{entry.record.observation_id}"': entry.record.id for entry in entries}

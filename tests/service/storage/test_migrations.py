@@ -41,7 +41,7 @@ def old_log(path: Path, rows: int = 100) -> Path:
     """A log as the first two migrations made it, with labels, corrections, and an erased newest row."""
     database = connect(f"sqlite:///{path}")
     with database.connection_context():
-        database.pragma("journal_mode", "wal")
+        database.execute_sql("PRAGMA journal_mode = wal")
         Runner(database, str(MIGRATIONS)).up("0002_label_change")
         with database.atomic():
             database.execute_sql(
