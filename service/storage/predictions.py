@@ -101,9 +101,9 @@ class PredictionLog:
         fresh = set(records)
         records.update(self._read(set(new) - fresh))
         for _ in range(_ATTEMPTS):
-            erased = sorted(set(new) - set(records))  # by another transaction of PostgreSQL, after the insert
-            if not erased:
+            if len(records) == len(new):
                 break
+            erased = sorted(set(new) - set(records))  # by another transaction of PostgreSQL, after the insert
             stored = self._insert([new[key] for key in erased], now)
             fresh.update(stored)
             records.update(stored, **self._read(set(erased) - set(stored)))

@@ -27,6 +27,8 @@ def up(migrator: Any, database: Database) -> None:
     if database.pragma("foreign_keys"):
         raise OperationalError("foreign keys are on, so the copy of the table would delete the corrections")
     (table,) = _one(database, "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'prediction'")
+    if "AUTOINCREMENT" in table.upper():
+        return
     before = _one(database, _COUNTS)
     attached = database.execute_sql(
         "SELECT sql FROM sqlite_master WHERE tbl_name = 'prediction' AND type <> 'table' AND sql IS NOT NULL"

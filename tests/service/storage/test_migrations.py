@@ -76,6 +76,17 @@ def test_the_copy_has_every_row_correction_trigger_and_index(tmp_path: Path) -> 
         assert connection.execute("SELECT count(*) FROM view_of_a_user").fetchone() == (99,)
 
 
+def test_a_table_that_was_copied_before_is_left_as_it_is(tmp_path: Path) -> None:
+    path = old_log(tmp_path / "log.db")
+    prepare(connect(f"sqlite:///{path}"))
+    before = content(path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM schema_migration WHERE name LIKE '0003%'")
+
+    assert prepare(connect(f"sqlite:///{path}")) == ["0003_ids_are_not_reused"]
+    assert content(path) == before
+
+
 def test_the_copied_table_still_cascades_notes_changes_and_refuses_a_known_id(tmp_path: Path) -> None:
     path = old_log(tmp_path / "log.db")
     prepare(connect(f"sqlite:///{path}"))
