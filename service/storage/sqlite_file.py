@@ -36,8 +36,9 @@ def make_private(path: str) -> None:
     """Creates the file if it is missing, and lets only its owner use it and the files that SQLite keeps beside it;
     SQLite gives new ones the mode of the database. The file may be a symbolic link. Files of another user stay as they
     are. Raises OSError."""
+    path = os.path.realpath(path)  # SQLite keeps the other files beside the file itself, not beside a link
     with suppress(FileExistsError):
-        os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE))
     for name in (path, f"{path}-wal", f"{path}-shm"):
         # By its name: to close a descriptor of the database would release the locks of this process on it.
         with suppress(FileNotFoundError):

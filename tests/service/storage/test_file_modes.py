@@ -58,13 +58,19 @@ def test_the_log_may_be_a_link_to_a_volume_even_before_its_first_start(tmp_path:
     volume.mkdir()
     (tmp_path / "predictions.db").symlink_to(volume / "log.db")
 
-    for _ in range(2):
-        prepare(connect(f"sqlite:///{tmp_path}/predictions.db"))
+    url = f"sqlite:///{tmp_path}/predictions.db"
+    prepare(connect(url))
+    session = Session(connect(url))
+    session.run(lambda: insert(session.database, "1"))
+    (volume / "log.db-wal").chmod(0o644)
+    prepare(connect(url))
 
-    assert (volume / "log.db").stat().st_mode & 0o777 == 0o600
+    for name in ("log.db", "log.db-wal", "log.db-shm"):
+        assert (volume / name).stat().st_mode & 0o777 == 0o600
+    session.close()
     assert (tmp_path / "predictions.db").is_symlink()
     with closing(sqlite3.connect(volume / "log.db")) as connection:
-        assert connection.execute("SELECT count(*) FROM prediction").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM prediction").fetchone() == (1,)
 
 
 @pytest.mark.parametrize("exists", [True, False])
