@@ -37,6 +37,7 @@ prove: $(VENV)/installed-dev
 	python -m benchmarks --scorer pipeline --forest
 	python -m benchmarks.many
 	python -m benchmarks.growth
+	python -m benchmarks.readers
 	python -m benchmarks.score
 	python -m benchmarks.compiled
 	python -m benchmarks.models

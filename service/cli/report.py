@@ -61,14 +61,14 @@ def write(path: Path, report: Report, about: Mapping[str, Any]) -> None:
     """Replaces the file atomically, so that no reader sees a half-written report."""
     with new_file(path, replace=True) as file:
         file.write(html(report, about))
-    path.chmod(0o644)
 
 
 def write_charts(folder: Path, report: Report) -> None:
-    """Writes each chart to a PNG file with the name of the chart."""
+    """Writes each chart to a PNG file with the name of the chart; an older one is replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     for chart in report.charts:
-        (folder / f"{chart.name}.png").write_bytes(chart.png)
+        with new_file(folder / f"{chart.name}.png", replace=True) as file:
+            file.write(chart.png)
 
 
 def show(report: Report, console: Console) -> None:

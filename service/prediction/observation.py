@@ -17,8 +17,10 @@ from service.errors import LISTED_FAULTS, Fault, InvalidBody, pointer, shown
 ObservationId = int | str
 
 _ID_EXPECTED = "a 64-bit integer, or a string of 1 to 255 characters"
+_EXACT_ID_EXPECTED = f"{_ID_EXPECTED}; an integer of 2**53 or more has no fraction and no exponent"
 _MAX_ID_LENGTH = 255
 _MAX_ID = 2**63 - 1
+_LEAST_ROUNDED = 2.0**53  # floats from here on are rounded: 2**53 + 1 becomes 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +100,16 @@ def observation_model(signature: Signature) -> TypeAdapter[dict[str, Any]]:
 
 
 def parse_id(value: Any) -> ObservationId:
-    """Parses a caller's id. `1.0` is the same id as `1`; `1` and `"1"` are two ids. Raises InvalidBody."""
+    """Parses a caller's id. `1.0` is the same id as `1`; `1` and `"1"` are two ids. A float from 2**53 on may have been
+    rounded onto another id. Raises InvalidBody."""
+    expected = _ID_EXPECTED
     if isinstance(value, float) and value.is_integer():
-        value = int(value)
+        if abs(value) < _LEAST_ROUNDED:
+            value = int(value)
+        else:
+            expected = _EXACT_ID_EXPECTED
     if isinstance(value, bool) or not (_is_id_integer(value) or _is_id_string(value)):
-        raise InvalidBody([Fault("/id", f"id: expected {_ID_EXPECTED}; got {shown(value)}", value, _ID_EXPECTED)])
+        raise InvalidBody([Fault("/id", f"id: expected {expected}; got {shown(value)}", value, expected)])
     id_: ObservationId = value
     return id_
 

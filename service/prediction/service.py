@@ -77,6 +77,8 @@ class PredictionService:
         """Records the true label of one prediction or of an array of them. Returns after the commit. Records nothing
         of the payload if it raises ServiceError."""
         labels = self._parsed(self._labels.parse, payload)
+        if isinstance(payload, list):
+            self._labels.require_one_label_each(labels, payload)
         records: list[Record] = self._submit(_Work(labels=labels), payload)  # type: ignore[assignment]
         return _reply(payload, [record.answer_with_observation() for record in records], False)
 

@@ -1,11 +1,12 @@
 """Parses the true class or true value of a prediction."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from serialize.task import Label, Task
-from service.errors import Fault, InvalidBody, pointer, shown
+from service.errors import LISTED_FAULTS, Fault, InvalidBody, pointer, shown
 from service.prediction.observation import collect, key_of, members_of, parse_id
 
 
@@ -39,6 +40,20 @@ class LabelParser:
             raise InvalidBody(faults)
         return TrueLabel(key_of(id_), label)
 
+    def require_one_label_each(self, labels: Sequence[TrueLabel], payload: Sequence[Any]) -> None:
+        """Raises InvalidBody if two labels of an array differ for one id: the answer could show only one of them.
+        `payload` holds the items that the labels were parsed from. The faults point at both."""
+        first: dict[str, int] = {}
+        differing: dict[int, None] = {}
+        for i, label in enumerate(labels):
+            before = first.setdefault(label.key, i)
+            if label.label != labels[before].label:
+                differing[before] = differing[i] = None
+                if len(differing) >= LISTED_FAULTS:
+                    break
+        if differing:
+            raise InvalidBody([self._fault_of_two(i, payload[i]) for i in sorted(differing)[:LISTED_FAULTS]])
+
     def label(self, value: Any) -> Label | None:
         """A JSON value as a label of the model, or None if it is not one."""
         if self._task.kind == "regression":
@@ -47,6 +62,11 @@ class LabelParser:
             if _same(label, value):
                 return label
         return None
+
+    def _fault_of_two(self, i: int, item: Any) -> Fault:
+        expected = f"one {self.name} for each id"
+        detail = f"item {i}: {self.name}: expected {expected}; the array has several for the id {shown(item['id'])}"
+        return Fault(pointer(i, self.name), detail, item[self.name], expected)
 
     def _fault(self, value: Any) -> Fault:
         detail = f"{self.name}: expected {self.expected}; got {shown(value)}"

@@ -64,7 +64,9 @@ class Erasure:
         self._session.close()
 
     def _take(self, key: str) -> str | None:
-        list(self._locking(Prediction.select().where(Prediction.observation_id == key)).execute(self._database))
+        chosen = Prediction.select(Prediction.id).where(Prediction.observation_id == key)
+        if not list(self._locking(chosen).tuples().execute(self._database)):
+            return None
         rows = self._reader.older(PredictionFilter(observation_id=key), size=1).rows
         if not rows:
             return None

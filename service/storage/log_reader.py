@@ -6,7 +6,7 @@ rows into one text, which takes less time in Python than a tuple per row."""
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
 
 from peewee import Database, SqliteDatabase
@@ -28,8 +28,6 @@ class Snapshot(NamedTuple):
     ids between which ids were missing."""
 
     last_id: int
-    taken_at: str
-    changes: int = 0
     gaps: tuple[tuple[int, int], ...] = ()
 
     def holds(self, id_: int) -> bool:
@@ -58,9 +56,6 @@ class LogReader(ABC):
     @abstractmethod
     def snapshot(self) -> Snapshot:
         """The present state of the log."""
-
-    @abstractmethod
-    def _seen_at(self, snapshot: Snapshot) -> tuple[str, list[Any]]: ...
 
     def older(
         self,
@@ -111,7 +106,7 @@ class LogReader(ABC):
         within, keys = self._all_of(
             [(f"id {side} {{}}", than), ("id <= {}", last_id), ("observation_id = {}", wanted.observation_id)]
         )
-        condition, values = self._condition(wanted, at)
+        condition, values = self._condition(wanted)
         packed = self._packed.format(line=self._line, order=order)
         found = self._all(
             f"SELECT count(*), {'min' if order == 'DESC' else 'max'}(id), {packed} FILTER (WHERE {condition}) "
@@ -123,7 +118,7 @@ class LogReader(ABC):
         seen = rows if at is None or not at.gaps else [row for row in rows if at.holds(int(row.id))]
         return Block(seen, int(end) if count == size else None)
 
-    def _condition(self, wanted: PredictionFilter, at: Snapshot | None) -> tuple[str, list[Any]]:
+    def _condition(self, wanted: PredictionFilter) -> tuple[str, list[Any]]:
         since, until = wanted.selection.since, wanted.selection.until
         condition, values = self._all_of(
             [
@@ -135,8 +130,7 @@ class LogReader(ABC):
         )
         if wanted.labelled is not None:
             condition += f" AND labelled_at IS {'NOT ' if wanted.labelled else ''}NULL"
-        seen, more = ("", []) if at is None else self._seen_at(at)
-        return condition + seen, [*values, *more]
+        return condition, values
 
     def _all_of(self, conditions: Sequence[tuple[str, Any]]) -> tuple[str, list[Any]]:
         given = [(text.format(self._database.param), value) for text, value in conditions if value is not None]
@@ -147,8 +141,7 @@ class LogReader(ABC):
 
 
 class SqliteReader(LogReader):
-    """SQLite has one writer at a time, so ids become visible in order; but it reuses the greatest id after an
-    erasure."""
+    """SQLite has one writer at a time, so ids become visible in order, and it gives none again."""
 
     _kinds: ClassVar[Mapping[str, str]] = {
         "key": "{}",
@@ -160,15 +153,7 @@ class SqliteReader(LogReader):
     _packed = f"group_concat({{line}}, '{_RECORD}')"
 
     def snapshot(self) -> Snapshot:
-        (found,) = self._all(
-            "SELECT coalesce((SELECT max(id) FROM prediction), 0), coalesce((SELECT max(id) FROM label_change), 0)"
-        )
-        return Snapshot(found[0], _now(), found[1])
-
-    def _seen_at(self, snapshot: Snapshot) -> tuple[str, list[Any]]:
-        """Excludes rows that reuse the id of a row erased since."""
-        changed = "SELECT prediction_id FROM label_change WHERE id > ?"
-        return f" AND NOT (created_at > ? AND id IN ({changed}))", [snapshot.taken_at, snapshot.changes]
+        return Snapshot(self._all("SELECT coalesce(max(id), 0) FROM prediction")[0][0])
 
 
 class PostgresqlReader(LogReader):
@@ -192,10 +177,7 @@ class PostgresqlReader(LogReader):
         )
         last_id = found[-1][1] if found else 0
         gaps = tuple((before, id_) for before, id_ in found if before is not None and id_ > before + 1)
-        return Snapshot(last_id, _now(), gaps=gaps)
-
-    def _seen_at(self, snapshot: Snapshot) -> tuple[str, list[Any]]:
-        return "", []
+        return Snapshot(last_id, gaps)
 
 
 def log_reader(database: Database) -> LogReader:
@@ -216,10 +198,6 @@ _CORRECTION = (
     LabelCorrection.labelled_at,
     LabelCorrection.replaced_at,
 )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def _object(row: Mapping[str, Any]) -> str:

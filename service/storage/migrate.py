@@ -8,7 +8,7 @@ from peewee import Database, PeeweeException, SqliteDatabase
 from playhouse.migrations import Runner
 
 from service.storage.connection import DatabaseError
-from service.storage.sqlite_file import WriterLock, damage
+from service.storage.sqlite_file import WriterLock, damage, make_private
 from service.storage.tables import Prediction
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -23,6 +23,8 @@ def prepare(database: Database) -> list[str]:
     if the database cannot be reached or is not safe for the log."""
     try:
         with _file_lock(database):
+            if isinstance(database, SqliteDatabase):
+                make_private(database.database)  # before SQLite creates the file, with the umask of this process
             _require_sound(database)
             with database.connection_context():
                 if isinstance(database, SqliteDatabase):

@@ -14,7 +14,7 @@ from service.storage.session import Session
 from service.storage.statements import MOST_ALONE, InsertValues, Statements, inserted_row, moment
 
 _EXPECTED = "an id that is not taken by another observation"
-_ATTEMPTS = 3
+_ATTEMPTS = 10
 
 
 class PredictionLog:

@@ -7,9 +7,10 @@ from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import psycopg
-from peewee import Database, DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, SqliteDatabase
+from peewee import Database, DatabaseError, DataError, IntegrityError, InterfaceError, SqliteDatabase
 
 from service.errors import Unavailable
+from service.storage.readiness import require_writable
 from service.storage.sqlite_file import KeptFile, WriterLock
 
 Value = TypeVar("Value")
@@ -70,9 +71,9 @@ class Session:
             self.close()
 
     def ping(self) -> None:
-        """Raises Unavailable unless the database is writable now. Closes the connection."""
+        """Raises Unavailable unless predictions and labels can be written now. Closes the connection."""
         try:
-            self.run(self._require_writable)
+            self.run(lambda: require_writable(self.database))
         finally:
             self.close()
 
@@ -104,14 +105,6 @@ class Session:
         if self._file is not None:
             self._file.require()  # connecting would create an empty file
         self.database.connect()
-
-    def _require_writable(self) -> None:
-        if isinstance(self.database, SqliteDatabase):
-            # Only a commit detects a full disk, so the present number is written again.
-            self.database.pragma("user_version", self.database.pragma("user_version"))
-            return
-        if self.database.execute_sql("SHOW transaction_read_only").fetchone()[0] == "on":
-            raise OperationalError("the server is read-only")
 
 
 def _unavailable(error: BaseException) -> Unavailable:

@@ -1,10 +1,11 @@
-"""The file of a SQLite log: whether it is damaged, whether it was replaced, and which process may write to it."""
+"""The file of a SQLite log: who can read it, whether it is damaged or was replaced, and who may write to it."""
 
 import fcntl
 import os
 import sqlite3
+import stat
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -13,6 +14,7 @@ from gevent import monkey
 
 _CHECK_SECONDS = 1.0
 _STEPS_BETWEEN_LOOKS = 10_000
+_PRIVATE = 0o600
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -30,6 +32,21 @@ class KeptFile:
             raise FileNotFoundError("the file was replaced by another")
 
 
+def make_private(path: str) -> None:
+    """Creates the file if it is missing, and lets only its owner use it and the files that SQLite keeps beside it;
+    SQLite gives new ones the mode of the database. The file may be a symbolic link. Files of another user stay as they
+    are. Raises OSError."""
+    path = os.path.realpath(path)  # SQLite keeps the other files beside the file itself, not beside a link
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE))
+    for name in (path, f"{path}-wal", f"{path}-shm"):
+        # By its name: to close a descriptor of the database would release the locks of this process on it.
+        with suppress(FileNotFoundError):
+            found = os.stat(name)
+            if _is_open_to_others(found):
+                os.chmod(name, found.st_mode & _PRIVATE)
+
+
 def damage(path: str) -> str | None:
     """What is wrong with the file, or None. The check only reads, for at most one second."""
     if not Path(path).is_file() or not Path(path).stat().st_size:
@@ -44,6 +61,11 @@ def damage(path: str) -> str | None:
     return None if found == "ok" else str(found)
 
 
+def _is_open_to_others(found: os.stat_result) -> bool:
+    """Whether this is a file of this user that others can use."""
+    return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and bool(found.st_mode & 0o077)
+
+
 def _identity(path: str) -> tuple[int, int]:
     found = os.stat(path)
     return found.st_dev, found.st_ino
@@ -54,20 +76,28 @@ _SHORTEST_SECONDS = 0.0001
 _LONGEST_SECONDS = 0.001
 
 
+def _open_private(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | os.O_NOFOLLOW, _PRIVATE)
+    if _is_open_to_others(os.fstat(descriptor)):
+        os.fchmod(descriptor, _PRIVATE)
+    return descriptor
+
+
 class WriterLock:
     """A lock between the processes that write to a SQLite file; waiting processes poll it more often than SQLite does.
     The system releases it when its process ends. If a stopped process holds it, waiting ends with TimeoutError after
-    `patience` seconds. It must not be held across a fork, because parent and child would share it."""
+    `patience` seconds. It must not be held across a fork, because parent and child would share it. A symbolic link in
+    the place of the lock file is an OSError."""
 
     def __init__(self, database_file: str, patience: float | None = None) -> None:
         self._path = Path(f"{database_file}.lock")
         self._patience = patience
-        self._file: IO[str] | None = None
+        self._file: IO[bytes] | None = None
 
     def __enter__(self) -> None:
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("w")
+            self._file = open(self._path, "wb", opener=_open_private)
         if self._patience is None:
             fcntl.flock(self._file, fcntl.LOCK_EX)
         elif not self._taken():

@@ -68,7 +68,7 @@ class Statements:
             return {}
         if not isinstance(self._database, SqliteDatabase):
             return {key: id_ for id_, key in cursor.fetchall()}
-        # The statement has the file to itself, and SQLite counts up from the largest row id. RETURNING would switch
+        # The statement has the file to itself, and SQLite counts up from the last id. RETURNING would switch
         # threads once per row.
         last: int = cursor.lastrowid
         return {row[0]: last - i for i, row in enumerate(reversed(rows))}

@@ -58,7 +58,8 @@ NO_NUL = r"^[^\u0000]*$"
 TEXT: Schema = {"type": "string"}
 ID_TEXT: Schema = {**TEXT, "minLength": 1, "maxLength": 255, "pattern": NO_NUL}
 OBSERVATION_ID: Schema = {
-    "description": 'The client chooses it; 0 and "0" are different ids.',
+    "description": 'The client chooses it; 0 and "0" are different ids. Write an integer of 2**53 or more without a '
+    "fraction and an exponent: 9007199254740993.0 is refused, because it would be rounded onto another id.",
     "anyOf": [integer(-(2**63), 2**63 - 1), ID_TEXT],
 }
 VERSION: Schema = {**TEXT, "pattern": "^[0-9a-f]{12}$"}

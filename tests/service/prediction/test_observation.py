@@ -67,6 +67,34 @@ def test_any_json_value_as_an_id_survives_its_canonical_form_or_is_reported(valu
         assert json.loads(key_of(id_)) == value
 
 
+@pytest.mark.parametrize("text", ["1.0", "1e3", "-0.0", "9e15", "9007199254740991.0", "-9007199254740991.0"])
+def test_a_float_that_is_an_exact_integer_is_that_id(text: str) -> None:
+    id_ = parse_id(json.loads(text))
+
+    assert type(id_) is int
+    assert id_ == int(float(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["9007199254740992.0", "-9007199254740992.0", "9007199254740993.0", "9.1e15", "-1e18", "1e300"]
+)
+def test_a_float_that_may_be_rounded_onto_another_id_is_refused(text: str) -> None:
+    value = json.loads(text)
+
+    with pytest.raises(InvalidBody) as refused:
+        parse_id(value)
+
+    (fault,) = refused.value.faults
+    assert (fault.pointer, fault.value) == ("/id", value)
+    assert "2**53" in fault.detail
+
+
+@pytest.mark.parametrize("id_", [2**53 - 1, 2**53, 2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63)])
+def test_an_integer_id_is_exact_up_to_64_bits(id_: int) -> None:
+    assert parse_id(json.loads(str(id_))) == id_
+    assert key_of(id_) == str(id_)
+
+
 def test_the_canonical_text_has_the_order_of_the_signature_and_every_null() -> None:
     observation = parser.parse({"id": 1, "observation": {"Sex": "male", "Pclass": 3, "SibSp": 1, "Parch": 0}})
 

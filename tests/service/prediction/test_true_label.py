@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from serialize.task import Task
-from service.errors import InvalidBody
+from service.errors import LISTED_FAULTS, InvalidBody
 from service.prediction.true_label import LabelParser
 
 BINARY = Task("binary", (False, True), True, 0.5)
@@ -55,3 +55,35 @@ def test_all_faults_are_reported_at_once() -> None:
         LabelParser(BINARY).parse({"id": None, "true_class": "x", "proba": 1})
 
     assert {fault.pointer for fault in refused.value.faults} == {"/id", "/true_class", "/proba"}
+
+
+def consistent(task: Task, *items: tuple[Any, Any]) -> list[tuple[str, Any]]:
+    """The pointers and values of the faults of an array of (id, label)."""
+    parser = LabelParser(task)
+    payload = [{"id": id_, parser.name: label} for id_, label in items]
+    try:
+        parser.require_one_label_each([parser.parse(item) for item in payload], payload)
+    except InvalidBody as error:
+        return [(fault.pointer, fault.value) for fault in error.faults]
+    return []
+
+
+def test_two_labels_of_one_id_are_refused_at_both_places() -> None:
+    items = [(1, 1), (2, 0), ("1", 0), (1, True), (1, False), (1.0, 0), (2, 0)]
+
+    assert consistent(BINARY, *items) == [("/0/true_class", 1), ("/4/true_class", False), ("/5/true_class", 0)]
+    assert consistent(STRINGS, ("a", "no"), ("a", "yes")) == [("/0/true_class", "no"), ("/1/true_class", "yes")]
+    assert consistent(REGRESSION, (1, 3), (1, 3.5)) == [("/0/true_value", 3), ("/1/true_value", 3.5)]
+
+
+def test_one_label_in_several_forms_is_one_label() -> None:
+    assert consistent(BINARY, (1, 1), (1, True), (1.0, 1.0), ("1", 0)) == []
+    assert consistent(INTEGERS, (1, 2), (1, 2.0)) == []
+    assert consistent(REGRESSION, (1, 3), (1, 3.0), (2, 0.0), (2, -0.0)) == []
+
+
+def test_the_listed_faults_of_two_labels_are_limited() -> None:
+    items = [(i // 2, i % 2) for i in range(10_000)]
+
+    assert len(consistent(BINARY, *items)) == LISTED_FAULTS
+    assert len(consistent(BINARY, *((0, i % 2) for i in range(10_000)))) == LISTED_FAULTS

@@ -299,7 +299,7 @@ def test_the_report_needs_no_display(log: Any, database_url: str, tmp_path: Path
 
     subprocess.run(command, cwd=PROJECT, env=variables, capture_output=True, check=True)
 
-    assert (tmp_path / "r.html").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "r.html").stat().st_mode & 0o777 == 0o600
 
 
 def test_the_shipped_model_is_the_one_that_is_named(log: Any, database_url: str, tmp_path: Path) -> None:

@@ -38,12 +38,12 @@ def test_pages_of_negative_keys_are_in_order(database: Database) -> None:
 
 
 def test_a_snapshot_holds_ids_outside_its_gaps() -> None:
-    snapshot = Snapshot(20, "", gaps=((-6, -3), (2, 4), (10, 15)))
+    snapshot = Snapshot(20, gaps=((-6, -3), (2, 4), (10, 15)))
 
     held = [id_ for id_ in range(-8, 21) if snapshot.holds(id_)]
 
     assert held == [-8, -7, -6, -3, -2, -1, 0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 15, 16, 17, 18, 19, 20]
-    assert Snapshot(20, "").holds(3)
+    assert Snapshot(20).holds(3)
 
 
 def test_a_postgresql_snapshot_records_gaps(database: Database) -> None:

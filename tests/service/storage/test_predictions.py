@@ -3,13 +3,12 @@
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import psycopg
 import pytest
 from psycopg.errors import LockNotAvailable
 
-from service.errors import ObservationConflict, Unavailable
+from service.errors import ObservationConflict
 from service.prediction.observation import Observation, canonical, key_of
 from service.prediction.record import ScoredObservation, StoredPrediction
 from service.prediction.scoring import Score
@@ -18,7 +17,6 @@ from service.storage.connection import connect
 from service.storage.migrate import prepare
 from service.storage.predictions import PredictionLog
 from service.storage.session import Session
-from service.storage.statements import Statements
 from tests.support.waiting import WAIT_SECONDS, until
 
 Group = list[ScoredObservation]
@@ -234,39 +232,3 @@ class stopped:  # noqa: N801 - read as a verb in a with statement
     def __exit__(self, *_: object) -> None:
         self._rival.let_go()
         self._pool.shutdown()
-
-
-@pytest.mark.parametrize("times", [1, 3])
-def test_a_prediction_that_is_erased_while_it_is_asked_for_is_stored_anew_or_refused(
-    postgresql_url: str, monkeypatch: pytest.MonkeyPatch, times: int
-) -> None:
-    prepare(connect(postgresql_url))
-    session = Session(connect(postgresql_url))
-    log = PredictionLog(session, "a" * 12, None, regression=True)
-    log.commit([[scored("a")], [scored("b")]], [])
-    before = stored(session)
-    read, left = Statements.read, [*range(times)]
-
-    def erased_before(self: Statements, keys: Any, **options: Any) -> Any:
-        if left and '"a"' in keys:
-            left.pop()
-            with psycopg.connect(postgresql_url) as connection:
-                connection.execute("DELETE FROM prediction WHERE observation_id = '\"a\"'")
-                connection.commit()
-                rows = list(read(self, keys, **options))
-                if left:  # another service stores it again
-                    connection.execute(_INSERT, (key_of("a"),))
-            return rows
-        return read(self, keys, **options)
-
-    monkeypatch.setattr(Statements, "read", erased_before)
-
-    if times == 3:
-        with pytest.raises(Unavailable, match="erased while"):
-            log.commit([[scored("a")], [scored("b")]], [])
-    else:
-        outcomes, _ = log.commit([[scored("a")], [scored("b")]], [])
-        found = [(one.record.id, one.replayed) for outcome in outcomes if isinstance(outcome, list) for one in outcome]
-        assert found == [(stored(session)["a"], False), (before["b"], True)]
-        assert stored(session)["a"] > before["a"]
-    session.close()

@@ -237,6 +237,8 @@ def test_an_observation_is_taken_exactly_where_its_schema_admits_it(changes: dic
 
 @given(values | st.integers(-(2**63) - 1, -(2**63)) | st.integers(2**63 - 1, 2**63) | st.text(max_size=300))
 def test_an_id_is_taken_exactly_where_its_schema_admits_it(value: Any) -> None:
+    """Except an integer of 2**53 or more that is written as a float: a JSON Schema knows only its value."""
+    assume(not isinstance(value, float) or abs(value) < 2**53)
     try:
         parse_id(value)
     except InvalidBody:

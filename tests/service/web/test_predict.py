@@ -118,13 +118,26 @@ def test_an_id_keeps_its_type_and_value(client: Client, id_: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "id_", [True, None, 1.5, 2**63, -(2**63) - 1, "", "x" * 256, "a\0b", "\ud800", [], {}, [1], 1e300]
+    "id_", [True, None, 1.5, 2**63, -(2**63) - 1, "", "x" * 256, "a\0b", "\ud800", [], {}, [1], 1e300, 2.0**53]
 )
 def test_any_other_value_is_refused_as_an_id(client: Client, id_: Any) -> None:
     response = client.post("/predict", data=json.dumps(prediction(id_)), content_type="application/json")
 
     assert response.status_code == 422
     assert list(faults(response.json)) == ["/id"]
+
+
+def test_a_float_above_2_to_the_53_is_refused_as_an_id_alone_and_in_an_array(client: Client) -> None:
+    client.post("/predict", json=prediction(2**53))
+    exact = {"/predict": json.dumps(prediction(0)), "/update": '{"id": 0, "true_class": 1}'}
+
+    for path, body in exact.items():
+        item = body.replace('"id": 0', '"id": 9007199254740993.0')
+        alone = client.post(path, data=item, content_type="application/json")
+        within = client.post(path, data=f"[{item}]", content_type="application/json")
+
+        assert (alone.status_code, list(faults(alone.json))) == (422, ["/id"])
+        assert (within.status_code, list(faults(within.json))) == (422, ["/0/id"])
 
 
 def test_all_faults_are_reported_at_once_with_their_values(client: Client) -> None:

@@ -105,6 +105,19 @@ def test_an_array_of_updates_is_all_or_nothing(client: Client) -> None:
     assert client.post("/predict", json=prediction(1)).json["true_class"] is None
 
 
+def test_an_array_with_two_true_classes_for_one_id_is_refused_and_nothing_is_recorded(client: Client) -> None:
+    client.post("/predict", json=[prediction(1), prediction(2)])
+
+    two = client.post("/update", json=[{"id": i, "true_class": label} for i, label in ((1, 1), (2, 1), (1.0, False))])
+    same = client.post("/update", json=[{"id": 2, "true_class": label} for label in (1, True, 1.0)])
+
+    assert two.status_code == 422
+    assert [fault["pointer"] for fault in two.json["errors"]] == ["/0/true_class", "/2/true_class"]
+    assert "the id 1" in two.json["errors"][0]["detail"]
+    assert client.post("/predict", json=prediction(1)).json["true_class"] is None
+    assert [answer["true_class"] for answer in same.json] == [True, True, True]
+
+
 def test_the_response_to_an_array_has_its_order(client: Client) -> None:
     client.post("/predict", json=[prediction(i) for i in range(3)])
 
