@@ -15,7 +15,7 @@ import numpy as np
 # Without it, the import writes a device id to the home folder and later sends figures to the vendor.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # noqa: TID251 - it is read in C, at the import
 
-import onnxruntime  # noqa: E402
+import onnxruntime
 
 from serialize.errors import ArtifactError, one_line
 from serialize.frame import Row
