@@ -1,5 +1,5 @@
-"""Neither `dump` nor the service sends anything to another machine, or writes outside the given folders. strace sees what
-libraries in C do, too."""
+"""Neither `dump` nor the service sends anything to another machine, or writes outside the given folders. strace shows
+what libraries in C do, too."""
 
 import re
 import shutil
@@ -16,7 +16,9 @@ from tests.support.served import environment, serve
 _CALLS = "connect,sendto,sendmsg,sendmmsg,open,openat,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat,symlink"
 _SENDS = re.compile(r"\b(?:connect|send\w+)\(.*sa_family=AF_INET")
 _OPENS = re.compile(r'\bopen(?:at)?\([^"]*"([^"]+)", \S*(?:O_WRONLY|O_RDWR|O_CREAT)')
-_CHANGES = re.compile(r'\b(?:creat|mkdir|mkdirat|rename|renameat2?|link|linkat|symlink)\([^"]*"([^"]+)"(?:.*, "([^"]+)")?')
+_CHANGES = re.compile(
+    r'\b(?:creat|mkdir|mkdirat|rename|renameat2?|link|linkat|symlink)\([^"]*"([^"]+)"(?:.*, "([^"]+)")?'
+)
 
 _DUMP = """
 import sys
