@@ -51,7 +51,7 @@ class LineOutput:
     def drain(self) -> bool:
         """Writes what is queued, as far as it goes without waiting. Returns whether all is written."""
         # Whoever finds the lock taken leaves its line to the holder, who looks for lines again after the release.
-        while (self._arrived or self._queue) and self._lock.acquire(blocking=False):
+        while (self._arrived or self._queue) and self._lock.acquire(False):
             try:
                 flows = self._write_all()
             finally:
@@ -76,12 +76,16 @@ class LineOutput:
             self.finish(_TICK_SECONDS)
 
     def _write_all(self) -> bool:
-        """Writes the queue, then the new lines. Returns False if the output takes no more now."""
-        flows = self._write_queue()
+        """Writes the queue, then the new lines. Returns False if the output takes no more now. A line that cannot be
+        written (full disk, closed pipe) is lost."""
+        flows = self._write_queue() if self._queue or self._dropped else True
         while self._arrived:
             line = self._arrived.popleft()
             if flows:
-                flows = self._written(line)
+                try:
+                    flows = self._send(line)
+                except OSError:
+                    self._drop()
             elif not self._dropped and self._queued_bytes + len(line) <= MAX_QUEUED_BYTES:
                 self._queue.append(line)
                 self._queued_bytes += len(line)
@@ -90,27 +94,20 @@ class LineOutput:
         return flows
 
     def _write_queue(self) -> bool:
+        """Writes the queue, then the notice of dropped lines."""
         while self._queue:
             line = self._queue.popleft()
             self._queued_bytes -= len(line)
-            if not self._written(line):
-                return False
-        return not self._dropped or self._reported()
-
-    def _reported(self) -> bool:
+            try:
+                if not self._send(line):
+                    return False
+            except OSError:
+                self._drop()
         dropped, self._dropped = self._dropped, 0
         try:
-            return self._send(self._notice(dropped))
+            return not dropped or self._send(self._notice(dropped))
         except OSError:
             self._dropped = dropped
-            return True
-
-    def _written(self, line: bytes) -> bool:
-        """Writes a line. A line that cannot be written (full disk, closed pipe) is lost."""
-        try:
-            return self._send(line)
-        except OSError:
-            self._drop()
             return True
 
     def _send(self, line: bytes) -> bool:

@@ -37,18 +37,21 @@ def configure(level: str) -> None:
 
 
 def line_output() -> LineOutput:
-    """The output that never waits for the reader of standard output. From the first call on, all loggers use it."""
+    """The output that never waits for the reader of standard output. From the first call on, all loggers use it, and
+    exceptions that nobody could catch go there too."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, _QueuingHandler):
             return handler.output
-    output = LineOutput(unblocked(sys.stdout.fileno()), _dropped_notice)
+    stream: TextIO | None = sys.stdout or sys.stderr  # None if the descriptor is closed
+    output = LineOutput(unblocked(stream.fileno()) if stream else len, _dropped_notice)
     _use(_QueuingHandler(output))
+    sys.unraisablehook = lambda error: log_uncaught(error.object, error.exc_type, error.exc_value, error.exc_traceback)
     return output
 
 
 def log_uncaught(_context: object, type_: type[BaseException], _value: object, trace: TracebackType | None) -> None:
     """Logs an exception that nobody caught. It takes the place of gevent's `Hub.print_exception`, which writes to
-    standard error and may wait."""
+    standard error, and so may wait."""
     event(_log, logging.ERROR, "error", exception=type_.__name__, trace=frames(trace))
 
 
@@ -110,7 +113,7 @@ class _QueuingHandler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Writes a record."""
-        self.output.add(f"{self.format(record)}\n".encode(errors="backslashreplace"))
+        self.output.add(f"{self.format(record)}\n".encode())
         return True
 
     def flush(self) -> None:
