@@ -5,13 +5,14 @@ from gevent import monkey
 
 monkey.patch_all()
 
-import contextlib  # noqa: E402
 import gc  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
 from pathlib import Path  # noqa: E402
 from tempfile import gettempdir  # noqa: E402
 from typing import Any  # noqa: E402
+
+from gevent import get_hub  # noqa: E402
 
 from service.settings import Settings, SettingsError, set_native_defaults  # noqa: E402
 from service.telemetry import log_format  # noqa: E402
@@ -56,6 +57,8 @@ def on_starting(server: Any) -> None:
     from service.server.worker import hold_stop_while_forking  # noqa: PLC0415 - gunicorn imports the worker late too
     from service.telemetry.multiprocess_dir import MultiprocessDir  # noqa: PLC0415 - after the application
 
+    # Not earlier, because a daemon closes all descriptors before this point.
+    log_format.line_output().keep_flowing()
     hold_stop_while_forking()
     _metrics(server).share(MultiprocessDir.make(Path(server.cfg.worker_tmp_dir or gettempdir())))
     # The loaded objects are permanent. Scanning them in each collection would stop a worker for tens of milliseconds.
@@ -73,6 +76,11 @@ def post_fork(server: object, worker: Any) -> None:
     metrics = _metrics(server)
     metrics.use_slot(worker.slot)
     worker.refused = metrics.refused
+    lines = log_format.line_output()
+    lines.on_drop = metrics.dropped_log_line
+    lines.keep_flowing()
+    hub: Any = get_hub()
+    hub.print_exception = log_format.log_uncaught
 
 
 def child_exit(server: object, worker: Any) -> None:
@@ -88,6 +96,5 @@ def worker_exit(server: object, worker: object) -> None:
     for a thread that exists only in the master."""
     stopped = sys.exc_info()[1]
     code = stopped.code if isinstance(stopped, SystemExit) else 0
-    with contextlib.suppress(OSError):
-        sys.stdout.flush()
+    log_format.line_output().finish(log_format.EXIT_SECONDS)
     os._exit(code if isinstance(code, int) else 0)

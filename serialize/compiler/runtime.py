@@ -4,12 +4,17 @@ The inputs for n observations are the numbers, of shape (columns, n) with NaN fo
 (columns, n). A code is the index of a value in the table of its column."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Self
 
 import numpy as np
+
+# Without it, the import writes a device id to the home folder and later sends figures to the vendor.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # noqa: TID251 - it is read in C, at the import
+
 import onnxruntime
 
 from serialize.errors import ArtifactError, one_line

@@ -19,5 +19,10 @@ class GunicornLogger(Logger):  # type: ignore[misc]
         self.error_log.propagate = True
         self.error_log.setLevel(self.loglevel)
 
+    def debug(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        """Logs a message, except gunicorn's configuration: a password may be in its `raw_env`."""
+        if not str(msg).startswith("Current configuration"):
+            super().debug(msg, *args, **kwargs)
+
     def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
         """Does nothing."""

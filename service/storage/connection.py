@@ -1,5 +1,7 @@
-"""The connection to the database of a URL: SQLite or PostgreSQL, with time limits."""
+"""The connection to the database of a URL: SQLite or PostgreSQL, with time limits. No error shows a part of the URL,
+because any part may be of a password: the texts of libpq name what it takes for a host, a port or a user."""
 
+import re
 from typing import Any, TypeVar
 
 import psycopg
@@ -25,6 +27,26 @@ _POSTGRESQL_DEFAULTS = {
 }
 _CONNECT_SECONDS = 2  # the minimum of libpq
 _CHECK_SECONDS = 0.1
+# What the texts of libpq, psycopg and the server contain, and what the errors here say instead.
+_CAUSES = {
+    "password authentication failed": "the server refuses the user or the password",
+    "no password supplied": "the server asks for a password",
+    "pg_hba.conf": "the server admits no such user, database or address (pg_hba.conf)",
+    "does not exist": "the server has no such user or database",
+    "Connection refused": "no server listens at the host and the port",
+    "No such file or directory": "there is no socket of a server at the host and the port",
+    "failed to resolve host": "the host or the port is not known",
+    "bad value": "the port or an option has a wrong value",
+    "timeout": "the server did not answer in time",
+    "SSL": "TLS failed; see sslmode",
+    "certificate": "TLS failed; see sslmode",
+    "too many": "the server has too many connections",
+    "connection slots": "the server has too many connections",
+    "starting up": "the server is starting",
+    "shutting down": "the server is stopping",
+    "invalid": "the port or an option has a wrong value",
+}
+_UNQUOTED = re.compile("[^@]*(@.*|/.*)@")
 _LIMITS = "SET statement_timeout = {milliseconds}; SET idle_in_transaction_session_timeout = {milliseconds}"
 
 
@@ -57,7 +79,7 @@ def kind(database: Database) -> str:
 
 def _sqlite(url: str, patience: float) -> Database:
     path = url.partition(":///")[2].partition("?")[0]
-    if not path or path == ":memory:":
+    if not path or path == ":memory:" or re.search(":.*@", path):
         raise DatabaseError("DATABASE_URL must name a file, as sqlite:///predictions.db does.")
     return SqliteDatabase(
         path,
@@ -72,10 +94,15 @@ def _sqlite(url: str, patience: float) -> Database:
 
 
 def _postgresql(url: str, require_tls: bool, patience: float | None) -> Database:
+    rest = url.partition("://")[2]
     try:
-        given: dict[str, Any] = conninfo_to_dict("postgresql://" + url.partition("://")[2])
-    except ProgrammingError:
-        raise DatabaseError("DATABASE_URL is not a PostgreSQL URL; quote special characters as %40 for @.") from None
+        if _UNQUOTED.match(rest):  # libpq would take the end of the password for a host, and look it up
+            raise ProgrammingError
+        given: dict[str, Any] = conninfo_to_dict(f"postgresql://{rest}")
+    except (ProgrammingError, UnicodeError):
+        raise DatabaseError(
+            "DATABASE_URL is not a PostgreSQL URL; quote special characters as %40 for @ and %2F for /."
+        ) from None
     defaults = {**_POSTGRESQL_DEFAULTS, **({"sslmode": "require"} if require_tls else {})}
     if patience is not None:
         defaults["connect_timeout"] = _CONNECT_SECONDS
@@ -93,12 +120,20 @@ class Postgresql(PostgresqlDatabase):
         self._patience = patience
 
     def _connect(self) -> "_Connection":
-        connection = _Connection.connect(dbname=self.database, autocommit=True, **self.connect_params)
+        try:
+            connection = _Connection.connect(dbname=self.database, autocommit=True, **self.connect_params)
+        except (psycopg.Error, UnicodeError) as error:
+            raise psycopg.OperationalError(f"no connection: {_cause(str(error))}") from None
         connection.adapters.register_loader("json", TextLoader)
         if self._patience is not None:
             connection.patience = self._patience
             connection.execute(_LIMITS.format(milliseconds=int(self._patience * 1000)).encode())
         return connection
+
+
+def _cause(text: str) -> str:
+    """Why no connection could be made, without any word of the text."""
+    return next((cause for part, cause in _CAUSES.items() if part in text), "the server or the URL does not admit one")
 
 
 class _Connection(psycopg.Connection[Any]):

@@ -32,7 +32,9 @@ def prepare(database: Database) -> list[str]:
                 with _advisory_lock(database):
                     applied: list[str] = Runner(database, str(MIGRATIONS)).up()
                 _require_unique_ids(database)
-    except (PeeweeException, OSError) as error:
+    except OSError as error:
+        raise DatabaseError(f"The database of DATABASE_URL cannot be prepared: {error.strerror or error}") from None
+    except PeeweeException as error:
         raise DatabaseError(f"The database of DATABASE_URL cannot be prepared: {error}") from error
     return applied
 

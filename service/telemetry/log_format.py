@@ -11,22 +11,48 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Any, TextIO
 
+from service.telemetry.line_output import LineOutput, unblocked
+
+EXIT_SECONDS = 2.0
+
 _PLAIN = re.compile(r"[\w.:/@+\-]+", re.ASCII)
+
+_log = logging.getLogger("service")
 
 
 def configure(level: str) -> None:
     """Sends all loggers of this process to standard output as key=value lines, from `level` on."""
-    handler = _LineHandler(sys.stdout)
-    handler.setFormatter(KeyValueFormatter())
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    if not any(isinstance(handler, _QueuingHandler) for handler in root.handlers):
+        _use(_LineHandler(sys.stdout))
     root.setLevel(level.upper())
     # The lines do not show these, and to look them up takes time.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    # Peewee logs the values of each statement at debug level, and the warning of a library may show a value.
+    # At debug level Peewee logs the values of each statement, and psycopg the server that it tries. The warning of a
+    # library may show a value.
     logging.getLogger("peewee").setLevel(logging.INFO)
+    logging.getLogger("psycopg").setLevel(logging.INFO)
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").propagate = False
+
+
+def line_output() -> LineOutput:
+    """The output that never waits for the reader of standard output. From the first call on, all loggers use it, and
+    exceptions that nobody could catch go there too."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _QueuingHandler):
+            return handler.output
+    stream: TextIO | None = sys.stdout or sys.stderr  # None if the descriptor is closed
+    output = LineOutput(unblocked(stream.fileno()) if stream else len, _dropped_notice)
+    _use(_QueuingHandler(output))
+    sys.unraisablehook = lambda error: log_uncaught(error.object, error.exc_type, error.exc_value, error.exc_traceback)
+    return output
+
+
+def log_uncaught(_context: object, type_: type[BaseException], _value: object, trace: TracebackType | None) -> None:
+    """Logs an exception that nobody caught. It takes the place of gevent's `Hub.print_exception`, which writes to
+    standard error, and so may wait."""
+    event(_log, logging.ERROR, "error", exception=type_.__name__, trace=frames(trace))
 
 
 def event(logger: logging.Logger, level: int, name: str, /, **fields: Any) -> None:
@@ -76,6 +102,33 @@ class _LineHandler(logging.StreamHandler[TextIO]):
             self.stream.flush()
         except OSError:
             pass
+
+
+class _QueuingHandler(logging.Handler):
+    """Writes each line to an output that never waits, without the handler's lock."""
+
+    def __init__(self, output: LineOutput) -> None:
+        super().__init__()
+        self.output = output
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Writes a record."""
+        self.output.add(f"{self.format(record)}\n".encode())
+        return True
+
+    def flush(self) -> None:
+        """Waits at the end of Python for the queued lines."""
+        self.output.finish(EXIT_SECONDS)
+
+
+def _use(handler: logging.Handler) -> None:
+    handler.setFormatter(KeyValueFormatter())
+    logging.getLogger().handlers[:] = [handler]
+
+
+def _dropped_notice(lines: int) -> bytes:
+    record = event_record(_log.name, logging.WARNING, "log-dropped", {"lines": lines})
+    return f"{KeyValueFormatter().format(record)}\n".encode()
 
 
 @lru_cache(maxsize=2)

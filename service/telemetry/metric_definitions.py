@@ -59,6 +59,9 @@ COMMIT = _spec(
     buckets=_SECONDS,
 )
 QUEUE = _spec("queue_depth", "gauge", "requests", "Requests that wait for the batch before them.")
+DROPPED_LINES = _spec(
+    "dropped_log_lines_total", "counter", "lines", "Lines of output that could not be written, or not in time."
+)
 WORKERS = _spec("workers", "gauge", "processes", "Live worker processes.")
 MODEL = _spec("model_info", "gauge", "1", "The served model; the value is 1.", "model_version", "name")
 LOGGED = _spec("logged_predictions", "gauge", "predictions", "Predictions of the model in the log.", "model_version")
@@ -83,7 +86,7 @@ PERFORMANCE_AT = _spec(
 )
 
 METRICS = (
-    *(REQUESTS, REQUEST_SECONDS, REFUSED, PREDICTIONS, BATCH, COMMIT, QUEUE, WORKERS, MODEL),
+    *(REQUESTS, REQUEST_SECONDS, REFUSED, PREDICTIONS, BATCH, COMMIT, QUEUE, DROPPED_LINES, WORKERS, MODEL),
     *(LOGGED, LABELLED, LABELLED_SHARE),
     *(PERFORMANCE, PERFORMANCE_LOW, PERFORMANCE_HIGH, PERFORMANCE_TRAINING, PERFORMANCE_AT),
 )

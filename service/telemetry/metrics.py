@@ -104,6 +104,10 @@ class Metrics:
         """Sets the number of requests that wait in this process."""
         self._metric(metrics.QUEUE).set(depth)
 
+    def dropped_log_line(self) -> None:
+        """Counts a line that was not written to the output."""
+        self._metric(metrics.DROPPED_LINES).inc()
+
     def render(self) -> str:
         """The metrics of all processes in the text format of Prometheus."""
         return generate_latest(self).decode()
@@ -130,6 +134,7 @@ class Metrics:
             if not self._metrics:
                 self._add(metrics.WORKERS).set(1)
                 self._add(metrics.QUEUE).set(0)
+                self._add(metrics.DROPPED_LINES)
                 for predicted in self._predictions.values():
                     self._add(metrics.PREDICTIONS, predicted)
             return self._metrics.get((spec.name, labels)) or self._add(spec, labels)

@@ -92,14 +92,16 @@ def serve(
     artifacts: Path = ARTIFACTS,
     variables: Mapping[str, str] | None = None,
     port: int | None = None,
+    stdout: int | None = None,
 ) -> Iterator[Served]:
     """Runs the service until the block ends, on a free port of the loopback interface unless `port` is given. Then it
-    sends SIGTERM to every process, as platforms do. The log is in `folder`."""
+    sends SIGTERM to every process, as platforms do. The log is in `folder`, or goes to the descriptor `stdout`."""
     port = port or free_port()
     given = environment(PORT=str(port), DATABASE_URL=database_url, ARTIFACTS=str(artifacts), **(variables or {}))
     log = folder / "service.log"
     with log.open("ab") as output:
-        process = subprocess.Popen(command, cwd=PROJECT, env=given, stdout=output, stderr=subprocess.STDOUT)
+        given_output = output if stdout is None else stdout
+        process = subprocess.Popen(command, cwd=PROJECT, env=given, stdout=given_output, stderr=subprocess.STDOUT)
     served = Served(process, f"http://127.0.0.1:{port}", log)
     try:
         _wait_until_ready(served)

@@ -1,20 +1,26 @@
 """Connecting by URL, and the schema: created once by concurrent processes, migrated with its rows, never dropped."""
 
+import logging
 import multiprocessing
 import sqlite3
+import sys
+import traceback
 from contextlib import closing
+from io import StringIO
 from pathlib import Path
 
 import psycopg
 import pytest
-from peewee import Database, IntegrityError
+from peewee import Database, IntegrityError, OperationalError
 
+from service.errors import Unavailable
 from service.settings import Settings
 from service.storage.connection import DatabaseError, connect, database_of, kind
-from service.storage.migrate import prepare
+from service.storage.migrate import prepare, require_log
 from service.storage.predictions import PredictionLog
 from service.storage.session import Session
 from service.storage.tables import LabelCorrection, Prediction
+from service.telemetry.log_format import configure
 
 
 def _prepare_in_process(url: str, start: "multiprocessing.synchronize.Barrier") -> None:
@@ -118,6 +124,72 @@ def test_an_unreachable_server_is_reported_without_the_password() -> None:
         prepare(connect("postgres://user:SECRET@127.0.0.1:1/name"))
 
     assert "SECRET" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://user:SECRET@127.0.0.1:1/name",
+        "postgres://user:SECRET/SECRET@127.0.0.1:1/name",
+        "postgres://user:SECRET@SECRET@127.0.0.1:1/name",
+        "postgres://user:SECRET@SECRET/SECRET@127.0.0.1:1/name",
+        "postgres://user:1@SECRET?user=SECRET@127.0.0.1:1/name",
+        "postgres://user:SECRET#SECRET@127.0.0.1:1/name",
+        "postgres://user:SECRET?SECRET@127.0.0.1:1/name",
+        "postgres://user:SECRET?a/SECRET@127.0.0.1:1/name",
+        "postgres://user:SECRET%SECRET@127.0.0.1:1/name",
+        "postgres://user:SECRET:SECRET@127.0.0.1:1/name",
+        "postgres://user:SECRET,SECRET@127.0.0.1,127.0.0.1:1,2/name",
+        "postgres://user:[SECRET@127.0.0.1:1/name",
+        "postgres://user:\udcffSECRET@127.0.0.1:1/name",
+        "postgres://user:x@127.0.0.1:SECRET/name",
+        "postgres://user:SECRET",
+        "postgres://user:SECRET/name",
+        "postgres://127.0.0.1:1/name?sslmode=SECRET",
+        "postgres://127.0.0.1:1/name?connect_timeout=SECRET",
+        "postgres://127.0.0.1:1/name?SECRET",
+        "postgres://user%3ASECRET%40127.0.0.1:1/name",
+        "postgres://user:x@SECRET..SECRET/name",
+        "postgres:///name?host=/SECRET",
+        "postgres:/user:SECRET@127.0.0.1:1/name",
+        "mysql://user:SECRET@127.0.0.1:1/name",
+        "user:SECRET@127.0.0.1:1/name",
+        "host=127.0.0.1 port=1 password=SECRET",
+        "sqlite://user:SECRET@127.0.0.1:1/name",
+        "sqlite:///user:SECRET@127.0.0.1:1/name",
+    ],
+)
+def test_no_part_of_a_url_is_in_an_error_or_in_the_lines_of_debug(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = StringIO()
+    monkeypatch.setattr(sys, "stdout", written)
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    configure("debug")
+    found: list[str] = []
+    try:
+        for use in (prepare, require_log, lambda database: Session(database, 1.0).ping()):
+            with pytest.raises((DatabaseError, OperationalError, Unavailable)) as refused:
+                use(connect(url, patience=1.0))
+            found += traceback.format_exception(refused.value)
+            found += [str(refused.value.__cause__)]
+    finally:
+        root.handlers[:], root.level = before
+        logging.captureWarnings(False)
+
+    told = [line for line in found if "raise" not in line and "connect(" not in line]
+    assert "SECRET" not in "".join(told) + written.getvalue()
+    assert "udcff" not in "".join(told)
+
+
+def test_the_reason_why_a_server_admits_no_connection_is_told(postgresql_url: str) -> None:
+    for changed, reason in (
+        (postgresql_url.replace("/test_", "/missing_"), "no such user or database"),
+        ("postgres://u:p@127.0.0.1:1/d", "no server listens"),
+        ("postgres://u:p@127.0.0.1:x/d", "the port or an option"),
+        (f"{postgresql_url}{'&' if '?' in postgresql_url else '?'}sslmode=nonsense", "the port or an option"),
+    ):
+        with pytest.raises(DatabaseError, match=reason):
+            prepare(connect(changed))
 
 
 def test_quoted_passwords_and_options_of_the_url_are_kept() -> None:

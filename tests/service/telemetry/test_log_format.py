@@ -107,3 +107,42 @@ def test_greenlets_and_native_threads_log_at_the_same_time() -> None:
     assert sorted(line.partition(" event=")[2] for line in ran.stdout.splitlines()) == sorted(
         f"{name} i={i}" for name in ("native", "greenlet") for i in range(200) for _ in range(2)
     )
+
+
+_UNCAUGHT = """
+from gevent import monkey; monkey.patch_all()
+import gevent, logging
+from service.telemetry import log_format
+log_format.configure("info")
+log_format.line_output()
+log_format.configure("warning")  # as the application does: the output stays
+gevent.get_hub().print_exception = log_format.log_uncaught
+def fail():
+    raise ValueError("SECRET")
+class Failing:
+    def __del__(self):
+        fail()
+gevent.spawn(fail).join()
+Failing()
+logging.getLogger("service").info("not shown")
+"""
+
+
+def test_exceptions_that_nobody_catches_become_lines_and_not_output_on_standard_error() -> None:
+    ran = subprocess.run([sys.executable, "-c", _UNCAUGHT], cwd=PROJECT, capture_output=True, text=True, check=False)
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    lines = ran.stdout.splitlines()
+    assert len(lines) == 2
+    assert all("level=error event=error exception=ValueError trace=" in line for line in lines)
+    assert "SECRET" not in ran.stdout
+
+
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-"])
+def test_lines_without_an_output_are_no_error(closed: str) -> None:
+    shell = f"exec {sys.executable} -c \"import service.telemetry.log_format as f; f.line_output(); f.configure('info')"
+    shell += f"; f.event(f.logging.getLogger('service'), 40, 'hello')\" {closed}"
+    ran = subprocess.run(["sh", "-c", shell], cwd=PROJECT, capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 0
+    assert ("event=hello" in ran.stderr) == (closed == ">&-")

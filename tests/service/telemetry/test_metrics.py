@@ -349,6 +349,17 @@ def test_requests_are_answered_without_a_directory_for_metrics(
         metrics.render()
 
 
+def test_dropped_lines_are_counted_from_zero(metrics: Metrics) -> None:
+    metrics.waiting(0)
+    before = Scrape(metrics.render())
+    for _ in range(3):
+        metrics.dropped_log_line()
+
+    assert [one.name for one in before.samples].count(PREFIX + "dropped_log_lines_total") == 1
+    assert before.total("dropped_log_lines_total") == 0
+    assert Scrape(metrics.render()).total("dropped_log_lines_total") == 3
+
+
 def test_a_full_file_system_stops_no_request(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
     metrics.request("/before", "GET", "200", 0.001)
 
