@@ -31,7 +31,7 @@ def _prepare_in_process(url: str, start: "multiprocessing.synchronize.Barrier") 
 def test_preparing_twice_runs_each_migration_once(database_url: str) -> None:
     database = connect(database_url)
 
-    assert prepare(database) == ["0001_prediction_log", "0002_label_change"]
+    assert prepare(database) == ["0001_prediction_log", "0002_label_change", "0003_ids_are_not_reused"]
     assert prepare(database) == []
     assert database.is_closed()
 
