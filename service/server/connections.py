@@ -1,6 +1,7 @@
 """The connections of a worker that wait for their client: for a request, for the rest of a body, or for the client to
 read a response. It ends those that wait too long, and those that must make room for others."""
 
+import contextlib
 import logging
 import socket
 import struct
@@ -18,9 +19,17 @@ _ROOM_SECONDS = 1.0
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing drops what is unsent, which the system would keep for minutes
 _TCP_BYTES = struct.Struct("=QQ")  # of struct tcp_info in linux/tcp.h: tcpi_bytes_acked and tcpi_bytes_received
 _TCP_BYTES_OFFSET = 120
+_MAX_UNSENT_BYTES = 128 * 1024
 
 _NativeSocket = monkey.get_original("socket", "socket")
 _log = logging.getLogger("service")
+
+
+def bound_unsent(listener: socket.socket) -> None:
+    """Makes a send to a client of this listener block when the system holds 128 KiB that it cannot send yet. Otherwise
+    it takes up to 4 MB from the responses to each client that reads nothing."""
+    with contextlib.suppress(OSError, AttributeError):  # a Unix socket; a system without the option
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _MAX_UNSENT_BYTES)
 
 
 class Body(Protocol):
@@ -170,7 +179,7 @@ def _stuck(progresses: dict[socket.socket, _Progress], before: float) -> list[so
 
 def _tcp_bytes(client: socket.socket) -> tuple[int, int]:
     """The bytes that a client has taken, and that it has sent; 0 and 0 if the system does not tell. What the system
-    has accepted for sending says little: it takes up to 4 MB before a send blocks."""
+    has accepted for sending says less: it accepts more only when a third of its buffer is free."""
     try:
         info = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_BYTES_OFFSET + _TCP_BYTES.size)
         taken, arrived = _TCP_BYTES.unpack_from(info, _TCP_BYTES_OFFSET)

@@ -79,6 +79,8 @@ class RequestReader:
         if not self._parser.finish_body(max_bytes=_MAX_SKIPPED_BYTES):
             return None
         unreader = self._parser.unreader
+        if unreader.buf.tell():
+            gevent.sleep(0)  # the client sent requests together: other clients get their turn between two of them
         data = unreader.read()
         if not data:
             return None

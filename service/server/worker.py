@@ -1,6 +1,6 @@
 """gunicorn's gevent worker with these changes: workers share connections evenly, clients that send or read nothing
-delay neither others nor a stop, a worker without descriptors refuses new connections, a stop signal during a fork is not
-lost, and an invalid HTTP request gets a problem+json response."""
+delay neither others nor a stop, a worker without descriptors refuses new connections, a stop signal during a fork is
+not lost, and an invalid HTTP request gets a problem+json response."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ from gunicorn.util import close
 from gunicorn.workers import ggevent
 
 from service.errors import bare_problem, reason_phrase
-from service.server.connections import Connections
+from service.server.connections import Connections, bound_unsent
 from service.server.descriptors import SpareDescriptor
 from service.server.listener import BalancedServer, lingering_close
 from service.server.request_reader import HeadCache, Request, RequestReader
@@ -86,6 +86,7 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
 
     def _listen(self, listener: Any) -> BalancedServer:
         listener.setblocking(1)
+        bound_unsent(listener)
         secured = {"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}
         handle = partial(self.handle, listener.getsockname())
         server = BalancedServer(listener, handle=handle, spawn=Pool(self.worker_connections), **secured)
