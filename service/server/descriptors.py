@@ -2,7 +2,6 @@
 refuse new connections."""
 
 import contextlib
-import errno
 import logging
 import os
 import resource
@@ -12,10 +11,10 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from service.errors import bare_problem, reason_phrase
-from service.telemetry.log_format import event
+from gevent import monkey
 
-OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
+from service.errors import OUT_OF_DESCRIPTORS, bare_problem, reason_phrase
+from service.telemetry.log_format import event
 
 _MAX_CONNECTIONS = 2000
 _RESERVE = 64  # for the database, the log, the metrics and the libraries
@@ -23,6 +22,8 @@ _USEFUL = 4096
 _UNREAD_BYTES = 64 * 1024
 _RETRY_AFTER_SECONDS = 1
 
+_native_close = monkey.get_original("os", "close")  # gevent's closes in the next turn of the loop
+_NativeSocket = monkey.get_original("socket", "socket")
 _log = logging.getLogger("service")
 
 
@@ -49,7 +50,7 @@ class SpareDescriptor:
         """Accepts a connection with the descriptor in reserve, answers it 503, and closes it. Returns False if there
         is no descriptor for it."""
         if self._number is not None:
-            os.close(self._number)
+            _native_close(self._number)
             self._number = None
         try:
             accepted = accept()
@@ -89,9 +90,9 @@ def _answer_unavailable(client: socket.socket) -> None:
     headers, body = bare_problem(status, uuid.uuid4().hex)
     headers["Retry-After"] = str(_RETRY_AFTER_SECONDS)
     lines = [f"HTTP/1.1 {status.value} {reason_phrase(status)}", *(f"{name}: {headers[name]}" for name in headers)]
-    with client:
-        client.settimeout(0.0)
+    with _NativeSocket(fileno=client.detach()) as native:  # gevent would close it later
+        native.setblocking(False)
         with contextlib.suppress(BlockingIOError):
-            client.recv(_UNREAD_BYTES)
-        client.send("\r\n".join([*lines, "\r\n"]).encode() + body)
-        client.shutdown(socket.SHUT_WR)
+            native.recv(_UNREAD_BYTES)
+        native.send("\r\n".join([*lines, "\r\n"]).encode() + body)
+        native.shutdown(socket.SHUT_WR)

@@ -9,7 +9,8 @@ from typing import Any
 import gevent
 from gevent.server import StreamServer
 
-from service.server.descriptors import OUT_OF_DESCRIPTORS, SpareDescriptor
+from service.errors import OUT_OF_DESCRIPTORS
+from service.server.descriptors import SpareDescriptor
 
 _PAUSE_SECONDS = 0.0001
 _MAX_PAUSE_SECONDS = 0.001
