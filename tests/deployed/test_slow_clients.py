@@ -85,7 +85,8 @@ def test_a_client_that_reads_nothing_is_dropped_and_counted(tmp_path: Path) -> N
 def test_clients_that_read_nothing_do_not_delay_a_stop(tmp_path: Path) -> None:
     one = {"WEB_CONCURRENCY": "1"}
     with serve(tmp_path, url_in(tmp_path), variables=one) as served, non_readers(served, 30):
-        assert ask(served, 60) == 200
+        # Each is answered while all others get their turn, so afterwards none of them can take another response.
+        assert [ask(served, 60) for _ in range(25)] == [200] * 25
         assert seconds_to_stop(served) < 10
 
     assert dropped(served, "stop") == 30
@@ -126,18 +127,19 @@ def test_idle_connections_make_room_for_new_ones(tmp_path: Path) -> None:
 
 @pytest.mark.alone
 @pytest.mark.long
+@pytest.mark.timeout(300)
 def test_an_honest_client_is_answered_beside_two_thousand_that_read_nothing(tmp_path: Path) -> None:
     allow_many_connections()
     one = {"WEB_CONCURRENCY": "1", "LOG_LEVEL": "warning"}
     with serve(tmp_path, url_in(tmp_path), variables=one) as served, non_readers(served, 2050):
         (worker,) = served.workers()
         began = time.monotonic()
-        assert ask(served, 60) == 200
+        assert ask(served, 120) == 200
         waited = time.monotonic() - began
         assert served.workers() == [worker]
         stopped = seconds_to_stop(served)
 
-    assert waited < 40  # most of it is the work for what they sent
+    assert waited < 60  # most of it is the work for what the others asked for, about 5 s of one core
     assert stopped < 10
 
 
