@@ -14,6 +14,8 @@ from typing import Any  # noqa: E402
 
 from gevent import get_hub  # noqa: E402
 
+from service.server.descriptors import connection_limit  # noqa: E402
+from service.server.shares import Shares  # noqa: E402
 from service.settings import Settings, SettingsError, set_native_defaults  # noqa: E402
 from service.telemetry import log_format  # noqa: E402
 
@@ -25,11 +27,12 @@ try:
 except SettingsError as error:
     sys.exit(f"The service cannot start. {error}")
 log_format.configure(_settings.log_level)
+_shares = Shares()
 
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.web_concurrency
 worker_class = "service.server.worker.Worker"
-worker_connections = 2000
+worker_connections = connection_limit()
 preload_app = True
 # A heartbeat file on a slow disk can block a worker, and gunicorn would kill it.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -76,6 +79,7 @@ def post_fork(server: object, worker: Any) -> None:
     metrics = _metrics(server)
     metrics.use_slot(worker.slot)
     worker.refused = metrics.refused
+    worker.shares = _shares
     lines = log_format.line_output()
     lines.on_drop = metrics.dropped_log_line
     lines.keep_flowing()

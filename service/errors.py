@@ -1,5 +1,6 @@
 """Every error response, as an exception with a status. `web.problem` turns them into problem+json."""
 
+import errno
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 
 PROBLEM_JSON = "application/problem+json"
 LISTED_FAULTS = 1000
+OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 
 _PROBLEM_TYPES = "urn:prediction-service:problem:"
 _SHOWN_CHARACTERS = 200

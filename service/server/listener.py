@@ -1,42 +1,83 @@
 """Accepts connections, balanced between the workers, and closes them without losing data in either direction."""
 
 import logging
-import os
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 import gevent
-from gevent import monkey
 from gevent.server import StreamServer
+
+from service.errors import OUT_OF_DESCRIPTORS
+from service.server.descriptors import SpareDescriptor
 
 _PAUSE_SECONDS = 0.0001
 _MAX_PAUSE_SECONDS = 0.001
 _MAX_ACCEPTS = 2048
+_SHARE_KEPT_FREE = 20
+_ENDED_AT_ONCE = 16
+_ROOM_SECONDS = 0.005  # until the connections that were ended have closed
+_RETRY_SECONDS = 0.05
 _LINGER_SECONDS = 2.0
 _LINGER_READ_BYTES = 64 * 1024
 _MAX_LINGER_READS = 1024
 
-_NativeSocket = monkey.get_original("socket", "socket")
 _log = logging.getLogger("service")
 
 
 class BalancedServer(StreamServer):
     """A server that pauses after each connection it accepts, so that other workers can accept the next. The more
-    connections it has, the longer it pauses. Without pauses, the first worker to wake up takes nearly all of them."""
+    connections it has, the longer it pauses. Without pauses, the first worker to wake up takes nearly all of them.
 
+    If few places are left, `make_room(number)` ends some connections and returns how many. If no descriptor is left
+    either, new connections are refused with the one in reserve, `spare`."""
+
+    make_room: Callable[[int], int] | None = None
+    spare: SpareDescriptor | None = None
     _is_paused = False
+
+    @property
+    def connections(self) -> int:
+        """The number of connections."""
+        pool: Any = self.pool
+        return int(pool.size - pool.free_count())
+
+    def keep_room(self, most: int = _MAX_ACCEPTS) -> None:
+        """Ends at most so many connections if less than a twentieth of the places is free."""
+        pool: Any = self.pool
+        missing = max(1, pool.size // _SHARE_KEPT_FREE) - pool.free_count()
+        if missing > 0 and self.make_room is not None:
+            self.make_room(min(missing, most))
+
+    def do_read(self) -> Any:
+        """Accepts a connection, or returns None if there is none to serve."""
+        try:
+            return super().do_read()
+        except OSError as error:
+            if error.errno in self.fatal_errors:
+                raise
+            _log.debug("accepting a connection: %s", error.strerror)
+            is_full = error.errno in OUT_OF_DESCRIPTORS
+        if is_full and self.make_room is not None and self.make_room(_ENDED_AT_ONCE):
+            self._pause(_ROOM_SECONDS)
+        elif not is_full or self.spare is None or not self.spare.refuse(super().do_read):
+            self._pause(_RETRY_SECONDS)
+        return None
 
     def do_handle(self, *args: Any) -> None:
         """Starts to serve a connection, then pauses."""
         super().do_handle(*args)
-        pool: Any = self.pool
-        connections = pool.size - pool.free_count()
-        if connections > 1 and not self._is_paused and self.started:
+        self.keep_room(most=1)
+        connections = self.connections
+        if connections > 1:
+            self._pause(min(connections * _PAUSE_SECONDS, _MAX_PAUSE_SECONDS))
+
+    def _pause(self, seconds: float) -> None:
+        if not self._is_paused and self.started:
             self._is_paused = True
             self.stop_accepting()
-            pause = min(connections * _PAUSE_SECONDS, _MAX_PAUSE_SECONDS)
-            gevent.spawn_later(pause, self._resume, time.monotonic() + pause, pause)
+            gevent.spawn_later(seconds, self._resume, time.monotonic() + seconds, seconds)
 
     def close(self) -> None:
         """Accepts the connections in the queue, which would otherwise be reset, and stops listening."""
@@ -58,15 +99,6 @@ class BalancedServer(StreamServer):
         if self.started:
             self.max_accept = min(1 + int((time.monotonic() - due) / pause), _MAX_ACCEPTS)
             self.start_accepting()
-
-
-def shutdown_read(client: socket.socket) -> None:
-    """Ends the input of a connection. It bypasses gevent, which would drop input that has arrived but is unread."""
-    try:
-        with _NativeSocket(fileno=os.dup(client.fileno())) as native:
-            native.shutdown(socket.SHUT_RD)
-    except OSError as error:
-        _log.debug("closing an idle connection: %s", error.strerror)
 
 
 def lingering_close(client: socket.socket) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import gevent
 from gunicorn.http import wsgi
-from gunicorn.http.errors import NoMoreData, ParseException
+from gunicorn.http.errors import InvalidHeader, NoMoreData, ParseException, UnsupportedTransferCoding
 from gunicorn.http.parser import RequestParser
 
 from service.errors import MalformedBody, SlowBody
@@ -33,7 +33,7 @@ class Request(NamedTuple):
     @property
     def may_send_more(self) -> bool:
         """Whether the client may still send a part of the body."""
-        return isinstance(self.environ["wsgi.input"], _StreamedBody)
+        return isinstance(self.environ["wsgi.input"], StreamedBody)
 
     @property
     def is_broken(self) -> bool:
@@ -79,6 +79,8 @@ class RequestReader:
         if not self._parser.finish_body(max_bytes=_MAX_SKIPPED_BYTES):
             return None
         unreader = self._parser.unreader
+        if unreader.buf.tell():
+            gevent.sleep(0)  # the client sent requests together: other clients get their turn between two of them
         data = unreader.read()
         if not data:
             return None
@@ -101,17 +103,18 @@ class RequestReader:
             message = next(self._parser)
         except StopIteration:
             return None
+        closes = _closes(message)
+        _require_clear_framing(message)
         message.proxy_protocol_info = {}
         _, environ = wsgi.create(message, self._client, self._peer, self._listener, self._config)
         for name in _PER_REQUEST:
             environ.pop(name, None)
         environ["wsgi.multithread"] = True
         length = environ.get("CONTENT_LENGTH", "0")
-        closes = message.should_close()
         is_plain = "HTTP_TRANSFER_ENCODING" not in environ and "HTTP_EXPECT" not in environ
         if head and is_plain and length.isdecimal():
             self._heads.put((self._origin, head), _Head(environ.copy(), int(length), closes))
-        return self._request(environ, _StreamedBody(message.body, self._timeout), closes)
+        return self._request(environ, StreamedBody(message.body, self._timeout), closes)
 
     def _request(self, environ: Environ, body: Any, closes: bool) -> Request:
         environ["wsgi.input"] = body
@@ -121,20 +124,52 @@ class RequestReader:
         return Request(environ, is_head, environ["SERVER_PROTOCOL"] == "HTTP/1.1", closes)
 
 
-class _StreamedBody:
+def _require_clear_framing(message: Any) -> None:
+    """Refuses what gunicorn accepts: HTTP/1.1 without Host, and codings that the body would have to be decoded from."""
+    names = {name for name, _ in message.headers}
+    if message.version >= (1, 1) and "HOST" not in names:
+        raise InvalidHeader("HOST")
+    for name, value in message.headers:
+        if name == "TRANSFER-ENCODING" and value.lower() != "chunked":
+            raise UnsupportedTransferCoding(value)
+
+
+def _closes(message: Any) -> bool:
+    """Whether the connection closes after a request. gunicorn reads only the first Connection header, and only as one
+    option. Raises InvalidHeader if the options contradict each other."""
+    values = [value for name, value in message.headers if name == "CONNECTION"]
+    options = {option.strip(" \t").lower() for value in values for option in value.split(",")}
+    if {"close", "keep-alive"} <= options:
+        raise InvalidHeader("CONNECTION")
+    return "close" in options or bool(message.should_close())
+
+
+class StreamedBody:
     """A body that may not have arrived yet. Each read takes `seconds` at most, even if bytes arrive one at a time."""
 
-    __slots__ = ("_body", "_seconds", "is_broken")
+    __slots__ = ("_body", "_limit", "_reader", "_seconds", "is_broken")
 
     def __init__(self, body: Any, seconds: float) -> None:
         self._body = body
+        self._limit: gevent.Timeout | None = None
+        self._reader: Any = None
         self._seconds = seconds
         self.is_broken = False
+
+    def expire(self) -> None:
+        """Ends a read that waits for the client, as if its time were over."""
+        gevent.get_hub().loop.run_callback(self._end_read)
+
+    def _end_read(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.throw(self._limit)
 
     def read(self, size: int = -1) -> bytes:
         """Reads `size` bytes, or the rest. Raises SlowBody, and MalformedBody for invalid chunks and for a client that
         disconnects."""
-        limit = gevent.Timeout(self._seconds)
+        limit = self._limit = gevent.Timeout(self._seconds)
+        self._reader = gevent.getcurrent()
         try:
             with limit:
                 data: bytes = self._body.read(size)
@@ -143,7 +178,10 @@ class _StreamedBody:
             if timeout is not limit:
                 raise
             self.is_broken = True
-            raise SlowBody(f"The body did not arrive within {self._seconds:g} seconds.") from None
+            late = f"within {self._seconds:g} seconds" if self._reader is not None else "in time"
+            raise SlowBody(f"The body did not arrive {late}.") from None
         except (ParseException, NoMoreData, ConnectionError):
             self.is_broken = True
             raise MalformedBody("The body ended too soon, or its chunks are invalid.") from None
+        finally:
+            self._reader = None

@@ -14,12 +14,12 @@ _LINE_BREAKS = re.compile(r"[\r\n\0]")
 
 
 class ResponseWriter:
-    """Writes the response to one request."""
+    """Writes the response to one request. `send` sends all of its bytes to the client."""
 
-    __slots__ = ("_chunked", "_client", "_has_no_body", "_head", "_left", "_request", "closes", "is_started")
+    __slots__ = ("_chunked", "_has_no_body", "_head", "_left", "_request", "_send_all", "closes", "is_started")
 
-    def __init__(self, client: Any, request: Request, closes: bool) -> None:
-        self._client = client
+    def __init__(self, send: Callable[[bytes], None], request: Request, closes: bool) -> None:
+        self._send_all = send
         self._request = request
         self._head = b""
         self._left: int | None = None
@@ -76,7 +76,7 @@ class ResponseWriter:
         self._head = b""
         if data:
             self.is_started = True
-            self._client.sendall(data)
+            self._send_all(data)
 
 
 @lru_cache(maxsize=2)

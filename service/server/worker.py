@@ -1,5 +1,6 @@
-"""gunicorn's gevent worker with four changes: workers share new connections evenly, idle connections do not delay a
-stop, a stop signal during a fork is not lost, and an invalid HTTP request gets a problem+json response."""
+"""gunicorn's gevent worker with these changes: workers share connections evenly, clients that send or read nothing
+delay neither others nor a stop, a worker without descriptors refuses new connections, a stop signal during a fork is
+not lost, and an invalid HTTP request gets a problem+json response."""
 
 import logging
 import os
@@ -20,15 +21,20 @@ from gunicorn.util import close
 from gunicorn.workers import ggevent
 
 from service.errors import bare_problem, reason_phrase
-from service.server.listener import BalancedServer, lingering_close, shutdown_read
+from service.server.connections import Connections, bound_unsent
+from service.server.descriptors import SpareDescriptor
+from service.server.listener import BalancedServer, lingering_close
 from service.server.request_reader import HeadCache, Request, RequestReader
 from service.server.response_writer import ResponseWriter
+from service.server.shares import Shares
 from service.telemetry.log_format import event, frames
 
 _STOP_SIGNALS = {signal.SIGTERM}
 _TICK_SECONDS = 1.0
 _STOPPING_TICK_SECONDS = 0.25
 _GRACE_SECONDS = 1.0
+_STOPPING_READER_SECONDS = 2.0
+_STOPPING_SENDER_SECONDS = 3.0
 
 _log = logging.getLogger("service")
 
@@ -41,22 +47,29 @@ _STATUSES = {
 
 
 class Worker(ggevent.GeventWorker):  # type: ignore[misc]
-    """Serves each connection in a greenlet. A read of a body takes `body_seconds` at most. `slot` is a number that no
-    other live worker has. The worker calls `refused` with the reason for each request it refuses itself."""
+    """Serves each connection in a greenlet. A client may take `body_seconds` to send a body, and may read nothing of a
+    response for so long. `slot` is a number that no other live worker has. The worker calls `refused` with the reason
+    for each request it refuses itself, and for each connection that it refuses or drops. `shares` is what the workers
+    know of each other."""
 
     body_seconds = 20.0
     slot = 0
     refused: Callable[[str], None] | None = None
+    shares: Shares | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._idle: dict[socket.socket, float] = {}
+        self._servers: list[BalancedServer] = []
+        self._connections = Connections(self._count_refused)
+        self._spare: SpareDescriptor | None = None
+        self._excess = 0
         self._heads = HeadCache()
         self._stop_event = Event()
 
     def run(self) -> None:
         """Serves until the worker must stop, then finishes the open requests within the graceful timeout."""
-        servers = [self._listen(listener) for listener in self.sockets]
+        self._spare = SpareDescriptor(self._count_refused)
+        self._servers = servers = [self._listen(listener) for listener in self.sockets]
         while self.alive:
             self.notify()
             self._stop_event.wait(_TICK_SECONDS)
@@ -73,11 +86,13 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
 
     def _listen(self, listener: Any) -> BalancedServer:
         listener.setblocking(1)
+        bound_unsent(listener)
         secured = {"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}
         handle = partial(self.handle, listener.getsockname())
         server = BalancedServer(listener, handle=handle, spawn=Pool(self.worker_connections), **secured)
         if self.cfg.workers > 1:
             server.max_accept = 1
+        server.make_room, server.spare = self._connections.make_room, self._spare
         server.start()
         return server
 
@@ -102,22 +117,29 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001 - the client gets an answer to every error
             self.handle_error(None, client, addr, error)
         finally:
+            self._connections.forget(client)
             close(client)
 
     def _serve(self, requests: RequestReader, client: socket.socket) -> None:
+        connections = self._connections
+        send = partial(connections.send, client)
         while True:
-            self._idle[client] = time.monotonic()
+            connections.wait(client)
             try:
                 request = requests.read()
             finally:
-                del self._idle[client]
+                connections.end_wait(client)
             if request is None:
                 return
             self.nr += 1
             if self.nr >= self.max_requests:
                 self.alive = False
-            response = ResponseWriter(client, request, closes=not self.alive)
-            if not self._respond(request, response) or response.closes:
+            response = ResponseWriter(send, request, closes=not self.alive or self._is_surplus())
+            if request.may_send_more:
+                connections.expect(client, request.environ["wsgi.input"])
+            is_complete = self._respond(request, response)
+            connections.forget(client)
+            if not is_complete or response.closes:
                 if request.may_send_more or not request.closes:
                     lingering_close(client)
                 return
@@ -139,14 +161,45 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
                 parts.close()
         return True
 
+    def _is_surplus(self) -> bool:
+        """Whether a connection that got an answer should close, because this worker has too many."""
+        if self._excess <= 0:
+            return False
+        self._excess -= 1
+        return True
+
     def notify(self) -> None:
-        """Sends the heartbeat, at least once a second, and ends the input of idle connections: after the keepalive
-        time, or after a grace period while the worker stops. Requests that have arrived are still answered. The grace
-        period lets a client that just connected, or just got a response, send its next request."""
+        """Sends the heartbeat, at least once a second, and ends connections that wait too long for their client. The
+        input of idle ones ends after the keepalive time, or after a grace period while the worker stops, and requests
+        that have arrived are still answered. The grace period lets a client that just connected, or just got a
+        response, send its next request."""
         super().notify()
-        cutoff = time.monotonic() - (self.cfg.keepalive if self.alive else _GRACE_SECONDS)
-        for client in [client for client, since in self._idle.items() if since <= cutoff]:
-            shutdown_read(client)
+        connections = self._connections
+        connections.look()
+        connections.end_idle(self.cfg.keepalive if self.alive else _GRACE_SECONDS)
+        connections.drop_slow(self.body_seconds)
+        if self._spare is not None:
+            self._spare.report()
+        if not self.alive:
+            connections.drop_stuck(_STOPPING_READER_SECONDS, _STOPPING_SENDER_SECONDS, "stop")
+        for server in self._servers:
+            server.keep_room()
+        self._share()
+
+    def _share(self) -> None:
+        """Publishes the number of connections, and notes how many should move to other workers."""
+        if self.shares is None or not self._servers:
+            return
+        number = sum(server.connections for server in self._servers)
+        if self.alive:
+            self.shares.publish(self.slot, number)
+            self._excess = self.shares.excess(number)
+        else:
+            self.shares.withdraw(self.slot)
+
+    def _count_refused(self, reason: str) -> None:
+        if self.refused is not None:
+            self.refused(reason)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answers an invalid HTTP request, or an unexpected error, with problem+json."""
@@ -162,12 +215,11 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
             reason=type(exc).__name__,
             trace=None if refused else frames(exc.__traceback__),
         )
-        if self.refused is not None:
-            self.refused(type(exc).__name__)
+        self._count_refused(type(exc).__name__)
         headers, body = bare_problem(status, request_id)
         lines = [f"HTTP/1.1 {status.value} {reason_phrase(status)}", *(f"{name}: {headers[name]}" for name in headers)]
         try:
-            client.sendall("\r\n".join([*lines, "\r\n"]).encode() + body)
+            self._connections.send(client, "\r\n".join([*lines, "\r\n"]).encode() + body)
         except OSError as error:
             _log.debug("answering a refused request: %s", error.strerror)
         lingering_close(client)

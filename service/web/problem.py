@@ -9,7 +9,15 @@ from flask import Flask, Response, request
 from flask_restful import Api
 from werkzeug.exceptions import HTTPException
 
-from service.errors import LISTED_FAULTS, PROBLEM_JSON, ServiceError, problem, reason_phrase
+from service.errors import (
+    LISTED_FAULTS,
+    OUT_OF_DESCRIPTORS,
+    PROBLEM_JSON,
+    ServiceError,
+    Unavailable,
+    problem,
+    reason_phrase,
+)
 from service.telemetry.log_format import event, frames
 from service.web.access_log import RequestInfo
 
@@ -47,6 +55,10 @@ def answer_error(error: Exception) -> Response:
     """Any exception as problem+json. An unexpected one becomes a 500 without details; the log has its traceback."""
     if isinstance(error, ServiceError):
         return refusal(error, request.environ)
+    if isinstance(error, OSError) and error.errno in OUT_OF_DESCRIPTORS:
+        return refusal(
+            Unavailable("The service cannot open a file now; repeat.", reason="no-descriptors"), request.environ
+        )
     info = RequestInfo.of(request.environ)
     if isinstance(error, HTTPException) and error.code is not None and error.code >= 400:
         return _answer_http_error(error, error.code, info)

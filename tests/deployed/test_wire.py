@@ -176,11 +176,38 @@ def test_expect_100_continue_is_answered(served: Served) -> None:
         (b"hello\r\n\r\n", 400),
         (with_length(b"{}").replace(b"\r\n\r\n", b"\r\nExpect: tea\r\n\r\n"), 417),
         (with_length(b"{}").replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n"), 415),
+        (b"GET /livez HTTP/1.1\r\n\r\n", 400),
+        (b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close, keep-alive\r\n\r\n", 400),
+        (POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
     ],
-    ids=["url", "endless url", "headers", "header", "nul", "space", "version", "tls", "text", "expect", "gzip"],
+    ids=[
+        "url",
+        "endless url",
+        "headers",
+        "header",
+        "nul",
+        "space",
+        "version",
+        "tls",
+        "text",
+        "expect",
+        "gzip",
+        "no host",
+        "options",
+        "codings",
+    ],
 )
 def test_an_invalid_head_is_refused(served: Served, request_: bytes, status: int) -> None:
     assert_problem(exchange(served, request_), status)
+
+
+@pytest.mark.parametrize("line", [b"Transfer-Encoding: gzip, chunked", b"Connection: close, keep-alive"])
+def test_the_body_of_a_refused_head_is_no_request(served: Served, line: bytes) -> None:
+    with connected(served) as connection:
+        connection.sendall(POST + line + b"\r\n\r\nGET /livez HTTP/1.1\r\nHost: test\r\n\r\n")
+        answered = until_closed(connection)
+
+    assert statuses(answered) in ([400], [501])
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from gunicorn.config import Config
-from gunicorn.http.errors import InvalidHeaderName, LimitRequestHeaders
+from gunicorn.http.errors import InvalidHeader, InvalidHeaderName, LimitRequestHeaders, UnsupportedTransferCoding
 
 from service.server.request_reader import HeadCache, Request, RequestReader
 
@@ -139,3 +139,53 @@ def test_the_cache_is_cleared_when_it_is_full(connect: Connect) -> None:
         assert read(requests).environ["PATH_INFO"] == f"/{i}"
 
     assert 0 < len(requests._heads) <= 1024
+
+
+@pytest.mark.parametrize(
+    ("lines", "error"),
+    [
+        (b"Host: a\r\nConnection: close, keep-alive", InvalidHeader),
+        (b"Host: a\r\nConnection: Keep-Alive\r\nConnection: x,\tClose", InvalidHeader),
+        (b"X-Host: a", InvalidHeader),
+        (b"Host: a\r\nHost: a", InvalidHeader),
+        (b"Host: a\r\nTransfer-Encoding: gzip, chunked", UnsupportedTransferCoding),
+        (b"Host: a\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked", UnsupportedTransferCoding),
+        (b"Host: a\r\nTransfer-Encoding: identity, chunked", UnsupportedTransferCoding),
+        (b"Host: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked", InvalidHeader),
+    ],
+)
+def test_a_head_with_unclear_framing_is_refused_each_time(
+    connect: Connect, lines: bytes, error: type[Exception]
+) -> None:
+    for _ in range(2):
+        client, requests = connect()
+        client.sendall(b"POST /predict HTTP/1.1\r\n" + lines + b"\r\n\r\n0\r\n\r\n")
+        with pytest.raises(error):
+            requests.read()
+
+
+@pytest.mark.parametrize(
+    ("version", "value", "closes"),
+    [
+        (b"1.1", b"close", True),
+        (b"1.1", b"x, close", True),
+        (b"1.1", b"x, Keep-Alive", False),
+        (b"1.1", b"upgrade\r\nConnection: close", True),
+        (b"1.0", b"keep-alive", False),
+        (b"1.0", b"x", True),
+    ],
+)
+def test_the_options_of_all_connection_headers_count(
+    connect: Connect, version: bytes, value: bytes, closes: bool
+) -> None:
+    client, requests = connect()
+    for _ in range(2):
+        client.sendall(b"GET / HTTP/%b\r\nHost: a\r\nConnection: %b\r\n\r\n" % (version, value))
+        assert read(requests).closes is closes
+
+
+def test_http_1_0_needs_no_host(connect: Connect) -> None:
+    client, requests = connect()
+    client.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
+
+    assert read(requests).environ["PATH_INFO"] == "/livez"

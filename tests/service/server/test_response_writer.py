@@ -18,7 +18,7 @@ def respond(request: bytes, headers: list[tuple[str, str]], *parts: bytes) -> tu
         client.sendall(request)
         found = RequestReader(Config(), server, ("127.0.0.1", 4000), ("127.0.0.1", 5000), HeadCache(), 5.0).read()
         assert found is not None
-        writer = ResponseWriter(server, found, closes=False)
+        writer = ResponseWriter(server.sendall, found, closes=False)
         writer.start("200 OK", headers)
         writer.send(parts)
         return client.recv(65536), writer.closes
