@@ -15,6 +15,10 @@ from service.web.access_log import RequestInfo
 
 _log = logging.getLogger("service")
 
+_ITEMS_AT_ONCE = 256
+_LONG_ANSWER = 64 * 1024
+_FEW_FAULTS = 20
+
 _encode = json.JSONEncoder(allow_nan=False).encode
 
 
@@ -30,17 +34,25 @@ def json_response(data: Any, code: int, headers: Mapping[str, str] | None = None
     return Response(_encode(data) + "\n", code, headers, content_type="application/json")
 
 
+def encoded(data: Any) -> bytes:
+    """A result as the bytes of a JSON body; NaN and Infinity raise ValueError. The items of a long list are encoded in
+    parts, because no other thread runs during one call of the encoder."""
+    if not isinstance(data, list) or len(data) <= _ITEMS_AT_ONCE:
+        return _encode(data).encode() + b"\n"
+    parts = [_encode(data[i : i + _ITEMS_AT_ONCE])[1:-1].encode() for i in range(0, len(data), _ITEMS_AT_ONCE)]
+    return b"[" + b", ".join(parts) + b"]\n"
+
+
 class FinalResponse(Response):
     """A final 200 with a JSON body. It skips the work that Werkzeug does for responses that may still change."""
 
-    def __init__(self, data: Any, *headers: tuple[str, str]) -> None:
-        body = _encode(data).encode() + b"\n"
+    def __init__(self, body: bytes, *headers: tuple[str, str]) -> None:
         self._body = (body,)
         self._headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *headers]
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         start_response("200 OK", self._headers)
-        return self._body
+        return self._body if environ["REQUEST_METHOD"] != "HEAD" else ()
 
 
 def answer_error(error: Exception) -> Response:
@@ -63,8 +75,12 @@ def refusal(error: ServiceError, environ: dict[str, Any]) -> Response:
     info = RequestInfo.of(environ)
     info.reason = error.reason
     body = problem(error.status, error.title, error.detail, error.slug, info.request_id)
-    # The response must not be much longer than the request.
-    body |= {"errors": [fault.to_json() for fault in error.faults[:LISTED_FAULTS]]} if error.faults else {}
+    if error.faults:
+        # The response must not be much longer than the request.
+        body["errors"] = [fault.to_json() for fault in error.faults[:LISTED_FAULTS]]
+        length = len(_encode(body)) if len(error.faults) > _FEW_FAULTS else 0
+        if length > _LONG_ANSWER and not info.held().try_answer(length):
+            del body["errors"][_FEW_FAULTS:]
     return _problem_response(body, dict(error.headers))
 
 
