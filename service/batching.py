@@ -20,6 +20,7 @@ Result = TypeVar("Result")
 
 Process = Callable[[list[Item]], Sequence[Result | Exception]]
 Run = Callable[[Callable[[], Any]], Any]
+Aside = Run  # runs a job while the event loop goes on, if there is one
 
 
 class Batcher(Generic[Item, Result]):
@@ -228,7 +229,12 @@ class Budget:
 def runner() -> Run:
     """How this process executes batches: in the hub's thread pool if gevent has patched the process, so that the event
     loop goes on; otherwise directly."""
-    return run_in_hub_threadpool if monkey.is_module_patched("threading") else lambda job: job()
+    return run_in_hub_threadpool if monkey.is_module_patched("threading") else run_here
+
+
+def run_here(job: Callable[[], Any]) -> Any:
+    """Runs a job directly."""
+    return job()
 
 
 def run_in_hub_threadpool(job: Callable[[], Any]) -> Any:

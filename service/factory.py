@@ -14,7 +14,7 @@ from serialize import Artifact, load
 from serialize.artifact import Answers
 from serialize.recipes import RECIPES
 from serialize.trust import Trust
-from service.batching import Batcher, OneAtATime, run_in_background, runner
+from service.batching import Aside, Batcher, OneAtATime, run_in_background, runner
 from service.demo import Demo
 from service.errors import InvalidBody
 from service.export.reset_dump import dump_log
@@ -56,10 +56,9 @@ _PROBE_PATIENCE_SECONDS = 2.0  # a health check must fail fast
 
 # What an item of an array takes in memory besides its bytes and values: per item, and per column of the model.
 _ITEM_BYTES = 1024
-_COLUMN_BYTES = 128
+_COLUMN_BYTES = 64
 
 Batched = Callable[..., Batcher[Any, Any]]
-Aside = Callable[[Callable[[], Any]], Any]
 
 _log = logging.getLogger("service")
 
@@ -70,7 +69,8 @@ def create_app(settings: Settings) -> Flask:
     log_format.configure(settings.log_level)
     artifact = _artifact(settings)
     prepare(database_of(settings))
-    app = Application("service", answer_error)
+    aside: Aside = OneAtATime(runner(), settings.request_timeout)
+    app = Application("service", partial(answer_error, aside=aside))
     app.debug = False  # FLASK_DEBUG must not change how failures are answered
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -82,7 +82,6 @@ def create_app(settings: Settings) -> Flask:
     report = partial(monitor.performance, PerformanceQuery(Selection(artifact.version)))
     live = LivePerformance(artifact.version, report, lambda: metrics.directory, run_in_background)
     metrics = app.extensions["metrics"] = _metrics(app, artifact, live)
-    aside: Aside = OneAtATime(runner(), settings.request_timeout)
     service = _prediction_service(settings, artifact, session, metrics, batched, aside)
     render = _shared(batched, metrics.render)
 

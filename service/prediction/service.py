@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from serialize.task import Label
-from service.batching import Batcher, Process
+from service.batching import Aside, Batcher, Process
 from service.errors import LISTED_FAULTS, BodyTooLarge, Fault, InvalidBody, ServiceError, Unavailable, pointer
 from service.prediction.observation import Observation, ObservationParser
 from service.prediction.record import Record, ScoredObservation, StoredPrediction
@@ -59,7 +59,7 @@ class PredictionService:
         batched: Callable[[Process[Any, Any]], Batcher[Any, Any]],
         max_items: int,
         on_batch: OnBatch,
-        aside: Callable[[Callable[[], Any]], Any],
+        aside: Aside,
     ) -> None:
         self._observations = observations
         self._labels = labels

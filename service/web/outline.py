@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-_BLOCK_BYTES = 1024 * 1024
+_BLOCK_BYTES = 64 * 1024
 _QUOTE, _COMMA = b'",'
 _UNMARKED = bytes(set(range(256)) - set(b'[]{},"'))
 _STEPS = np.zeros(256, np.int8)

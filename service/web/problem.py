@@ -2,14 +2,17 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from flask import Flask, Response, request
 from flask_restful import Api
 from werkzeug.exceptions import HTTPException
 
-from service.errors import LISTED_FAULTS, PROBLEM_JSON, ServiceError, problem, reason_phrase
+from service.batching import Aside, run_here
+from service.errors import LISTED_FAULTS, PROBLEM_JSON, Fault, ServiceError, Unavailable, problem, reason_phrase
 from service.telemetry.log_format import event, frames
 from service.web.access_log import RequestInfo
 
@@ -55,10 +58,11 @@ class FinalResponse(Response):
         return self._body if environ["REQUEST_METHOD"] != "HEAD" else ()
 
 
-def answer_error(error: Exception) -> Response:
-    """Any exception as problem+json. An unexpected one becomes a 500 without details; the log has its traceback."""
+def answer_error(error: Exception, aside: Aside = run_here) -> Response:
+    """Any exception as problem+json. An unexpected one becomes a 500 without details; the log has its traceback. A long
+    list of faults is made `aside`."""
     if isinstance(error, ServiceError):
-        return refusal(error, request.environ)
+        return refusal(error, request.environ, aside)
     info = RequestInfo.of(request.environ)
     if isinstance(error, HTTPException) and error.code is not None and error.code >= 400:
         return _answer_http_error(error, error.code, info)
@@ -70,18 +74,30 @@ def answer_error(error: Exception) -> Response:
     return _problem_response(problem(500, ServiceError.title, detail, ServiceError.slug, info.request_id), {})
 
 
-def refusal(error: ServiceError, environ: dict[str, Any]) -> Response:
+def refusal(error: ServiceError, environ: dict[str, Any], aside: Aside = run_here) -> Response:
     """The response to the refused request of a WSGI environment. Sets the reason for the log line."""
     info = RequestInfo.of(environ)
     info.reason = error.reason
     body = problem(error.status, error.title, error.detail, error.slug, info.request_id)
     if error.faults:
-        # The response must not be much longer than the request.
-        body["errors"] = [fault.to_json() for fault in error.faults[:LISTED_FAULTS]]
-        length = len(_encode(body)) if len(error.faults) > _FEW_FAULTS else 0
-        if length > _LONG_ANSWER and not info.held().try_answer(length):
-            del body["errors"][_FEW_FAULTS:]
+        body["errors"] = _listed(error.faults, info, aside)
     return _problem_response(body, dict(error.headers))
+
+
+def _listed(faults: Sequence[Fault], info: RequestInfo, aside: Aside) -> list[dict[str, Any]]:
+    """The faults that a response lists: not many more bytes than the request has, and few if there is no memory."""
+    if len(faults) > _FEW_FAULTS:
+        with suppress(Unavailable):
+            listed, length = aside(partial(_with_length, faults[:LISTED_FAULTS]))
+            if length <= _LONG_ANSWER or info.held().try_answer(length):
+                return listed  # type: ignore[no-any-return]
+    return [fault.to_json() for fault in faults[:_FEW_FAULTS]]
+
+
+def _with_length(faults: Sequence[Fault]) -> tuple[list[dict[str, Any]], int]:
+    """The faults as JSON, and about the number of its bytes."""
+    listed = [fault.to_json() for fault in faults]
+    return listed, sum(len(fault["detail"]) + len(fault["expected"]) for fault in listed)
 
 
 _DETAILS = {
