@@ -171,12 +171,13 @@ def _outcome(job: Callable[[], Any]) -> Any:
 
 
 class Budget:
-    """An amount that callers share. Those that wait for a part of it get it in their order of arrival."""
+    """An amount that callers share; `free` is what is left. Those that wait for a part get it in their order of
+    arrival."""
 
     def __init__(self, capacity: int, timeout: float) -> None:
         self.capacity = capacity
         self._timeout = timeout
-        self._free = capacity
+        self.free = capacity
         self._lock = threading.Lock()
         self._waiting: deque[tuple[int, threading.Event]] = deque()
 
@@ -184,9 +185,9 @@ class Budget:
         """Takes a part at once, before those that wait, and returns whether it was there. A negative one is given
         back."""
         with self._lock:
-            if count > max(self._free, 0):
+            if count > max(self.free, 0):
                 return False
-            self._free -= count
+            self.free -= count
             self._serve_waiting()
         return True
 
@@ -208,7 +209,7 @@ class Budget:
     def give(self, count: int) -> None:
         """Gives a part back. A negative one is taken even if it is not there."""
         with self._lock:
-            self._free += count
+            self.free += count
             self._serve_waiting()
 
     def _give_up(self, call: tuple[int, threading.Event]) -> None:
@@ -216,13 +217,13 @@ class Budget:
             if call in self._waiting:
                 self._waiting.remove(call)
             else:
-                self._free += call[0]  # it came too late
+                self.free += call[0]  # it came too late
             self._serve_waiting()
 
     def _serve_waiting(self) -> None:
-        while self._waiting and self._waiting[0][0] <= self._free:
+        while self._waiting and self._waiting[0][0] <= self.free:
             count, granted = self._waiting.popleft()
-            self._free -= count
+            self.free -= count
             granted.set()
 
 

@@ -92,7 +92,7 @@ def create_app(settings: Settings) -> Flask:
 
     _add_resources(json_api(app), settings, artifact, service, monitor, metrics_text, batched, aside)
     guarded = ApiKeyMiddleware(app.wsgi_app, settings.api_key, settings.admin_key, refusal)
-    budget = BodyBudget(settings.max_bytes_in_flight, settings.request_timeout)
+    budget = app.extensions["budget"] = BodyBudget(settings.max_bytes_in_flight, settings.request_timeout)
     app.wsgi_app = AccessLogMiddleware(  # type: ignore[method-assign]
         guarded, artifact.version, metrics.request, metrics.refused, budget
     )

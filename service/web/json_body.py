@@ -37,6 +37,7 @@ class JsonBody:
 
     def __init__(self, limits: BodyLimits, aside: Aside) -> None:
         self._limits = limits
+        self._unheld_bytes = min(SMALL_BYTES, limits.object_bytes)
         self._aside = aside
 
     def of(self, request: Request) -> Any:
@@ -74,7 +75,7 @@ class JsonBody:
         length = int(given) if given.isdecimal() else longest
         if given and length > limits.array_bytes:
             raise BodyTooLarge(f"The body has {length} bytes; the limit is {limits.array_bytes}.")
-        if length > SMALL_BYTES:
+        if length > self._unheld_bytes:
             body = self._long(environ, length, is_known=bool(given))
         else:
             body = environ["wsgi.input"].read(length)
