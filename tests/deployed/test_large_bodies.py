@@ -14,6 +14,7 @@ import requests
 
 from tests.support.passengers import prediction
 from tests.support.served import Served, serve
+from tests.support.waiting import until
 from tests.support.wire import POST, Answered, answer, connected, send
 
 pytestmark = [pytest.mark.alone, pytest.mark.long]
@@ -27,6 +28,7 @@ IN_ITEM = b'[{"id":1,"observation":{"a":['
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
     with serve(tmp_path, f"sqlite:///{tmp_path}/log.db") as served:
+        until(lambda: len(served.workers()) == 2)
         pids = {worker.pid for worker in served.workers()}
         yield served
         assert served.post("/predict", prediction("afterwards")).status_code == 200
@@ -59,7 +61,7 @@ def hostile() -> Iterator[bytes]:
     yield full(b"x", '["😀'.encode(), b'"]')
     yield full(b'{"id":1,"observation":{}},')
     yield full(b'{"id":1,"observation":{"a":"%b"}},' % (b"x" * 1900), end=b"{}]")
-    yield full(b" ", b"[", b"]")
+    yield full(b" ")
 
 
 def post(served: Served, body: bytes, path: bytes = b"/predict") -> Answered:
