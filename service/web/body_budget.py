@@ -46,11 +46,12 @@ class Held:
         self._parsed += count
 
     def try_answer(self, length: int) -> bool:
-        """Like `hold_answer`, but holds nothing more and returns False if there is no room."""
-        more = length - self._parsed
-        if more > 0 and not self._budget.parsed.take(more):
+        """Holds the bytes of a long refusal and returns True, or returns False if refusals and their slow readers would
+        leave too little room for others."""
+        budget, more = self._budget.parsed, max(length - self._parsed, 0)
+        if more > budget.free - budget.capacity // 2 or not budget.take(more):
             return False
-        self._parsed = max(self._parsed, length)
+        self._parsed += more
         return True
 
     def hold_answer(self, length: int) -> None:

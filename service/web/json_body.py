@@ -87,19 +87,22 @@ class JsonBody:
         """A body that may be long. It is read in steps, and holds its place in the budget before each step. Raises
         BodyTooLarge if it is too long for an object and is not an array."""
         limits, held = self._limits, RequestInfo.of(environ).held()
-        steps = (length,) if is_known else (_FIRST_BYTES, limits.object_bytes + 1, length)
+        first = () if is_known else (self._unheld_bytes, _FIRST_BYTES)
         body = b""
-        for step in sorted({min(length, limits.object_bytes + 1), *(min(length, step) for step in steps)}):
+        for step in sorted({min(length, step) for step in (*first, limits.object_bytes + 1, length)}):
             if len(body) > limits.object_bytes and not body.lstrip(_WHITESPACE).startswith(b"["):
                 raise BodyTooLarge(f"The body is over the limit of {limits.object_bytes} bytes for an object.")
-            held.hold_body(length if is_known else step)
+            held.hold_body(self._to_hold(length if is_known else step))
             body += environ["wsgi.input"].read(step - len(body))
             if len(body) < step:
                 break
         if len(body) > limits.array_bytes:
             raise BodyTooLarge(f"The body is over the limit of {limits.array_bytes} bytes.")
-        held.hold_body(len(body))
+        held.hold_body(self._to_hold(len(body)))
         return body
+
+    def _to_hold(self, length: int) -> int:
+        return length if length > self._unheld_bytes else 0
 
     def _estimate(self, body: bytes) -> int:
         """About how many bytes of memory the values of a body take until it is answered. Raises MalformedBody and

@@ -20,7 +20,7 @@ _log = logging.getLogger("service")
 
 _ITEMS_AT_ONCE = 256
 _LONG_ANSWER = 64 * 1024
-_FEW_FAULTS = 20
+_FEW_FAULTS, _MANY_FAULTS = 20, 100
 
 _encode = json.JSONEncoder(allow_nan=False).encode
 
@@ -88,7 +88,8 @@ def _listed(faults: Sequence[Fault], info: RequestInfo, aside: Aside) -> list[di
     """The faults that a response lists: not many more bytes than the request has, and few if there is no memory."""
     if len(faults) > _FEW_FAULTS:
         with suppress(Unavailable):
-            listed, length = aside(partial(_with_length, faults[:LISTED_FAULTS]))
+            run = aside if len(faults) > _MANY_FAULTS else run_here
+            listed, length = run(partial(_with_length, faults[:LISTED_FAULTS]))
             if length <= _LONG_ANSWER or info.held().try_answer(length):
                 return listed  # type: ignore[no-any-return]
     return [fault.to_json() for fault in faults[:_FEW_FAULTS]]

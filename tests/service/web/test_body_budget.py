@@ -65,16 +65,23 @@ def test_a_body_that_waits_too_long_is_unavailable() -> None:
     assert free(budget) == (100, 100)
 
 
-def test_an_answer_is_held_even_without_room_but_may_ask_first() -> None:
+def test_an_answer_is_held_even_without_room() -> None:
+    budget = BodyBudget(200, WAIT_SECONDS)
+
+    Held(budget).hold_answer(150)
+
+    assert free(budget) == (100, -50)
+
+
+def test_long_refusals_leave_half_of_the_room_to_others() -> None:
     budget = BodyBudget(200, WAIT_SECONDS)
     first, second = Held(budget), Held(budget)
-    first.hold_answer(150)
 
-    assert not second.try_answer(1)
+    assert first.try_answer(30)
+    assert first.try_answer(40)
+    assert not second.try_answer(11)
 
-    first.release()
-    assert second.try_answer(100)
-    assert free(budget) == (100, 0)
+    assert free(budget) == (100, 60)
 
 
 def test_releasing_twice_changes_nothing() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from service.web.access_log import AccessLogMiddleware, RequestInfo
 from service.web.body_budget import BodyBudget
 from tests.conftest import Client, MakeClient
 from tests.support.passengers import prediction
@@ -84,6 +85,30 @@ def test_an_answer_is_held_until_it_is_sent(client: Client) -> None:
 
     with client.post("/predict", data=body, content_type="application/json", buffered=False) as response:
         assert MIB - budget_of(client).parsed.free == response.content_length
+
+
+def test_a_small_chunked_body_needs_no_room(client: Client) -> None:
+    body = json.dumps(prediction(1)).encode()
+    options = {"environ_overrides": {"wsgi.input_terminated": True, "CONTENT_LENGTH": ""}}
+    assert budget_of(client).unparsed.take(MIB)
+
+    assert post(client, body, **options).status_code == 200
+
+    budget_of(client).unparsed.give(MIB)
+
+
+def test_a_request_that_fails_gives_back_what_it_holds() -> None:
+    budget = BodyBudget(200, 1)
+
+    def application(environ: dict[str, Any], start_response: Any) -> Any:
+        RequestInfo.of(environ).held().hold_body(50)
+        raise ZeroDivisionError
+
+    served = AccessLogMiddleware(application, "v", lambda *_: None, lambda _: None, budget)
+    with pytest.raises(ZeroDivisionError):
+        served({"PATH_INFO": "/", "REQUEST_METHOD": "POST"}, None)
+
+    assert budget.unparsed.free == 100
 
 
 def test_without_room_a_long_answer_lists_fewer_faults(client: Client) -> None:
