@@ -18,9 +18,10 @@ from service.web.access_log import RequestInfo
 
 _log = logging.getLogger("service")
 
-_ITEMS_AT_ONCE = 256
-_LONG_ANSWER = 64 * 1024
+_ITEMS_AT_ONCE = 64
+# More than many faults need room in the budget; without it, few are listed.
 _FEW_FAULTS, _MANY_FAULTS = 20, 100
+_FAULT_BYTES = 1024  # of one fault, with its text and its part of the response
 
 _encode = json.JSONEncoder(allow_nan=False).encode
 
@@ -38,12 +39,16 @@ def json_response(data: Any, code: int, headers: Mapping[str, str] | None = None
 
 
 def encoded(data: Any) -> bytes:
-    """A result as the bytes of a JSON body; NaN and Infinity raise ValueError. The items of a long list are encoded in
-    parts, because no other thread runs during one call of the encoder."""
-    if not isinstance(data, list) or len(data) <= _ITEMS_AT_ONCE:
-        return _encode(data).encode() + b"\n"
-    parts = [_encode(data[i : i + _ITEMS_AT_ONCE])[1:-1].encode() for i in range(0, len(data), _ITEMS_AT_ONCE)]
-    return b"[" + b", ".join(parts) + b"]\n"
+    """A result as the bytes of a JSON body; NaN and Infinity raise ValueError."""
+    return (_encode_list(data) if isinstance(data, list) else _encode(data)).encode() + b"\n"
+
+
+def _encode_list(data: list[Any]) -> str:
+    """A list as JSON. A long one is encoded in parts, because no other thread runs during one call of the encoder."""
+    if len(data) <= _ITEMS_AT_ONCE:
+        return _encode(data)
+    starts = range(0, len(data), _ITEMS_AT_ONCE)
+    return "[" + ", ".join(_encode(data[start : start + _ITEMS_AT_ONCE])[1:-1] for start in starts) + "]"
 
 
 class FinalResponse(Response):
@@ -71,7 +76,8 @@ def answer_error(error: Exception, aside: Aside = run_here) -> Response:
         request_id=info.request_id,
     )  # fmt: skip
     detail = f"Internal error. The service log has the cause under the request id {info.request_id}."
-    return _problem_response(problem(500, ServiceError.title, detail, ServiceError.slug, info.request_id), {})
+    body = problem(500, ServiceError.title, detail, ServiceError.slug, info.request_id)
+    return _problem_response(_encode(body), 500, {})
 
 
 def refusal(error: ServiceError, environ: dict[str, Any], aside: Aside = run_here) -> Response:
@@ -79,26 +85,21 @@ def refusal(error: ServiceError, environ: dict[str, Any], aside: Aside = run_her
     info = RequestInfo.of(environ)
     info.reason = error.reason
     body = problem(error.status, error.title, error.detail, error.slug, info.request_id)
-    if error.faults:
-        body["errors"] = _listed(error.faults, info, aside)
-    return _problem_response(body, dict(error.headers))
+    text = _listing(body, error.faults, info, aside) if error.faults else _encode(body)
+    return _problem_response(text, error.status, dict(error.headers))
 
 
-def _listed(faults: Sequence[Fault], info: RequestInfo, aside: Aside) -> list[dict[str, Any]]:
-    """The faults that a response lists: not many more bytes than the request has, and few if there is no memory."""
-    if len(faults) > _FEW_FAULTS:
+def _listing(body: dict[str, Any], faults: Sequence[Fault], info: RequestInfo, aside: Aside) -> str:
+    """The problem with its faults: not many more bytes than the request has, and few if there is no memory."""
+    if len(faults) > _MANY_FAULTS and info.held().try_answer(_FAULT_BYTES * min(len(faults), LISTED_FAULTS)):
         with suppress(Unavailable):
-            run = aside if len(faults) > _MANY_FAULTS else run_here
-            listed, length = run(partial(_with_length, faults[:LISTED_FAULTS]))
-            if length <= _LONG_ANSWER or info.held().try_answer(length):
-                return listed  # type: ignore[no-any-return]
-    return [fault.to_json() for fault in faults[:_FEW_FAULTS]]
+            return aside(partial(_with_faults, body, faults[:LISTED_FAULTS]))  # type: ignore[no-any-return]
+    return _with_faults(body, faults[: _FEW_FAULTS if len(faults) > _MANY_FAULTS else _MANY_FAULTS])
 
 
-def _with_length(faults: Sequence[Fault]) -> tuple[list[dict[str, Any]], int]:
-    """The faults as JSON, and about the number of its bytes."""
-    listed = [fault.to_json() for fault in faults]
-    return listed, sum(len(fault["detail"]) + len(fault["expected"]) for fault in listed)
+def _with_faults(body: dict[str, Any], faults: Sequence[Fault]) -> str:
+    errors = _encode_list([fault.to_json() for fault in faults])
+    return f'{_encode(body)[:-1]}, "errors": {errors}}}'
 
 
 _DETAILS = {
@@ -113,8 +114,8 @@ def _answer_http_error(error: HTTPException, status: int, info: RequestInfo) -> 
     info.reason = title.lower().replace(" ", "-")
     headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
     body = problem(status, title, _DETAILS.get(status, title + "."), info.reason, info.request_id)
-    return _problem_response(body, headers)
+    return _problem_response(_encode(body), status, headers)
 
 
-def _problem_response(body: dict[str, Any], headers: dict[str, str]) -> Response:
-    return Response(_encode(body) + "\n", body["status"], headers, content_type=PROBLEM_JSON)
+def _problem_response(text: str, status: int, headers: dict[str, str]) -> Response:
+    return Response(text + "\n", status, headers, content_type=PROBLEM_JSON)
