@@ -157,9 +157,12 @@ class OneAtATime:
             outcome = self._run(lambda: _outcome(job))
         finally:
             self._turn.release()
-        if isinstance(outcome, Exception):
+        if not isinstance(outcome, Exception):
+            return outcome
+        try:
             raise outcome
-        return outcome
+        finally:
+            del outcome  # with its traceback it would keep all that the job used in memory until the next collection
 
 
 def _outcome(job: Callable[[], Any]) -> Any:

@@ -54,10 +54,6 @@ from service.web.query import LogArguments
 _PATIENCE_SECONDS = 5.0
 _PROBE_PATIENCE_SECONDS = 2.0  # a health check must fail fast
 
-# What an item of an array takes in memory besides its bytes and values: per item, and per column of the model.
-_ITEM_BYTES = 1024
-_COLUMN_BYTES = 64
-
 Batched = Callable[..., Batcher[Any, Any]]
 
 _log = logging.getLogger("service")
@@ -181,8 +177,8 @@ def _add_resources(
     aside: Aside,
 ) -> None:
     manifest = artifact.manifest
-    item_bytes = _ITEM_BYTES + _COLUMN_BYTES * len(manifest.signature.names)
-    limits = BodyLimits(settings.max_body_bytes, settings.max_array_bytes, settings.max_items, item_bytes)
+    columns = len(manifest.signature.names)
+    limits = BodyLimits(settings.max_body_bytes, settings.max_array_bytes, settings.max_items, columns)
     body = JsonBody(limits, aside)
 
     def encode(data: Any) -> bytes:

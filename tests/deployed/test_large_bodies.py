@@ -50,7 +50,17 @@ def full(unit: bytes, start: bytes = b"[", end: bytes = b"1]") -> bytes:
 
 def hostile() -> Iterator[bytes]:
     """Bodies of 16 MiB that are costly to scan, to decode or to validate."""
-    for unit in (b"{},", b"[],", b'"[",[],', b'"",', b'"\\"",', b"1,", b"1.5,", b"1" * 4000 + b",", b'"\\u00e9",'):
+    for unit in (
+        b"{},",
+        b"[],",
+        b'"[",[],',
+        b'"",',
+        b'"\\"",',
+        b"1,",
+        b"1.2345678901234567e-30,",
+        b"1" * 4000 + b",",
+        b'"\\u00e9",',
+    ):
         yield full(unit)
         yield full(unit, IN_ITEM, b"1]}}]")
     for character in (b"\\", "😀".encode(), b"x", b"\\n"):
@@ -61,6 +71,7 @@ def hostile() -> Iterator[bytes]:
     yield full(b"x", '["😀'.encode(), b'"]')
     yield full(b'{"id":1,"observation":{}},')
     yield full(b'{"id":1,"observation":{"a":"%b"}},' % (b"x" * 1900), end=b"{}]")
+    yield IN_ITEM[:-1] + b"{" + b",".join(b'"k%d":1' % i for i in range(500_000)) + b"}}}]"
     yield full(b" ")
 
 
