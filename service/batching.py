@@ -1,8 +1,8 @@
 """Batches concurrent calls, and owns all threads and locks of the service.
 
-It uses leader and followers: a caller that finds no leader becomes the leader. It takes all waiting items, processes
-them as one batch, gives each follower its result, and makes the first new caller the next leader. There is no timer and
-no background thread; under load the batches grow."""
+A batcher uses leader and followers: a caller that finds no leader becomes the leader. It takes all waiting items,
+processes them as one batch, gives each follower its result, and makes the first new caller the next leader. There is no
+timer and no background thread; under load the batches grow."""
 
 import threading
 from collections import deque
@@ -20,6 +20,7 @@ Result = TypeVar("Result")
 
 Process = Callable[[list[Item]], Sequence[Result | Exception]]
 Run = Callable[[Callable[[], Any]], Any]
+Aside = Run  # runs a job while the event loop goes on, if there is one
 
 
 class Batcher(Generic[Item, Result]):
@@ -139,10 +140,105 @@ class _Call(Generic[Item, Result]):
     wake: threading.Event = field(default_factory=threading.Event)
 
 
+class OneAtATime:
+    """Runs jobs one at a time, with `run`. A caller waits `timeout` seconds at most for its
+    turn."""
+
+    def __init__(self, run: Run, timeout: float) -> None:
+        self._run = run
+        self._timeout = timeout
+        self._turn = threading.Lock()
+
+    def __call__(self, job: Callable[[], Any]) -> Any:
+        """Returns what the job returns, or raises what it raises. Raises Unavailable if its turn does not come."""
+        if not self._turn.acquire(timeout=self._timeout):
+            raise Unavailable("The request waited too long for its turn; try again shortly.")
+        try:
+            outcome = self._run(lambda: _outcome(job))
+        finally:
+            self._turn.release()
+        if not isinstance(outcome, Exception):
+            return outcome
+        try:
+            raise outcome
+        finally:
+            del outcome  # with its traceback it would keep all that the job used in memory until the next collection
+
+
+def _outcome(job: Callable[[], Any]) -> Any:
+    """What the job returns or raises. gevent's thread pool would print the traceback of an exception."""
+    try:
+        return job()
+    except Exception as error:  # noqa: BLE001 - its caller raises it
+        return error
+
+
+class Budget:
+    """An amount that callers share; `free` is what is left. Those that wait for a part get it in their order of
+    arrival."""
+
+    def __init__(self, capacity: int, timeout: float) -> None:
+        self.capacity = capacity
+        self._timeout = timeout
+        self.free = capacity
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[int, threading.Event]] = deque()
+
+    def take(self, count: int) -> bool:
+        """Takes a part at once, before those that wait, and returns whether it was there. A negative one is given
+        back."""
+        with self._lock:
+            if count > max(self.free, 0):
+                return False
+            self.free -= count
+            self._serve_waiting()
+        return True
+
+    def wait(self, count: int) -> bool:
+        """Waits for a part, at most the timeout, and returns whether the caller has it."""
+        granted = threading.Event()
+        call = (count, granted)
+        with self._lock:
+            self._waiting.append(call)
+            self._serve_waiting()
+        woken = False
+        try:
+            woken = granted.wait(self._timeout)
+        finally:
+            if not woken:
+                self._give_up(call)
+        return woken
+
+    def give(self, count: int) -> None:
+        """Gives a part back. A negative one is taken even if it is not there."""
+        with self._lock:
+            self.free += count
+            self._serve_waiting()
+
+    def _give_up(self, call: tuple[int, threading.Event]) -> None:
+        with self._lock:
+            if call in self._waiting:
+                self._waiting.remove(call)
+            else:
+                self.free += call[0]  # it came too late
+            self._serve_waiting()
+
+    def _serve_waiting(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self.free:
+            count, granted = self._waiting.popleft()
+            self.free -= count
+            granted.set()
+
+
 def runner() -> Run:
     """How this process executes batches: in the hub's thread pool if gevent has patched the process, so that the event
     loop goes on; otherwise directly."""
-    return run_in_hub_threadpool if monkey.is_module_patched("threading") else lambda job: job()
+    return run_in_hub_threadpool if monkey.is_module_patched("threading") else run_here
+
+
+def run_here(job: Callable[[], Any]) -> Any:
+    """Runs a job directly."""
+    return job()
 
 
 def run_in_hub_threadpool(job: Callable[[], Any]) -> Any:

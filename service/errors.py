@@ -14,6 +14,9 @@ OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 _PROBLEM_TYPES = "urn:prediction-service:problem:"
 _SHOWN_CHARACTERS = 200
 _NAMED_FAULTS = 20
+# With its check for circles, an encoder that stops early would keep the value in memory until the next collection.
+_ANY = json.JSONEncoder(check_circular=False)
+_STRICT = json.JSONEncoder(check_circular=False, allow_nan=False)
 _RENAMED_PHRASES = {  # Python 3.13 gives these statuses the names of RFC 9110
     413: "Request Entity Too Large",
     414: "Request-URI Too Long",
@@ -48,7 +51,7 @@ class Fault:
 
 def shown(value: Any) -> str:
     """A value for a message: its JSON, cut after 200 characters. The part that is cut off is not encoded."""
-    text = _head(value, json.JSONEncoder())
+    text = _head(value, _ANY)
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
 
 
@@ -173,7 +176,7 @@ def bare_problem(status: HTTPStatus, request_id: str) -> tuple[dict[str, str], b
 def _is_short(value: Any) -> bool:
     """Whether a value is valid JSON and short enough for a response."""
     try:
-        return len(_head(value, json.JSONEncoder(allow_nan=False))) <= _SHOWN_CHARACTERS
+        return len(_head(value, _STRICT)) <= _SHOWN_CHARACTERS
     except ValueError:
         return False
 

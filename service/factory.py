@@ -14,7 +14,7 @@ from serialize import Artifact, load
 from serialize.artifact import Answers
 from serialize.recipes import RECIPES
 from serialize.trust import Trust
-from service.batching import Batcher, run_in_background, runner
+from service.batching import Aside, Batcher, OneAtATime, run_in_background, runner
 from service.demo import Demo
 from service.errors import InvalidBody
 from service.export.reset_dump import dump_log
@@ -24,7 +24,7 @@ from service.monitoring.performance import Performance
 from service.prediction.filter import PerformanceQuery, Selection
 from service.prediction.observation import ObservationParser
 from service.prediction.scoring import Score, Scorer
-from service.prediction.service import PredictionService
+from service.prediction.service import FEW_ITEMS, PredictionService
 from service.prediction.true_label import LabelParser
 from service.settings import Settings
 from service.storage.column_cache import ColumnCache
@@ -44,10 +44,11 @@ from service.web import resources
 from service.web.access_log import AccessLogMiddleware
 from service.web.app import Application
 from service.web.auth import ApiKeyMiddleware
+from service.web.body_budget import BodyBudget
 from service.web.example import ObservationValues, example_observation
-from service.web.json_body import JsonBody
+from service.web.json_body import BodyLimits, JsonBody
 from service.web.pages import LogPages
-from service.web.problem import answer_error, json_api, refusal
+from service.web.problem import answer_error, encoded, json_api, refusal
 from service.web.query import LogArguments
 
 _PATIENCE_SECONDS = 5.0
@@ -64,7 +65,8 @@ def create_app(settings: Settings) -> Flask:
     log_format.configure(settings.log_level)
     artifact = _artifact(settings)
     prepare(database_of(settings))
-    app = Application("service", answer_error)
+    aside: Aside = OneAtATime(runner(), settings.request_timeout)
+    app = Application("service", partial(answer_error, aside=aside))
     app.debug = False  # FLASK_DEBUG must not change how failures are answered
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -76,7 +78,7 @@ def create_app(settings: Settings) -> Flask:
     report = partial(monitor.performance, PerformanceQuery(Selection(artifact.version)))
     live = LivePerformance(artifact.version, report, lambda: metrics.directory, run_in_background)
     metrics = app.extensions["metrics"] = _metrics(app, artifact, live)
-    service = _prediction_service(settings, artifact, session, metrics, batched)
+    service = _prediction_service(settings, artifact, session, metrics, batched, aside)
     render = _shared(batched, metrics.render)
 
     def metrics_text() -> str:
@@ -84,9 +86,12 @@ def create_app(settings: Settings) -> Flask:
         live.refresh()
         return text
 
-    _add_resources(json_api(app), settings, artifact, service, monitor, metrics_text, batched)
+    _add_resources(json_api(app), settings, artifact, service, monitor, metrics_text, batched, aside)
     guarded = ApiKeyMiddleware(app.wsgi_app, settings.api_key, settings.admin_key, refusal)
-    app.wsgi_app = AccessLogMiddleware(guarded, artifact.version, metrics.request, metrics.refused)  # type: ignore[method-assign]
+    budget = app.extensions["budget"] = BodyBudget(settings.max_bytes_in_flight, settings.request_timeout)
+    app.wsgi_app = AccessLogMiddleware(  # type: ignore[method-assign]
+        guarded, artifact.version, metrics.request, metrics.refused, budget
+    )
     if not settings.api_key:
         log_format.event(_log, logging.WARNING, "auth-disabled", reason="API_KEY is not set; all clients have access.")
     log_format.event(
@@ -145,7 +150,7 @@ def _metrics(app: Application, artifact: Artifact, live: LivePerformance) -> Met
 
 
 def _prediction_service(
-    settings: Settings, artifact: Artifact, session: Session, metrics: Metrics, batched: Batched
+    settings: Settings, artifact: Artifact, session: Session, metrics: Metrics, batched: Batched, aside: Aside
 ) -> PredictionService:
     task = artifact.manifest.task
     log = PredictionLog(session, artifact.version, task.threshold, regression=task.kind == "regression")
@@ -157,6 +162,7 @@ def _prediction_service(
         partial(batched, on_queue_depth=metrics.waiting),
         settings.max_items,
         metrics.batch,
+        aside,
     )
 
 
@@ -168,15 +174,25 @@ def _add_resources(
     monitor: Monitor,
     metrics_text: Callable[[], str],
     batched: Batched,
+    aside: Aside,
 ) -> None:
-    manifest, body = artifact.manifest, JsonBody(settings.max_body_bytes, settings.max_array_bytes)
+    manifest = artifact.manifest
+    columns = len(manifest.signature.names)
+    limits = BodyLimits(settings.max_body_bytes, settings.max_array_bytes, settings.max_items, columns)
+    body = JsonBody(limits, aside)
+
+    def encode(data: Any) -> bytes:
+        """The bytes of an answer, with few of its items encoded in the event loop."""
+        is_long = isinstance(data, list) and len(data) > FEW_ITEMS
+        return aside(partial(encoded, data)) if is_long else encoded(data)
+
     is_ready = _shared(batched, _session(settings, _PROBE_PATIENCE_SECONDS).ping)
     reset = Reset(Session(database_of(settings)), partial(dump_log, folder=Path(settings.exports)))
     empty = partial(batched(reset.empty_for_each).submit, None)
     table: list[tuple[type, tuple[str, ...], tuple[Any, ...]]] = [
-        (resources.Predict, ("/predict",), (service, body)),
-        (resources.Update, ("/update",), (service, body)),
-        (resources.ModelCard, ("/model",), (_card(artifact),)),
+        (resources.Predict, ("/predict",), (service, body, encode)),
+        (resources.Update, ("/update",), (service, body, encode)),
+        (resources.ModelCard, ("/model",), (cache(lambda: encoded(_card(artifact))),)),
         (resources.Document, ("/openapi.json",), (_document(settings, artifact),)),
         (resources.PerformanceReport, ("/performance",), (monitor, manifest.signature.names)),
         (resources.DriftReport, ("/drift",), (monitor,)),
@@ -204,7 +220,7 @@ def _pages(settings: Settings, artifact: Artifact, batched: Batched) -> LogPages
     return LogPages(LogArguments(artifact.manifest.task), log_reader(reading.database), reading.read, erase, batched)
 
 
-def _document(settings: Settings, artifact: Artifact) -> Callable[[], dict[str, Any]]:
+def _document(settings: Settings, artifact: Artifact) -> Callable[[], bytes]:
     """What GET /openapi.json answers, built at the first call. If two first calls overlap, each builds all of it."""
     manifest = artifact.manifest
     parser, scorer = ObservationParser(manifest.signature), _scorer(settings, artifact)
@@ -219,10 +235,11 @@ def _document(settings: Settings, artifact: Artifact) -> Callable[[], dict[str, 
     example = example_observation(manifest, is_answered)
 
     @cache
-    def build() -> dict[str, Any]:
+    def build() -> bytes:
         from service.web.openapi import document  # noqa: PLC0415 - loaded only if a client asks for it
 
-        return document(manifest, artifact.version, example, settings.max_items, needs_key=bool(settings.api_key))
+        needs_key = bool(settings.api_key)
+        return encoded(document(manifest, artifact.version, example, settings.max_items, needs_key=needs_key))
 
     return build
 

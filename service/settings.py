@@ -71,6 +71,7 @@ class Settings:
     max_items: Count = 10_000
     max_body_bytes: Count = 1024 * 1024
     max_array_bytes: Count = 16 * 1024 * 1024
+    max_bytes_in_flight: Count = 256 * 1024 * 1024
     allow_ephemeral_db: Flag = False
     dyno: str = ""
 
@@ -93,6 +94,11 @@ class Settings:
             raise SettingsError(
                 "DATABASE_URL is a SQLite file. A Heroku dyno loses its disk, and so the log, at every restart. Add "
                 "Heroku Postgres, or set ALLOW_EPHEMERAL_DB=1 to accept the loss."
+            )
+        if self.max_bytes_in_flight < 2 * self.max_array_bytes:
+            raise SettingsError(
+                f"MAX_BYTES_IN_FLIGHT is {self.max_bytes_in_flight}: use at least twice MAX_ARRAY_BYTES, which is "
+                f"{self.max_array_bytes}, because half of it is for bodies that arrive."
             )
         if set(self.api_key) & set(self.admin_key):
             raise SettingsError("API_KEY and ADMIN_KEY share a key, so clients are administrators; use other keys.")

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 from serialize.task import Label
-from service.batching import Batcher, Process
+from service.batching import Aside, Batcher, Process
 from service.errors import LISTED_FAULTS, BodyTooLarge, Fault, InvalidBody, ServiceError, Unavailable, pointer
 from service.prediction.observation import Observation, ObservationParser
 from service.prediction.record import Record, ScoredObservation, StoredPrediction
@@ -31,6 +32,8 @@ class _Work:
     labels: tuple[TrueLabel, ...] = ()
 
 
+FEW_ITEMS = 64
+
 _Outcome = list[StoredPrediction] | list[Record]
 
 # Stores groups of predictions and of labels in one transaction: see PredictionLog.commit.
@@ -44,7 +47,8 @@ OnBatch = Callable[[int, float, list[Label | None]], None]
 
 class PredictionService:
     """Predicts and updates. `commit` stores a batch and returns after its commit; `batched` makes the batcher for
-    concurrent requests; a body has at most `max_items` items; `on_batch` is called after every batch."""
+    concurrent requests; a body has at most `max_items` items; `on_batch` is called after every batch. `aside` runs the
+    work on a long array outside of the event loop."""
 
     def __init__(
         self,
@@ -55,6 +59,7 @@ class PredictionService:
         batched: Callable[[Process[Any, Any]], Batcher[Any, Any]],
         max_items: int,
         on_batch: OnBatch,
+        aside: Aside,
     ) -> None:
         self._observations = observations
         self._labels = labels
@@ -63,49 +68,56 @@ class PredictionService:
         self._batcher: Batcher[_Work, _Outcome] = batched(self._process)
         self._max_items = max_items
         self._on_batch = on_batch
+        self._aside = aside
 
     def predict(self, payload: Any) -> Reply:
         """Scores and stores one observation or an array of them. A known id gets its stored prediction. Returns after
         the commit. Stores nothing of the payload if it raises ServiceError."""
         observations = self._parsed(self._observations.parse, payload)
-        stored: list[StoredPrediction] = self._submit(_Work(observations=observations), payload)  # type: ignore[assignment]
-        bodies = [prediction.record.answer() for prediction in stored]
+        is_array = isinstance(payload, list)
+        del payload  # an array of dictionaries takes as much memory as all that follows
+        stored: list[StoredPrediction] = self._submit(_Work(observations=observations), is_array)  # type: ignore[assignment]
         replayed = bool(stored) and all(prediction.replayed for prediction in stored)
-        return _reply(payload, bodies, replayed)
+        return self._reply(
+            lambda: [prediction.record.answer() for prediction in stored], len(stored), is_array, replayed
+        )
 
     def update(self, payload: Any) -> Reply:
         """Records the true label of one prediction or of an array of them. Returns after the commit. Records nothing
         of the payload if it raises ServiceError."""
         labels = self._parsed(self._labels.parse, payload)
-        if isinstance(payload, list):
-            self._labels.require_one_label_each(labels, payload)
-        records: list[Record] = self._submit(_Work(labels=labels), payload)  # type: ignore[assignment]
-        return _reply(payload, [record.answer_with_observation() for record in records], False)
+        is_array = isinstance(payload, list)
+        if is_array:
+            self._beside(len(labels), partial(self._labels.require_one_label_each, labels, payload))
+        del payload
+        records: list[Record] = self._submit(_Work(labels=labels), is_array)  # type: ignore[assignment]
+        return self._reply(lambda: [record.answer_with_observation() for record in records], len(records), is_array)
 
     def _parsed(self, parse: Callable[[Any], Any], payload: Any) -> tuple[Any, ...]:
         if not isinstance(payload, list):
             return (parse(payload),)
         if len(payload) > self._max_items:
             raise BodyTooLarge(f"The array has {len(payload)} items; send at most {self._max_items} at once.")
-        parsed, faults = [], []
-        for i, item in enumerate(payload):
-            try:
-                parsed.append(parse(item))
-            except InvalidBody as error:
-                faults += [_within_item(fault, i) for fault in error.faults]
-            if len(faults) >= LISTED_FAULTS:
-                break
-        if faults:
-            raise InvalidBody(faults)
-        return tuple(parsed)
+        return self._beside(len(payload), partial(_parsed_items, parse, payload))  # type: ignore[no-any-return]
 
-    def _submit(self, work: _Work, payload: Any) -> _Outcome:
+    def _beside(self, items: int, job: Callable[[], Any]) -> Any:
+        """The result of a job, which runs outside of the event loop if it has many items."""
+        return job() if items <= FEW_ITEMS else self._aside(job)
+
+    def _reply(
+        self, bodies_of: Callable[[], list[dict[str, Any]]], items: int, is_array: bool, replayed: bool = False
+    ) -> Reply:
+        bodies = self._beside(items, bodies_of)
+        ids = tuple(body["observation_id"] for body in bodies)
+        return Reply(bodies if is_array else bodies[0], replayed, ids)
+
+    def _submit(self, work: _Work, is_array: bool) -> _Outcome:
         if not work.observations and not work.labels:
             return []
         try:
             return self._batcher.submit(work)
         except ServiceError as error:
-            if error.faults and not isinstance(payload, list):
+            if error.faults and not is_array:
                 error.faults = tuple(replace(fault, pointer=fault.pointer.removeprefix("/0")) for fault in error.faults)
             raise
 
@@ -136,6 +148,20 @@ class PredictionService:
         return [list(map(ScoredObservation, group, each)) for group in groups]  # type: ignore[arg-type]
 
 
+def _parsed_items(parse: Callable[[Any], Any], payload: list[Any]) -> tuple[Any, ...]:
+    parsed, faults = [], []
+    for i, item in enumerate(payload):
+        try:
+            parsed.append(parse(item))
+        except InvalidBody as error:
+            faults += [_within_item(fault, i) for fault in error.faults]
+        if len(faults) >= LISTED_FAULTS:
+            break
+    if faults:
+        raise InvalidBody(faults)
+    return tuple(parsed)
+
+
 def _scored(group: Sequence[Observation], scores: Sequence[Score | Exception]) -> list[ScoredObservation] | Exception:
     """The observations of a group with their scores, or the error that prevents storing the group."""
     faults = []
@@ -157,8 +183,3 @@ def _new_classes(groups: Sequence[list[StoredPrediction] | ServiceError]) -> lis
 
 def _within_item(fault: Fault, i: int) -> Fault:
     return replace(fault, pointer=pointer(i) + fault.pointer, detail=f"item {i}: {fault.detail}")
-
-
-def _reply(payload: Any, bodies: list[dict[str, Any]], replayed: bool) -> Reply:
-    ids = tuple(body["observation_id"] for body in bodies)
-    return Reply(bodies if isinstance(payload, list) else bodies[0], replayed, ids)

@@ -18,6 +18,8 @@ Environ = dict[str, Any]
 _END_OF_HEAD = b"\r\n\r\n"
 _MAX_CACHED_HEAD_BYTES = 2048
 _MAX_CACHED_HEADS = 1024
+_STEP_BYTES = 256 * 1024
+_LONG_REST_BYTES = 64 * 1024
 _MAX_SKIPPED_BYTES = 64 * 1024 * 1024
 _PER_REQUEST = ("wsgi.input", "wsgi.early_hints", "gunicorn.socket", "REMOTE_PORT")
 
@@ -37,8 +39,10 @@ class Request(NamedTuple):
 
     @property
     def is_broken(self) -> bool:
-        """Whether reading the body failed, so that the start of the next request is unknown."""
-        return bool(getattr(self.environ["wsgi.input"], "is_broken", False))
+        """Whether reading the body failed, or so much of it is unread that skipping it would block other requests. The
+        connection cannot be used again."""
+        body = self.environ["wsgi.input"]
+        return isinstance(body, StreamedBody) and (body.is_broken or body.has_long_rest)
 
 
 class _Head(NamedTuple):
@@ -165,6 +169,12 @@ class StreamedBody:
         if reader is not None:
             reader.throw(self._limit)
 
+    @property
+    def has_long_rest(self) -> bool:
+        """Whether many bytes are unread, or an unknown number of them."""
+        reader = self._body.reader
+        return getattr(reader, "length", 0) > _LONG_REST_BYTES or getattr(reader, "parser", None) is not None
+
     def read(self, size: int = -1) -> bytes:
         """Reads `size` bytes, or the rest. Raises SlowBody, and MalformedBody for invalid chunks and for a client that
         disconnects."""
@@ -172,8 +182,7 @@ class StreamedBody:
         self._reader = gevent.getcurrent()
         try:
             with limit:
-                data: bytes = self._body.read(size)
-                return data
+                return self._read(size)
         except gevent.Timeout as timeout:
             if timeout is not limit:
                 raise
@@ -185,3 +194,16 @@ class StreamedBody:
             raise MalformedBody("The body ended too soon, or its chunks are invalid.") from None
         finally:
             self._reader = None
+
+    def _read(self, size: int) -> bytes:
+        if size <= _STEP_BYTES:
+            return self._body.read(size)  # type: ignore[no-any-return]
+        data = io.BytesIO()
+        while size > 0:
+            part = self._body.read(min(size, _STEP_BYTES))
+            if not part:
+                break
+            data.write(part)
+            size -= len(part)
+            gevent.sleep(0)  # lets other greenlets run, even if the client sends without a break
+        return data.getvalue()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from service.telemetry.log_format import event
+from service.web.body_budget import BodyBudget, Held
 
 _log = logging.getLogger("service")
 
@@ -21,14 +22,31 @@ _TRACE_PARENT = re.compile("00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[
 
 class RequestInfo:
     """What the log line needs besides the response: the `request_id`, the caller's observation ids, and the reason if
-    the request is refused."""
+    the request is refused. Also what the request holds of the worker's budget, until its response is sent."""
 
-    __slots__ = ("observation_ids", "reason", "request_id")
+    __slots__ = ("_budget", "_held", "observation_ids", "reason", "request_id")
 
-    def __init__(self, request_id: str) -> None:
+    def __init__(self, request_id: str, budget: BodyBudget) -> None:
         self.request_id = request_id
         self.observation_ids: tuple[int | str, ...] = ()
         self.reason: str | None = None
+        self._budget = budget
+        self._held: Held | None = None
+
+    def held(self) -> Held:
+        """What the request holds of the budget. Most requests hold nothing and never ask."""
+        self._held = self._held or Held(self._budget)
+        return self._held
+
+    def hold_answer(self, headers: list[tuple[str, str]]) -> None:
+        """Gives back what the request holds beyond its answer, which has these headers."""
+        if self._held is not None:
+            self._held.hold_answer(sum(int(value) for name, value in headers if name == "Content-Length"))
+
+    def release(self) -> None:
+        """Gives back all that the request holds."""
+        if self._held is not None:
+            self._held.release()
 
     @staticmethod
     def of(environ: dict[str, Any]) -> "RequestInfo":
@@ -39,7 +57,8 @@ class RequestInfo:
 
 class AccessLogMiddleware:
     """Logs each request to `application` after its response is sent. Before that it calls `on_response` with path,
-    method, status and seconds, and for a status of 400 or above `on_refusal` with the reason."""
+    method, status and seconds, and for a status of 400 or above `on_refusal` with the reason. All requests share the
+    `budget`."""
 
     def __init__(
         self,
@@ -47,18 +66,25 @@ class AccessLogMiddleware:
         model_version: str,
         on_response: Callable[[str, str, str, float], None],
         on_refusal: Callable[[str], None],
+        budget: BodyBudget,
     ) -> None:
         self._application = application
         self._model_version = model_version
         self._on_response = on_response
         self._on_refusal = on_refusal
+        self._budget = budget
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         given = environ.get("HTTP_X_REQUEST_ID")
-        info = RequestInfo(given if given and _ECHOED_ID.fullmatch(given) else os.urandom(16).hex())
+        info = RequestInfo(given if given and _ECHOED_ID.fullmatch(given) else os.urandom(16).hex(), self._budget)
         environ[_KEY] = info
         exchange = _Exchange(environ, start_response, info, self._model_version)
-        exchange.parts = self._application(environ, exchange.start)
+        try:
+            exchange.parts = self._application(environ, exchange.start)
+        except BaseException:
+            info.release()
+            raise
+        info.hold_answer(exchange.headers)
         status = exchange.status[:3]
         self._on_response(environ["PATH_INFO"], environ["REQUEST_METHOD"], status, time.perf_counter() - exchange.began)
         if status >= "400":
@@ -69,7 +95,7 @@ class AccessLogMiddleware:
 class _Exchange:
     """One request and its response. The server closes it when it has sent the body `parts`."""
 
-    __slots__ = ("_environ", "_info", "_model_version", "_start_response", "began", "parts", "status")
+    __slots__ = ("_environ", "_info", "_model_version", "_start_response", "began", "headers", "parts", "status")
 
     def __init__(self, environ: dict[str, Any], start_response: Any, info: RequestInfo, model_version: str) -> None:
         self.began = time.perf_counter()
@@ -78,11 +104,13 @@ class _Exchange:
         self._info = info
         self._model_version = model_version
         self.status = "500"
+        self.headers: list[tuple[str, str]] = []
         self.parts: Iterable[bytes] = ()
 
     def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         """WSGI's start_response, with the common headers added."""
         self.status = status
+        self.headers = headers
         headers += (
             ("X-Request-ID", self._info.request_id),
             ("X-Model-Version", self._model_version),
@@ -95,9 +123,12 @@ class _Exchange:
         return iter(self.parts)
 
     def close(self) -> None:
-        """Closes the parts and writes the log line."""
-        if hasattr(self.parts, "close"):
-            self.parts.close()
+        """Closes the parts, gives back what the request held, and writes the log line."""
+        try:
+            if hasattr(self.parts, "close"):
+                self.parts.close()
+        finally:
+            self._info.release()
         trace_id, parent_id = _trace(self._environ.get("HTTP_TRACEPARENT", ""))
         event(
             _log,

@@ -1,31 +1,68 @@
-"""Reads request bodies as strict JSON: UTF-8, no duplicate keys, no NaN or Infinity, limited depth and size."""
+"""Reads request bodies as strict JSON: UTF-8, no duplicate keys, no NaN or Infinity, limited depth, size and memory."""
 
 import json
-import re
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
 from flask import Request
 
+from service.batching import Aside
 from service.errors import BodyTooLarge, MalformedBody, UnsupportedBody, shown
+from service.web.access_log import RequestInfo
+from service.web.outline import Outline, outline
 
 _WHITESPACE = b" \t\r\n"
 
+# A shorter body needs no place in the budget before it is read, and is parsed in the event loop.
+SMALL_BYTES = 8192
+_FIRST_BYTES = 64 * 1024  # of a body without a length
+# Measured: the memory of an item until it is answered, for itself and for each column of the model; and of what else a
+# body may contain: a value in a list, a list, and a member of an object with its key.
+_ITEM_BYTES, _COLUMN_BYTES = 1024, 128
+_VALUE_BYTES, _LIST_BYTES, _MEMBER_BYTES = 64, 128, 256
+_OUTER_MEMBERS = 2  # an item has its id and its observation
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """The limits of a body: bytes of one object, bytes of an array, and items of an array. Items are expected to have
+    this number of columns."""
+
+    object_bytes: int
+    array_bytes: int
+    items: int
+    columns: int
+
 
 class JsonBody:
-    """Reads bodies: an array of at most `max_bytes`, any other value of at most `max_object_bytes`."""
+    """Reads bodies within `limits`. `aside` runs a job outside of the event loop."""
 
-    def __init__(self, max_object_bytes: int, max_bytes: int) -> None:
-        self._max_object_bytes = max_object_bytes
-        self._max_bytes = max_bytes
+    def __init__(self, limits: BodyLimits, aside: Aside) -> None:
+        self._limits = limits
+        self._unheld_bytes = min(SMALL_BYTES, limits.object_bytes)
+        self._aside = aside
 
     def of(self, request: Request) -> Any:
-        """The JSON value of a request's body. Raises UnsupportedBody, BodyTooLarge and MalformedBody."""
+        """The JSON value of a request's body. Raises UnsupportedBody, BodyTooLarge, MalformedBody, and Unavailable if
+        the worker has no memory for the body now."""
         environ = request.environ
         if environ.get("CONTENT_TYPE") != "application/json":
             _require_json(request)
         if "HTTP_CONTENT_ENCODING" in environ:
             raise UnsupportedBody("Send the body without a Content-Encoding.")
-        return decode(self._bytes(environ))
+        body = self._bytes(environ)
+        is_small = len(body) <= SMALL_BYTES
+        if is_small and body.startswith(b"{"):
+            return decode(body)
+        held = RequestInfo.of(environ).held()
+        if is_small:
+            held.hold_parsed(self._estimate(body))
+            return _decoded(body, _decoder)
+        held.hold_parsed(self._aside(partial(self._estimate, body)))
+        value = self._aside(partial(_decoded, body, _yielding_decoder))
+        held.hold_body(0)
+        return value
 
     def of_optional(self, request: Request, default: Any) -> Any:
         """Like `of`, but returns the default if the request has no body."""
@@ -34,27 +71,57 @@ class JsonBody:
         return default if is_empty else self.of(request)
 
     def _bytes(self, environ: dict[str, Any]) -> bytes:
+        limits = self._limits
         given = environ.get("CONTENT_LENGTH", "")
         # Without a length, the body ends where the server says, if the server terminates the input.
-        longest = self._max_bytes + 1 if environ.get("wsgi.input_terminated") else 0
+        longest = limits.array_bytes + 1 if environ.get("wsgi.input_terminated") else 0
         length = int(given) if given.isdecimal() else longest
-        if given and length > self._max_bytes:
-            raise BodyTooLarge(f"The body has {length} bytes; the limit is {self._max_bytes}.")
-        body: bytes = environ["wsgi.input"].read(min(length, self._max_object_bytes + 1))
-        if len(body) > self._max_object_bytes:
-            body = self._long(environ, body, length)
-        if len(body) < length <= self._max_bytes:
+        if given and length > limits.array_bytes:
+            raise BodyTooLarge(f"The body has {length} bytes; the limit is {limits.array_bytes}.")
+        if length > self._unheld_bytes:
+            body = self._long(environ, length, is_known=bool(given))
+        else:
+            body = environ["wsgi.input"].read(length)
+        if len(body) < length <= limits.array_bytes:
             raise MalformedBody(f"The body ended after {len(body)} of {length} bytes.")
         return body
 
-    def _long(self, environ: dict[str, Any], beginning: bytes, length: int) -> bytes:
-        """The whole of a body that is too long for an object. Raises BodyTooLarge if it is not an array."""
-        if not beginning.lstrip(_WHITESPACE).startswith(b"["):
-            raise BodyTooLarge(f"The body is over the limit of {self._max_object_bytes} bytes for an object.")
-        body: bytes = beginning + environ["wsgi.input"].read(length - len(beginning))
-        if len(body) > self._max_bytes:
-            raise BodyTooLarge(f"The body is over the limit of {self._max_bytes} bytes.")
+    def _long(self, environ: dict[str, Any], length: int, *, is_known: bool) -> bytes:
+        """A body that may be long. It is read in steps, and holds its place in the budget before each step. Raises
+        BodyTooLarge if it is too long for an object and is not an array."""
+        limits, held = self._limits, RequestInfo.of(environ).held()
+        first = () if is_known else (self._unheld_bytes, _FIRST_BYTES)
+        body = b""
+        for step in sorted({min(length, step) for step in (*first, limits.object_bytes + 1, length)}):
+            if len(body) > limits.object_bytes and not body.lstrip(_WHITESPACE).startswith(b"["):
+                raise BodyTooLarge(f"The body is over the limit of {limits.object_bytes} bytes for an object.")
+            held.hold_body(self._to_hold(length if is_known else step))
+            body += environ["wsgi.input"].read(step - len(body))
+            if len(body) < step:
+                break
+        if len(body) > limits.array_bytes:
+            raise BodyTooLarge(f"The body is over the limit of {limits.array_bytes} bytes.")
+        held.hold_body(self._to_hold(len(body)))
         return body
+
+    def _to_hold(self, length: int) -> int:
+        return length if length > self._unheld_bytes else 0
+
+    def _estimate(self, body: bytes) -> int:
+        """About how many bytes of memory the values of a body take until it is answered. Raises MalformedBody and
+        BodyTooLarge for a body that is too deep or has too many items."""
+        found = _shallow(body)
+        items = found.items if body.lstrip(_WHITESPACE).startswith(b"[") else 1
+        if items > self._limits.items:
+            raise BodyTooLarge(f"The array has {items} items; send at most {self._limits.items} at once.")
+        width = 1 if found.greatest < 0x80 else 2 if found.greatest < 0xF0 else 4
+        expected = items * (_OUTER_MEMBERS + self._limits.columns)
+        others = (
+            _VALUE_BYTES * max(body.count(b",") - expected, 0)
+            + _MEMBER_BYTES * max(body.count(b":") - expected, 0)
+            + _LIST_BYTES * body.count(b"[")
+        )
+        return len(body) * (1 + 2 * width) + items * (_ITEM_BYTES + _COLUMN_BYTES * self._limits.columns) + others
 
 
 def _require_json(request: Request) -> None:
@@ -69,11 +136,22 @@ MAX_DEPTH = 16
 
 def decode(body: bytes) -> Any:
     """The JSON value of a body. Raises MalformedBody."""
-    # Checking the start first rejects most deeply nested bodies at little cost.
-    if (len(body) > _START_BYTES and _is_too_deep(body[:_START_BYTES])) or _is_too_deep(body):
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+        _shallow(body)
+    return _decoded(body, _decoder)
+
+
+def _shallow(body: bytes) -> Outline:
+    """The outline of a body. Raises MalformedBody if it is too deep for the decoder."""
+    found = outline(body, MAX_DEPTH)
+    if found.depth > MAX_DEPTH:
         raise MalformedBody(f"The body is nested more than {MAX_DEPTH} deep, or has unmatched brackets.")
+    return found
+
+
+def _decoded(body: bytes, decoder: json.JSONDecoder) -> Any:
     try:
-        return _decoder.decode(body.decode("utf-8"))
+        return decoder.decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise MalformedBody(f"The body is not UTF-8 (byte {error.start}).") from None
     except json.JSONDecodeError as error:
@@ -102,35 +180,16 @@ def _refuse(token: str) -> NoReturn:
     raise MalformedBody(f"The body contains {token}, which is not JSON; send null for a missing value.")
 
 
+def _integer(token: str) -> int:
+    return int(token)
+
+
+def _float(token: str) -> float:
+    return float(token)
+
+
 _decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse)
-
-
-_START_BYTES = 4096
-_STRING = re.compile(rb'"[^"]*"')
-_ONE_KIND = bytes.maketrans(b"{}", b"[]")
-_UNMARKED = bytes(set(range(256)) - set(b'[]{}"'))
-
-
-def _is_too_deep(body: bytes) -> bool:
-    return body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deeper(_brackets(body), MAX_DEPTH)
-
-
-def _brackets(body: bytes) -> bytes:
-    """The brackets of a body outside its strings, with braces as square brackets, found without a Python loop. An
-    unterminated string hides the rest."""
-    if b"\\" in body:
-        body = body.replace(rb"\\", b"").replace(rb"\"", b"")
-    # Two adjacent quotes are an empty string, or close one string and open the next.
-    marks = body.translate(_ONE_KIND, _UNMARKED).replace(b'""', b"")
-    return _STRING.sub(b"", marks).partition(b'"')[0] if b'"' in marks else marks
-
-
-def _is_deeper(brackets: bytes, depth: int) -> bool:
-    """Whether brackets are nested more than `depth` deep. Each round removes the innermost pairs; unmatched brackets
-    count as too deep only if more than `depth` open ones are left."""
-    for _ in range(depth):
-        fewer = brackets.replace(b"[]", b"")
-        if len(fewer) == len(brackets):
-            return brackets.count(b"[") > depth
-        brackets = fewer
-    return bool(brackets)
+# Python code lets other threads run. Without it, an array of long numbers would keep the GIL for 0.3 s and more.
+_yielding_decoder = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_refuse, parse_int=_integer, parse_float=_float
+)

@@ -1,7 +1,7 @@
 """The REST resources. Each method only translates a request into a call, and the result into a response."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flask import Response, request
@@ -16,7 +16,7 @@ from service.web.access_log import RequestInfo
 from service.web.admin_payload import require_database_name, row_count
 from service.web.json_body import JsonBody
 from service.web.pages import LogPages
-from service.web.problem import FinalResponse
+from service.web.problem import FinalResponse, encoded
 from service.web.query import drift_query, performance_query
 
 _REPLAYED = (("Idempotent-Replayed", "true"),)
@@ -25,42 +25,46 @@ _REPLAYED = (("Idempotent-Replayed", "true"),)
 class _PredictionResource(Resource):  # type: ignore[misc]
     init_every_request = False
 
-    def __init__(self, service: PredictionService, body: JsonBody) -> None:
-        self._service, self._body = service, body
+    def __init__(self, service: PredictionService, body: JsonBody, encode: Callable[[Any], bytes]) -> None:
+        self._service, self._body, self._encode = service, body, encode
+
+    def _respond(self, reply: Reply) -> Response:
+        RequestInfo.of(request.environ).observation_ids = reply.observation_ids
+        return FinalResponse(self._encode(reply.body), *(_REPLAYED if reply.replayed else ()))
 
 
 class Predict(_PredictionResource):
     """Scores and stores observations."""
 
     def post(self) -> Response:
-        return _respond(self._service.predict(self._body.of(request)))
+        return self._respond(self._service.predict(self._body.of(request)))
 
 
 class Update(_PredictionResource):
     """Records true labels."""
 
     def post(self) -> Response:
-        return _respond(self._service.update(self._body.of(request)))
+        return self._respond(self._service.update(self._body.of(request)))
 
 
-class ModelCard(Resource):  # type: ignore[misc]
+class _ConstantBody(Resource):  # type: ignore[misc]
+    """Answers the same bytes each time, so that many slow readers share them. They are made at the first request."""
+
+    init_every_request = False
+
+    def __init__(self, body: Callable[[], bytes]) -> None:
+        self._body = body
+
+    def get(self) -> Response:
+        return FinalResponse(self._body())
+
+
+class ModelCard(_ConstantBody):
     """The model that is served."""
 
-    def __init__(self, card: Mapping[str, Any]) -> None:
-        self._card = card
 
-    def get(self) -> Mapping[str, Any]:
-        return self._card
-
-
-class Document(Resource):  # type: ignore[misc]
-    """The OpenAPI document of the API, built at the first request."""
-
-    def __init__(self, document: Callable[[], Mapping[str, Any]]) -> None:
-        self._document = document
-
-    def get(self) -> Mapping[str, Any]:
-        return self._document()
+class Document(_ConstantBody):
+    """The OpenAPI document of the API."""
 
 
 class MetricsText(Resource):  # type: ignore[misc]
@@ -111,16 +115,8 @@ class SeedLog(Resource):  # type: ignore[misc]
 
     def post(self) -> Response:
         seeded = self._demo.seed(row_count(self._body.of_optional(request, {})))
-        return _with_replay({"recipe": seeded.recipe, "rows": seeded.rows}, seeded.replayed)
-
-
-def _respond(reply: Reply) -> Response:
-    RequestInfo.of(request.environ).observation_ids = reply.observation_ids
-    return _with_replay(reply.body, reply.replayed)
-
-
-def _with_replay(body: Any, replayed: bool) -> Response:
-    return FinalResponse(body, *_REPLAYED) if replayed else FinalResponse(body)
+        body = encoded({"recipe": seeded.recipe, "rows": seeded.rows})
+        return FinalResponse(body, *(_REPLAYED if seeded.replayed else ()))
 
 
 NDJSON = "application/x-ndjson"

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from gevent import monkey
 
-from service.batching import Batcher, runner
+from service.batching import Batcher, Budget, OneAtATime, runner
 from service.errors import Unavailable
 from tests.support.passengers import PROJECT
 from tests.support.waiting import WAIT_SECONDS, until
@@ -238,6 +238,100 @@ def test_the_followers_of_an_interrupted_leader_get_unavailable() -> None:
                 follower.result(WAIT_SECONDS)
 
     assert serving.submit(4) == 8
+
+
+def test_one_job_runs_at_a_time() -> None:
+    one_at_a_time, running, most = OneAtATime(runner(), WAIT_SECONDS), list[int](), list[int]()
+
+    def job() -> int:
+        running.append(1)
+        time.sleep(0.002)
+        most.append(len(running))
+        running.pop()
+        return 7
+
+    with ThreadPoolExecutor(8) as pool:
+        assert [call.result() for call in [pool.submit(one_at_a_time, job) for _ in range(20)]] == [7] * 20
+
+    assert set(most) == {1}
+
+
+def test_a_job_raises_to_its_caller_and_the_next_one_runs() -> None:
+    one_at_a_time = OneAtATime(runner(), WAIT_SECONDS)
+
+    with pytest.raises(ZeroDivisionError):
+        one_at_a_time(lambda: 1 // 0)
+
+    assert one_at_a_time(lambda: 1) == 1
+
+
+def test_a_caller_whose_turn_does_not_come_is_unavailable() -> None:
+    one_at_a_time, gate = OneAtATime(runner(), 0.01), Gate()
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(one_at_a_time, lambda: gate([1]))
+        until(lambda: bool(gate.batches))
+        with pytest.raises(Unavailable):
+            one_at_a_time(lambda: 2)
+        gate.is_open = True
+
+        assert first.result() == [2]
+
+
+def test_a_budget_serves_those_that_wait_in_their_order() -> None:
+    budget, served = Budget(10, WAIT_SECONDS), list[int]()
+    assert budget.take(10)
+    assert not budget.take(1)
+
+    def wait(count: int) -> None:
+        assert budget.wait(count)
+        served.append(count)
+
+    with ThreadPoolExecutor(3) as pool:
+        for position, count in enumerate((9, 1, 2), start=1):
+            pool.submit(wait, count)
+            until(lambda position=position: len(budget._waiting) == position)  # type: ignore[misc]
+        budget.give(8)
+        assert not served
+        budget.give(1)
+        until(lambda: served == [9])
+        budget.give(4)
+        until(lambda: len(served) == 3)
+
+    assert budget.free == 1
+
+
+def test_one_that_stops_waiting_lets_the_next_one_pass() -> None:
+    budget = Budget(10, 0.05)
+    assert budget.take(5)
+
+    with ThreadPoolExecutor(2) as pool:
+        large = pool.submit(budget.wait, 10)
+        until(lambda: bool(budget._waiting))
+        budget._timeout = WAIT_SECONDS
+        small = pool.submit(budget.wait, 5)
+
+        assert (large.result(), small.result()) == (False, True)
+
+    assert budget.free == 0
+
+
+@pytest.mark.long
+def test_a_budget_is_exact_after_random_use() -> None:
+    budget = Budget(100, 0.001)
+
+    def use(seed: int) -> None:
+        chance = random.Random(seed)
+        for _ in range(200):
+            count = chance.randint(1, 60)
+            if budget.take(count) if chance.random() < 0.5 else budget.wait(count):
+                time.sleep(chance.random() / 1000)
+                budget.give(count)
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(use, range(16)))
+
+    assert budget.free == 100
 
 
 def test_all_tests_pass_with_greenlets() -> None:

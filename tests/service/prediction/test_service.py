@@ -82,6 +82,7 @@ def service(runner: HeldRunner, session: Session) -> PredictionService:
         ),
         100,
         lambda requests, seconds, classes: None,
+        lambda job: job(),
     )
 
 

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterator
+from threading import Thread
 
 import pytest
 from gunicorn.config import Config
@@ -189,3 +190,32 @@ def test_http_1_0_needs_no_host(connect: Connect) -> None:
     client.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
 
     assert read(requests).environ["PATH_INFO"] == "/livez"
+
+
+@pytest.mark.parametrize(
+    ("framing", "is_broken"),
+    [
+        (b"Content-Length: 1000", False),
+        (b"Content-Length: 1000000", True),
+        (b"Transfer-Encoding: chunked", True),
+    ],
+)
+def test_a_connection_ends_after_a_body_that_is_mostly_unread(
+    connect: Connect, framing: bytes, is_broken: bool
+) -> None:
+    client, requests = connect()
+
+    client.sendall(b"POST /predict HTTP/1.1\r\nHost: test\r\n" + framing + b"\r\n\r\n5\r\nabcde\r\n")
+
+    assert read(requests).is_broken == is_broken
+
+
+def test_a_long_body_is_read_in_steps(connect: Connect) -> None:
+    client, requests = connect()
+    body = b"0123456789" * 10_000 + b"x" * 200_000
+    Thread(target=client.sendall, args=(post(body),)).start()
+
+    request = read(requests)
+
+    assert request.environ["wsgi.input"].read(300_000) == body
+    assert not request.is_broken
