@@ -9,7 +9,7 @@ from tests.chaos import controls, databases, load, senders
 from tests.chaos.cluster import Cluster
 from tests.chaos.faults import files, flushes, processes
 from tests.chaos.outcome import Outcome, Scale
-from tests.chaos.stage import Stage
+from tests.chaos.stage import Stage, web_command
 
 Run = Callable[[Cluster, Path, Scale], Outcome]
 
@@ -81,10 +81,13 @@ def _at_length() -> list[Case]:
     return found
 
 
-def _staged(fault: Callable[[Stage, Scale], Outcome], kind: str) -> Case:
+def _staged(fault: Callable[[Stage, Scale], Outcome], kind: str, app: str = "", **variables: str) -> Case:
+    """A fault of the service on a database; `app` is a variant of the service."""
+    command = (web_command()[0], app) if app else None
+
     def run(cluster: Cluster, folder: Path, scale: Scale) -> Outcome:
         url = f"sqlite:///{folder}/log.db" if kind == "sqlite" else cluster.new_database()
-        with Stage(folder, url) as stage:
+        with Stage(folder, url, command, variables) as stage:
             return fault(stage, scale)
 
     return Case(f"{fault.__name__}, {kind}", run)
@@ -120,4 +123,6 @@ def _controls() -> list[Case]:
     return [
         Case("commit_is_not_flushed", lambda cluster, folder, _: controls.commit_is_not_flushed(cluster, folder)),
         Case("id_is_not_unique", lambda cluster, folder, _: controls.id_is_not_unique(cluster, folder)),
+        _staged(controls.label_is_not_committed, "sqlite", app="tests.chaos.uncommitted:app"),
+        _staged(controls.label_is_not_committed, "postgresql", app="tests.chaos.uncommitted:app"),
     ]

@@ -9,7 +9,7 @@ import pytest
 from serialize import load
 from tests.chaos.audit import Row, audit
 from tests.chaos.outcome import Outcome
-from tests.chaos.recorder import PASSENGERS, Acknowledged
+from tests.chaos.sender import PASSENGERS, Acknowledged
 from tests.chaos.table import table, written
 from tests.support.passengers import ARTIFACTS
 

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from typing import Any
 
-from tests.chaos.recorder import PASSENGERS, Acknowledged
+from tests.chaos.sender import PASSENGERS, Acknowledged
 
 _CONNECTIONS = 3000
 _GRACE_SECONDS = 25.0
