@@ -15,7 +15,7 @@ from tests.chaos.stage import Stage, web_command
 _SECONDS = 1.0
 _RACE_SECONDS = 2.0
 _RACES = 10
-_KILLS = 5
+_KILLS = 8
 _UNFLUSHED = {"synchronous_commit": "off", "wal_writer_delay": "10s", "wal_writer_flush_after": "1GB"}
 _FLUSHED = {"synchronous_commit": "on", "wal_writer_delay": "200ms", "wal_writer_flush_after": "1MB"}
 
