@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.chaos import controls, databases, load, senders
 from tests.chaos.cluster import Cluster
-from tests.chaos.faults import files, flushes, processes
+from tests.chaos.faults import erasure, exports, files, flushes, processes
 from tests.chaos.outcome import Outcome, Scale
 from tests.chaos.stage import Stage, web_command
 
@@ -18,6 +18,8 @@ _LONG = frozenset(
     {
         "connections_are_idle, postgresql",
         "file_is_read_only",
+        "label_is_not_committed, postgresql",
+        "log_is_erased, sqlite",
         "master_is_killed, postgresql",
         "senders_leave, postgresql",
         "server_refuses",
@@ -56,6 +58,7 @@ def _on_each_database() -> list[Case]:
         processes.service_is_asked_to_stop,
         senders.senders_leave,
         senders.senders_repeat,
+        erasure.log_is_erased,
     )
     found = [_staged(fault, kind) for fault in on_both for kind in ("sqlite", "postgresql")]
     return [
@@ -64,6 +67,7 @@ def _on_each_database() -> list[Case]:
         _staged(senders.connections_are_idle, "postgresql"),
         _staged(load.twice_the_rate, "sqlite"),
         _staged(load.soak, "postgresql"),
+        _staged(exports.export_may_not_grow, "postgresql"),
     ]
 
 
@@ -77,7 +81,7 @@ def _at_length() -> list[Case]:
     if shutil.which("strace"):
         found += [_staged(flushes.commits_are_flushed, kind) for kind in ("sqlite", "postgresql")]
     if files.can_mount():
-        found.append(_on_file(files.file_system_is_full))
+        found += map(_on_file, (files.file_system_is_full, exports.export_meets_full_file_system))
     return found
 
 
