@@ -14,7 +14,7 @@ from serialize import load
 from tests.chaos.sender import PASSENGERS, Acknowledged
 from tests.support.passengers import ARTIFACTS
 
-_ROWS = "SELECT id, observation_id, proba, predicted_class, observation FROM prediction"
+_ROWS = "SELECT id, observation_id, proba, predicted_class, observation FROM prediction WHERE observation_id LIKE '{}'"
 _TOLERANCE = 1e-9
 
 Row = tuple[int, str, float, str, str]
@@ -41,13 +41,14 @@ class Audit:
             self.reasons[reason] += count
 
 
-def rows(database_url: str) -> list[Row]:
-    """Every stored prediction, read without the code of the service."""
+def rows(database_url: str, ids: str = "%") -> list[Row]:
+    """The stored predictions whose ids are LIKE `ids`, read without the code of the service."""
+    statement = _ROWS.format(ids)
     if database_url.startswith("sqlite:///"):
         with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as connection:
-            return connection.execute(_ROWS).fetchall()
+            return connection.execute(statement).fetchall()
     with psycopg.connect(database_url) as postgresql:
-        return postgresql.execute(_ROWS.replace("observation FROM", "observation::text FROM").encode()).fetchall()
+        return postgresql.execute(statement.replace("observation FROM", "observation::text FROM").encode()).fetchall()
 
 
 def audit(acknowledged: Iterable[Acknowledged], stored: Iterable[Row], *, exact: bool = False) -> Audit:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.chaos import controls, databases, load, senders
 from tests.chaos.cluster import Cluster
-from tests.chaos.faults import erasure, exports, files, flushes, processes
+from tests.chaos.faults import bodies, erasure, exports, files, flushes, processes
 from tests.chaos.outcome import Outcome, Scale
 from tests.chaos.stage import Stage, web_command
 
@@ -68,6 +68,8 @@ def _on_each_database() -> list[Case]:
         _staged(load.twice_the_rate, "sqlite"),
         _staged(load.soak, "postgresql"),
         _staged(exports.export_may_not_grow, "postgresql"),
+        _staged(bodies.bodies_are_hostile, "sqlite"),
+        _staged(bodies.arrays_are_large, "postgresql"),
     ]
 
 

@@ -48,10 +48,23 @@ class Scale:
     lock_seconds: float
     load_seconds: float
     soak_requests: int
+    bodies: int
+    arrays: int
 
 
-SHORT = Scale(kills=20, repeats=1, outage_seconds=9, lock_seconds=7, load_seconds=4, soak_requests=8000)
-LONG = Scale(kills=40, repeats=3, outage_seconds=20, lock_seconds=10, load_seconds=60, soak_requests=144_000)
+SHORT = Scale(
+    kills=20, repeats=1, outage_seconds=9, lock_seconds=7, load_seconds=4, soak_requests=8000, bodies=6, arrays=12
+)
+LONG = Scale(
+    kills=40,
+    repeats=3,
+    outage_seconds=20,
+    lock_seconds=10,
+    load_seconds=60,
+    soak_requests=144_000,
+    bodies=30,
+    arrays=64,
+)
 
 
 def recorded(
