@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.chaos import controls, databases, load, senders
 from tests.chaos.cluster import Cluster
-from tests.chaos.faults import bodies, erasure, exports, files, flushes, processes
+from tests.chaos.faults import bodies, descriptors, erasure, exports, files, flushes, output, processes, readers
 from tests.chaos.outcome import Outcome, Scale
 from tests.chaos.stage import Stage, web_command
 
@@ -70,6 +70,9 @@ def _on_each_database() -> list[Case]:
         _staged(exports.export_may_not_grow, "postgresql"),
         _staged(bodies.bodies_are_hostile, "sqlite"),
         _staged(bodies.arrays_are_large, "postgresql"),
+        _staged(readers.readers_are_slow, "sqlite", **readers.ONE_WORKER),
+        _staged(descriptors.descriptors_are_exhausted, "sqlite"),
+        _on_file(output.output_is_stalled),
     ]
 
 
