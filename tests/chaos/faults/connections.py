@@ -1,11 +1,12 @@
 """A request on a new connection."""
 
 import socket
+from contextlib import ExitStack
 from enum import Enum
 from http.client import HTTPException, HTTPResponse
 
 _TIMEOUT_SECONDS = 3.0
-_REQUEST = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+_REQUEST = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 class Fate(Enum):
@@ -17,17 +18,18 @@ class Fate(Enum):
     BROKEN = "answered in part, or with another status"
 
 
-def fate(port: int) -> Fate:
-    """Connects and asks for /livez."""
+def fate(port: int, kept: ExitStack) -> Fate:
+    """Connects, asks for /livez, and leaves the connection open until `kept` closes."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=_TIMEOUT_SECONDS) as connection:
-            connection.sendall(_REQUEST)
-            if not connection.recv(1, socket.MSG_PEEK):
-                return Fate.REFUSED
-            response = HTTPResponse(connection)
-            response.begin()
-            response.read()
-            return {200: Fate.SERVED, 503: Fate.REFUSED}.get(response.status, Fate.BROKEN)
+        connection = socket.create_connection(("127.0.0.1", port), timeout=_TIMEOUT_SECONDS)
+        kept.enter_context(connection)
+        connection.sendall(_REQUEST)
+        if not connection.recv(1, socket.MSG_PEEK):
+            return Fate.REFUSED
+        response = HTTPResponse(connection)
+        response.begin()
+        response.read()
+        return {200: Fate.SERVED, 503: Fate.REFUSED}.get(response.status, Fate.BROKEN)
     except TimeoutError:
         return Fate.LEFT
     except OSError:
@@ -38,4 +40,5 @@ def fate(port: int) -> Fate:
 
 def is_served(port: int) -> bool:
     """Whether a request on a new connection is answered 200 in time."""
-    return fate(port) is Fate.SERVED
+    with ExitStack() as kept:
+        return fate(port, kept) is Fate.SERVED
