@@ -4,7 +4,7 @@ import itertools
 import resource
 import time
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from tests.chaos.faults.connections import Fate, fate, is_served
@@ -14,6 +14,9 @@ from tests.chaos.recorder import Recorder
 from tests.chaos.stage import Stage, until
 
 _TAKEN_AWAY = 3
+_EVEN = 10
+_BALANCE_SECONDS = 5.0
+_SETTLED_SECONDS = 2.0  # a worker looks once a second
 _ATTEMPTS = 20
 _SECONDS = 2.0
 _WITHIN_SECONDS = 10.0
@@ -27,6 +30,7 @@ def descriptors_are_exhausted(stage: Stage, scale: Scale) -> Outcome:
     late = longest = 0.0
     with Recorder(stage.port) as recorder:
         recorder.recovery(time.monotonic())
+        _wait_for_balance(stage)
         for number in range(scale.repeats):
             before = _lowered(stage)
             ended = time.monotonic() + _SECONDS
@@ -47,6 +51,14 @@ def descriptors_are_exhausted(stage: Stage, scale: Scale) -> Outcome:
     found.blame("kept connections waited", late > RECOVERY_SECONDS)
     found.blame("recovered late", longest > RECOVERY_SECONDS)
     return concluded("no descriptor left", stage, recorder, found, longest, refused=fates[Fate.REFUSED])
+
+
+def _wait_for_balance(stage: Stage) -> None:
+    """Waits a while until the workers have about as many connections. Until then, a worker may ask clients to connect
+    again."""
+    with suppress(AssertionError):
+        until(lambda: abs(stage.workers()[0].num_fds() - stage.workers()[1].num_fds()) < _EVEN, _BALANCE_SECONDS)
+    time.sleep(_SETTLED_SECONDS)
 
 
 def _lowered(stage: Stage) -> int:
