@@ -53,7 +53,7 @@ class Scale:
 
 
 SHORT = Scale(
-    kills=20, repeats=1, outage_seconds=9, lock_seconds=7, load_seconds=4, soak_requests=8000, bodies=6, arrays=12
+    kills=20, repeats=1, outage_seconds=9, lock_seconds=7, load_seconds=4, soak_requests=8000, bodies=6, arrays=6
 )
 LONG = Scale(
     kills=40,
