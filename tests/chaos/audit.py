@@ -11,10 +11,10 @@ from functools import cache
 import psycopg
 
 from serialize import load
-from tests.chaos.recorder import PASSENGERS, Acknowledged
+from tests.chaos.sender import PASSENGERS, Acknowledged
 from tests.support.passengers import ARTIFACTS
 
-_ROWS = "SELECT id, observation_id, proba, predicted_class, observation FROM prediction"
+_ROWS = "SELECT id, observation_id, proba, predicted_class, observation FROM prediction WHERE observation_id LIKE '{}'"
 _TOLERANCE = 1e-9
 
 Row = tuple[int, str, float, str, str]
@@ -22,12 +22,15 @@ Row = tuple[int, str, float, str, str]
 
 @dataclass(slots=True)
 class Audit:
-    """The numbers of acknowledged ids without a row, of ids with several rows, and of wrong answers or rows, with the
-    reasons."""
+    """The numbers of acknowledged ids without a row, of ids with several rows, of acknowledged labels that are not
+    stored, of labels stored twice, and of wrong answers or rows, with the reasons."""
 
     acknowledged: int = 0
     lost: int = 0
     duplicated: int = 0
+    labels: int = 0
+    labels_lost: int = 0
+    labels_doubled: int = 0
     wrong: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
@@ -38,13 +41,14 @@ class Audit:
             self.reasons[reason] += count
 
 
-def rows(database_url: str) -> list[Row]:
-    """Every stored prediction, read without the code of the service."""
+def rows(database_url: str, ids: str = "%") -> list[Row]:
+    """The stored predictions whose ids are LIKE `ids`, read without the code of the service."""
+    statement = _ROWS.format(ids)
     if database_url.startswith("sqlite:///"):
         with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as connection:
-            return connection.execute(_ROWS).fetchall()
+            return connection.execute(statement).fetchall()
     with psycopg.connect(database_url) as postgresql:
-        return postgresql.execute(_ROWS.replace("observation FROM", "observation::text FROM").encode()).fetchall()
+        return postgresql.execute(statement.replace("observation FROM", "observation::text FROM").encode()).fetchall()
 
 
 def audit(acknowledged: Iterable[Acknowledged], stored: Iterable[Row], *, exact: bool = False) -> Audit:
@@ -78,17 +82,17 @@ def _is_row(one: Acknowledged, stored: Iterable[Row]) -> bool:
     given = (answer["id"], answer["observation_id"], answer["proba"], answer["predicted_class"])
     values = PASSENGERS[one.passenger]
     return given[1] == one.id and any(
-        given == (id_, json.loads(key), proba, json.loads(label)) and _known(json.loads(text)) == _known(values)
+        given == (id_, json.loads(key), proba, json.loads(label)) and known(json.loads(text)) == known(values)
         for id_, key, proba, label, text in stored
     )
 
 
 def _is_right(row: Row) -> bool:
-    expected = _expected().get(json.dumps(sorted(_known(json.loads(row[4])).items())))
+    expected = _expected().get(json.dumps(sorted(known(json.loads(row[4])).items())))
     return expected is not None and abs(expected - row[2]) <= _TOLERANCE
 
 
-def _known(values: dict[str, object]) -> dict[str, object]:
+def known(values: dict[str, object]) -> dict[str, object]:
     """The values that are not null, with every number as a float, because 22 and 22.0 are equal."""
     return {
         name: float(value) if isinstance(value, int | float) else value
@@ -101,5 +105,5 @@ def _known(values: dict[str, object]) -> dict[str, object]:
 def _expected() -> dict[str, float]:
     """The probability of each passenger from the pipeline."""
     probas = load(ARTIFACTS).model.outputs(PASSENGERS)[:, 1]
-    texts = (json.dumps(sorted(_known(values).items())) for values in PASSENGERS)
+    texts = (json.dumps(sorted(known(values).items())) for values in PASSENGERS)
     return dict(zip(texts, map(float, probas), strict=True))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tests.chaos import controls, databases, load, senders
 from tests.chaos.cluster import Cluster
-from tests.chaos.faults import files, flushes, processes
+from tests.chaos.faults import bodies, descriptors, erasure, exports, files, flushes, output, processes, readers
 from tests.chaos.outcome import Outcome, Scale
-from tests.chaos.stage import Stage
+from tests.chaos.stage import Stage, web_command
 
 Run = Callable[[Cluster, Path, Scale], Outcome]
 
@@ -18,6 +18,8 @@ _LONG = frozenset(
     {
         "connections_are_idle, postgresql",
         "file_is_read_only",
+        "label_is_not_committed, postgresql",
+        "log_is_erased, sqlite",
         "master_is_killed, postgresql",
         "senders_leave, postgresql",
         "server_refuses",
@@ -56,6 +58,7 @@ def _on_each_database() -> list[Case]:
         processes.service_is_asked_to_stop,
         senders.senders_leave,
         senders.senders_repeat,
+        erasure.log_is_erased,
     )
     found = [_staged(fault, kind) for fault in on_both for kind in ("sqlite", "postgresql")]
     return [
@@ -64,6 +67,12 @@ def _on_each_database() -> list[Case]:
         _staged(senders.connections_are_idle, "postgresql"),
         _staged(load.twice_the_rate, "sqlite"),
         _staged(load.soak, "postgresql"),
+        _staged(exports.export_may_not_grow, "postgresql"),
+        _staged(bodies.bodies_are_hostile, "sqlite"),
+        _staged(bodies.arrays_are_large, "postgresql"),
+        _staged(readers.readers_are_slow, "sqlite", **readers.ONE_WORKER),
+        _staged(descriptors.descriptors_are_exhausted, "sqlite"),
+        _on_file(output.output_is_stalled),
     ]
 
 
@@ -77,14 +86,17 @@ def _at_length() -> list[Case]:
     if shutil.which("strace"):
         found += [_staged(flushes.commits_are_flushed, kind) for kind in ("sqlite", "postgresql")]
     if files.can_mount():
-        found.append(_on_file(files.file_system_is_full))
+        found += map(_on_file, (files.file_system_is_full, exports.export_meets_full_file_system))
     return found
 
 
-def _staged(fault: Callable[[Stage, Scale], Outcome], kind: str) -> Case:
+def _staged(fault: Callable[[Stage, Scale], Outcome], kind: str, app: str = "", **variables: str) -> Case:
+    """A fault of the service on a database; `app` is a variant of the service."""
+    command = (web_command()[0], app) if app else None
+
     def run(cluster: Cluster, folder: Path, scale: Scale) -> Outcome:
         url = f"sqlite:///{folder}/log.db" if kind == "sqlite" else cluster.new_database()
-        with Stage(folder, url) as stage:
+        with Stage(folder, url, command, variables) as stage:
             return fault(stage, scale)
 
     return Case(f"{fault.__name__}, {kind}", run)
@@ -120,4 +132,6 @@ def _controls() -> list[Case]:
     return [
         Case("commit_is_not_flushed", lambda cluster, folder, _: controls.commit_is_not_flushed(cluster, folder)),
         Case("id_is_not_unique", lambda cluster, folder, _: controls.id_is_not_unique(cluster, folder)),
+        _staged(controls.label_is_not_committed, "sqlite", app="tests.chaos.uncommitted:app"),
+        _staged(controls.label_is_not_committed, "postgresql", app="tests.chaos.uncommitted:app"),
     ]

@@ -3,8 +3,8 @@
 import time
 from dataclasses import dataclass
 
-from tests.chaos.audit import audit, rows
 from tests.chaos.faults.flood import Flood
+from tests.chaos.label_audit import audit_log
 from tests.chaos.outcome import RECOVERY_SECONDS, Outcome, Scale, outcome
 from tests.chaos.recorder import Recorder
 from tests.chaos.stage import Stage
@@ -45,7 +45,8 @@ def twice_the_rate(stage: Stage, scale: Scale) -> Outcome:
     after = Held.by(stage)
     floods = (warm, flood, again)
     acknowledged = [one for each in floods for one in each.acknowledged()] + recorder.acknowledged()
-    found = audit(acknowledged, rows(stage.database_url))
+    labelled = [one for each in floods for one in each.labelled] + recorder.labelled()
+    found = audit_log(stage.database_url, acknowledged, labelled)
     for each in floods:
         for status, count in each.statuses.items():
             found.blame(f"status {status}", 0 if status in (200, 503) else count)
@@ -64,7 +65,7 @@ def twice_the_rate(stage: Stage, scale: Scale) -> Outcome:
         "worst_seconds": latencies[-1],
         "grown_mb": (after.bytes - before.bytes) / 1e6,
     }
-    return outcome(name, stage, sum(each.sent for each in floods), found, recovery, **figures)
+    return outcome(name, stage, sum(each.predictions for each in floods), found, recovery, **figures)
 
 
 def soak(stage: Stage, scale: Scale) -> Outcome:
@@ -76,7 +77,9 @@ def soak(stage: Stage, scale: Scale) -> Outcome:
         floods.append(Flood(stage.port, f"soak-{number}"))
         floods[-1].closed(_SATURATING, part)
         held.append(Held.by(stage))
-    found = audit([one for flood in floods for one in flood.acknowledged()], rows(stage.database_url), exact=True)
+    acknowledged = [one for flood in floods for one in flood.acknowledged()]
+    labelled = [one for flood in floods for one in flood.labelled]
+    found = audit_log(stage.database_url, acknowledged, labelled, exact=True)
     for flood in floods:
         found.blame("no 200", sum(flood.statuses.values()) - flood.statuses[200])
     grown = held[-1].bytes - held[0].bytes
@@ -85,4 +88,4 @@ def soak(stage: Stage, scale: Scale) -> Outcome:
     found.blame("descriptors leaked", leaked > _DESCRIPTORS)
     found.blame("a failure in the log", stage.failures())
     figures = {"grown_mb": grown / 1e6, "descriptors": leaked, "worker_mb": held[-1].bytes / 1e6}
-    return outcome(f"{4 * part:,} requests on end", stage, sum(flood.sent for flood in floods), found, **figures)
+    return outcome(f"{4 * part:,} requests on end", stage, sum(flood.predictions for flood in floods), found, **figures)

@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.chaos.audit import Audit, audit, rows
+from tests.chaos.audit import Audit
+from tests.chaos.label_audit import audit_log
 from tests.chaos.recorder import Recorder
 from tests.chaos.stage import Stage
 
@@ -15,8 +16,9 @@ Fault = Callable[[Recorder], float]
 
 @dataclass(slots=True)
 class Outcome:
-    """One row of the table. `recovery` is the longest time in seconds until every sender got a 200 again. `caught` is
-    for controls only: whether the audit found the expected error."""
+    """One row of the table. `sent` and `acknowledged` count predictions; `lost`, `duplicated` and `wrong` count labels
+    too, and `figures` has the number of acknowledged labels. `recovery` is the longest time in seconds until every
+    sender got a 200 again. `caught` is for controls only: whether the audit found the expected error."""
 
     fault: str
     database: str
@@ -46,10 +48,23 @@ class Scale:
     lock_seconds: float
     load_seconds: float
     soak_requests: int
+    bodies: int
+    arrays: int
 
 
-SHORT = Scale(kills=20, repeats=1, outage_seconds=9, lock_seconds=7, load_seconds=4, soak_requests=8000)
-LONG = Scale(kills=40, repeats=3, outage_seconds=20, lock_seconds=10, load_seconds=60, soak_requests=144_000)
+SHORT = Scale(
+    kills=20, repeats=1, outage_seconds=9, lock_seconds=7, load_seconds=4, soak_requests=8000, bodies=6, arrays=6
+)
+LONG = Scale(
+    kills=40,
+    repeats=3,
+    outage_seconds=20,
+    lock_seconds=10,
+    load_seconds=60,
+    soak_requests=144_000,
+    bodies=30,
+    arrays=64,
+)
 
 
 def recorded(
@@ -72,18 +87,26 @@ def recorded(
     with recorder:
         recorder.recovery(time.monotonic())
         recovery = fault(recorder)
-    found = audit(recorder.acknowledged(), rows(stage.database_url), exact=exact)
+    found = audit_log(stage.database_url, recorder.acknowledged(), recorder.labelled(), exact=exact)
+    found.blame("a label of an unknown id", len(recorder.unknown()))
     if not interrupts:
         found.blame("a request without an answer", recorder.total("interrupted"))
     if not cuts:
         found.blame("an answer that was broken off", recorder.total("cut"))
     if recovers_within is not None and recovery > recovers_within:
         found.blame("recovered late")
+    return concluded(name, stage, recorder, found, recovery)
+
+
+def concluded(
+    name: str, stage: Stage, recorder: Recorder, found: Audit, recovery: float | None = None, **figures: float
+) -> Outcome:
+    """The row for a run with a recorder: adds the answers that must never occur, and the errors in the log."""
     found.blame("a failure in the log", stage.failures())
     for journal in (*recorder.journals, recorder.aside):
         for reason, count in journal.faults.items():
             found.blame(reason, count)
-    figures = {"answered_503": recorder.total("unavailable"), "without_an_answer": recorder.total("interrupted")}
+    figures |= {"answered_503": recorder.total("unavailable"), "without_an_answer": recorder.total("interrupted")}
     return outcome(name, stage, recorder.total("sent"), found, recovery, **figures)
 
 
@@ -91,16 +114,17 @@ def outcome(
     name: str, stage: Stage, sent: int, found: Audit, recovery: float | None = None, **figures: float
 ) -> Outcome:
     """The row for the result of an audit."""
+    labels = {"labels": found.labels, "labels_lost": found.labels_lost, "labels_doubled": found.labels_doubled}
     database = "SQLite" if stage.database_url.startswith("sqlite") else "PostgreSQL"
     return Outcome(
         name,
         database,
         sent,
         found.acknowledged,
-        found.lost,
-        found.duplicated,
+        found.lost + found.labels_lost,
+        found.duplicated + found.labels_doubled,
         found.wrong,
         recovery,
         dict(found.reasons),
-        figures,
+        figures | labels,
     )

@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Self
 
 from tests.chaos.outcome import Outcome, Scale, recorded
-from tests.chaos.recorder import PASSENGERS, SENDERS, Recorder, Sender
+from tests.chaos.recorder import SENDERS, Recorder
+from tests.chaos.sender import PASSENGERS, Sender
 from tests.chaos.stage import Stage
 
 _LEAVING = 120

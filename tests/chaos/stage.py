@@ -15,6 +15,8 @@ import psutil
 from tests.support.passengers import PROJECT
 from tests.support.served import Served, free_port, serve
 
+ADMIN_KEY = "the-key-of-the-administrator"
+
 _DESCRIPTORS = 16384
 _QUIET = {"LOG_LEVEL": "warning"}  # otherwise the log fills the disk first
 
@@ -26,7 +28,7 @@ def web_command() -> tuple[str, ...]:
 
 
 class Stage:
-    """A running service that can be killed and restarted. `log` is its log file."""
+    """A running service that can be killed and restarted. `log` is its log file, `exports` is EXPORTS."""
 
     def __init__(
         self,
@@ -40,7 +42,8 @@ class Stage:
         self.port = free_port()
         self.log = folder / "service.log"
         self._command = command or web_command()
-        self._variables = {**_QUIET, **(variables or {})}
+        self._variables = {"EXPORTS": f"{folder}/exports", "ADMIN_KEY": ADMIN_KEY, **_QUIET, **(variables or {})}
+        self.exports = Path(self._variables["EXPORTS"])
         self._runs = ExitStack()
         self._strays: list[psutil.Process] = []
         self.served: Served

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from serialize import load
-from tests.chaos.audit import Row, audit
+from tests.chaos.audit import Audit, Row, audit
+from tests.chaos.label_audit import History, audit_labels
 from tests.chaos.outcome import Outcome
-from tests.chaos.recorder import PASSENGERS, Acknowledged
+from tests.chaos.sender import PASSENGERS, Acknowledged, Labelled
 from tests.chaos.table import table, written
 from tests.support.passengers import ARTIFACTS
 
@@ -80,6 +81,82 @@ def test_a_row_with_another_observation_is_wrong(acknowledged: list[Acknowledged
 def test_two_first_answers_are_wrong(acknowledged: list[Acknowledged], stored: list[Row]) -> None:
     assert audit([*acknowledged, acknowledged[0]], stored).wrong == 1
     assert audit([*acknowledged, replace(acknowledged[0], replayed=True)], stored, exact=True).wrong == 0
+
+
+@pytest.fixture
+def labelled(stored: list[Row]) -> list[Labelled]:
+    """Two acknowledged labels of the first row."""
+    id_, key, proba, label, text = stored[0]
+    answer = {**_answer(id_, key, proba, label), "observation": json.loads(text)}
+    return [Labelled("id-0", one, {**answer, "true_class": one}) for one in (True, False)]
+
+
+def _kept(*labels: bool, changes: int = 9) -> dict[str, History]:
+    begins = list(range(len(labels)))
+    return {json.dumps("id-0"): History([json.dumps(label) for label in labels], begins, begins[1:], changes)}
+
+
+def _audit_labels(labelled: list[Labelled], stored: list[Row], kept: dict[str, History]) -> tuple[int, int, int]:
+    found = Audit()
+    audit_labels(found, labelled, stored, kept)
+    return found.labels_lost, found.labels_doubled, found.wrong
+
+
+def test_acknowledged_labels_in_their_order_are_good(labelled: list[Labelled], stored: list[Row]) -> None:
+    assert _audit_labels(labelled, stored, _kept(True, False)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("kept", [(), (True,)], ids=str)
+def test_an_acknowledged_label_that_is_not_kept_is_lost(
+    labelled: list[Labelled], stored: list[Row], kept: tuple[bool, ...]
+) -> None:
+    assert _audit_labels(labelled, stored, _kept(*kept)) == (2 - len(kept), 0, 0)
+
+
+def test_labels_of_a_missing_row_are_lost(labelled: list[Labelled], stored: list[Row]) -> None:
+    assert _audit_labels(labelled, stored[1:], {}) == (2, 0, 0)
+
+
+@pytest.mark.parametrize("kept", [(True, False), (True, False, True)], ids=str)
+def test_a_label_whose_answer_was_lost_may_be_kept(
+    labelled: list[Labelled], stored: list[Row], kept: tuple[bool, ...]
+) -> None:
+    assert _audit_labels([*labelled, Labelled("id-0", True)], stored, _kept(*kept)) == (0, 0, 0)
+
+
+def test_a_label_that_is_kept_twice_is_doubled(labelled: list[Labelled], stored: list[Row]) -> None:
+    assert _audit_labels(labelled, stored, _kept(True, True, False)) == (0, 1, 0)
+
+
+@pytest.mark.parametrize("kept", [(False, True), (False, False), (True, True)], ids=str)
+def test_labels_in_another_order_are_wrong(labelled: list[Labelled], stored: list[Row], kept: tuple[bool, ...]) -> None:
+    assert _audit_labels(labelled, stored, _kept(*kept)) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("change", [{"true_class": None}, {"proba": 0.5}, {"id": 77}, {"observation": {}}], ids=str)
+def test_an_answer_of_update_that_differs_from_its_row_is_wrong(
+    labelled: list[Labelled], stored: list[Row], change: dict[str, Any]
+) -> None:
+    labelled[0].answer = {**(labelled[0].answer or {}), **change}
+
+    assert _audit_labels(labelled, stored, _kept(True, False)) == (0, 0, 1)
+
+
+def test_a_label_that_was_not_sent_is_wrong(stored: list[Row]) -> None:
+    assert _audit_labels([], stored, _kept(True)) == (0, 0, 1)
+
+
+def test_a_label_without_an_entry_for_readers_is_wrong(labelled: list[Labelled], stored: list[Row]) -> None:
+    assert _audit_labels(labelled, stored, _kept(True, False, changes=1)) == (0, 0, 1)
+
+
+@pytest.mark.parametrize(("begins", "ends"), [([0, 2], [1]), ([2, 1], [1])], ids=str)
+def test_corrections_that_do_not_follow_each_other_are_wrong(
+    labelled: list[Labelled], stored: list[Row], begins: list[int], ends: list[int]
+) -> None:
+    kept = {json.dumps("id-0"): History(["true", "false"], begins, ends, 9)}
+
+    assert _audit_labels(labelled, stored, kept) == (0, 0, 1)
 
 
 def outcome(**changes: Any) -> Outcome:

@@ -59,11 +59,11 @@ def disk_is_full(folder: Path, scale: Scale) -> Outcome:
 
         def fill() -> None:
             largest = max(each.stat().st_size for each in folder.glob("log.db*"))
-            _limit_files(stage, largest + _ROOM_BYTES)
+            limit_files(stage, largest + _ROOM_BYTES)
             _wait_until_refused(recorder_of[0])
 
         def mend() -> None:
-            _limit_files(stage, resource.RLIM_INFINITY)
+            limit_files(stage, resource.RLIM_INFINITY)
 
         def fault(recorder: Recorder) -> float:
             recorder_of.append(recorder)
@@ -75,10 +75,10 @@ def disk_is_full(folder: Path, scale: Scale) -> Outcome:
 
 def file_system_is_full(folder: Path, scale: Scale) -> Outcome:
     """Another program fills the file system of the database file. Requires root."""
-    with _small_file_system(folder) as disk, Stage(folder, f"sqlite:///{disk}/log.db") as stage:
+    with small_file_system(folder) as disk, Stage(folder, f"sqlite:///{disk}/log.db") as stage:
 
         def fill() -> None:
-            _fill(disk / "other")
+            fill_up(disk / "other")
             _wait_until_refused(recorder_of[0])
 
         def fault(recorder: Recorder) -> float:
@@ -166,7 +166,8 @@ def _holder(path: Path) -> Iterator[_Holder]:
         holder.close()
 
 
-def _limit_files(stage: Stage, most: int) -> None:
+def limit_files(stage: Stage, most: int) -> None:
+    """Sets the most bytes that a file of the service may have."""
     for process in stage.served.processes():
         _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (most, hard))
@@ -181,7 +182,7 @@ def _wait_until_refused(recorder: Recorder) -> None:
         time.sleep(0.01)
 
 
-def _fill(path: Path) -> None:
+def fill_up(path: Path) -> None:
     """Fills the file system, then frees enough for a few more requests."""
     with path.open("wb", buffering=0) as file:
         with suppress(OSError):
@@ -191,7 +192,8 @@ def _fill(path: Path) -> None:
 
 
 @contextmanager
-def _small_file_system(folder: Path) -> Iterator[Path]:
+def small_file_system(folder: Path) -> Iterator[Path]:
+    """A file system of 16 MB until the block ends."""
     with ExitStack() as stack:
         disk = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder)))
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(disk)], check=True)

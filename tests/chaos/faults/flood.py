@@ -3,25 +3,30 @@
 import asyncio
 import json
 import time
-from collections import Counter
+from collections import Counter, deque
 from typing import Any
 
-from tests.chaos.recorder import PASSENGERS, Acknowledged
+from tests.chaos.sender import PASSENGERS, Acknowledged, Labelled, ObservationId
 
 _CONNECTIONS = 3000
 _GRACE_SECONDS = 25.0
 _NO_REQUEST = -1
+_PREDICTIONS_A_LABEL = 8
 _BODIES = [json.dumps(values).encode() for values in PASSENGERS]
 
 
 class Flood:
-    """Sends the requests and counts the answers by status, 0 for no answer. `latencies` are the seconds of the 200s;
-    `held_back` counts requests that were not sent because all connections were busy."""
+    """Sends predictions, and a label in eight requests, and counts the answers by status, 0 for no answer. `latencies`
+    are the seconds of the 200s; `held_back` counts requests that were not sent because all connections were busy.
+    `labelled` are the labels that were sent, or are due, in their order."""
 
     def __init__(self, port: int, name: str) -> None:
         self.statuses: Counter[int] = Counter()
         self.latencies: list[float] = []
-        self.sent = 0
+        self.sent = self.predictions = 0
+        self.labelled: list[Labelled] = []
+        self._due: deque[Labelled] = deque()
+        self._corrected: set[ObservationId] = set()
         self._bodies: list[tuple[str, int, bytes]] = []
         self._port, self._name = port, name
         self._idle: list[_Line] = []
@@ -49,12 +54,40 @@ class Flood:
         self.statuses[status] += 1
         if status == 200:
             self.latencies.append(seconds)
-            self._bodies.append((f"{self._name}-{number}", number % len(_BODIES), body))
+        if line.labelled is not None:
+            self._took_label(line.labelled, status, body)
+        elif status == 200:
+            id_ = f"{self._name}-{number}"
+            self._bodies.append((id_, number % len(_BODIES), body))
+            if number % _PREDICTIONS_A_LABEL == 0:
+                self._schedule(Labelled(id_, number % 3 > 0))
+
+    def _took_label(self, labelled: Labelled, status: int, body: bytes) -> None:
+        """A refused label is due again. An acknowledged one is corrected once."""
+        if status != 200:
+            self._due.appendleft(labelled)
+            return
+        labelled.answer = json.loads(body)
+        if labelled.id not in self._corrected:
+            self._corrected.add(labelled.id)
+            self._schedule(Labelled(labelled.id, not labelled.label))
+
+    def _schedule(self, labelled: Labelled) -> None:
+        self.labelled.append(labelled)
+        self._due.append(labelled)
 
     def _ask(self, line: "_Line", number: int) -> None:
         self.sent += 1
+        if self._due and number % _PREDICTIONS_A_LABEL == 1:
+            self._ask_label(line, number, self._due.popleft())
+            return
+        self.predictions += 1
         body = b'{"id": "%s-%d", "observation": %s}' % (self._name.encode(), number, _BODIES[number % len(_BODIES)])
-        line.ask(number, body)
+        line.ask(number, "/predict", body)
+
+    def _ask_label(self, line: "_Line", number: int, labelled: Labelled) -> None:
+        body = json.dumps({"id": labelled.id, "true_class": labelled.label})
+        line.ask(number, "/update", body.encode(), labelled)
 
     async def _open(self, per_second: float, seconds: float) -> None:
         lines = await self._connected(_CONNECTIONS)
@@ -83,7 +116,7 @@ class Flood:
         loop = asyncio.get_running_loop()
         for _ in range(connections):
             _, line = await loop.create_connection(lambda: _Line(self), "127.0.0.1", self._port)
-            line.ask(_NO_REQUEST)
+            line.ask(_NO_REQUEST, "/livez")
         while len(self._idle) < connections:
             await asyncio.sleep(0.001)
         return list(self._idle)
@@ -107,16 +140,18 @@ class _Line(asyncio.Protocol):
         self._transport: Any = None
         self._received = b""
         self._number, self._asked = 0, 0.0
+        self.labelled: Labelled | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
 
-    def ask(self, number: int, body: bytes = b"") -> None:
+    def ask(self, number: int, path: str, body: bytes = b"", labelled: Labelled | None = None) -> None:
         self._number, self._asked, self._received = number, time.perf_counter(), b""
-        head = (
-            b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-        )
-        self._transport.write(head % len(body) + body if body else b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.labelled = labelled
+        head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: localhost\r\n"
+        if body:
+            head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        self._transport.write(head.encode() + b"\r\n" + body)
 
     def data_received(self, data: bytes) -> None:
         self._received += data

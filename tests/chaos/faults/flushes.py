@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import psutil
 import requests
 
-from tests.chaos.audit import audit, rows
+from tests.chaos.label_audit import audit_log
 from tests.chaos.outcome import Outcome, Scale, outcome
-from tests.chaos.recorder import PASSENGERS, Acknowledged
+from tests.chaos.sender import PASSENGERS, Journal, Sender
 from tests.chaos.stage import Stage, until
 
 _REQUESTS = 200
@@ -21,7 +21,7 @@ _FLUSHED = re.compile(r"f(?:data)?sync(?:\(| resumed).*= 0")
 
 
 def commits_are_flushed(stage: Stage, scale: Scale) -> Outcome:
-    """Sends requests one by one and requires a flush before each 200, since the previous one."""
+    """Sends predictions and labels one by one and requires a flush before each 200, since the previous one."""
     until(lambda: len(stage.workers()) == 2)
     _connect_both(stage)
     trace = stage.folder / "trace"
@@ -30,25 +30,27 @@ def commits_are_flushed(stage: Stage, scale: Scale) -> Outcome:
     with subprocess.Popen([*command, "-o", str(trace), *pids], stderr=subprocess.DEVNULL) as tracer:
         try:
             until(lambda: all(_is_traced(process) for process in _traced(stage)))
-            acknowledged = _sent_in_turn(stage)
+            journal = _sent_in_turn(stage)
             time.sleep(_SETTLED_SECONDS)
         finally:
             tracer.send_signal(signal.SIGINT)
     answers, flushed = _counted(trace)
-    found = audit(acknowledged, rows(stage.database_url), exact=True)
+    found = audit_log(stage.database_url, journal.acknowledged, journal.labels, exact=True)
     found.blame("an answer without a flush before it", answers - flushed)
     found.blame("an answer that was not seen", abs(_REQUESTS - answers))
-    return outcome("a flush before each answer, by strace", stage, _REQUESTS, found, answers=answers, flushed=flushed)
+    name = "a flush before each answer, by strace"
+    return outcome(name, stage, journal.sent, found, answers=answers, flushed=flushed)
 
 
-def _sent_in_turn(stage: Stage) -> list[Acknowledged]:
-    acknowledged = []
-    with requests.Session() as session:
-        for number in range(_REQUESTS):
-            body = {"id": f"flush-{number}", "observation": PASSENGERS[number]}
-            response = session.post(f"http://127.0.0.1:{stage.port}/predict", json=body, timeout=30)
-            acknowledged.append(Acknowledged(f"flush-{number}", number, response.json(), False))
-    return acknowledged
+def _sent_in_turn(stage: Stage) -> Journal:
+    """Each prediction is followed by its label."""
+    journal = Journal()
+    sender = Sender(stage.port, journal)
+    for number in range(_REQUESTS // 2):
+        assert sender.is_acknowledged(f"flush-{number}", number)
+        assert sender.is_labelled(sender.labels(f"flush-{number}", number % 2 > 0))
+    sender.close()
+    return journal
 
 
 def _traced(stage: Stage) -> list[psutil.Process]:

@@ -32,9 +32,9 @@ def outage(
         begin()
         began = time.monotonic()
         time.sleep(_IN_HAND_SECONDS)
-        before = len(recorder.acknowledged())
+        before = _answered(recorder)
         time.sleep(seconds - _IN_HAND_SECONDS)
-        during = len(recorder.acknowledged()) - before
+        during = _answered(recorder) - before
         ended = time.monotonic()
         end()
         mended = time.monotonic()
@@ -46,3 +46,8 @@ def outage(
     assert recorder.total("unavailable"), "no request met the outage"
     assert not (refuses_all and during), f"{during} requests were answered 200"
     return recovery
+
+
+def _answered(recorder: Recorder) -> int:
+    """The number of requests that were answered 200."""
+    return len(recorder.acknowledged()) + sum(one.answer is not None for one in recorder.labelled())

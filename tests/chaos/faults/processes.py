@@ -9,11 +9,11 @@ from contextlib import contextmanager
 
 import psutil
 import psycopg
-import requests
 
-from tests.chaos.audit import audit, rows
+from tests.chaos.label_audit import audit_log
 from tests.chaos.outcome import Outcome, Scale, outcome, recorded
-from tests.chaos.recorder import PASSENGERS, SENDERS, Acknowledged, Recorder
+from tests.chaos.recorder import SENDERS, Recorder
+from tests.chaos.sender import Journal, Sender
 from tests.chaos.stage import Stage, until
 
 _DRAIN_SECONDS = 25
@@ -98,14 +98,17 @@ def worker_is_frozen(stage: Stage, scale: Scale) -> Outcome:
 
 
 def service_is_asked_to_stop(stage: Stage, scale: Scale) -> Outcome:
-    """SIGTERM while fifty requests wait for the database: each gets a 200 before the service ends."""
-    acknowledged: list[Acknowledged] = []
-    statuses: list[int] = []
+    """SIGTERM while fifty requests, half of them labels, wait for the database: each gets a 200 before the service
+    ends."""
+    journal = Journal()
+    answered: list[bool] = []
     drained = 0.0
     for number in range(scale.repeats):
-        ids = [f"t-{number}-{i}" for i in range(SENDERS)]
+        _predict(stage, journal, number)
         with _database_held(stage.database_url):
-            threads = [threading.Thread(target=_post, args=(stage, id_, acknowledged, statuses)) for id_ in ids]
+            threads = [
+                threading.Thread(target=_send, args=(stage, journal, number, i, answered)) for i in range(SENDERS)
+            ]
             for thread in threads:
                 thread.start()
             until(lambda: _in_hand(stage) >= SENDERS)
@@ -119,24 +122,28 @@ def service_is_asked_to_stop(stage: Stage, scale: Scale) -> Outcome:
             thread.join()
         stage.stop()
         stage.start()
-    found = audit(acknowledged, rows(stage.database_url), exact=True)
-    found.blame("a request in hand that was not answered 200", scale.repeats * SENDERS - statuses.count(200))
+    found = audit_log(stage.database_url, journal.acknowledged, journal.labels, exact=True)
+    found.blame("a request in hand that was not answered 200", scale.repeats * SENDERS - answered.count(True))
     name = f"SIGTERM with {SENDERS} requests in hand, {_times(scale)}"
-    return outcome(name, stage, scale.repeats * SENDERS, found, drained_seconds=drained)
+    return outcome(name, stage, journal.sent, found, drained_seconds=drained)
 
 
-def _post(stage: Stage, id_: str, acknowledged: list[Acknowledged], statuses: list[int]) -> None:
-    passenger = sum(map(ord, id_)) % len(PASSENGERS)
-    body = {"id": id_, "observation": PASSENGERS[passenger]}
-    try:
-        response = requests.post(f"http://127.0.0.1:{stage.port}/predict", json=body, timeout=30)
-    except requests.RequestException:
-        statuses.append(0)
-        return
-    statuses.append(response.status_code)
-    if response.status_code == 200:
-        replayed = response.headers.get("Idempotent-Replayed") == "true"
-        acknowledged.append(Acknowledged(id_, passenger, response.json(), replayed))
+def _predict(stage: Stage, journal: Journal, number: int) -> None:
+    """Sends the predictions that will be labelled."""
+    sender = Sender(stage.port, journal)
+    for i in range(0, SENDERS, 2):
+        until(lambda i=i: sender.is_acknowledged(f"l-{number}-{i}", i))  # type: ignore[misc]
+    sender.close()
+
+
+def _send(stage: Stage, journal: Journal, number: int, i: int, answered: list[bool]) -> None:
+    """Sends one request: a label or a prediction."""
+    sender = Sender(stage.port, journal)
+    if i % 2:
+        answered.append(sender.is_acknowledged(f"t-{number}-{i}", i))
+    else:
+        answered.append(sender.is_labelled(sender.labels(f"l-{number}-{i}", i % 4 > 0)))
+    sender.close()
 
 
 def _in_hand(stage: Stage) -> int:
