@@ -65,15 +65,16 @@ class SpareDescriptor:
             self._take()
         return True
 
-    def report(self) -> None:
-        """Logs and counts the connections refused since the last report, and takes the reserve again if it was lost.
-        Call it once a second: a line for each connection would fill the log."""
+    def report(self) -> int:
+        """Logs, counts and returns the connections refused since the last report, and takes the reserve again if it was
+        lost. Call it once a second: a line for each connection would fill the log."""
         self._take()
         count, self._count = self._count, 0
         if count:
             event(_log, logging.WARNING, "no-descriptors", refused=count)
         for _ in range(count):
             self._refused("no-descriptors")
+        return count
 
     def _take(self) -> None:
         if self._number is None:

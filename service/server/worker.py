@@ -178,13 +178,14 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
         connections.look()
         connections.end_idle(self.cfg.keepalive if self.alive else _GRACE_SECONDS)
         connections.drop_slow(self.body_seconds)
-        if self._spare is not None:
-            self._spare.report()
+        refused = 0 if self._spare is None else self._spare.report()
         if not self.alive:
             connections.drop_stuck(_STOPPING_READER_SECONDS, _STOPPING_SENDER_SECONDS, "stop")
         for server in self._servers:
             server.keep_room()
         self._share()
+        if refused:
+            self._excess = 0  # a client that moves now would be refused
 
     def _share(self) -> None:
         """Publishes the number of connections, and notes how many should move to other workers."""

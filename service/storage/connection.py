@@ -83,7 +83,12 @@ def _sqlite(url: str, patience: float) -> Database:
         raise DatabaseError("DATABASE_URL must name a file, as sqlite:///predictions.db does.")
     return SqliteDatabase(
         path,
-        pragmas=[("busy_timeout", int(patience * 1000)), ("synchronous", "FULL"), ("foreign_keys", 1)],
+        pragmas=[
+            ("busy_timeout", int(patience * 1000)),
+            ("synchronous", "FULL"),
+            ("foreign_keys", 1),
+            ("temp_store", "MEMORY"),  # a temporary file needs a descriptor, and there may be none left
+        ],
         timeout=patience,
         lock_type="IMMEDIATE",
         returning_clause=True,

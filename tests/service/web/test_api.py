@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from service.prediction.service import PredictionService
-from service.storage.session import Session
 from tests.conftest import Client, MakeClient
 from tests.support.passengers import prediction
 
@@ -162,10 +161,10 @@ def test_the_health_checks_answer_up_and_ready(client: Client) -> None:
 
 
 def test_readiness_fails_while_the_database_refuses_writes(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    def locked(self: Session) -> None:
+    def locked(database: object) -> None:
         raise __import__("peewee").OperationalError("database is locked")
 
-    monkeypatch.setattr(Session, "_require_writable", locked)
+    monkeypatch.setattr("service.storage.session.require_writable", locked)
 
     response = client.get("/readyz")
 
