@@ -17,6 +17,7 @@ class Connection:
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.is_waiting = False
+        self.is_over = False  # the last answer said that the server closes the connection
         self._received = b""
         self._id = 0
         self._due = 0.0
@@ -39,6 +40,7 @@ class Connection:
         if not end or len(body) < _content_length(head):
             return None
         self.is_waiting = False
+        self.is_over = b"\r\nconnection: close" in head.lower()
         latency = time.perf_counter() - self._due
         return _fault(head, body, self._id) or latency
 

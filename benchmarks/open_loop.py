@@ -130,7 +130,12 @@ class _Generator:
                 self.faults.append(answered)
             else:
                 self.latencies.append(answered)
-            self._idle.append(connection)
+            if connection.is_over:
+                del self._open[descriptor]
+                connection.socket.close()
+                self._connect()
+            else:
+                self._idle.append(connection)
 
     def _send_waiting(self) -> None:
         while self._waiting and self._idle:
