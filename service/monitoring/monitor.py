@@ -2,6 +2,7 @@
 predictions."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from service.batching import Batcher, Process
@@ -10,12 +11,13 @@ from service.monitoring.drift import Drift
 from service.monitoring.performance import Performance
 from service.prediction.filter import DriftQuery, PerformanceQuery
 
+Query = PerformanceQuery | DriftQuery
 Report = Callable[[], dict[str, Any]]
 
 
 class Monitor:
     """Makes the bodies of /performance and /drift. `reading` runs a report with the connection open; `batched` makes
-    the batcher that runs concurrent reports one after the other."""
+    the batcher that runs concurrent reports one after the other. Callers that wait with the same query share one."""
 
     def __init__(
         self,
@@ -27,22 +29,28 @@ class Monitor:
         self._performance = performance
         self._drift = drift
         self._reading = reading
-        self._batcher: Batcher[Report, dict[str, Any]] = batched(self._process)
+        self._batcher: Batcher[Query, dict[str, Any]] = batched(self._process)
 
     def performance(self, query: PerformanceQuery) -> dict[str, Any]:
         """The body of GET /performance. Raises InvalidQuery for too many windows, and Unavailable if the log cannot be
         read now."""
-        return self._batcher.submit(lambda: self._performance.report(query))
+        return self._batcher.submit(query)
 
     def drift(self, query: DriftQuery) -> dict[str, Any]:
         """The body of GET /drift. Raises Unavailable if the log cannot be read now."""
-        return self._batcher.submit(lambda: self._drift.report(query))
+        return self._batcher.submit(query)
 
-    def _process(self, reports: list[Report]) -> list[dict[str, Any] | Exception]:
-        return [self._outcome(report) for report in reports]
+    def _process(self, queries: list[Query]) -> list[dict[str, Any] | Exception]:
+        outcomes = {query: self._outcome(query) for query in dict.fromkeys(queries)}
+        return [outcomes[query] for query in queries]
 
-    def _outcome(self, report: Report) -> dict[str, Any] | Exception:
+    def _outcome(self, query: Query) -> dict[str, Any] | Exception:
         try:
-            return self._reading(report)
+            return self._reading(partial(self._report, query))
         except ServiceError as error:
             return error
+
+    def _report(self, query: Query) -> dict[str, Any]:
+        if isinstance(query, PerformanceQuery):
+            return self._performance.report(query)
+        return self._drift.report(query)

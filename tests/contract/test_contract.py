@@ -26,7 +26,7 @@ checks.positive_data_acceptance.enabled = false
 """
 
 # A schema cannot tell either that an array of /update names an id once, or with one label; two labels are 422.
-HOOKS = '''
+HOOKS = """
 import schemathesis
 
 
@@ -36,7 +36,7 @@ def filter_body(context, body):
         return True
     ids = [repr(item.get("id")) for item in body if isinstance(item, dict)]
     return len(set(ids)) == len(ids)
-'''
+"""
 
 
 def fuzz(served: Served, folder: Path, *options: str) -> str:
