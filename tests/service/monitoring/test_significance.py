@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from service.monitoring.significance import binomial_pvalue, holm, two_proportion_pvalue
+from service.monitoring.significance import (
+    binomial_pvalue,
+    chi2_pvalue,
+    holm,
+    ks_pvalue,
+    two_proportion_pvalue,
+)
 
 
 def binomial(hits: range, trials: int, share: float) -> float:
@@ -76,3 +82,15 @@ def test_p_values_are_corrected_by_the_number_of_tests_that_are_left() -> None:
 
     assert corrected == [pytest.approx(0.03), None, pytest.approx(0.06), pytest.approx(0.06), pytest.approx(0.02)]
     assert holm([0.4, 0.6]) == [pytest.approx(0.8), pytest.approx(0.8)]
+
+
+@pytest.mark.parametrize(("distance", "rows"), [(0.25, 20), (0.1, 100), (0.3, 30)])
+def test_a_kolmogorov_smirnov_distance_has_nearly_the_exact_p_value(distance: float, rows: int) -> None:
+    assert ks_pvalue(distance, rows) == pytest.approx(stats.kstwo.sf(distance, rows), abs=0.004)
+
+
+def test_rare_categories_are_merged_with_the_next_ones_until_five_rows_are_expected() -> None:
+    found = chi2_pvalue(np.array([50, 30, 10, 3, 1]), np.array([45, 28, 20, 2, 1]))
+
+    merged = stats.chi2_contingency([[50, 30, 14], [45, 28, 23]], correction=False).pvalue
+    assert found == pytest.approx(merged, rel=1e-9)

@@ -89,3 +89,13 @@ def test_the_most_drifted_columns_come_first_and_there_are_not_too_many() -> Non
     assert len(draws) == MOST_CHARTS
     titles = [axes.get_title().split("\n")[1] for axes in draws[0]().axes]
     assert titles == ["drifted"] * 9
+
+
+def test_the_legend_names_what_the_bars_are_and_text_is_drawn_by_its_length() -> None:
+    counts = Counts(np.array([20, 30]), np.array([10, 10]), edges=[0.0, 1.0, 2.0], above=5)
+
+    text, numbers = chart(counts, kind="text"), chart(counts)
+
+    names = [name.get_text() for name in text.legends[0].get_texts()]
+    assert names == ["Share of training rows", "Share of log rows", "Log rows outside the training data"]
+    assert [figure.axes[0].get_xlabel() for figure in (text, numbers)] == ["length in characters", ""]

@@ -1,6 +1,8 @@
 """A response is framed by its length, by chunks or by the end of the connection, and no header splits it."""
 
 import socket
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from gunicorn.config import Config
@@ -69,3 +71,16 @@ def test_the_response_to_head_has_no_body() -> None:
 def test_a_header_with_a_line_break_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="line break"):
         respond(GET, [("X-Request-ID", value)], b"")
+
+
+def test_an_error_after_the_start_of_a_response_is_raised() -> None:
+    request: Any = SimpleNamespace(closes=False, is_broken=False, is_head=False, is_http_1_1=True)
+    writer = ResponseWriter(lambda data: None, request, closes=False)
+    error = ValueError("too late")
+
+    writer.start("200 OK", [("Content-Length", "4")])
+    writer.start("500 Internal Server Error", [], (ValueError, error, None))
+    writer.write(b"{}")
+
+    with pytest.raises(ValueError, match="too late"):
+        writer.start("500 Internal Server Error", [], (ValueError, error, None))
