@@ -18,6 +18,8 @@ from tests.support.served import Served, serve
 from tests.support.waiting import until
 from tests.support.wire import connected
 
+pytestmark = pytest.mark.long  # real servers, thousands of lines
+
 LINE = re.compile(r'time=\S+ level=[a-z]+ event=[a-z-]+( [a-z_]+=("(\\.|[^"\\])*"|[^\s"]+))*')
 ONE_WORKER = {"WEB_CONCURRENCY": "1"}
 
@@ -99,7 +101,6 @@ def dropped(served: Served) -> int:
     return int(float(found[1]))
 
 
-@pytest.mark.long  # 2,000 requests
 def test_requests_go_on_while_nobody_reads_and_what_is_missing_is_reported(tmp_path: Path, pipe: Pipe) -> None:
     with piped(tmp_path, pipe, ONE_WORKER) as served:
         ask(served, range(1600), padding=3000)
@@ -172,7 +173,6 @@ def test_queued_lines_are_written_before_the_service_ends(tmp_path: Path, pipe: 
     assert "Shutting down: Master" in lines[-1]
 
 
-@pytest.mark.long  # 4,000 requests
 def test_a_slow_reader_gets_every_line_once(tmp_path: Path, pipe: Pipe) -> None:
     with piped(tmp_path, pipe, {"WEB_CONCURRENCY": "2"}) as served:
         pipe.start(chunk=4096, pause=0.005)

@@ -88,6 +88,7 @@ def test_fifty_senders_of_one_id_with_two_observations_store_the_answered_one(
     assert set(answered) == {row.proba}
 
 
+@pytest.mark.long  # 10,000 requests
 def test_five_thousand_ids_from_fifty_senders_give_five_thousand_correct_rows(
     served: Served, database_url: str
 ) -> None:

@@ -22,6 +22,8 @@ from tests.support.served import Served, serve
 from tests.support.waiting import until
 from tests.support.wire import POST, answer, connected, exchange
 
+pytestmark = pytest.mark.long  # most wait for a time limit of a real server
+
 LIVEZ = b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n"
 OPENAPI = b"GET /openapi.json HTTP/1.1\r\nHost: test\r\n\r\n"
 KEY = "the-key-of-an-admin"
@@ -81,7 +83,6 @@ def test_a_client_that_reads_nothing_is_dropped_and_counted(tmp_path: Path) -> N
 
 
 @pytest.mark.alone
-@pytest.mark.long
 def test_clients_that_read_nothing_do_not_delay_a_stop(tmp_path: Path) -> None:
     one = {"WEB_CONCURRENCY": "1"}
     with serve(tmp_path, url_in(tmp_path), variables=one) as served, non_readers(served, 30):
@@ -93,7 +94,6 @@ def test_clients_that_read_nothing_do_not_delay_a_stop(tmp_path: Path) -> None:
 
 
 @pytest.mark.alone
-@pytest.mark.long
 def test_a_body_that_does_not_arrive_is_answered_when_the_service_stops(tmp_path: Path) -> None:
     with serve(tmp_path, url_in(tmp_path)) as served, connected(served) as connection:
         connection.sendall(POST + b"Content-Length: 10\r\n\r\n{")
@@ -126,7 +126,6 @@ def test_idle_connections_make_room_for_new_ones(tmp_path: Path) -> None:
 
 
 @pytest.mark.alone
-@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_an_honest_client_is_answered_beside_two_thousand_that_read_nothing(tmp_path: Path) -> None:
     allow_many_connections()
@@ -144,7 +143,6 @@ def test_an_honest_client_is_answered_beside_two_thousand_that_read_nothing(tmp_
 
 
 @pytest.mark.alone
-@pytest.mark.long
 def test_a_client_that_reads_slowly_gets_its_whole_stream(tmp_path: Path) -> None:
     url = url_in(tmp_path)
     prepare(connect(url))
@@ -217,7 +215,6 @@ def test_keep_alive_connections_move_to_a_worker_that_was_absent(tmp_path: Path)
         until(are_spread)
 
 
-@pytest.mark.long
 def test_connections_that_are_spread_stay_where_they_are(tmp_path: Path) -> None:
     with serve(tmp_path, url_in(tmp_path)) as served, contextlib.ExitStack() as stack:
         until(lambda: len(served.workers()) == 2)

@@ -11,6 +11,7 @@ from tests.support.passengers import PROJECT
 EXAMPLES = re.findall(r"```python\n(.*?)```", (PROJECT / "docs" / "models.md").read_text(), re.DOTALL)
 
 
+@pytest.mark.long  # dumps a dozen models
 def test_the_examples_run_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("serialize.dumping._verify_in_new_process", lambda folder: None)

@@ -120,6 +120,7 @@ def test_a_sqlite_file_that_another_program_has_locked_is_not_ready_until_it_is_
     holder.close()
 
 
+@pytest.mark.long  # a new application
 def test_both_paths_answer_503_without_the_table_and_200_with_it(client: Any, database_url: str) -> None:
     with connect(database_url) as database:
         database.execute_sql("ALTER TABLE prediction RENAME TO aside")
