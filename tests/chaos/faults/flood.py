@@ -30,6 +30,8 @@ class Flood:
         self._bodies: list[tuple[str, int, bytes]] = []
         self._port, self._name = port, name
         self._idle: list[_Line] = []
+        self._lines: list[_Line] = []
+        self._replacements: set[asyncio.Task[None]] = set()
         self.held_back = 0
 
     def acknowledged(self) -> list[Acknowledged]:
@@ -48,7 +50,10 @@ class Flood:
 
     def took(self, line: "_Line", number: int, seconds: float, status: int, body: bytes) -> None:
         """Records an answer."""
-        self._idle.append(line)
+        if line.is_over:
+            self._replacements.add(asyncio.get_running_loop().create_task(self._replace(line)))
+        else:
+            self._idle.append(line)
         if number == _NO_REQUEST:
             return
         self.statuses[status] += 1
@@ -90,7 +95,7 @@ class Flood:
         line.ask(number, "/update", body.encode(), labelled)
 
     async def _open(self, per_second: float, seconds: float) -> None:
-        lines = await self._connected(_CONNECTIONS)
+        await self._connect(_CONNECTIONS)
         start = time.perf_counter()
         count = int(per_second * seconds)
         for number in range(count):
@@ -101,34 +106,42 @@ class Flood:
                 self._ask(self._idle.pop(), number)
             else:
                 self.held_back += 1
-        await self._close(lines)
+        await self._close()
 
     async def _closed(self, connections: int, requests: int) -> None:
-        lines = await self._connected(connections)
+        await self._connect(connections)
         for number in range(requests):
             while not self._idle:
                 await asyncio.sleep(0.0005)
             self._ask(self._idle.pop(), number)
-        await self._close(lines)
+        await self._close()
 
-    async def _connected(self, connections: int) -> list["_Line"]:
-        """Connections that the service has accepted and answered once."""
-        loop = asyncio.get_running_loop()
+    async def _connect(self, connections: int) -> None:
+        """Opens connections, and waits until the service has accepted and answered each once."""
         for _ in range(connections):
-            _, line = await loop.create_connection(lambda: _Line(self), "127.0.0.1", self._port)
-            line.ask(_NO_REQUEST, "/livez")
+            (await self._new_line()).ask(_NO_REQUEST, "/livez")
         while len(self._idle) < connections:
             await asyncio.sleep(0.001)
-        return list(self._idle)
 
-    async def _close(self, lines: list["_Line"]) -> None:
+    async def _new_line(self) -> "_Line":
+        _, line = await asyncio.get_running_loop().create_connection(lambda: _Line(self), "127.0.0.1", self._port)
+        self._lines.append(line)
+        return line
+
+    async def _replace(self, line: "_Line") -> None:
+        """Opens another connection for one that the service closes."""
+        line.close()
+        self._idle.append(await self._new_line())
+
+    async def _close(self) -> None:
         """Waits for the missing answers and closes the connections."""
         end = time.perf_counter() + _GRACE_SECONDS
         while sum(self.statuses.values()) < self.sent and time.perf_counter() < end:
             await asyncio.sleep(0.01)
         self.statuses[0] += self.sent - sum(self.statuses.values())
-        for line in lines:
+        for line in self._lines:
             line.close()
+        self._lines, self._idle = [], []
         await asyncio.sleep(0)
 
 
@@ -141,6 +154,7 @@ class _Line(asyncio.Protocol):
         self._received = b""
         self._number, self._asked = 0, 0.0
         self.labelled: Labelled | None = None
+        self.is_over = False  # the last answer said that the service closes the connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -158,6 +172,7 @@ class _Line(asyncio.Protocol):
         head, end, body = self._received.partition(b"\r\n\r\n")
         if end and len(body) >= int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]):
             seconds = time.perf_counter() - self._asked
+            self.is_over = b"\r\nconnection: close" in head.lower()
             self._flood.took(self, self._number, seconds, int(head[9:12]), body)
 
     def close(self) -> None:
