@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 
-from benchmarks import health, open_loop, result
+from benchmarks import health, result
 from benchmarks.contenders import Contender, Model, constants, fastapi, naive, service, sqlite_url
 from benchmarks.forest import forest
-from benchmarks.load import first_id, require_wrk
+from benchmarks.loads import open_loop
+from benchmarks.loads.wrk import first_id, require_wrk
 from benchmarks.machine import libraries, machine
 from benchmarks.passengers import WrongAnswer, all_passengers
 from benchmarks.peers.roster import PEERS, peer

@@ -13,9 +13,10 @@ from typing import Any
 import click
 import requests
 
-from benchmarks import load, result
+from benchmarks import result
 from benchmarks.contenders import Model, service, sqlite_url
-from benchmarks.load import require_wrk
+from benchmarks.loads import wrk
+from benchmarks.loads.wrk import require_wrk
 from benchmarks.machine import libraries, machine
 from benchmarks.passengers import ID, all_passengers, prediction
 from benchmarks.rounds import templates_for, warm_up
@@ -102,10 +103,10 @@ def _measured(file: Path, seconds: float) -> dict[str, Any]:
     with serve(contender) as server:
         templates = templates_for(server)
         warm_up(server, templates, _CONNECTIONS)
-        predict = load.run(server.url, templates, _CONNECTIONS, seconds, server.check)
+        predict = wrk.run(server.url, templates, _CONNECTIONS, seconds, server.check)
         labels = server.folder / "labels.txt"
         labels.write_text("".join(_labels(file)))
-        update = load.run(server.url.replace("/predict", "/update"), labels, _CONNECTIONS, seconds, server.check)
+        update = wrk.run(server.url.replace("/predict", "/update"), labels, _CONNECTIONS, seconds, server.check)
     return {
         "rows": rows,
         "file_bytes": size,

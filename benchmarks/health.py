@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from benchmarks import load
-from benchmarks.open_loop import quantile
+from benchmarks.loads import wrk
+from benchmarks.loads.open_loop import quantile
 from benchmarks.passengers import WrongAnswer
 from benchmarks.servers import Server
 
@@ -41,7 +41,7 @@ def while_loaded(server: Server, templates: Path, connections: int, seconds: flo
     prober = threading.Thread(target=probe)
     prober.start()
     try:
-        load.run(server.url, templates, connections, seconds, server.check)
+        wrk.run(server.url, templates, connections, seconds, server.check)
     finally:
         done.set()
         prober.join()

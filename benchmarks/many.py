@@ -12,9 +12,10 @@ from typing import Any
 import click
 import requests
 
-from benchmarks import load, result
+from benchmarks import result
 from benchmarks.contenders import WORKERS, Model, service, sqlite_url
-from benchmarks.load import first_id, require_wrk
+from benchmarks.loads import wrk
+from benchmarks.loads.wrk import first_id, require_wrk
 from benchmarks.machine import libraries, machine
 from benchmarks.passengers import ID, WrongAnswer, all_passengers, prediction
 from benchmarks.servers import Server, serve
@@ -60,7 +61,7 @@ def _rows_a_second(server: Server, connections: int, seconds: float) -> dict[str
     """The rows that were answered and are in the log. Raises WrongAnswer where the log holds fewer."""
     templates = server.folder / "arrays.txt"
     templates.write_text("".join(_array(_ROWS, start) + "\n" for start in range(_BODIES)))
-    found = load.run(server.url, templates, connections, seconds, server.check)
+    found = wrk.run(server.url, templates, connections, seconds, server.check)
     stored = _stored(server.folder / "log.db")
     if stored < found.requests * _ROWS:
         raise WrongAnswer(f"{found.requests * _ROWS} rows were answered and {stored} are stored")

@@ -17,12 +17,13 @@ from typing import Any
 import click
 import requests
 
-from benchmarks import load, open_loop, result
+from benchmarks import result
 from benchmarks.contenders import Model, service
 from benchmarks.growth import examples, fill
-from benchmarks.load import first_id, require_wrk
+from benchmarks.loads import open_loop, wrk
+from benchmarks.loads.open_loop import OpenLoad
+from benchmarks.loads.wrk import first_id, require_wrk
 from benchmarks.machine import libraries, machine
-from benchmarks.open_loop import OpenLoad
 from benchmarks.rounds import templates_for, warm_up
 from benchmarks.servers import serve
 from service.storage.connection import connect
@@ -64,7 +65,7 @@ def _measured(file: Path, clients: int, seconds: float) -> dict[str, Any]:
     with serve(contender) as server:
         templates = templates_for(server)
         warm_up(server, templates, _CONNECTIONS)
-        saturated = load.run(server.url, templates, _CONNECTIONS, seconds, server.check).per_second
+        saturated = wrk.run(server.url, templates, _CONNECTIONS, seconds, server.check).per_second
         bodies = templates.read_text().splitlines()
         origin = server.url.removesuffix(contender.path)
         for path in _PATHS:  # the first report reads the whole log

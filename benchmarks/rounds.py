@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import load
 from benchmarks.contenders import Contender
-from benchmarks.load import Load
+from benchmarks.loads import wrk
+from benchmarks.loads.wrk import Load
 from benchmarks.passengers import WrongAnswer, all_passengers, write_templates
 from benchmarks.servers import NotStarted, Server, serve
 
@@ -74,7 +74,7 @@ def templates_for(server: Server) -> Path:
 
 def warm_up(server: Server, templates: Path, connections: int) -> None:
     """A short load that is not counted."""
-    load.run(server.url, templates, connections, _WARM_UP_SECONDS, server.check)
+    wrk.run(server.url, templates, connections, _WARM_UP_SECONDS, server.check)
 
 
 def _round(contender: Contender, found: Measured, connections: Sequence[int], seconds: float, say: Say) -> None:
@@ -83,7 +83,7 @@ def _round(contender: Contender, found: Measured, connections: Sequence[int], se
         templates = templates_for(server)
         warm_up(server, templates, max(connections))
         for number in connections:
-            one = load.run(server.url, templates, number, seconds, server.check)
+            one = wrk.run(server.url, templates, number, seconds, server.check)
             found.loads.setdefault(number, []).append(one)
             say(f"{contender.name}, {number} connections: {one.per_second:,.0f} requests/s, p99 {one.p99_ms:.1f} ms")
         found.worker_mb.append(server.worker_mb())

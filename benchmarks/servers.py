@@ -15,7 +15,7 @@ import psutil
 import requests
 
 from benchmarks.contenders import WORKERS, Contender
-from benchmarks.load import first_id
+from benchmarks.loads.wrk import first_id
 from benchmarks.passengers import ID, PASSENGER, PROJECT, WrongAnswer, require_right
 
 _READY_SECONDS = 120.0

@@ -13,7 +13,8 @@ from typing import Any
 import click
 import pytest
 
-from benchmarks import load, open_loop, result
+from benchmarks import result
+from benchmarks.loads import open_loop, wrk
 from benchmarks.passengers import ID, PASSENGER, PROBA, WrongAnswer, prediction, require_right
 from benchmarks.report import comparison, written
 from tests.chaos.table import written as with_faults
@@ -44,7 +45,7 @@ def printed(**changes: Any) -> str:
 
 
 def test_what_wrk_printed_is_read_as_answers_a_second_and_milliseconds() -> None:
-    found = load.parsed(printed())
+    found = wrk.parsed(printed())
 
     assert (found.requests, found.per_second) == (4200, 2100.0)
     assert (found.p50_ms, found.p99_ms, found.p999_ms) == (0.8, 2.5, 9.0)
@@ -54,11 +55,11 @@ def test_what_wrk_printed_is_read_as_answers_a_second_and_milliseconds() -> None
 @pytest.mark.parametrize("output", [printed(status_errors=1), printed(requests=0), WRK], ids=["status", "none", "cut"])
 def test_a_load_with_a_bad_status_or_without_answers_is_not_counted(output: str) -> None:
     with pytest.raises(WrongAnswer):
-        load.parsed(output)
+        wrk.parsed(output)
 
 
 def test_no_two_loads_send_the_same_ids() -> None:
-    first, second = load.first_id(), load.first_id()
+    first, second = wrk.first_id(), wrk.first_id()
 
     assert second - first >= 1_000_000_000
     assert second < 2**53  # as exact in wrk's Lua, whose numbers are doubles, as in JSON
@@ -68,7 +69,7 @@ def test_a_missing_wrk_is_said_with_what_to_install(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("shutil.which", lambda name: None)
 
     with pytest.raises(click.ClickException, match="apt-get install wrk"):
-        load.require_wrk()
+        wrk.require_wrk()
 
 
 def test_the_right_answer_is_the_one_that_the_readme_shows() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from benchmarks.connection import Connection
+from benchmarks.loads.connection import Connection
 from benchmarks.passengers import ID, WrongAnswer
 
 _CONNECTIONS = 64
