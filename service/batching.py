@@ -141,8 +141,7 @@ class _Call(Generic[Item, Result]):
 
 
 class OneAtATime:
-    """Runs jobs one at a time, with `run`. A caller waits `timeout` seconds at most for its
-    turn."""
+    """Runs jobs one at a time, with `run`. A caller waits `timeout` seconds at most for its turn."""
 
     def __init__(self, run: Run, timeout: float) -> None:
         self._run = run

@@ -13,14 +13,15 @@ from typing import Any
 
 from gevent import monkey
 
-from service.errors import OUT_OF_DESCRIPTORS, bare_problem, reason_phrase
+from service.errors import OUT_OF_DESCRIPTORS
+from service.server.response_writer import bare_response
 from service.telemetry.log_format import event
 
 _MAX_CONNECTIONS = 2000
 _RESERVE = 64  # for the database, the log, the metrics and the libraries
 _USEFUL = 4096
 _UNREAD_BYTES = 64 * 1024
-_RETRY_AFTER_SECONDS = 1
+_RETRY_AFTER = {"Retry-After": "1"}
 
 _native_close = monkey.get_original("os", "close")  # gevent's closes in the next turn of the loop
 _NativeSocket = monkey.get_original("socket", "socket")
@@ -87,13 +88,10 @@ class SpareDescriptor:
 def _answer_unavailable(client: socket.socket) -> None:
     """Sends a 503 without waiting, and closes. Unread input is read first, because closing would then reset the
     connection, and the client would lose the response."""
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    headers, body = bare_problem(status, uuid.uuid4().hex)
-    headers["Retry-After"] = str(_RETRY_AFTER_SECONDS)
-    lines = [f"HTTP/1.1 {status.value} {reason_phrase(status)}", *(f"{name}: {headers[name]}" for name in headers)]
+    response = bare_response(HTTPStatus.SERVICE_UNAVAILABLE, uuid.uuid4().hex, _RETRY_AFTER)
     with _NativeSocket(fileno=client.detach()) as native:  # gevent would close it later
         native.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             native.recv(_UNREAD_BYTES)
-        native.send("\r\n".join([*lines, "\r\n"]).encode() + body)
+        native.send(response)
         native.shutdown(socket.SHUT_WR)

@@ -2,15 +2,24 @@
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from email.utils import formatdate
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any
 
+from service.errors import bare_problem, reason_phrase
 from service.server.request_reader import Request
 
 _WITHOUT_BODY = ("204", "304")
 _LINE_BREAKS = re.compile(r"[\r\n\0]")
+
+
+def bare_response(status: HTTPStatus, request_id: str, more: Mapping[str, str] | None = None) -> bytes:
+    """The whole response to a request that does not reach the application, with `more` headers."""
+    headers, body = bare_problem(status, request_id)
+    lines = [f"{name}: {value}" for name, value in {**headers, **(more or {})}.items()]
+    return "\r\n".join([f"HTTP/1.1 {status.value} {reason_phrase(status)}", *lines, "\r\n"]).encode() + body
 
 
 class ResponseWriter:

@@ -20,12 +20,11 @@ from gunicorn.sock import ssl_context
 from gunicorn.util import close
 from gunicorn.workers import ggevent
 
-from service.errors import bare_problem, reason_phrase
 from service.server.connections import Connections, bound_unsent
 from service.server.descriptors import SpareDescriptor
 from service.server.listener import BalancedServer, lingering_close
 from service.server.request_reader import HeadCache, Request, RequestReader
-from service.server.response_writer import ResponseWriter
+from service.server.response_writer import ResponseWriter, bare_response
 from service.server.shares import Shares
 from service.telemetry.log_format import event, frames
 
@@ -217,10 +216,8 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
             trace=None if refused else frames(exc.__traceback__),
         )
         self._count_refused(type(exc).__name__)
-        headers, body = bare_problem(status, request_id)
-        lines = [f"HTTP/1.1 {status.value} {reason_phrase(status)}", *(f"{name}: {headers[name]}" for name in headers)]
         try:
-            self._connections.send(client, "\r\n".join([*lines, "\r\n"]).encode() + body)
+            self._connections.send(client, bare_response(status, request_id))
         except OSError as error:
             _log.debug("answering a refused request: %s", error.strerror)
         lingering_close(client)
