@@ -25,16 +25,20 @@ include-name = "POST /admin/reset"
 checks.positive_data_acceptance.enabled = false
 """
 
-# A schema cannot tell either that an array of /update names an id once, or with one label; two labels are 422.
+# A schema cannot tell either that an array of /update names an id once, or with one label; two labels are 422. Nor can
+# it tell 9007199254740993.0, which JSON may round to another id, from the integer; an id written so is 422.
 HOOKS = """
 import schemathesis
 
 
 @schemathesis.hook
 def filter_body(context, body):
-    if context.operation.label != "POST /update" or not isinstance(body, list):
+    items = body if isinstance(body, list) else [body]
+    given = [item.get("id") for item in items if isinstance(item, dict)]
+    if any(isinstance(id_, float) and abs(id_) >= 2.0**53 for id_ in given):
+        return False
+    if context.operation.label != "POST /update":
         return True
-    given = [item.get("id") for item in body if isinstance(item, dict)]
     ids = [id_ if isinstance(id_, int | float | str) else repr(id_) for id_ in given]  # 1 and 1.0 are one id
     return len(set(ids)) == len(ids)
 """
