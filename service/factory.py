@@ -13,6 +13,7 @@ from flask_restful import Api
 from serialize import Artifact, load
 from serialize.artifact import Answers
 from serialize.recipes import RECIPES
+from serialize.task import Label
 from serialize.trust import Trust
 from service.batching import Aside, Batcher, OneAtATime, run_in_background, runner
 from service.demo import Demo
@@ -21,10 +22,11 @@ from service.export.reset_dump import dump_log
 from service.monitoring.drift import Drift
 from service.monitoring.monitor import Monitor
 from service.monitoring.performance import Performance
+from service.pacing import Paced
 from service.prediction.filter import PerformanceQuery, Selection
 from service.prediction.observation import ObservationParser
 from service.prediction.scoring import Score, Scorer
-from service.prediction.service import FEW_ITEMS, PredictionService
+from service.prediction.service import FEW_ITEMS, OnBatch, PredictionService
 from service.prediction.true_label import LabelParser
 from service.settings import Settings
 from service.storage.column_cache import ColumnCache
@@ -71,22 +73,29 @@ def create_app(settings: Settings) -> Flask:
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
     session = app.extensions["session"] = _session(settings)
-    batched: Batched = partial(
-        Batcher, run=runner(), max_pending=settings.max_pending, timeout=settings.request_timeout
-    )
-    monitor = _monitor(settings, artifact, batched)
+    limited = partial(Batcher, max_pending=settings.max_pending, timeout=settings.request_timeout)
+    paced = Paced(runner())
+    batched: Batched = partial(limited, run=runner())
+    read_batched: Batched = partial(limited, run=paced)  # for what reads much
+    monitor = _monitor(settings, artifact, read_batched)
     report = partial(monitor.performance, PerformanceQuery(Selection(artifact.version)))
     live = LivePerformance(artifact.version, report, lambda: metrics.directory, run_in_background)
     metrics = app.extensions["metrics"] = _metrics(app, artifact, live)
-    service = _prediction_service(settings, artifact, session, metrics, batched, aside)
-    render = _shared(batched, metrics.render)
+
+    def on_batch(size: int, seconds: float, predicted: list[Label | None]) -> None:
+        paced.note_batch()
+        metrics.batch(size, seconds, predicted)
+
+    service = _prediction_service(settings, artifact, session, metrics.waiting, on_batch, batched, aside)
+    render = _shared(read_batched, metrics.render)
+    pages = _pages(settings, artifact, batched, read_batched)
 
     def metrics_text() -> str:
         text = str(render())
         live.refresh()
         return text
 
-    _add_resources(json_api(app), settings, artifact, service, monitor, metrics_text, batched, aside)
+    _add_resources(json_api(app), settings, artifact, service, monitor, metrics_text, pages, batched, aside)
     guarded = ApiKeyMiddleware(app.wsgi_app, settings.api_key, settings.admin_key, refusal)
     budget = app.extensions["budget"] = BodyBudget(settings.max_bytes_in_flight, settings.request_timeout)
     app.wsgi_app = AccessLogMiddleware(  # type: ignore[method-assign]
@@ -150,7 +159,13 @@ def _metrics(app: Application, artifact: Artifact, live: LivePerformance) -> Met
 
 
 def _prediction_service(
-    settings: Settings, artifact: Artifact, session: Session, metrics: Metrics, batched: Batched, aside: Aside
+    settings: Settings,
+    artifact: Artifact,
+    session: Session,
+    on_queue_depth: Callable[[int], None],
+    on_batch: OnBatch,
+    batched: Batched,
+    aside: Aside,
 ) -> PredictionService:
     task = artifact.manifest.task
     log = PredictionLog(session, artifact.version, task.threshold, regression=task.kind == "regression")
@@ -159,9 +174,9 @@ def _prediction_service(
         LabelParser(task),
         _scorer(settings, artifact),
         log.commit,
-        partial(batched, on_queue_depth=metrics.waiting),
+        partial(batched, on_queue_depth=on_queue_depth),
         settings.max_items,
-        metrics.batch,
+        on_batch,
         aside,
     )
 
@@ -173,6 +188,7 @@ def _add_resources(
     service: PredictionService,
     monitor: Monitor,
     metrics_text: Callable[[], str],
+    pages: LogPages,
     batched: Batched,
     aside: Aside,
 ) -> None:
@@ -201,7 +217,7 @@ def _add_resources(
         (resources.Ready, ("/readyz", "/healthz"), (is_ready,)),
         (resources.EmptyLog, ("/admin/reset",), (reset, empty, body)),
         (resources.SeedLog, ("/admin/seed",), (Demo(manifest, service, RECIPES, settings.max_items), body)),
-        (resources.Predictions, ("/predictions",), (_pages(settings, artifact, batched),)),
+        (resources.Predictions, ("/predictions",), (pages,)),
     ]
     for resource, urls, collaborators in table:
         api.add_resource(resource, *urls, resource_class_args=collaborators)
@@ -213,11 +229,12 @@ def _shared(batched: Batched, call: Callable[[], Any]) -> Callable[[], Any]:
     return lambda: batcher.submit(None)
 
 
-def _pages(settings: Settings, artifact: Artifact, batched: Batched) -> LogPages:
+def _pages(settings: Settings, artifact: Artifact, batched: Batched, read_batched: Batched) -> LogPages:
     """Reads and erases log rows, each through a connection of its own."""
     reading, erasing = _session(settings), _session(settings)
     erase = Erasure(erasing, log_reader(erasing.database)).one
-    return LogPages(LogArguments(artifact.manifest.task), log_reader(reading.database), reading.read, erase, batched)
+    arguments, reader = LogArguments(artifact.manifest.task), log_reader(reading.database)
+    return LogPages(arguments, reader, reading.read, erase, read_batched, batched)
 
 
 def _document(settings: Settings, artifact: Artifact) -> Callable[[], bytes]:

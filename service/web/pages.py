@@ -15,6 +15,7 @@ from service.web.query import Arguments, LogArguments, PageQuery
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Job = Callable[[], Any]
+Batched = Callable[[Process[Any, Any]], Batcher[Any, Any]]
 
 _FIRST_ROWS = 100
 _PART_BYTES = 1024 * 1024
@@ -28,8 +29,8 @@ class Page(NamedTuple):
 
 
 class LogPages:
-    """`reading` runs a job with the reader's connection open, `erase` erases the row of an id, and `batched` makes the
-    batchers that run the jobs of concurrent callers one after another."""
+    """`reading` runs a job with the reader's connection open, `erase` erases the row of an id, and `read_batched` and
+    `erase_batched` make the batchers that do so for concurrent callers, one after another."""
 
     def __init__(
         self,
@@ -37,12 +38,13 @@ class LogPages:
         reader: LogReader,
         reading: Callable[[Job], Any],
         erase: Callable[[str], str],
-        batched: Callable[[Process[Any, Any]], Batcher[Any, Any]],
+        read_batched: Batched,
+        erase_batched: Batched,
     ) -> None:
         self._arguments = arguments
         self._reader = reader
-        self._read: Batcher[Job, Any] = batched(lambda jobs: [_outcome(reading, job) for job in jobs])
-        self._erase: Batcher[str, str] = batched(lambda keys: [_outcome(erase, key) for key in keys])
+        self._read: Batcher[Job, Any] = read_batched(lambda jobs: [_outcome(reading, job) for job in jobs])
+        self._erase: Batcher[str, str] = erase_batched(lambda keys: [_outcome(erase, key) for key in keys])
 
     def page(self, arguments: Arguments) -> Page:
         """A page of rows, newest first. Raises InvalidQuery, and Unavailable if the log cannot be read now."""

@@ -338,7 +338,7 @@ def test_all_tests_pass_with_greenlets() -> None:
     if monkey.is_module_patched("threading"):
         return
     patched = "from gevent import monkey; monkey.patch_all(); import pytest, sys; sys.exit(pytest.main(sys.argv[1:]))"
-    tests = ["tests/service/test_batching.py", "tests/support/greenlets.py"]
+    tests = ["tests/service/test_batching.py", "tests/service/test_pacing.py", "tests/support/greenlets.py"]
 
     ended = subprocess.run(
         [sys.executable, "-c", patched, "-p", "no:cacheprovider", *tests],

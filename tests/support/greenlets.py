@@ -1,4 +1,4 @@
-"""The tests of the batcher and the metrics that need greenlets. test_batching runs them in a process that gevent has
+"""The tests of batcher, pacing and metrics that need greenlets. test_batching runs them in a process that gevent has
 patched."""
 
 import time
@@ -10,6 +10,7 @@ from gevent import monkey
 
 from service.batching import Batcher, run_in_hub_threadpool
 from service.errors import Unavailable
+from service.pacing import Paced
 from service.telemetry.metrics import Metrics
 from service.telemetry.multiprocess_dir import MultiprocessDir
 from tests.service.test_batching import Gate, doubled
@@ -34,6 +35,27 @@ def test_the_loop_goes_on_while_a_batch_is_processed() -> None:
 
     assert caller.get() == 2
     assert ticks > 5
+
+
+def test_a_paced_job_waits_until_the_loop_is_idle_but_not_for_ever() -> None:
+    paced, order, stop = Paced(run_in_hub_threadpool), list[str](), [False]
+    for _ in range(20):
+        paced.note_batch()
+
+    def predictions() -> None:
+        while not stop[0]:
+            order.append("prediction")
+            gevent.sleep(0)
+
+    busy = gevent.spawn(predictions)
+    began = time.monotonic()
+    paced(lambda: order.append("read"))
+    waited = time.monotonic() - began
+    stop[0] = True
+    busy.join()
+
+    assert 0.4 < waited < WAIT_SECONDS
+    assert order.index("read") > 100
 
 
 def test_a_killed_leader_waits_for_its_batch_and_serves_its_followers() -> None:
