@@ -19,41 +19,43 @@ _MIN_LABELLED = 500
 _MOST_SCORES = 1_000
 
 
-def estimate_performance(task: Task, rows: Rows) -> dict[str, Any] | None:
+def estimate_performance(task: Task, labelled: Rows, unlabelled: Rows) -> dict[str, Any] | None:
     """The expected metrics of the rows without a label, without intervals; None if there are no such rows or no
     probabilities. At least 500 labelled rows, some right and some wrong, first calibrate the probabilities by isotonic
     regression (Zadrozny and Elkan 2002)."""
-    unlabelled = rows.take(~rows.is_labelled & (rows.predicted >= 0))
     if task.kind == "regression" or not len(unlabelled):
         return None
-    labelled = rows.take(rows.is_labelled)
     binary = task.kind == "binary"
     right = labelled.truth == (task.positive_index if binary else labelled.predicted)
     is_calibrated = len(labelled) >= _MIN_LABELLED and 0 < int(right.sum()) < len(labelled)
-    raw = unlabelled.output.clip(0.0, 1.0)
-    proba = _calibrated(labelled.output.clip(0.0, 1.0), right, raw) if is_calibrated else raw
-    metrics = {"accuracy": MetricValue(float(proba.mean()))}
-    if binary:
-        metrics = _binary(raw, proba, unlabelled.predicted == task.positive_index)
+    predicted = unlabelled.predicted == (task.positive_index if binary else unlabelled.predicted)
+    scores = ScoreCounts.of_outputs(unlabelled, predicted)
+    proba = _calibrated(ScoreCounts.of_outputs(labelled, right), scores.proba) if is_calibrated else scores.proba
     return {
         "method": METHOD,
         "count": len(unlabelled),
         "calibrated_on": len(labelled) if is_calibrated else None,
-        "metrics": {name: metric.value for name, metric in metrics.items()},
+        "metrics": {name: metric.value for name, metric in _expected(scores, proba, binary=binary).items()},
     }
 
 
-def _binary(raw: Array, proba: Array, predicted: Array) -> dict[str, MetricValue]:
-    tp, fn = float(proba[predicted].sum()), float(proba[~predicted].sum())
-    fp, tn = float(predicted.sum()) - tp, float((~predicted).sum()) - fn
-    metrics = {**confusion_metrics(tp, fp, fn, tn), **ScoreCounts.of(raw, proba).metrics()}
+def _expected(scores: ScoreCounts, proba: Array, *, binary: bool) -> dict[str, MetricValue]:
+    """The metrics to expect of k scores with the calibrated probabilities `proba`, of shape (k,). The positives among
+    the scores are rows that were predicted positive, or all rows if the task is not binary."""
+    count = scores.positives + scores.negatives
+    if not binary:
+        return {"accuracy": MetricValue(float(proba @ count / count.sum()))}
+    tp, fn = float(proba @ scores.positives), float(proba @ scores.negatives)
+    fp, tn = float(scores.positives.sum()) - tp, float(scores.negatives.sum()) - fn
+    expected = ScoreCounts(scores.proba, proba * count, count - proba * count)
+    metrics = {**confusion_metrics(tp, fp, fn, tn), **expected.metrics()}
     del metrics["expected_calibration_error"]  # 0 by assumption
     return metrics
 
 
-def _calibrated(scores: Array, right: Array, raw: Array) -> Array:
-    counts = ScoreCounts.of(scores, right).binned(_MOST_SCORES)
+def _calibrated(labelled: ScoreCounts, proba: Array) -> Array:
+    counts = labelled.binned(_MOST_SCORES)
     weight = counts.positives + counts.negatives
     isotonic = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
     isotonic.fit(counts.proba, counts.positives / weight, sample_weight=weight)
-    return np.asarray(isotonic.predict(raw), dtype=np.float64)
+    return np.asarray(isotonic.predict(proba), dtype=np.float64)

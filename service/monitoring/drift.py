@@ -13,6 +13,7 @@ from service.monitoring.comparison import Comparison, Counts, compare, compare_n
 from service.monitoring.intervals import Array
 from service.monitoring.performance import FEWEST, selected
 from service.monitoring.significance import holm
+from service.pacing import give_way
 from service.prediction.filter import DriftQuery
 from service.storage.column_cache import ColumnCache, Rows
 
@@ -61,8 +62,10 @@ class Drift:
     def _comparisons(self, rows: Rows) -> Iterator[tuple[str, Comparison]]:
         found = self._documents(rows.id)
         rows = rows.take(np.array([id_ in found for id_ in rows.id.tolist()], dtype=bool))
+        give_way()
         documents = [found[id_] for id_ in rows.id.tolist()]
         observations = [json.loads(observation) for observation, _ in documents]
+        give_way()
         outputs = list(self._outputs(rows, documents))
         tests = _TESTS_A_COLUMN * (len(self._manifest.signature.columns) + len(outputs))
         reference_rows = 0
@@ -70,6 +73,7 @@ class Drift:
             profile = self._manifest.profile["columns"][column.name]
             values = [each.get(column.name) if isinstance(each, dict) else None for each in observations]
             reference_rows = profile["count"]
+            give_way()
             yield column.name, compare(column.kind, profile, values, tests)
         for name, profile, numbers in outputs:
             compared = Comparison({})

@@ -14,6 +14,7 @@ from service.monitoring.intervals import LEVEL, Array, MetricValue
 from service.monitoring.segments import Groups
 from service.monitoring.significance import holm, welch_test
 from service.monitoring.task_metrics import TaskMetrics, task_metrics
+from service.pacing import give_way
 from service.prediction.filter import PerformanceQuery, Selection
 from service.prediction.moment import moment_of
 from service.storage.column_cache import ColumnCache, Rows
@@ -54,14 +55,17 @@ class Performance:
 
     def of(self, rows: Rows, query: PerformanceQuery) -> dict[str, Any]:
         """The report on these rows; the selection of the query is not applied. Raises as `report`."""
-        found = task_metrics(self._task, rows.take(rows.is_labelled))
+        is_labelled = rows.is_labelled
+        labelled, unlabelled = rows.take(is_labelled), rows.take(~is_labelled & (rows.predicted >= 0))
+        found = task_metrics(self._task, labelled)
+        give_way()
         body = {
-            **self._summary(rows, found),
+            **self._summary(rows, labelled, found),
             "threshold": self._threshold(rows),
             "confusion_matrix": found.confusion_matrix,
             "calibration": found.calibration,
             **found.more,
-            "estimate": estimate_performance(self._task, rows),
+            "estimate": estimate_performance(self._task, labelled, unlabelled),
             "interval": LEVEL,
             "training_method": self._training_method,
         }
@@ -83,13 +87,12 @@ class Performance:
         parts = ((place * size + first, rows.take(places == place)) for place in found)
         return [{"from": moment_of(start), "to": moment_of(start + size), **self._part(part)} for start, part in parts]
 
-    def _summary(self, rows: Rows, found: TaskMetrics) -> dict[str, Any]:
-        labelled = rows.is_labelled
+    def _summary(self, rows: Rows, labelled: Rows, found: TaskMetrics) -> dict[str, Any]:
         return {
             "count": len(rows),
-            "labelled": int(labelled.sum()),
-            "coverage": float(labelled.mean()) if len(rows) else None,
-            "label_delay": _delay(rows.labelled[labelled] - rows.created[labelled]),
+            "labelled": len(labelled),
+            "coverage": len(labelled) / len(rows) if len(rows) else None,
+            "label_delay": _delay(labelled.labelled - labelled.created),
             "metrics": {name: self._shown(name, metric) for name, metric in found.metrics.items()},
         }
 
@@ -100,7 +103,7 @@ class Performance:
         """The threshold of the rows, or of the model if there are no rows; None if the rows had several."""
         if self._task.kind != "binary" or not len(rows):
             return self._task.threshold
-        found = {self._ledger.model_keys[place][1] for place in np.unique(rows.model_key).tolist()}
+        found = {self._ledger.model_keys[place][1] for place in np.bincount(rows.model_key).nonzero()[0].tolist()}
         known = {self._task.threshold if threshold is None else threshold for threshold in found}
         return known.pop() if len(known) == 1 else None
 
@@ -124,18 +127,20 @@ class Performance:
         return np.asarray(-np.abs(rows.output - rows.target))
 
     def _part(self, rows: Rows) -> dict[str, Any]:
-        return self._summary(rows, task_metrics(self._task, rows.take(rows.is_labelled)))
+        labelled = rows.take(rows.is_labelled)
+        return self._summary(rows, labelled, task_metrics(self._task, labelled))
 
     def _group(self, rows: Rows) -> dict[str, Any]:
-        if rows.is_labelled.sum() >= FEWEST:
-            return self._part(rows)
-        return {**self._summary(rows, TaskMetrics({})), "metrics": None}
+        labelled = rows.take(rows.is_labelled)
+        if len(labelled) >= FEWEST:
+            return self._summary(rows, labelled, task_metrics(self._task, labelled))
+        return {**self._summary(rows, labelled, TaskMetrics({})), "metrics": None}
 
 
 def selected(rows: Rows, model_keys: Sequence[tuple[str | None, float | None]], selection: Selection) -> Rows:
     """The rows of a selection."""
-    keys = [i for i, (version, _) in enumerate(model_keys) if selection.model_version in (None, version)]
-    wanted = np.isin(rows.model_key, keys)
+    of_version = np.array([selection.model_version in (None, version) for version, _ in model_keys], dtype=bool)
+    wanted = of_version[rows.model_key] if len(rows) else np.zeros(0, dtype=bool)
     if selection.since is not None:
         wanted &= rows.created >= selection.since
     if selection.until is not None:

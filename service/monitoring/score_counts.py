@@ -9,9 +9,13 @@ import numpy as np
 
 from service.monitoring import intervals
 from service.monitoring.intervals import Array, MetricValue
+from service.pacing import give_way
+from service.storage.column_cache import Rows
 
 BINS = 10
 
+# With fewer rows than this share of the levels, sorting the rows is faster than counting by level.
+_LEVELS_PER_ROW = 16
 _EDGES = np.linspace(0, 1, BINS + 1)[1:-1]
 _EPSILON = float(np.finfo(np.float64).eps)
 
@@ -27,14 +31,33 @@ class ScoreCounts:
 
     @classmethod
     def of(cls, proba: Array, truth: Array) -> "ScoreCounts":
-        """The counts of n rows: probabilities of the positive class, and whether (or how probably) it is true."""
+        """The counts of n rows: probabilities of the positive class, and whether it is true."""
         order = np.argsort(proba)
-        proba, truth = proba[order], truth[order].astype(np.float64)
-        starts = np.flatnonzero(np.concatenate([[True], np.diff(proba) > 0])) if len(proba) else np.array([], np.int64)
-        if not len(starts):
-            return cls(proba, truth, truth)
-        positives = np.add.reduceat(truth, starts)
-        return cls(proba[starts], positives, np.diff(starts, append=len(proba)) - positives)
+        return cls._of_sorted(proba[order], truth[order].astype(np.float64), np.ones(len(proba)))
+
+    @classmethod
+    def of_outputs(cls, rows: Rows, truth: Array) -> "ScoreCounts":
+        """The counts of the outputs of n rows as probabilities, and of a mask of those whose class is true."""
+        if rows.levels is None or rows.level is None or len(rows.levels) > _LEVELS_PER_ROW * len(rows):
+            return cls.of(rows.output.clip(0.0, 1.0), truth)
+        count = np.bincount(rows.level, minlength=len(rows.levels))
+        give_way()
+        true_level = rows.level[truth]
+        give_way()
+        positives = np.bincount(true_level, minlength=len(rows.levels))
+        give_way()
+        present = np.flatnonzero(count)
+        levels = rows.levels[present].clip(0.0, 1.0)
+        return cls._of_sorted(levels, positives[present].astype(np.float64), count[present].astype(np.float64))
+
+    @classmethod
+    def _of_sorted(cls, proba: Array, positives: Array, count: Array) -> "ScoreCounts":
+        """The counts of probabilities in ascending order, some of them equal."""
+        if not len(proba):
+            return cls(proba, positives, count)
+        starts = np.flatnonzero(np.concatenate([[True], np.diff(proba) > 0]))
+        positives = np.add.reduceat(positives, starts)
+        return cls(proba[starts], positives, np.add.reduceat(count, starts) - positives)
 
     def binned(self, most: int) -> "ScoreCounts":
         """At most `most` bins with about equal counts, each with its mean probability."""

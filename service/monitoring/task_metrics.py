@@ -50,7 +50,7 @@ def confusion_metrics(tp: float, fp: float, fn: float, tn: float) -> dict[str, M
 def _binary(task: Task, rows: Rows) -> TaskMetrics:
     table = _confusion_table(task, rows).tolist()
     p, n = task.positive_index, 1 - task.positive_index
-    counts = ScoreCounts.of(rows.output.clip(0.0, 1.0), rows.truth == p)
+    counts = ScoreCounts.of_outputs(rows, rows.truth == p)
     metrics = {**confusion_metrics(table[p][p], table[n][p], table[p][n], table[n][n]), **counts.metrics()}
     return TaskMetrics(metrics, {"labels": list(task.classes), "counts": table}, counts.calibration())
 
@@ -58,7 +58,7 @@ def _binary(task: Task, rows: Rows) -> TaskMetrics:
 def _multiclass(task: Task, rows: Rows) -> TaskMetrics:
     table = _confusion_table(task, rows)
     assert rows.target is not None
-    counts = ScoreCounts.of(rows.output.clip(0.0, 1.0), rows.truth == rows.predicted)
+    counts = ScoreCounts.of_outputs(rows, rows.truth == rows.predicted)
     metrics = {
         "accuracy": intervals.proportion(int(table.trace()), len(rows)),
         **_macro(table),

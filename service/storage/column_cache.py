@@ -4,10 +4,12 @@ Changes are found by the database's order of transactions, not by clocks. So the
 committed late, a correction, an erased row, and a row that was committed after rows with higher ids."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, Self
 
 import numpy as np
+
+from service.pacing import give_way
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Group = tuple[str | None, Array]
@@ -24,7 +26,9 @@ class Rows:
     `created` and `labelled` are microseconds since 1970 (UTC); `model_key` is the index of the row's model version and
     threshold in the source's `model_keys`; `predicted` and `truth` are indices of the task's classes, -1 for none (0
     for a number). `output` is the probability of the positive class (binary) or of the predicted class (multiclass),
-    or the predicted value; `target` is the probability of the true class (multiclass) or the true value."""
+    or the predicted value; `target` is the probability of the true class (multiclass) or the true value. `levels`, of
+    shape (k,), are the distinct outputs in ascending order, and maybe more; `level` is the place of the output there.
+    """
 
     id: Array
     created: Array
@@ -34,6 +38,8 @@ class Rows:
     truth: Array
     output: Array
     target: Array | None = None
+    level: Array | None = None
+    levels: Array | None = None
 
     def __len__(self) -> int:
         return len(self.id)
@@ -45,22 +51,47 @@ class Rows:
 
     def take(self, chosen: Array) -> Self:
         """The rows of a mask or of indices; the same object if the mask selects all."""
-        if chosen.dtype == bool and chosen.all():
-            return self
-        arrays: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        taken: dict[str, Any] = {name: None if array is None else array[chosen] for name, array in arrays.items()}
-        return type(self)(**taken)
+        if chosen.dtype == bool:
+            if chosen.all():
+                return self
+            chosen = np.flatnonzero(chosen)
+        return replace(self, **{name: _given(array.take(chosen)) for name, array in self._columns()})
 
     @classmethod
     def joined(cls, parts: Sequence["Rows"]) -> "Rows":
-        """The rows of all parts by ascending id."""
-        columns: dict[str, Any] = {}
-        for field in fields(cls):
-            arrays = [getattr(part, field.name) for part in parts]
-            columns[field.name] = None if arrays[0] is None else np.concatenate(arrays)
-        rows = cls(**columns)
+        """The rows of all parts, which have the same levels, by ascending id."""
+        columns = zip(*(part._columns() for part in parts), strict=True)
+        arrays = {same[0][0]: _given(np.concatenate([array for _, array in same])) for same in columns}
+        rows = replace(parts[0], **arrays)
         in_order = bool((np.diff(rows.id) > 0).all())
         return rows if in_order else rows.take(np.argsort(rows.id, kind="stable"))
+
+    def with_levels(self) -> "Rows":
+        """The rows with the levels of their outputs."""
+        levels, level = np.unique(self.output, return_inverse=True)
+        return replace(self, levels=levels, level=level.astype(np.int32))
+
+    def extended(self, more: "Rows") -> "Rows":
+        """These rows, which have levels, and more rows, which have none."""
+        assert self.levels is not None
+        assert self.level is not None
+        known, levels = self, self.levels
+        found = np.unique(more.output)
+        place = np.searchsorted(levels, found)
+        is_new = place == np.searchsorted(levels, found, side="right")
+        if is_new.any():
+            moves = _given(np.searchsorted(found[is_new], levels).astype(np.int32))
+            levels = _given(np.insert(levels, place[is_new], found[is_new]))
+            known = replace(self, levels=levels, level=_given(self.level + moves[self.level]))
+        level = np.searchsorted(levels, more.output).astype(np.int32)
+        return Rows.joined([known, replace(more, levels=levels, level=level)])
+
+    def _columns(self) -> Iterator[tuple[str, Array]]:
+        """The arrays of shape (n,)."""
+        for field in fields(self):
+            array = getattr(self, field.name)
+            if array is not None and field.name != "levels":
+                yield field.name, array
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +178,7 @@ class ColumnCache:
         snapshot = self._source.snapshot()
         if self._rows is None or snapshot.xmin < self._since:
             self._groupings, self._settling, self._settled = {}, [], 0
-            self._rows = Rows.joined([*self._blocks(0), self._source.with_ids(np.array([], np.int64))])
+            self._rows = Rows.joined([*self._blocks(0), self._source.with_ids(np.array([], np.int64))]).with_levels()
         else:
             self._rows = self._updated(self._rows)
         self._since = snapshot.xmin
@@ -172,11 +203,12 @@ class ColumnCache:
         if not stale.any() and not any(map(len, fresh)):
             return rows
         self._groupings = {name: grouping.without(changed) for name, grouping in self._groupings.items()}
-        return Rows.joined([rows.take(~stale), *fresh])
+        return rows.take(~stale).extended(Rows.joined(fresh)) if fresh else rows.take(~stale)
 
     def _blocks(self, after: int) -> Iterator[Rows]:
         while (end := self._source.block_end(after)) is not None:
             yield self._source.between(after, end)
+            give_way()
             after = end
 
     def _groups(self, column: str, missing: Array) -> Iterator[Group]:
@@ -187,6 +219,7 @@ class ColumnCache:
         after = int(missing[0]) - 1
         while (end := self._source.block_end(after)) is not None:
             yield from self._source.groups_between(column, after, end)
+            give_way()
             after = end
 
     def _settled_by(self, snapshot: Snapshot) -> int:
@@ -198,6 +231,12 @@ class ColumnCache:
         over = [past.last_id for past in self._settling if past.xmax <= snapshot.xmin]
         self._settling = self._settling[len(over) :]
         return max(self._settled, over[-1] - _RECENT_IDS) if over else self._settled
+
+
+def _given(array: Array) -> Array:
+    """An array that took time to make. Then others may run."""
+    give_way()
+    return array
 
 
 def _parts(ids: Array) -> Iterator[Array]:

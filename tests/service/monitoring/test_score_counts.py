@@ -10,6 +10,7 @@ from sklearn import metrics as skm
 from sklearn.calibration import calibration_curve
 
 from service.monitoring.score_counts import ScoreCounts
+from service.storage.column_cache import Rows
 
 SOME = st.lists(
     st.tuples(st.sampled_from([0.0, 1e-18, 0.1, 0.25, 0.3, 0.5, 0.7, 1.0]) | st.floats(0, 1), st.booleans()),
@@ -33,6 +34,20 @@ def test_the_metrics_are_those_of_scikit_learn(rows: list[tuple[float, bool]]) -
     }
     for name, value in expected.items():
         assert found[name] == (None if value is None else pytest.approx(value, abs=1e-9))
+
+
+@given(SOME, st.lists(st.floats(0, 1), max_size=30))
+def test_counts_by_level_are_those_of_the_rows(rows: list[tuple[float, bool]], others: list[float]) -> None:
+    proba, truth = np.array([p for p, _ in rows]), np.array([y for _, y in rows])
+    proba = np.where(proba == 1.0, np.nextafter(1.0, 2.0), proba)  # the sum of rounded probabilities
+    levels = np.unique([*proba, *others, 1.0])
+    none = np.zeros(len(rows), dtype=np.int64)
+    log = Rows(none, none, none, none, none, none, proba, None, np.searchsorted(levels, proba), levels)
+
+    found, expected = ScoreCounts.of_outputs(log, truth), ScoreCounts.of(proba.clip(0.0, 1.0), truth)
+
+    for name in ("proba", "positives", "negatives"):
+        assert getattr(found, name).tolist() == getattr(expected, name).tolist()
 
 
 @given(SOME)

@@ -192,6 +192,25 @@ def test_more_rows_than_one_block_are_read_in_order(database: Database) -> None:
     assert len(cache.rows()) == count + 10
 
 
+def test_the_levels_are_the_distinct_outputs_after_each_change(database: Database) -> None:
+    cache = ColumnCache(columns_of(database))
+    written: list[float] = []
+    for batch in ([], [0.5, 0.25, 0.5], [0.75, 0.1], [0.25], [0.6, 0.0, 1.0, 0.6]):
+        write(database, *(logged(len(written) + i, proba=proba) for i, proba in enumerate(batch)))
+        written += batch
+        rows = cache.rows()
+        assert rows.levels is not None
+        assert rows.levels.tolist() == sorted(set(written))
+        assert rows.levels[rows.level].tolist() == written
+
+    erase(database, 1)  # its output stays a level
+    relabel(database, 3, "true")
+    rows = cache.rows()
+    assert rows.levels is not None
+    assert rows.levels[rows.level].tolist() == rows.output.tolist() == [0.5, *written[2:]]
+    assert rows.take(rows.output > 0.5).levels is rows.levels
+
+
 def test_an_unchanged_log_gives_the_same_object(database: Database) -> None:
     write(database, labelled(1))
     cache = ColumnCache(columns_of(database))
