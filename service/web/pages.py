@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from service.batching import Batcher, Process
 from service.errors import ServiceError
+from service.pacing import give_way
 from service.prediction.filter import PredictionFilter
 from service.storage.log_reader import MOST_ROWS, LogReader, Snapshot
 from service.web.query import Arguments, LogArguments, PageQuery
@@ -43,7 +44,7 @@ class LogPages:
     ) -> None:
         self._arguments = arguments
         self._reader = reader
-        self._read: Batcher[Job, Any] = read_batched(lambda jobs: [_outcome(reading, job) for job in jobs])
+        self._read: Batcher[Job, Any] = read_batched(lambda jobs: [_paced(reading, job) for job in jobs])
         self._erase: Batcher[str, str] = erase_batched(lambda keys: [_outcome(erase, key) for key in keys])
 
     def page(self, arguments: Arguments) -> Page:
@@ -116,3 +117,10 @@ def _outcome(do: Callable[[Item], Result], item: Item) -> Result | ServiceError:
         return do(item)
     except ServiceError as error:
         return error
+
+
+def _paced(reading: Callable[[Job], Any], job: Job) -> Any:
+    """The outcome of a job. Then others may run."""
+    found = _outcome(reading, job)
+    give_way()
+    return found
