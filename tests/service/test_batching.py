@@ -334,6 +334,7 @@ def test_a_budget_is_exact_after_random_use() -> None:
     assert budget.free == 100
 
 
+@pytest.mark.long  # all of them again, in a process of its own
 def test_all_tests_pass_with_greenlets() -> None:
     if monkey.is_module_patched("threading"):
         return
