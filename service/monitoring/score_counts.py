@@ -14,7 +14,7 @@ from service.storage.column_cache import Rows
 
 BINS = 10
 
-# If there are more levels per row, sorting the rows is faster than counting by level.
+# With more levels than this per row, sorting the rows is faster than counting by level.
 _LEVELS_PER_ROW = 16
 _EDGES = np.linspace(0, 1, BINS + 1)[1:-1]
 _EPSILON = float(np.finfo(np.float64).eps)
