@@ -1,5 +1,7 @@
-"""The two errors of serialization: a model that cannot be dumped, and an artifact that cannot be loaded. Every message
-says in one or two sentences what is wrong and what to do."""
+"""The errors of serialization: a model that cannot be dumped, an artifact that cannot be loaded, and a value that an
+estimator refuses. Every message says in one or two sentences what is wrong and what to do."""
+
+from typing import Any
 
 
 class DumpError(ValueError):
@@ -8,6 +10,17 @@ class DumpError(ValueError):
 
 class ArtifactError(ValueError):
     """The folder is not an artifact that may be loaded, or its outputs differ from those recorded at dump."""
+
+
+class RefusedValue(ValueError):
+    """An estimator may raise it for a value that fits the signature and that it cannot score. The service then answers
+    422 and names the column and the value."""
+
+    def __init__(self, column: str, value: Any, expected: str) -> None:
+        super().__init__(f"{column}: expected {expected}; got {value!r}")
+        self.column = column
+        self.value = value
+        self.expected = expected
 
 
 def one_line(error: Exception) -> str:

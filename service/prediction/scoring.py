@@ -4,9 +4,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from serialize.errors import RefusedValue
 from serialize.signature import Scalar
 from serialize.task import TIE, Indices, Label, Outputs, Task
-from service.errors import Fault, InvalidBody
+from service.errors import Fault, InvalidBody, pointer, shown
 from service.prediction.observation import Observation
 
 OutputsFunction = Callable[[Sequence[Mapping[str, Scalar]]], Outputs]
@@ -58,7 +59,7 @@ class Scorer:
 
     def score_apart(self, observations: Sequence[Observation]) -> list[Score | Exception]:
         """Like `score`, but isolates errors: if the batch raises, scores each observation alone and returns an error
-        for each bad one, InvalidBody if the model refuses its values."""
+        for each bad one, InvalidBody if the model refuses its values; it names the column if the model does."""
         try:
             return list(self.score(observations))
         except Exception:  # noqa: BLE001 - a model may raise anything
@@ -69,6 +70,8 @@ class Scorer:
             return self.score([observation])[0]
         except InvalidBody as error:
             return error
+        except RefusedValue as error:
+            return _refused(error)
         except (ValueError, TypeError, OverflowError, KeyError):
             return unscorable()
         except Exception as error:  # noqa: BLE001 - web.problem logs it and answers
@@ -91,6 +94,12 @@ def unscorable() -> InvalidBody:
     expected = "values that the model can score"
     detail = "observation: the model cannot score these values; use values like those in the training data"
     return InvalidBody([Fault("/observation", detail, None, expected)])
+
+
+def _refused(error: RefusedValue) -> InvalidBody:
+    place = pointer("observation", error.column)
+    detail = f"{error.column}: expected {error.expected}; got {shown(error.value)}"
+    return InvalidBody([Fault(place, detail, error.value, error.expected)])
 
 
 def _multiclass_class(row: list[float]) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from serialize.errors import RefusedValue
 from serialize.task import Indices, Outputs, Task
 from service.errors import InvalidBody
 from service.prediction.observation import Observation
@@ -83,3 +84,22 @@ def test_a_row_that_the_model_refuses_does_not_fail_the_other_rows() -> None:
     assert isinstance(scores[1], InvalidBody)
     assert isinstance(scores[2], MemoryError)
     assert scores[3] == Score(predicted_value=15.0)
+
+
+def test_a_value_that_the_model_refuses_by_name_is_named() -> None:
+    def outputs(rows: Sequence[Mapping[str, Any]]) -> Outputs:
+        if any(row["x"] > 13 for row in rows):
+            raise RefusedValue("x", 14, "another number than y")
+        return np.array([[row["x"]] for row in rows])
+
+    first, second = Scorer(Task("regression"), outputs, never).score_apart([observation(13), observation(14)])
+
+    assert first == Score(predicted_value=13)
+    assert isinstance(second, InvalidBody)
+    (fault,) = second.faults
+    assert fault.to_json() == {
+        "pointer": "/observation/x",
+        "detail": "x: expected another number than y; got 14",
+        "value": 14,
+        "expected": "another number than y",
+    }
