@@ -201,14 +201,17 @@ def _make(recipe: Recipe, output: Path) -> None:
 
 def _print_metrics(manifest: Manifest) -> None:
     method, figures = manifest.metrics["method"], manifest.metrics["metrics"]
+    baseline = manifest.metrics.get("baseline", {})
     if not figures:
         click.echo(f"metrics: {method}")
         return
-    table = Table("metric", "value", "spread", title=f"Metrics, {escape(method)}")
+    headings = ("metric", "value", "spread", *(("baseline",) if baseline else ()))
+    table = Table(*headings, title=f"Metrics, {escape(method)}")
     for name, figure in figures.items():
         folds = f" over {figure['folds']} folds" if "folds" in figure else ""
         spread = f"± {figure['std']:.4f}" if "std" in figure else ""
-        table.add_row(escape(name), f"{figure['mean']:.4f}", spread + folds)
+        beside = f"{baseline[name]['mean']:.4f}" if name in baseline else ""
+        table.add_row(escape(name), f"{figure['mean']:.4f}", spread + folds, *((beside,) if baseline else ()))
     _console.print(table)
 
 

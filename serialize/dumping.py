@@ -27,7 +27,7 @@ from serialize.infer_task import final_name, infer_task, one_per_output
 from serialize.manifest import Manifest
 from serialize.model import Model, training_outputs
 from serialize.pickles import library_versions, modules_of, own_modules, pickled
-from serialize.quality.evaluation import encode
+from serialize.quality.evaluation import class_counts, encode
 from serialize.quality.importances import no_importances
 from serialize.quality.measurement import Measurement
 from serialize.reference_profile import profile_columns, profile_outputs
@@ -103,11 +103,14 @@ def dump(
         rows = observations(table)
         progress.stage("Scoring the training rows")
         manifest, outputs = _manifest(name or final_name(pipeline), model, X_train, table, rows)
+        counts = class_counts(task, truth)
         progress.stage("Compiling")
         compilation = compile_model(model, rows[:_VERIFIED_ROWS])
         figures = measurement.metrics_of(model, X_train, y_train, truth, outputs, progress)
         shares = measurement.importances_of(model, table, truth, progress)
-        manifest = replace(manifest, metrics=figures, importances=shares, not_compiled=compilation.reason)
+        manifest = replace(
+            manifest, metrics=figures, importances=shares, not_compiled=compilation.reason, class_counts=counts
+        )
         progress.stage("Writing the artifact, and verifying it in a new process")
         files = {PIPELINE: pickled(pipeline)}
         if compilation.content is not None:

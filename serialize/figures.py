@@ -1,6 +1,7 @@
 """The form that the metrics of a model have in its manifest. `method` says how they were measured, such as "5-fold
 cross-validation", "in-sample", "given" or "none". `metrics` has a `mean` by name, with the standard deviation `std`
-over folds if there are folds, and the number of `folds` where a metric is not defined in all of them."""
+over folds if there are folds, and the number of `folds` where a metric is not defined in all of them. `baseline`, if
+there is one, has the same members for a model that ignores the columns."""
 
 import math
 from collections.abc import Mapping
@@ -28,14 +29,19 @@ def given(metrics: Mapping[str, Any]) -> Figures:
 def figures(data: Mapping[str, Any]) -> Figures:
     """The figures of a manifest in this form. Format 2 stores what `dump` was given: the method of a plain number is
     "given", and a value that is not a finite number is left out."""
-    parts = {name: one if isinstance(one, Mapping) else {"mean": one} for name, one in _named(data).items()}
-    found = {name: {key: one[key] for key in _KEYS if _is_number(one.get(key))} for name, one in parts.items()}
-    method = data.get("method")
+    method, baseline = data.get("method"), data.get("baseline")
     return {
         "method": method if isinstance(method, str) else "given",
         **({"splitter": data["splitter"]} if isinstance(data.get("splitter"), str) else {}),
-        "metrics": {name: {key: _plain(key, one[key]) for key in one} for name, one in found.items() if "mean" in one},
+        "metrics": _means(_named(data)),
+        **({"baseline": _means(baseline)} if isinstance(baseline, Mapping) else {}),
     }
+
+
+def _means(named: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    parts = {name: one if isinstance(one, Mapping) else {"mean": one} for name, one in named.items()}
+    found = {name: {key: one[key] for key in _KEYS if _is_number(one.get(key))} for name, one in parts.items()}
+    return {name: {key: _plain(key, one[key]) for key in one} for name, one in found.items() if "mean" in one}
 
 
 def _named(data: Mapping[str, Any]) -> Mapping[str, Any]:

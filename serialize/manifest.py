@@ -24,7 +24,8 @@ READABLE = (2, 3)
 class Manifest:
     """The description of a model. `files` maps each other file of the artifact to its sha256, `modules` lists the
     user's own modules that the pipeline needs, `not_compiled` is the reason why there is no compiled form, or None,
-    and `warnings` says what `dump` found that is not quite right.
+    `warnings` says what `dump` found that is not quite right, and `class_counts` maps each class, as text, to the
+    number of its training rows (empty for a regression, and in an older manifest).
 
     The file ends with the sha256 of its own members, so that damage is detected. This does not prove where the file
     comes from: see `trust`. The digest leaves out the libraries, because the golden rows decide if a version fits."""
@@ -40,6 +41,7 @@ class Manifest:
     modules: tuple[str, ...] = ()
     not_compiled: str | None = None
     warnings: tuple[str, ...] = ()
+    class_counts: Mapping[str, int] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
@@ -55,6 +57,7 @@ class Manifest:
             "modules": list(self.modules),
             "not_compiled": self.not_compiled,
             "warnings": list(self.warnings),
+            "class_counts": self.class_counts,
             "files": self.files,
             "profile": self.profile,
             "golden": self.golden.to_json(),
@@ -91,6 +94,7 @@ class Manifest:
                 modules=tuple(data["modules"]),
                 not_compiled=data["not_compiled"],
                 warnings=tuple(data.get("warnings", ())),
+                class_counts=_counts(data.get("class_counts", {})),
                 files=dict(data["files"]),
             )
         except ArtifactError:
@@ -111,6 +115,13 @@ def _versions(libraries: Any) -> dict[str, str]:
     if not all(name and isinstance(version, str) for name, version in libraries.items()):
         raise ValueError("not versions by name")
     return dict(libraries)
+
+
+def _counts(counts: Any) -> dict[str, int]:
+    """Numbers of rows by class. Raises ValueError or AttributeError for anything else."""
+    if not all(isinstance(count, int) for count in counts.values()):
+        raise ValueError("not numbers of rows by class")
+    return dict(counts)
 
 
 def _seal(data: Mapping[str, Any]) -> str:

@@ -275,4 +275,5 @@ def _card(artifact: Artifact) -> dict[str, Any]:
         "compiled": artifact.compiled is not None,
         "not_compiled": manifest.not_compiled,
         "warnings": list(manifest.warnings),
+        "class_counts": manifest.class_counts,
     }

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold, check_cv
@@ -21,6 +22,8 @@ from serialize.formats.dataframes import as_pandas, take
 from serialize.infer_task import classification, labels
 from serialize.quality.evaluation import Vector, encode, score
 from serialize.task import Label, Outputs, Task
+
+Scores = dict[str, float]
 
 FOLDS = 5
 _LONGEST_REASON = 150
@@ -49,6 +52,9 @@ def cross_validate(
     """Metrics of clones of the pipeline on held-out folds, as `dump` takes them: by name the mean and the standard
     deviation over the folds in which the metric is defined.
 
+    `baseline` holds the same metrics of a model that ignores the columns: it predicts the most frequent class with the
+    frequencies of the classes as probabilities, or the mean.
+
     `X` holds n rows and `y` n targets. `cv` is a number of folds (5 if None), a splitter of scikit-learn, or an
     iterable of (train, test) index arrays. A number means shuffled folds, stratified for a classifier; with `groups`,
     of shape (n,), the rows of a group are in the same fold. If a class or the groups are too few for the number, there
@@ -60,7 +66,8 @@ def cross_validate(
     truth, plain = encode(task, y, classes), _plain(y)
     _refuse_prefit(pipeline)
     splitter, wanted, reasons = _splitter(cv, plain, groups, task)
-    began, by_fold, failures = time.monotonic(), list[dict[str, float]](), list[str]()
+    began, by_fold, of_baseline, failures = time.monotonic(), list[Scores](), list[Scores](), list[str]()
+    baseline = DummyRegressor() if task.kind == "regression" else DummyClassifier()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the fit on all rows has already given them
         for train, test in _splits(splitter, X, plain, groups):
@@ -68,9 +75,13 @@ def cross_validate(
                 reasons.append(f"the time limit of {cv_seconds:g} s was reached")
                 break
             try:
-                fitted = clone(pipeline).fit(take(X, train), take(y, train))
+                y_train = take(y, train)
+                fitted = clone(pipeline).fit(take(X, train), y_train)
                 outputs, predicted = _outputs(fitted, task, classes, take(X, test))
                 by_fold.append(score(task, truth[test], outputs, predicted))
+                of_baseline.append(
+                    score(task, truth[test], *_outputs(baseline.fit(train, y_train), task, classes, test))
+                )
             except Exception as error:  # noqa: BLE001 - a pipeline may raise anything when it is fitted again
                 failures.append(one_line(error))
             done()
@@ -80,7 +91,8 @@ def cross_validate(
         reasons.append(f"{len(failures)} failed: {_short(failures[0])}")
     fewer = f" (of {wanted}; {'; '.join(reasons)})" if reasons else ""
     named = {} if cv is None and groups is None else {"splitter": type(splitter).__name__}
-    return {"method": f"{len(by_fold)}-fold cross-validation{fewer}", **named, "metrics": _spread(by_fold)}
+    method = f"{len(by_fold)}-fold cross-validation{fewer}"
+    return {"method": method, **named, "metrics": _spread(by_fold), "baseline": _spread(of_baseline)}
 
 
 def in_sample(
@@ -190,7 +202,7 @@ def _outputs(fitted: Any, task: Task, classes: Any, X: Any) -> tuple[Outputs, Ve
     return outputs, predicted
 
 
-def _spread(by_fold: list[dict[str, float]]) -> dict[str, dict[str, float]]:
+def _spread(by_fold: list[Scores]) -> dict[str, dict[str, float]]:
     """The mean and the deviation of each metric over the folds that define it; without those that overflow."""
     names = dict.fromkeys(name for found in by_fold for name in found)
     spread: dict[str, dict[str, float]] = {}

@@ -49,6 +49,12 @@ def encode(task: Task, y: Any, classes: Any = ()) -> Vector:
     return np.array([position[label] for label in values.tolist()])
 
 
+def class_counts(task: Task, truth: Vector) -> dict[str, int]:
+    """The number of each class, as text, among n targets in the form of `encode`; empty for a regression."""
+    counts = np.bincount(truth, minlength=len(task.classes)).tolist() if task.classes else []
+    return dict(zip(map(str, task.classes), counts, strict=True))
+
+
 def _binary(truth: Vector, proba: Vector, predicted: Vector) -> dict[str, float]:
     both = 0 < truth.sum() < len(truth)
     found = {

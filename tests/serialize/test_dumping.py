@@ -519,6 +519,15 @@ def test_figures_and_importances_may_be_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("in_this_process")
+def test_the_training_rows_of_each_class_are_counted(tmp_path: Path) -> None:
+    survived = dump(FITTED, NUMBERS, SURVIVED, tmp_path / "classes", metrics="none").manifest.class_counts
+    fares = dump(Ridge().fit(NUMBERS, FARES), NUMBERS, FARES, tmp_path / "values", metrics="none").manifest.class_counts
+
+    assert survived == {"False": int((SURVIVED == 0).sum()), "True": int(SURVIVED.sum())}
+    assert fares == {}
+
+
+@pytest.mark.usefixtures("in_this_process")
 def test_a_pipeline_that_cannot_be_fitted_again_is_scored_in_sample(tmp_path: Path) -> None:
     pipeline = LOGISTIC().fit(NUMBERS, SURVIVED)
     pipeline.C = -1

@@ -9,6 +9,7 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_iris
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
@@ -64,6 +65,18 @@ def test_every_container_and_task_is_cross_validated(X: Any, y: Any, pipeline: A
 
     assert found["method"] == "5-fold cross-validation"
     assert found["metrics"].get("accuracy", found["metrics"].get("r2"))["mean"] > 0.7
+
+
+@pytest.mark.parametrize(
+    ("y", "model", "baseline"),
+    [(Y, LogisticRegression(), DummyClassifier()), (X["signal"] * 2, Ridge(), DummyRegressor())],
+)
+def test_the_baseline_ignores_the_columns_and_has_the_same_metrics(y: Any, model: Any, baseline: Any) -> None:
+    found = cross_validate(model, X, y)
+
+    assert found["baseline"] == cross_validate(baseline, X, y)["metrics"]
+    assert found["baseline"].keys() <= found["metrics"].keys()
+    assert found["baseline"] != found["metrics"]
 
 
 def test_a_splitter_and_index_pairs_are_taken_as_in_scikit_learn() -> None:
