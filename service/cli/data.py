@@ -1,27 +1,22 @@
 """The rows of a user's own file as observations of the served model, with their true labels."""
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from fastparquet import ParquetFile
 
 from serialize.cli.summary import listed
-from serialize.errors import DumpError, one_line
-from serialize.frame import observations
+from serialize.errors import DumpError
 from serialize.recipes.csv_file import CsvFile
+from serialize.recipes.data_file import Cells, read_cells
 from serialize.signature import Column, Signature
 from serialize.task import Label, Task
 from service.demo import SourceRows
 from service.errors import InvalidBody, shown
 from service.prediction.observation import ObservationParser
-
-Cells = Mapping[str, Any]
 
 # What pandas reads as null, and so what a training on a CSV file took for one.
 _NULLS = frozenset([
@@ -72,41 +67,10 @@ def read_rows(file: CsvFile, target: str | None, task: Task, signature: Signatur
 
 
 def _read(file: CsvFile) -> tuple[list[str], list[Cells]]:
-    """The column names and the rows of a file."""
-    path = Path(file.path)
     try:
-        match path.suffix.lower():
-            case ".parquet":
-                table = _parquet(path)
-            case ".ndjson" | ".jsonl":
-                return _objects(path)
-            case _:
-                table = file.cells()
-        if not len(table):
-            raise DataError(f"{path} has no rows.")
-        return list(map(str, table.columns)), list(observations(table))
+        return read_cells(file)
     except DumpError as error:
         raise DataError(str(error)) from error
-    except (OSError, ValueError, TypeError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
-
-
-def _parquet(path: Path) -> pd.DataFrame:
-    try:
-        with path.open("rb") as opened:  # fastparquet does not close what it opens
-            table: pd.DataFrame = ParquetFile(opened).to_pandas()
-            return table
-    except Exception as error:  # a damaged file can raise any
-        raise DataError(f"{path} cannot be read: {one_line(error)}.") from error
-
-
-def _objects(path: Path) -> tuple[list[str], list[Cells]]:
-    rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line.strip()]
-    if not rows or not all(isinstance(row, dict) for row in rows):
-        raise DataError(f"{path} does not hold one JSON object per line.")
-    return list(dict.fromkeys(name for row in rows for name in row)), rows
 
 
 def _require_fit(file: CsvFile, found: Sequence[dict[str, Any]], signature: Signature) -> None:

@@ -1,0 +1,51 @@
+"""The rows of a user's file, cell by cell: a CSV file, or a Parquet or NDJSON file by the ending of its name."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from fastparquet import ParquetFile
+
+from serialize.errors import DumpError, one_line
+from serialize.frame import observations
+from serialize.recipes.csv_file import CsvFile
+
+Cells = Mapping[str, Any]
+
+
+def read_cells(file: CsvFile) -> tuple[list[str], list[Cells]]:
+    """The column names of a file, and its n rows by column name. A cell of a CSV file is its text, "" if it is empty;
+    of the other files a null is None, and an object of NDJSON may lack a column. Raises DumpError for a file that
+    cannot be read or has no rows."""
+    path = Path(file.path)
+    match path.suffix.lower():
+        case ".parquet":
+            table = _parquet(path)
+        case ".ndjson" | ".jsonl":
+            return _objects(path)
+        case _:
+            table = file.cells()
+    if not len(table):
+        raise DumpError(f"{path} has no rows.")
+    return list(map(str, table.columns)), list(observations(table))
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    try:
+        with path.open("rb") as opened:  # fastparquet does not close what it opens
+            table: pd.DataFrame = ParquetFile(opened).to_pandas()
+            return table
+    except Exception as error:  # a damaged file can raise any
+        raise DumpError(f"{path} cannot be read: {one_line(error)}.") from error
+
+
+def _objects(path: Path) -> tuple[list[str], list[Cells]]:
+    try:
+        rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line.strip()]
+    except (OSError, ValueError, RecursionError) as error:
+        raise DumpError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
+    if not rows or not all(isinstance(row, dict) for row in rows):
+        raise DumpError(f"{path} does not hold one JSON object per line.")
+    return list(dict.fromkeys(name for row in rows for name in row)), rows
