@@ -21,6 +21,7 @@ from serialize.manifest import Manifest
 from serialize.recipes import RECIPES
 from serialize.recipes.csv import from_csv
 from serialize.recipes.csv_file import CsvFile
+from serialize.recipes.data_file import read_texts
 from serialize.recipes.recipe import Recipe, train
 from serialize.trust import Trust
 
@@ -125,9 +126,30 @@ def _train(
 @main.command("recipe")
 @click.argument("name", type=click.Choice(list(RECIPES)))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The folder to write.")
-def _recipe(name: str, output: Path) -> None:
-    """Train one of the built-in models."""
-    _make(RECIPES[name](), output)
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Learn from this file: CSV, or by its ending .parquet or .ndjson."
+)
+@click.option("--sep", default=",", show_default=True, callback=separator, help="The separator of a CSV file.")
+@click.option("--encoding", default="utf-8", show_default=True, help="The encoding of a CSV file, such as cp1252.")
+@click.option("--text", metavar="COLUMN", help="The column of the file with the texts.  [default: text]")
+@click.option("--title", metavar="COLUMN", help="Its column with the titles, if it has any.  [default: title]")
+@click.option("--section", metavar="COLUMN", help="Its column with the sections.  [default: section]")
+@click.option("--author", metavar="COLUMN", help="Its column with the authors.  [default: author]")
+def _recipe(name: str, output: Path, data: Path | None, sep: str, encoding: str, **columns: str | None) -> None:
+    """Train one of the built-in models. sections (title, text, section) and pairs (author, text) can learn from a file
+    of your own; without one they learn from the documentation of Python's standard library."""
+    built_in = RECIPES[name]
+    given = {option: column for option, column in columns.items() if column is not None}
+    takes = ", ".join(f"--{option}" for option in built_in.file_columns)
+    if data is not None and not built_in.file_columns:
+        others = " and ".join(other for other in RECIPES if RECIPES[other].file_columns)
+        raise click.UsageError(f"{name} has data of its own; --data is for {others}, and train takes any CSV file.")
+    for option in given:
+        if data is None:
+            raise click.UsageError(f"--{option} is a column of a file; give the file with --data.")
+        if option not in built_in.file_columns:
+            raise click.UsageError(f"{name} has no --{option}; its columns are {takes}.")
+    _make(built_in() if data is None else built_in.build(read_texts(CsvFile(data, sep, encoding)), **given), output)
 
 
 @main.command("show")

@@ -1,7 +1,8 @@
 """Demo data for the served model: rows of a built-in recipe, and their predictions and labels in the log."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,16 @@ import pandas as pd
 from serialize.errors import DumpError
 from serialize.frame import observations
 from serialize.manifest import Manifest
+from serialize.recipes import BuiltIn
 from serialize.recipes.recipe import Recipe
 from serialize.signature import Signature
 from serialize.task import Label, Task
+from service.batching import Aside
 from service.errors import InvalidBody, ServiceError
 from service.prediction.observation import ObservationParser
 from service.prediction.service import PredictionService
 
-Recipes = Mapping[str, Callable[[], Recipe]]
+Recipes = Mapping[str, BuiltIn]
 
 MOST_ROWS = 10_000
 DEFAULT_ROWS = 500
@@ -39,13 +42,16 @@ class Seeded:
 
 
 class Demo:
-    """Fills the log through the prediction service, at most `max_items` rows per call. `recipes` builds each recipe by
-    its name."""
+    """Fills the log through the prediction service, at most `max_items` rows per call, with rows of one of the
+    `recipes`. `aside` builds the recipe outside of the event loop."""
 
-    def __init__(self, manifest: Manifest, service: PredictionService, recipes: Recipes, max_items: int) -> None:
+    def __init__(
+        self, manifest: Manifest, service: PredictionService, recipes: Recipes, max_items: int, aside: Aside
+    ) -> None:
         self._manifest = manifest
         self._service = service
         self._recipes = recipes
+        self._aside = aside
         self._rows_at_once = min(_ROWS_AT_ONCE, max_items)
         self._true = "true_value" if manifest.task.kind == "regression" else "true_class"
 
@@ -53,7 +59,8 @@ class Demo:
         """Predicts and labels up to this number of rows of a recipe, with the ids demo-0, demo-1, ... A repetition
         changes nothing. Raises NoDemo if no recipe fits, before anything is stored."""
         manifest = self._manifest
-        found = recipe_rows(self._recipes, manifest.name, manifest.task, manifest.signature, rows)
+        build = partial(recipe_rows, self._recipes, manifest.name, manifest.task, manifest.signature, rows)
+        found: SourceRows = self._aside(build)
         predictions = [{"id": f"demo-{i}", "observation": row} for i, row in enumerate(found.observations)]
         labels = [{"id": f"demo-{i}", self._true: target} for i, target in enumerate(found.targets)]
         replayed = True
@@ -77,6 +84,9 @@ def recipe_rows(recipes: Recipes, name: str, task: Task, signature: Signature, r
     """Up to this number of rows of a recipe that fits the model, in random order; a recipe with the name of the model
     is tried first. Raises NoDemo if no recipe fits."""
     for each in sorted(recipes, key=lambda recipe: recipe != name):
+        columns = recipes[each].columns
+        if columns is not None and not set(signature.names) <= columns:
+            continue
         try:
             recipe = recipes[each]()
             if _fits(recipe, task, signature):

@@ -216,7 +216,7 @@ def _add_resources(
         (resources.Live, ("/livez",), ()),
         (resources.Ready, ("/readyz", "/healthz"), (is_ready,)),
         (resources.EmptyLog, ("/admin/reset",), (reset, empty, body)),
-        (resources.SeedLog, ("/admin/seed",), (Demo(manifest, service, RECIPES, settings.max_items), body)),
+        (resources.SeedLog, ("/admin/seed",), (Demo(manifest, service, RECIPES, settings.max_items, aside), body)),
         (resources.Predictions, ("/predictions",), (pages,)),
     ]
     for resource, urls, collaborators in table:

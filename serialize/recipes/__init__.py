@@ -1,12 +1,33 @@
-"""The built-in recipes by name: a binary, a multiclass and a regression model."""
+"""The built-in recipes by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from serialize.recipes.diabetes import diabetes
 from serialize.recipes.iris import iris
 from serialize.recipes.recipe import Recipe
 from serialize.recipes.titanic import titanic
 
-RECIPES: dict[str, Callable[[], Recipe]] = {"titanic": titanic, "iris": iris, "diabetes": diabetes}
 
-__all__ = ["RECIPES"]
+@dataclass(frozen=True, slots=True)
+class BuiltIn:
+    """A recipe that is built when it is called. One that learns from a user's file takes the rows of the file, a
+    DataFrame of texts, and by each name in `file_columns` the column of the file. `columns` are those of its model,
+    given if it takes seconds to build."""
+
+    build: Callable[..., Recipe]
+    file_columns: tuple[str, ...] = ()
+    columns: frozenset[str] | None = None
+
+    def __call__(self) -> Recipe:
+        """The recipe with its own data."""
+        return self.build()
+
+
+RECIPES: Mapping[str, BuiltIn] = {
+    "titanic": BuiltIn(titanic),
+    "iris": BuiltIn(iris),
+    "diabetes": BuiltIn(diabetes),
+}
+
+__all__ = ["RECIPES", "BuiltIn"]

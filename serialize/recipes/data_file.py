@@ -1,6 +1,7 @@
 """The rows of a user's file, cell by cell: a CSV file, or a Parquet or NDJSON file by the ending of its name."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,18 @@ def read_cells(file: CsvFile) -> tuple[list[str], list[Cells]]:
     if not len(table):
         raise DumpError(f"{path} has no rows.")
     return list(map(str, table.columns)), list(observations(table))
+
+
+def read_texts(file: CsvFile) -> pd.DataFrame:
+    """The n rows of a file with every cell as text, None for a null and for an empty cell. Raises DumpError as
+    `read_cells`."""
+    names, rows = read_cells(file)
+    cells = {name: [_text(row.get(name)) for row in rows] for name in names}
+    return pd.DataFrame(cells, dtype=object)
+
+
+def _text(cell: Any) -> str | None:
+    return None if cell is None or cell == "" or (isinstance(cell, float) and math.isnan(cell)) else str(cell)
 
 
 def _parquet(path: Path) -> pd.DataFrame:
