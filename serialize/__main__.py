@@ -136,8 +136,10 @@ def _train(
 @click.option("--section", metavar="COLUMN", help="Its column with the sections.  [default: section]")
 @click.option("--author", metavar="COLUMN", help="Its column with the authors.  [default: author]")
 def _recipe(name: str, output: Path, data: Path | None, sep: str, encoding: str, **columns: str | None) -> None:
-    """Train one of the built-in models. sections (title, text, section) and pairs (author, text) can learn from a file
-    of your own; without one they learn from the documentation of Python's standard library."""
+    """Train one of the built-in models.
+
+    sections (title, text, section) and pairs (author, text) can learn from a file of your own. Without one they learn
+    from the documentation of Python's standard library."""
     built_in = RECIPES[name]
     given = {option: column for option, column in columns.items() if column is not None}
     takes = ", ".join(f"--{option}" for option in built_in.file_columns)
