@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from serialize.compiler.features import Feature, NoCompiledForm, is_null, of_scikit_learn
+from serialize.compiler.text import reweighted, vectorized
+from serialize.transformers import documents
 
 
 def transformed(step: Any, features: list[Feature]) -> list[Feature]:
@@ -103,6 +105,8 @@ _UFUNCS: dict[Any, tuple[tuple[str, float], ...]] = {
 
 
 def _by_function(transformer: Any, features: list[Feature]) -> list[Feature]:
+    if transformer.func is documents:
+        return [feature.then("documents") for feature in features]
     if transformer.func not in _UFUNCS or (transformer.func and transformer.kw_args):
         raise NoCompiledForm(f"The function {getattr(transformer.func, '__name__', '')!r} has no compiled form.")
     return _calculated(features, _UFUNCS[transformer.func])
@@ -151,4 +155,6 @@ _TRANSFORMERS: dict[str, _Form] = {
     "FunctionTransformer": _by_function,
     **dict.fromkeys(("OneHotEncoder", "OrdinalEncoder", "TargetEncoder"), _encoded),
     **dict.fromkeys(_SELECTORS, _selected),
+    **dict.fromkeys(("CountVectorizer", "TfidfVectorizer"), vectorized),
+    "TfidfTransformer": reweighted,
 }
