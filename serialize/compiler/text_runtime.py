@@ -4,9 +4,9 @@ model gives to the terms are added up. It calls no linear algebra library, which
 import base64
 import json
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, Self
 
 import numpy as np
@@ -52,16 +52,16 @@ class Analysis:
     parameters: str
     null_is_empty: bool
 
-    def analyzer(self) -> Callable[[str | None], Iterable[str]]:
+    def analyzer(self) -> Callable[[str | None], Sequence[str]]:
         """A function from a text to its terms. It raises ValueError for a null that is refused."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about stop words; scikit-learn said it when the vectorizer was fitted
             analyze = CountVectorizer(**json.loads(self.parameters)).build_analyzer()
 
-        def terms(text: str | None) -> Iterable[str]:
+        def terms(text: str | None) -> Sequence[str]:
             if text is None and not self.null_is_empty:
                 raise ValueError(f"The model cannot score null in column {self.column!r}.")
-            found: Iterable[str] = analyze(text or "")
+            found: Sequence[str] = analyze(text or "")
             return found
 
         return terms
@@ -78,12 +78,11 @@ class FoldedWords:
     weights: Array
     sums: list[int]
 
-    def added(self, terms: Iterable[str]) -> Array:
+    def added(self, terms: Sequence[str]) -> Array:
         """What the terms of one text add to the sums, of shape (c,)."""
-        counted = Counter(map(self.vocabulary.get, terms))
-        counted.pop(None, None)
-        found = np.fromiter(counted, np.int64, len(counted))
-        values = self.weighting.values(found, np.fromiter(counted.values(), np.float64, len(counted)))
+        indices = np.fromiter(map(self.vocabulary.get, terms, repeat(-1)), np.int64, len(terms))
+        found, counts = np.unique(indices[indices >= 0], return_counts=True)
+        values = self.weighting.values(found, counts.astype(np.float64))
         total: Array = np.einsum("i,ij->j", values, self.weights.take(found, axis=0))
         return total
 
