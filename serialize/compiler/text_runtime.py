@@ -1,9 +1,8 @@
-"""The words of text columns at run time: scikit-learn's own analyzer splits a text into terms, and the weights that the
-model gives to the terms are added up. It calls no linear algebra library, which might start threads."""
+"""The words of text columns at run time: scikit-learn's own functions split a text into terms, and the weights that
+the model gives to the terms are added up. It calls no linear algebra library, which might start threads."""
 
 import base64
 import json
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
@@ -54,9 +53,8 @@ class Analysis:
 
     def analyzer(self) -> Callable[[str | None], Sequence[str]]:
         """A function from a text to its terms. It raises ValueError for a null that is refused."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about stop words; scikit-learn said it when the vectorizer was fitted
-            analyze = CountVectorizer(**json.loads(self.parameters)).build_analyzer()
+        vectorizer = CountVectorizer(**json.loads(self.parameters))
+        analyze = _word_analyzer(vectorizer) if vectorizer.analyzer == "word" else vectorizer.build_analyzer()
 
         def terms(text: str | None) -> Sequence[str]:
             if text is None and not self.null_is_empty:
@@ -134,6 +132,23 @@ class Texts:
                 for words in group:
                     sums[words.sums, row] += words.added(terms)
         return sums
+
+
+def _word_analyzer(vectorizer: CountVectorizer) -> Callable[[str], list[str]]:
+    """The terms that `build_analyzer()` gives for words, in less time: n words are joined without slicing a list."""
+    preprocess, tokenize = vectorizer.build_preprocessor(), vectorizer.build_tokenizer()
+    stop_words, (shortest, longest) = vectorizer.get_stop_words(), vectorizer.ngram_range
+
+    def terms(text: str) -> list[str]:
+        words = tokenize(preprocess(text))
+        if stop_words is not None:
+            words = [word for word in words if word not in stop_words]
+        found = list(words) if shortest == 1 else []
+        for size in range(max(shortest, 2), longest + 1):
+            found += map(" ".join, zip(*(words[start:] for start in range(size)), strict=False))
+        return found
+
+    return terms
 
 
 def _encoded(numbers: Array) -> str:
