@@ -33,12 +33,19 @@ def _by_columns(transformer: Any, features: list[Feature]) -> list[Feature]:
         made
         for name, step, _ in transformer.transformers_
         if len(chosen[name])
-        for made in transformed(step, [features[index] for index in chosen[name]])
+        for made in _weighted(transformer, name, transformed(step, [features[index] for index in chosen[name]]))
     ]
 
 
 def _united(union: Any, features: list[Feature]) -> list[Feature]:
-    return [made for _, step in union.transformer_list for made in transformed(step, features)]
+    steps = union.transformer_list
+    return [made for name, step in steps for made in _weighted(union, name, transformed(step, features))]
+
+
+def _weighted(whole: Any, name: str, features: list[Feature]) -> list[Feature]:
+    """The features of one part after its weight in `transformer_weights`."""
+    weight = (whole.transformer_weights or {}).get(name)
+    return features if weight is None else [feature.then("Mul", weight) for feature in features]
 
 
 def _imputed(imputer: Any, features: list[Feature]) -> list[Feature]:
