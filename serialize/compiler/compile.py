@@ -1,8 +1,9 @@
 """Compiles a fitted pipeline to an ONNX model and verifies that its outputs are equal, or gives the reason why there
 is no compiled form.
 
-Text becomes integer codes by dictionary lookup; the rest is one graph in double precision. Numeric steps are computed
-as scikit-learn computes them; the result of a step for a category is read from a table."""
+A category becomes an integer code by dictionary lookup, and a text becomes sums over the weights of its words; the rest
+is one graph in double precision. Numeric steps are computed as scikit-learn computes them; the result of a step for a
+category is read from a table."""
 
 import warnings
 from collections.abc import Sequence
@@ -15,8 +16,9 @@ from serialize.compiler.features import NoCompiledForm, features_of
 from serialize.compiler.graph import Graph
 from serialize.compiler.matrix import EstimatorInput
 from serialize.compiler.predictors import convert_estimator
-from serialize.compiler.runtime import CODES, INPUTS_KEY, NUMBERS, CompiledModel, Inputs
+from serialize.compiler.runtime import CODES, INPUTS_KEY, NUMBERS, TEXTS, CompiledModel, Inputs
 from serialize.compiler.tables import BuildContext
+from serialize.compiler.text import TextSums
 from serialize.errors import one_line
 from serialize.frame import Row, build_input
 from serialize.model import Model
@@ -46,12 +48,15 @@ def compile_model(model: Model, rows: Sequence[Row]) -> Compilation:
 
 
 def _converted(model: Model, row: Row) -> bytes:
-    context = BuildContext(Graph(), Inputs(), model.task, row)
+    context = BuildContext(Graph(), Inputs(), TextSums(), model.task, row)
     source = EstimatorInput(features_of(model.signature), lambda rows: build_input(model.signature, rows), context)
     outputs = convert_estimator(model.pipeline, source)
     if context.inputs.numbers:
         context.graph.input(NUMBERS, len(context.inputs.numbers))
     if context.inputs.codes:
         context.graph.input(CODES, len(context.inputs.codes), whole=True)
+    if context.texts.count:
+        context.graph.input(TEXTS, context.texts.count)
+        context.inputs.texts = context.texts.joined()
     width = len(model.task.classes) or 1
     return context.graph.to_bytes(outputs, width, {INPUTS_KEY: context.inputs.to_json()})

@@ -1,5 +1,5 @@
 """The features that a fitted pipeline makes of an observation's columns. A feature is a number with some operations on
-it, or a value that the pipeline maps to one of finitely many results."""
+it, a value that the pipeline maps to one of finitely many results, or a term of a text."""
 
 import math
 import warnings
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from serialize.compiler.text_runtime import Analysis, Weighting
 from serialize.signature import Column, Scalar, Signature
 
 _WITHIN_SINGLE = {"int8", "int16", "uint8", "uint16"}
@@ -18,23 +19,42 @@ class NoCompiledForm(Exception):
     """A step cannot be compiled; the message is one sentence that names it."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Words:
+    """What a text vectorizer counts: the index of each of m terms, and how counts become values."""
+
+    analysis: Analysis
+    vocabulary: Mapping[str, int]
+    weighting: Weighting
+
+
 @dataclass(frozen=True, slots=True)
 class Feature:
     """One column of a matrix in the pipeline, computed from one column of the observation.
 
     A number has `operations`, each with its operand; `single` means single precision. A `coded` feature is looked up
-    by value: the pipeline distinguishes the values in `apart`, and any other value is unseen."""
+    by value: the pipeline distinguishes the values in `apart`, and any other value is unseen. The feature of a text
+    vectorizer is the term with the index `term` of its `words`; its operations multiply or divide it."""
 
     column: Column
     operations: tuple[tuple[str, float], ...] = ()
     coded: bool = False
     apart: frozenset[Scalar] = field(default=frozenset())
     single: bool = False
+    words: Words | None = None
+    term: int = -1
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the feature is calculated from a number."""
+        return not self.coded and self.words is None
 
     def then(self, operation: str, operand: float = 0.0) -> "Feature":
         """The feature after one more operation. For a coded feature, the table includes it already."""
         if self.coded:
             return self
+        if self.words and operation not in ("Mul", "Div"):
+            raise NoCompiledForm(f"The words of column {self.column.name!r} are calculated with, or replaced.")
         rounded = (("single", 0.0),) if self.single else ()
         return replace(self, operations=(*self.operations, (operation, float(operand)), *rounded))
 
@@ -45,7 +65,7 @@ class Feature:
 
     def encoded(self, values: Sequence[Any]) -> "Feature":
         """The feature after an encoder of these values."""
-        odd = [name for name, _ in self.operations if name != "fill"]
+        odd = self.words or [name for name, _ in self.operations if name != "fill"]
         if not self.coded and odd:
             raise NoCompiledForm(f"Column {self.column.name!r} is calculated with before it is encoded.")
         return replace(self.told_apart(values), coded=True, operations=())

@@ -1,7 +1,8 @@
 """The compiled model at run time: ONNX Runtime on one thread, from observations to outputs.
 
-The inputs for n observations are the numbers, of shape (columns, n) with NaN for null, and the codes, of shape
-(columns, n). A code is the index of a value in the table of its column."""
+The inputs for n observations are the numbers, of shape (columns, n) with NaN for null, the codes, of shape
+(columns, n), and the sums over the words of texts, of shape (sums, n). A code is the index of a value in the table of
+its column."""
 
 import json
 import os
@@ -17,12 +18,13 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # noqa: TID251 - it is read
 
 import onnxruntime
 
+from serialize.compiler.text_runtime import FoldedWords, Texts
 from serialize.errors import ArtifactError, one_line
 from serialize.frame import Row
 from serialize.signature import Scalar, Signature
 from serialize.task import Outputs, Task
 
-NUMBERS, CODES = "numbers", "codes"
+NUMBERS, CODES, TEXTS = "numbers", "codes", "texts"
 INPUTS_KEY = "inputs"
 
 _ERRORS_ONLY = 3
@@ -43,7 +45,12 @@ class CompiledModel:
         width = self._session.get_outputs()[0].shape[1]
         if not inputs.columns <= set(signature.names) or width != (len(task.classes) or 1):
             raise ArtifactError("The compiled model does not belong to this pipeline; dump the model again.")
-        names = [*inputs.numbers, *(column for column, _ in inputs.codes)]
+        self._texts = Texts(inputs.texts) if inputs.texts else None
+        names = [
+            *inputs.numbers,
+            *(column for column, _ in inputs.codes),
+            *(self._texts.columns if self._texts else ()),
+        ]
         self._values = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
         self._numbers = len(inputs.numbers)
         self._codes = [codes.__getitem__ for _, codes in inputs.codes]
@@ -63,9 +70,12 @@ class CompiledModel:
         tensors: dict[str, np.ndarray[Any, Any]] = {}
         if self._numbers:
             tensors[NUMBERS] = np.array(columns[: self._numbers], dtype=np.float64)
+        texts = self._numbers + len(self._codes)
         if self._codes:
-            coded = zip(self._codes, columns[self._numbers :], strict=True)
+            coded = zip(self._codes, columns[self._numbers : texts], strict=True)
             tensors[CODES] = np.array([list(map(code, column)) for code, column in coded], dtype=np.int64)
+        if self._texts:
+            tensors[TEXTS] = self._texts.tensor(columns[texts:])
         return tensors
 
 
@@ -86,10 +96,11 @@ class Codes(dict[Scalar, int]):
 
 @dataclass(slots=True)
 class Inputs:
-    """The columns of each input tensor. A column may be in both, and several times in `codes`."""
+    """The columns of each input tensor. A column may be in all, and several times in `codes` and `texts`."""
 
     numbers: list[str] = field(default_factory=list)
     codes: list[tuple[str, Codes]] = field(default_factory=list)
+    texts: list[FoldedWords] = field(default_factory=list)
 
     def number(self, column: str) -> int:
         """The index of a column in the tensor of numbers."""
@@ -105,7 +116,8 @@ class Inputs:
     @property
     def columns(self) -> set[str]:
         """Every column that the model uses."""
-        return {*self.numbers, *(column for column, _ in self.codes)}
+        texts = (words.analysis.column for words in self.texts)
+        return {*self.numbers, *(column for column, _ in self.codes), *texts}
 
     def to_json(self) -> str:
         """The inputs as a JSON text."""
@@ -113,14 +125,15 @@ class Inputs:
             {"column": column, "known": list(codes.items()), "refused": codes.refused, "unseen": codes.unseen}
             for column, codes in self.codes
         ]
-        return json.dumps({"numbers": self.numbers, "codes": codes})
+        texts = {"texts": [words.to_json() for words in self.texts]} if self.texts else {}
+        return json.dumps({"numbers": self.numbers, "codes": codes, **texts})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """The inputs back from `to_json`."""
         data = json.loads(text)
         codes = [(of["column"], Codes(dict(of["known"]), of["refused"], of["unseen"])) for of in data["codes"]]
-        return cls(data["numbers"], codes)
+        return cls(data["numbers"], codes, [FoldedWords.from_json(words) for words in data.get("texts", [])])
 
 
 def _options() -> Any:

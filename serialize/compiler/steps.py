@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from serialize.compiler.features import Feature, NoCompiledForm, is_null, of_scikit_learn
+from serialize.compiler.text import reweighted, vectorized
+from serialize.transformers import documents
 
 
 def transformed(step: Any, features: list[Feature]) -> list[Feature]:
@@ -31,12 +33,19 @@ def _by_columns(transformer: Any, features: list[Feature]) -> list[Feature]:
         made
         for name, step, _ in transformer.transformers_
         if len(chosen[name])
-        for made in transformed(step, [features[index] for index in chosen[name]])
+        for made in _weighted(transformer, name, transformed(step, [features[index] for index in chosen[name]]))
     ]
 
 
 def _united(union: Any, features: list[Feature]) -> list[Feature]:
-    return [made for _, step in union.transformer_list for made in transformed(step, features)]
+    steps = union.transformer_list
+    return [made for name, step in steps for made in _weighted(union, name, transformed(step, features))]
+
+
+def _weighted(whole: Any, name: str, features: list[Feature]) -> list[Feature]:
+    """The features of one part after its weight in `transformer_weights`."""
+    weight = (whole.transformer_weights or {}).get(name)
+    return features if weight is None else [feature.then("Mul", weight) for feature in features]
 
 
 def _imputed(imputer: Any, features: list[Feature]) -> list[Feature]:
@@ -103,6 +112,8 @@ _UFUNCS: dict[Any, tuple[tuple[str, float], ...]] = {
 
 
 def _by_function(transformer: Any, features: list[Feature]) -> list[Feature]:
+    if transformer.func is documents:
+        return [feature.then("documents") for feature in features]
     if transformer.func not in _UFUNCS or (transformer.func and transformer.kw_args):
         raise NoCompiledForm(f"The function {getattr(transformer.func, '__name__', '')!r} has no compiled form.")
     return _calculated(features, _UFUNCS[transformer.func])
@@ -151,4 +162,6 @@ _TRANSFORMERS: dict[str, _Form] = {
     "FunctionTransformer": _by_function,
     **dict.fromkeys(("OneHotEncoder", "OrdinalEncoder", "TargetEncoder"), _encoded),
     **dict.fromkeys(_SELECTORS, _selected),
+    **dict.fromkeys(("CountVectorizer", "TfidfVectorizer"), vectorized),
+    "TfidfTransformer": reweighted,
 }

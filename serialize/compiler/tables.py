@@ -11,6 +11,7 @@ import numpy as np
 from serialize.compiler.features import Demands, Feature, NoCompiledForm
 from serialize.compiler.graph import Array, Graph
 from serialize.compiler.runtime import Codes, Inputs
+from serialize.compiler.text import TextSums
 from serialize.frame import Row
 from serialize.signature import Column, Scalar
 from serialize.task import Task
@@ -23,11 +24,12 @@ _AT_ONCE = 200
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """The state while a model is compiled: the graph, its inputs, the task, and an observation that the pipeline can
-    score."""
+    """The state while a model is compiled: the graph, its inputs, the sums over texts, the task, and an observation
+    that the pipeline can score."""
 
     graph: Graph
     inputs: Inputs
+    texts: TextSums
     task: Task
     row: Row
 
