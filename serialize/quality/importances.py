@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from serialize.checks.edge_rows import answers
 from serialize.frame import build_input, observations
 from serialize.model import Model
 from serialize.quality.evaluation import Vector
@@ -47,20 +48,23 @@ def importances(
     The score is ROC AUC (binary), accuracy (multiclass) or R2 (regression); `truth` holds the targets as `score` takes
     them. After `seconds` no further shuffle is begun: a column without one is left out, and `note` says so. `done` is
     called with the number of shuffles that were made. The shuffles are those of scikit-learn's
-    permutation_importance with random_state 0."""
+    permutation_importance with random_state 0. A row that the model cannot score when it is shuffled keeps its
+    output."""
     rows = _ROWS if len(table.columns) <= _MANY_COLUMNS else _ROWS_OF_MANY
     sample = np.random.default_rng(0).permutation(len(table))[:rows]
     X, truth = build_input(model.signature, observations(table.iloc[sample])).copy(), truth[sample]  # in one block
-    whole = _score(model.task, truth, model.outputs_of(X))
+    own = model.outputs_of(X)
+    whole = _score(model.task, truth, own)
     losses: dict[str, list[float]] = {str(name): [] for name in table.columns}
     began, at_once, most = time.monotonic(), 1, _most_at_once(X)
     for order in _orders(len(sample), shuffles(len(table.columns))):
         start = 0
         while start < len(losses) and (now := time.monotonic()) < began + seconds:
             places = range(start, min(start + at_once, len(losses)))
-            outputs = model.outputs_of(_shuffled(X, places, order))
+            outputs = answers(model.outputs_of, _shuffled(X, places, order), own.shape[1])
             for place, part in zip(places, np.split(outputs, len(places)), strict=True):
-                losses[str(table.columns[place])].append(whole - _score(model.task, truth, part))
+                answered = np.where(np.isnan(part), own, part)
+                losses[str(table.columns[place])].append(whole - _score(model.task, truth, answered))
             done(len(places))
             start += len(places)
             at_once = min(2 * at_once, most) if time.monotonic() - now < _QUICK_SECONDS else at_once

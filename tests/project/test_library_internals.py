@@ -6,6 +6,8 @@ import inspect
 import logging
 import socket
 import struct
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -275,6 +277,12 @@ def urllib3_retry_asks_is_exhausted_after_each_new() -> None:
     assert "self.new(" in inspect.getsource(Retry.increment)
     retry = Retry(total=None, retry_after_max=5, backoff_max=5, allowed_methods=None)
     assert retry.new(connect=1).retry_after_max == 5
+
+
+def gevent_leaves_the_native_lock_of_the_low_level_module() -> None:
+    code = "from gevent import monkey; monkey.patch_all(); import _thread; print(_thread.RLock.__module__)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "_thread\n"
 
 
 def sklearn_gradient_boosting_starts_from_raw_predict_init() -> None:

@@ -12,16 +12,18 @@ from sklearn.datasets import load_iris
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from serialize.declarations import Declarations
+from serialize.errors import RefusedValue
 from serialize.frame import as_table
 from serialize.infer_signature import infer_signature
 from serialize.infer_task import infer_task
 from serialize.model import Model
 from serialize.quality.evaluation import encode
-from serialize.quality.importances import importances
+from serialize.quality.importances import _orders, importances
 
 RNG = np.random.default_rng(1)
 X = pd.DataFrame({"signal": RNG.normal(size=100), "noise": RNG.normal(size=100)})
@@ -99,3 +101,29 @@ def test_columns_that_the_time_limit_leaves_out_are_noted(seconds: float, column
 
     assert len(found["columns"]) == columns
     assert found["note"] == f"The time limit of {seconds:g} s was reached after {columns} of 20 columns."
+
+
+class Particular(LogisticRegression):  # type: ignore[misc]
+    """Refuses rows in which both columns are equal."""
+
+    def predict_proba(self, X: Any) -> Any:
+        if (X["a"] == X["b"]).any():
+            raise RefusedValue("b", X["b"].iloc[0], "another number than a")
+        return super().predict_proba(X)
+
+
+def test_a_row_that_is_refused_when_it_is_shuffled_keeps_its_output() -> None:
+    a = np.array([0, 1, 2, 3] * 25)
+    table, y = pd.DataFrame({"a": a, "b": (a + 1) % 4}), a > 1
+
+    found = found_of(Particular(), table, y)["columns"]
+
+    willing, sample = LogisticRegression().fit(table, y), np.random.default_rng(0).permutation(100)
+    rows, y = table.iloc[sample].reset_index(drop=True), y[sample]
+    own, losses = willing.predict_proba(rows)[:, 1], []
+    for order in _orders(100, 5):
+        shuffled = rows.assign(a=rows["a"].to_numpy()[order])
+        answered = willing.predict_proba(shuffled)[:, 1]
+        kept = np.where(shuffled["a"] == shuffled["b"], own, answered)
+        losses.append(roc_auc_score(y, own) - roc_auc_score(y, kept))
+    assert found["a"]["mean"] == pytest.approx(np.mean(losses))
