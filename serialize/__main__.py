@@ -213,9 +213,10 @@ def _make(recipe: Recipe, output: Path) -> None:
     for note in recipe.notes:
         click.echo(f"Note: {note}", err=True)
     artifact = train(recipe, output)
-    task = artifact.manifest.task
-    for line in (*summary.describe(task, recipe.y), summary.baseline(task, recipe.y)):
+    for line in summary.describe(artifact.manifest.task, recipe.y):
         click.echo(line)
+    if "baseline" not in artifact.manifest.metrics:
+        click.echo(summary.baseline(artifact.manifest.task, recipe.y))
     _print_metrics(artifact.manifest)
     click.echo(summary.compiled(artifact.manifest.not_compiled))
     click.echo(f"Wrote {output}: {artifact.manifest.name}, version {artifact.version}, verified in a new process.")

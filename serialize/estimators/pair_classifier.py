@@ -95,6 +95,10 @@ class PairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
         likelier = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[likelier])
 
+    def make_baseline(self) -> "Guess":
+        """The classifier that ignores the text, which cross-validation compares this one with."""
+        return Guess()
+
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
         return {name: value for name, value in state.items() if name not in ("_lock", "_models")}
@@ -151,6 +155,24 @@ class PairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
             C=self.C, class_weight="balanced", solver="newton-cg", tol=_TOLERANCE, max_iter=_MOST_STEPS
         ).fit(used, is_second)
         return _Model(terms, found.coef_[0], float(found.intercept_[0]), self.matrix_.shape[1])
+
+
+class Guess(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
+    """Gives each of the two authors of a row the probability 0.5, and predicts `a`."""
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Keep the authors."""
+        self.classes_ = np.unique(np.asarray(as_pandas(y)))
+        return self
+
+    def predict_proba(self, X: Any) -> Array:
+        """0.5 for the two authors of each row of a DataFrame with the columns a and b, of shape (n, k)."""
+        is_asked = (self.classes_ == X[["a"]].to_numpy()) | (self.classes_ == X[["b"]].to_numpy())
+        return np.asarray(0.5 * is_asked)
+
+    def predict(self, X: Any) -> Array:
+        """The author `a` of each row, of shape (n,)."""
+        return np.asarray(X["a"])
 
 
 class _Model(NamedTuple):

@@ -53,7 +53,8 @@ def cross_validate(
     deviation over the folds in which the metric is defined.
 
     `baseline` holds the same metrics of a model that ignores the columns: it predicts the most frequent class with the
-    frequencies of the classes as probabilities, or the mean.
+    frequencies of the classes as probabilities, or the mean. A pipeline may have `make_baseline()`, which returns
+    another unfitted baseline.
 
     `X` holds n rows and `y` n targets. `cv` is a number of folds (5 if None), a splitter of scikit-learn, or an
     iterable of (train, test) index arrays. A number means shuffled folds, stratified for a classifier; with `groups`,
@@ -67,7 +68,7 @@ def cross_validate(
     _refuse_prefit(pipeline)
     splitter, wanted, reasons = _splitter(cv, plain, groups, task)
     began, by_fold, of_baseline, failures = time.monotonic(), list[Scores](), list[Scores](), list[str]()
-    baseline = DummyRegressor() if task.kind == "regression" else DummyClassifier()
+    baseline = _baseline(pipeline, task)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the fit on all rows has already given them
         for train, test in _splits(splitter, X, plain, groups):
@@ -79,9 +80,8 @@ def cross_validate(
                 fitted = clone(pipeline).fit(take(X, train), y_train)
                 outputs, predicted = _outputs(fitted, task, classes, take(X, test))
                 by_fold.append(score(task, truth[test], outputs, predicted))
-                of_baseline.append(
-                    score(task, truth[test], *_outputs(baseline.fit(train, y_train), task, classes, test))
-                )
+                guesses = _outputs(baseline.fit(take(X, train), y_train), task, classes, take(X, test))
+                of_baseline.append(score(task, truth[test], *guesses))
             except Exception as error:  # noqa: BLE001 - a pipeline may raise anything when it is fitted again
                 failures.append(one_line(error))
             done()
@@ -112,6 +112,12 @@ def _task(pipeline: Any, y: Any, threshold: float | None, positive_class: Label 
     if classes is None:
         return Task("regression"), ()
     return classification(pipeline, labels(classes), threshold, positive_class), classes
+
+
+def _baseline(pipeline: Any, task: Task) -> Any:
+    if hasattr(pipeline, "make_baseline"):
+        return pipeline.make_baseline()
+    return DummyRegressor() if task.kind == "regression" else DummyClassifier()
 
 
 def _plain(y: Any) -> Vector:

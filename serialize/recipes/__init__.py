@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from serialize.recipes.diabetes import diabetes
 from serialize.recipes.iris import iris
+from serialize.recipes.pairs import pairs
 from serialize.recipes.recipe import Recipe
+from serialize.recipes.sections import sections
 from serialize.recipes.titanic import titanic
 
 
@@ -28,6 +30,8 @@ RECIPES: Mapping[str, BuiltIn] = {
     "titanic": BuiltIn(titanic),
     "iris": BuiltIn(iris),
     "diabetes": BuiltIn(diabetes),
+    "sections": BuiltIn(sections, ("title", "text", "section"), frozenset({"title", "text"})),
+    "pairs": BuiltIn(pairs, ("author", "text"), frozenset({"a", "b", "text"})),
 }
 
 __all__ = ["RECIPES", "BuiltIn"]

@@ -146,7 +146,7 @@ def test_the_outcome_of_a_training_is_printed_with_the_next_step(cli: Cli, tmp_p
     assert result.stdout.startswith("task: binary\n")
     counts = rows.survived.value_counts()
     assert f"classes: no ({counts['no']}), yes ({counts['yes']})" in result.stdout
-    assert f"baseline: accuracy {counts.max() / (ROWS - 5):.4f}, if the most frequent class" in result.stdout
+    assert re.search(r"value +\W spread +\W baseline", result.stdout)
     assert all(
         text in result.stdout for text in ("task: binary", "5-fold cross-validation", "roc_auc", "compiled: yes")
     )
@@ -161,7 +161,7 @@ def test_the_number_of_cores_leaves_no_trace_in_the_model(cli: Cli) -> None:
     result = cli("train", "table.csv", "--target", "Age", "-o", "model", "--model", "forest", "--n-jobs", "-1")
 
     assert result.exit_code == 0, result.stderr
-    assert "baseline: mean_absolute_error" in result.stdout
+    assert re.search(r"value +\W spread +\W baseline", result.stdout)
     assert load("model").pipeline[-1].n_jobs is None
 
 

@@ -213,7 +213,7 @@ STEPS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", ["titanic", "iris", "diabetes"])
 def test_each_recipe_compiles(name: str) -> None:
     recipe = RECIPES[name]()
     assert_compiles(recipe.pipeline, recipe.X, recipe.y, **recipe.declared)
