@@ -8,11 +8,14 @@ import numpy as np
 import pandas as pd
 
 from serialize.formats.datetimes import seconds
+from serialize.formats.words import Vocabulary, words
 from serialize.frame import scalars
 from serialize.signature import Column, Scalar, Signature
 from serialize.task import Outputs, Task
 
 _BINS = 10
+_MOST_TEXTS = 20_000
+_WORDS_OF_PROSE = 4
 _FEW = 20
 _SAFE = 1e100
 _QUANTILES = np.linspace(0.0, 1.0, 101)
@@ -21,7 +24,8 @@ _QUANTILES = np.linspace(0.0, 1.0, 101)
 def profile_columns(signature: Signature, table: pd.DataFrame) -> dict[str, Any]:
     """By column name: the number of rows, the share of nulls, and the distribution of the other values: of numbers
     (with a count per value if they have few distinct values), of categories and booleans, of the lengths of texts in
-    characters, or of datetimes in seconds since 1970."""
+    characters, or of datetimes in seconds since 1970. Texts of four words or more on average also have a vocabulary,
+    and the distribution of the share of words that it lacks."""
     return {column.name: _column(column, table[column.name]) for column in signature}
 
 
@@ -45,10 +49,25 @@ def _column(column: Column, series: "pd.Series[Any]") -> dict[str, Any]:
     if not present:
         return basis
     if column.kind == "text":
-        return {**basis, "lengths": _numbers(np.array([len(str(value)) for value in present], dtype=float))}
+        texts = list(map(str, present))
+        return {**basis, "lengths": _numbers(np.array(list(map(len, texts)), dtype=float)), **_vocabulary(texts)}
     if column.kind == "datetime":
         present = [seconds(value) for value in present]
     return {**basis, **_few(present), **_numbers(np.array(present, dtype=float))}
+
+
+def _vocabulary(texts: list[str]) -> dict[str, Any]:
+    """The vocabulary of at most 20,000 of the texts as one string, the least number of texts that each of its words is
+    in, and the distribution of the share of unknown words. Empty for texts that are not prose."""
+    chosen = [texts[place] for place in np.unique(np.linspace(0, len(texts) - 1, _MOST_TEXTS).astype(int))]
+    if sum(len(words(text)) for text in chosen) < _WORDS_OF_PROSE * len(chosen):
+        return {}
+    vocabulary = Vocabulary.of(chosen)
+    return {
+        "vocabulary": " ".join(vocabulary.words),
+        "least_texts": vocabulary.least_texts,
+        "unknown_words": _numbers(np.array(vocabulary.unknown_shares)),
+    }
 
 
 def _few(present: list[Any]) -> dict[str, Any]:

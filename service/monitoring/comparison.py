@@ -3,20 +3,28 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from serialize.formats.datetimes import seconds
+from serialize.formats.words import unknown_share
 from service.monitoring import significance
 from service.monitoring.intervals import Array
+from service.pacing import give_way
 
 LARGE = 10_000
 ALPHA = 0.01
 
 # The possible changes, and the smallest size that matters, as a share of the rows.
-CHANGES = {"nulls": 0.03, "distribution": 0.1, "unseen categories": 0.01, "out of range": 0.01}
+CHANGES = {
+    "nulls": 0.03,
+    "distribution": 0.1,
+    "unseen categories": 0.01,
+    "out of range": 0.01,
+    "unknown words": 0.1,
+}
 
 _RESOLUTION = 0.01  # the profile holds each hundredth of a distribution
 _ROUNDING = 1e-6  # a relative error above that of single precision
@@ -88,9 +96,9 @@ def compare_numbers(profile: Mapping[str, Any], values: Array, reference_rows: i
     outside_rate = (below + above) / len(numbers)
     places = np.searchsorted(edges[1:-1], numbers, side="right")
     live = np.bincount(places, minlength=max(1, len(edges) - 1))
-    distance = _kolmogorov_smirnov(numbers, quantiles)
+    distance = max(_distances(numbers, quantiles))
     size = _effective(len(numbers), reference_rows)
-    noise_floor = math.sqrt(-math.log(ALPHA / tests / 2) / 2 / size)
+    noise_floor = _noise_floor(size, tests)
     large = len(numbers) >= LARGE
     p_value = None if large else significance.ks_pvalue(distance, size)
     reference = np.array(profile["bins"]["counts"])
@@ -128,8 +136,7 @@ def _shape(kind: str, profile: Mapping[str, Any], present: list[Any], reference_
     if not present or not reference_rows:
         return Comparison({})
     if kind == "text":
-        lengths = np.array([len(str(value)) for value in present], dtype=float)
-        return compare_numbers(profile["lengths"], lengths, reference_rows, tests)
+        return _compare_texts(profile, list(map(str, present)), reference_rows, tests)
     if not numeric:
         return _compare_counts(profile["counts"], present, tests, closed=True)
     numbers = np.array(present, dtype=float)
@@ -139,6 +146,29 @@ def _shape(kind: str, profile: Mapping[str, Any], present: list[Any], reference_
         return found
     counted = _compare_counts(profile["values"], numbers.tolist(), tests, closed=False)
     return Comparison({**found.statistics, **counted.statistics}, [*counted.changes, found.changes[1]], counted.counts)
+
+
+def _compare_texts(profile: Mapping[str, Any], texts: Sequence[str], reference_rows: int, tests: int) -> Comparison:
+    """Compares the lengths of texts, and the share of their words that the vocabulary of the profile lacks. Only more
+    unknown words are a change: rows of the training data have fewer, because the vocabulary has theirs."""
+    lengths = np.array(list(map(len, texts)), dtype=float)
+    found = compare_numbers(profile["lengths"], lengths, reference_rows, tests)
+    if "vocabulary" not in profile:
+        return found
+    vocabulary = frozenset(profile["vocabulary"].split(" "))
+    shares = np.array([_unknown_share(text, vocabulary) for text in texts])
+    reference = profile["unknown_words"]
+    distance, _ = _distances(np.sort(shares), reference["quantiles"])
+    size = _effective(len(shares), reference_rows)
+    p_value = None if len(shares) >= LARGE else significance.ks_pvalue(distance, size)
+    change = Change("unknown words", distance, p_value, _noise_floor(size, tests))
+    rates = {"unknown_words_rate": float(shares.mean()), "reference_unknown_words_rate": reference["mean"]}
+    return replace(found, statistics={**found.statistics, **rates}, changes=[*found.changes, change])
+
+
+def _unknown_share(text: str, vocabulary: frozenset[str]) -> float:
+    give_way()
+    return unknown_share(text, vocabulary)
 
 
 def _compare_counts(counts: Sequence[Mapping[str, Any]], present: list[Any], tests: int, *, closed: bool) -> Comparison:
@@ -167,15 +197,21 @@ def _compare_counts(counts: Sequence[Mapping[str, Any]], present: list[Any], tes
     return Comparison({"unseen_rate": unseen / rows, **statistics}, changes, compared)
 
 
-def _kolmogorov_smirnov(numbers: Array, quantiles: Sequence[float]) -> float:
-    """A lower bound of the greatest distance of the two distribution functions: the profile has only percentiles."""
+def _distances(numbers: Array, quantiles: Sequence[float]) -> tuple[float, float]:
+    """The one-sided Kolmogorov-Smirnov distances of the two distribution functions, for greater and for smaller numbers
+    than in the profile. They are lower bounds: the profile has only percentiles."""
     points, first, counts = np.unique(quantiles, return_index=True, return_counts=True)
     above = (first + counts - 1) * _RESOLUTION
     below = first * _RESOLUTION
     upto = np.searchsorted(numbers, points, side="right") / len(numbers)
     before = np.searchsorted(numbers, points, side="left") / len(numbers)
-    gaps = (above - upto, upto - (above + _RESOLUTION), before - below, below - _RESOLUTION - before)
-    return float(max(0.0, *(gap.max() for gap in gaps)))
+    greater = max(0.0, (above - upto).max(), (below - _RESOLUTION - before).max())
+    smaller = max(0.0, (upto - (above + _RESOLUTION)).max(), (before - below).max())
+    return float(greater), float(smaller)
+
+
+def _noise_floor(size: float, tests: int) -> float:
+    return math.sqrt(-math.log(ALPHA / tests / 2) / 2 / size)
 
 
 def _psi(live: Array, reference: Array) -> float:

@@ -67,10 +67,12 @@ class Drift:
         observations = [json.loads(observation) for observation, _ in documents]
         give_way()
         outputs = list(self._outputs(rows, documents))
-        tests = _TESTS_A_COLUMN * (len(self._manifest.signature.columns) + len(outputs))
+        columns = self._manifest.profile["columns"]
+        prose = sum("vocabulary" in profile for profile in columns.values())
+        tests = _TESTS_A_COLUMN * (len(columns) + len(outputs)) + prose
         reference_rows = 0
         for column in self._manifest.signature:
-            profile = self._manifest.profile["columns"][column.name]
+            profile = columns[column.name]
             values = [each.get(column.name) if isinstance(each, dict) else None for each in observations]
             reference_rows = profile["count"]
             give_way()

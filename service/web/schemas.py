@@ -173,6 +173,7 @@ _COMMON: Schemas = {
         {
             "null_rate": _SHARE_OR_NULL,
             **_each(_SHARE, "reference_null_rate", "unseen_rate", "out_of_range_rate", "distance"),
+            **_each(_SHARE, "unknown_words_rate", "reference_unknown_words_rate"),
             **_each(_REAL, "psi", "noise_floor"),
             "test": {"enum": ["Kolmogorov-Smirnov", "chi-squared", "distance"]},
         },

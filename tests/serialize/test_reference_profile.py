@@ -55,6 +55,20 @@ def test_text_is_profiled_by_its_length() -> None:
     assert found["lengths"]["quantiles"][::100] == [1, 30]
 
 
+def test_prose_has_a_vocabulary_and_the_share_of_words_that_it_lacks() -> None:
+    found = profile([f"the same words and number {number}" for number in range(40)])
+
+    assert found["vocabulary"] == "and number same the words"
+    assert found["least_texts"] == 2
+    assert found["unknown_words"]["mean"] == pytest.approx(1 / 6)
+
+
+def test_short_texts_have_no_vocabulary() -> None:
+    found = profile([f"C {number}" for number in range(40)])
+
+    assert not {"vocabulary", "least_texts", "unknown_words"} & found.keys()
+
+
 @pytest.mark.parametrize("dtype", ["float64", "object", "category"])
 def test_a_column_of_nulls_alone_has_a_null_rate_of_one(dtype: str) -> None:
     assert profile([None, None], dtype) == {"count": 2, "null_rate": 1.0}
