@@ -87,6 +87,8 @@ class ObservationParser:
         expected = self._columns[name].expected
         if kind == "missing":
             return Fault(place, f"{name} is missing; expected {expected}", None, expected)
+        if isinstance(value, str) and not _is_storable(value):
+            expected += ", without NUL characters and lone surrogates"
         return Fault(place, f"{name}: expected {expected}; got {shown(value)}", value, expected)
 
 
