@@ -40,6 +40,7 @@ prove: $(VENV)/installed-dev
 	python -m benchmarks.readers
 	python -m benchmarks.score
 	python -m benchmarks.compiled
+	python -m benchmarks.text
 	python -m benchmarks.models
 	python -m benchmarks.report README.md docs/performance.md docs/score.md docs/models.md
 

@@ -4,9 +4,10 @@ a logistic regression for two of them when it is first asked about these two.
 The training converges to the limit of double precision and uses no random numbers, so that another machine gives the
 same probabilities to 1e-9."""
 
+import itertools
 from _thread import RLock  # the lock of native threads, also where gevent has replaced those of `threading`
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
+from serialize.compiler.text_runtime import Weighting
 from serialize.errors import RefusedValue
 from serialize.formats.dataframes import as_pandas
 
@@ -84,9 +86,10 @@ class PairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
         check_is_fitted(self)
         by_pair, texts = self._rows_by_pair(X)
         probas = np.zeros((len(texts), len(self.classes_)))
-        matrix: Any = csr_matrix(self.vectorizer_.transform(texts)) if texts else None
+        vectors = self._vectorize(texts) if texts else []
         for (first, second), rows in by_pair.items():
-            proba = expit(self._model(first, second).scores(matrix[rows] if len(by_pair) > 1 else matrix))
+            model = self._model(first, second)
+            proba = expit([model.score(*vectors[row]) for row in rows])
             probas[rows, second], probas[rows, first] = proba, 1.0 - proba
         return probas
 
@@ -101,7 +104,7 @@ class PairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
-        return {name: value for name, value in state.items() if name not in ("_lock", "_models")}
+        return {name: value for name, value in state.items() if name not in ("_lock", "_models", "_vectorize")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -109,13 +112,14 @@ class PairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
 
     def _renew(self) -> None:
         self._lock, self._models = RLock(), OrderedDict[Pair, _Model]()
+        self._vectorize = _vectorizing(self.vectorizer_)
 
-    def _rows_by_pair(self, X: Any) -> tuple[dict[Pair, list[int]], list[str | None]]:
+    def _rows_by_pair(self, X: Any) -> tuple[dict[Pair, list[int]], list[str]]:
         """The rows of each pair of numbers of authors, the smaller number first, and the texts of all rows."""
         X = as_pandas(X)
         if not isinstance(X, pd.DataFrame) or not set(COLUMNS) <= set(X.columns):
             raise ValueError("X must be a DataFrame with the columns a, b and text.")
-        texts = _texts(X)
+        texts: list[Any] = _texts(X)
         by_pair: dict[Pair, list[int]] = {}
         for row, (a, b, text) in enumerate(zip(X["a"].tolist(), X["b"].tolist(), texts, strict=True)):
             left, right = self._number("a", a), self._number("b", b)
@@ -154,7 +158,7 @@ class PairClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sc
         found = LogisticRegression(
             C=self.C, class_weight="balanced", solver="newton-cg", tol=_TOLERANCE, max_iter=_MOST_STEPS
         ).fit(used, is_second)
-        return _Model(terms, found.coef_[0], float(found.intercept_[0]), self.matrix_.shape[1])
+        return _Model(terms, found.coef_[0], float(found.intercept_[0]))
 
 
 class Guess(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
@@ -176,19 +180,41 @@ class Guess(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit-lear
 
 
 class _Model(NamedTuple):
-    """The logistic regression of two authors: the numbers of its m terms, their coefficients of shape (m,), and the
-    number of all terms."""
+    """The logistic regression of two authors: the numbers of its m terms in ascending order, and their coefficients of
+    shape (m,)."""
 
     terms: Array
     coefficients: Array
     intercept: float
-    width: int
 
-    def scores(self, matrix: Any) -> Array:
-        """The log-odds of the second author for n vectorised texts, of shape (n,). A row does not depend on others."""
-        weights = np.zeros(self.width)
-        weights[self.terms] = self.coefficients
-        return np.asarray(matrix @ weights + self.intercept)
+    def score(self, terms: Array, values: Array) -> float:
+        """The log-odds of the second author for a text with these terms and their values, both of shape (k,)."""
+        places = np.minimum(np.searchsorted(self.terms, terms), len(self.terms) - 1)
+        used = self.terms[places] == terms
+        return float((self.coefficients[places[used]] * values[used]).sum() + self.intercept)
+
+
+def _vectorizing(vectorizer: Any) -> Callable[[list[str]], list[tuple[Array, Array]]]:
+    """A function from n texts to the numbers of the terms of each, and their values, as the fitted vectorizer gives
+    them. A TfidfVectorizer itself needs half a millisecond for one text, most of it to check its own arrays."""
+    if type(vectorizer) is not TfidfVectorizer or vectorizer.dtype != np.float64:
+        return lambda texts: _rows_of(csr_matrix(vectorizer.transform(texts)))
+    analyze, vocabulary = vectorizer.build_analyzer(), vectorizer.vocabulary_
+    idf = vectorizer.idf_ if vectorizer.use_idf else None
+    weighting = Weighting(vectorizer.binary, vectorizer.sublinear_tf, vectorizer.norm, idf)
+
+    def vector(text: str) -> tuple[Array, Array]:
+        counts = Counter(vocabulary[term] for term in analyze(text) if term in vocabulary)
+        terms = np.fromiter(counts, np.int64, len(counts))
+        return terms, weighting.values(terms, np.fromiter(counts.values(), np.float64, len(counts)))
+
+    return lambda texts: list(map(vector, texts))
+
+
+def _rows_of(matrix: Any) -> list[tuple[Array, Array]]:
+    return [
+        (matrix.indices[start:end], matrix.data[start:end]) for start, end in itertools.pairwise(matrix.indptr.tolist())
+    ]
 
 
 def _texts(X: Any) -> list[str | None]:

@@ -19,15 +19,9 @@ SHIPPED = Path(__file__).parents[2] / "artifacts"
 OWEN = {"Age": 22.0, "Cabin": None, "Embarked": "S", "Fare": 7.25, "Parch": 0, "Pclass": 3, "Sex": "male", "SibSp": 1}
 
 
-TRAINED_LONG = {"sections", "pairs"}
-
-
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(name, marks=pytest.mark.long if name in TRAINED_LONG else ()) for name in RECIPES],
-)
+@pytest.fixture(scope="module", params=["titanic", "iris", "diabetes"])
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    """The artifact of each recipe."""
+    """The artifact of each recipe but those for text, which tests/deployed trains."""
     return train(RECIPES[request.param](), tmp_path_factory.mktemp(request.param) / "artifact")
 
 
@@ -39,13 +33,10 @@ def test_a_recipe_gives_an_artifact_with_held_out_metrics(made: Artifact) -> Non
         "titanic": (0.75, 0.62, "accuracy"),
         "iris": (0.9, 0.34, "accuracy"),
         "diabetes": (0.4, 0.0, "r2"),
-        "sections": (0.6, 0.1, "f1_macro"),
-        "pairs": (0.85, 0.55, "accuracy"),
     }[made.manifest.name]
-    assert figures["method"].startswith("5-fold cross-validation")
+    assert figures["method"] == "5-fold cross-validation"
     assert figures["metrics"][metric]["mean"] > least
     assert figures["baseline"][metric]["mean"] <= most_of_baseline
-    assert (made.compiled is None) == (made.manifest.name == "pairs")
 
 
 def test_the_titanic_model_gives_this_passenger_one_chance_in_ten() -> None:

@@ -129,6 +129,31 @@ def test_a_row_gets_the_same_bits_alone_and_among_others() -> None:
     assert all(np.array_equal(model.predict_proba(rows.iloc[[i]])[0], together[i]) for i in range(40))
 
 
+class Plain(TfidfVectorizer):  # type: ignore[misc] # scikit-learn has no types
+    """Not the very class that is vectorised in another way."""
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"sublinear_tf": True},
+        {"norm": "l1", "ngram_range": (1, 2)},
+        {"norm": None, "use_idf": False, "binary": True},
+        {"analyzer": "char_wb", "max_features": 40},
+        {"stop_words": ["word1", "word2"], "lowercase": False, "token_pattern": "[a-z]+[0-9]"},
+        {"tokenizer": str.split, "token_pattern": None},
+    ],
+)
+def test_a_text_is_vectorised_as_the_vectorizer_does(options: dict[str, Any]) -> None:
+    rows = rows_of(40)
+    rows.loc[0, "text"], rows.loc[1, "text"] = "", "WORD1 word1 unknown word1"
+
+    found = PairClassifier(TfidfVectorizer(**options)).fit(*corpus()).predict_proba(rows)
+
+    np.testing.assert_allclose(found, PairClassifier(Plain(**options)).fit(*corpus()).predict_proba(rows), atol=1e-13)
+
+
 def test_the_author_of_a_training_text_is_predicted() -> None:
     others = ["Ben" if author == "Ann" else "Ann" for author in BY]
 
