@@ -1,6 +1,7 @@
 """The command line of serialization: `python -m serialize train|recipe|show|sign|verify`."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from serialize.content import read_content, sign
 from serialize.errors import ArtifactError, DumpError
 from serialize.folder import MANIFEST, read_manifest
 from serialize.manifest import Manifest
-from serialize.recipes import RECIPES
+from serialize.recipes import RECIPES, BuiltIn
 from serialize.recipes.csv import from_csv
 from serialize.recipes.csv_file import CsvFile
 from serialize.recipes.data_file import read_texts
@@ -142,16 +143,30 @@ def _recipe(name: str, output: Path, data: Path | None, sep: str, encoding: str,
     from the documentation of Python's standard library."""
     built_in = RECIPES[name]
     given = {option: column for option, column in columns.items() if column is not None}
-    takes = ", ".join(f"--{option}" for option in built_in.file_columns)
-    if data is not None and not built_in.file_columns:
+    if data is None:
+        if given:
+            raise click.UsageError(f"--{next(iter(given))} is a column of a file; give the file with --data.")
+        _make(built_in(), output)
+        return
+    _require_file_columns(name, built_in, given)
+    file = CsvFile(data, sep, encoding)
+    rows = read_texts(file)
+    file.require(list(rows.columns), list(given.values()))
+    _make(built_in.build(rows, **given), output)
+
+
+def _require_file_columns(name: str, built_in: BuiltIn, given: Mapping[str, str]) -> None:
+    """Raises click.UsageError unless the recipe learns from a file, and these options name different columns of it."""
+    if not built_in.file_columns:
         others = " and ".join(other for other in RECIPES if RECIPES[other].file_columns)
         raise click.UsageError(f"{name} has data of its own; --data is for {others}, and train takes any CSV file.")
+    takes = {option: given.get(option, option) for option in built_in.file_columns}
+    options = ", ".join(f"--{option}" for option in takes)
     for option in given:
-        if data is None:
-            raise click.UsageError(f"--{option} is a column of a file; give the file with --data.")
-        if option not in built_in.file_columns:
-            raise click.UsageError(f"{name} has no --{option}; its columns are {takes}.")
-    _make(built_in() if data is None else built_in.build(read_texts(CsvFile(data, sep, encoding)), **given), output)
+        if option not in takes:
+            raise click.UsageError(f"{name} has no --{option}; its columns are {options}.")
+    if len(set(takes.values())) < len(takes):
+        raise click.UsageError(f"{options} must name different columns; they name {', '.join(takes.values())}.")
 
 
 @main.command("show")

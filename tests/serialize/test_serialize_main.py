@@ -273,3 +273,29 @@ def test_the_shipped_model_is_shown_and_verified_from_a_shell() -> None:
     assert f"pipeline.joblib: sha256 {digest}" in shown.stdout
     assert refused.returncode == 1
     assert refused.stderr.startswith("Error: nowhere holds no manifest.json")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["iris", "--data", "table.csv"], "iris has data of its own; --data is for sections and pairs"),
+        (["sections", "--text", "id"], "--text is a column of a file; give the file with --data."),
+        (
+            ["pairs", "--data", "table.csv", "--section", "id"],
+            "pairs has no --section; its columns are --author, --text.",
+        ),
+        (["sections", "--data", "table.csv", "--text", "id", "--title", "id"], "must name different columns"),
+        (["sections", "--data", "table.csv", "--title", "headline"], "table.csv has no column 'headline'"),
+        (["sections", "--data", "table.csv"], "The rows have no column 'text'; their columns are id, Age"),
+        (["pairs", "--data", "missing.parquet"], "missing.parquet cannot be read"),
+    ],
+)
+def test_columns_of_a_file_that_a_recipe_cannot_learn_from_are_refused(
+    cli: Cli, arguments: list[str], message: str
+) -> None:
+    refused = cli("recipe", *arguments, "-o", "model")
+
+    assert refused.exit_code in (1, 2)
+    assert message in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not Path("model").exists()
