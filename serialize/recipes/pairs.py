@@ -11,7 +11,7 @@ from serialize.recipes.standard_library import articles
 
 LEAST_TEXTS = 10  # so that enough are left when a fifth is held out
 _LEAST_WORDS = 10
-_LIBRARY_TEXTS = 60
+_LIBRARY_TEXTS = 100
 
 
 def pairs(rows: pd.DataFrame | None = None, *, author: str = "author", text: str = "text") -> Recipe:
@@ -19,7 +19,7 @@ def pairs(rows: pd.DataFrame | None = None, *, author: str = "author", text: str
 
     `rows` holds n texts with their authors, strings or nulls. Rows without one of them and authors with fewer than ten
     texts are left out, and the notes say so. Raises DumpError for a missing column, and if fewer than two authors are
-    left. Without `rows` the authors are the packages and modules of the standard library with at least 60 paragraphs
+    left. Without `rows` the authors are the packages and modules of the standard library with at least 100 paragraphs
     of ten words in their docstrings, and the paragraphs of a class or function are held out together."""
     if rows is not None:
         usable, notes = _usable(rows, author, text)
