@@ -55,6 +55,8 @@ ODD_TEXTS = [
 
 Make = Callable[[str], Artifact]
 
+pytestmark = pytest.mark.long  # trains both recipes in each process that runs tests
+
 
 def sentence(subject: str) -> str:
     return " ".join([*RANDOM.choice(SUBJECTS[subject], 6), *RANDOM.choice(COMMON, 12)])

@@ -64,6 +64,7 @@ def test_every_curl_gets_the_response_shown(tmp_path: Path) -> None:
     assert len(curls) == 4
 
 
+@pytest.mark.long
 def test_the_python_code_dumps_a_model_that_can_be_served(tmp_path: Path) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     subprocess.run(

@@ -113,6 +113,7 @@ def test_an_identifier_and_a_constant_are_reported(cli: Cli, tmp_path: Path) -> 
     ]
 
 
+@pytest.mark.long
 def test_train_says_which_columns_are_strict_and_opens_one(cli: Cli) -> None:
     train = ("train", "table.csv", "--target", "survived", "-o", "model", "--drop", "id")
 
@@ -157,6 +158,7 @@ def test_the_outcome_of_a_training_is_printed_with_the_next_step(cli: Cli, tmp_p
     assert zip_code.categories == tuple(f"{number:05}" for number in range(9))
 
 
+@pytest.mark.long
 def test_the_number_of_cores_leaves_no_trace_in_the_model(cli: Cli) -> None:
     result = cli("train", "table.csv", "--target", "Age", "-o", "model", "--model", "forest", "--n-jobs", "-1")
 

@@ -277,6 +277,7 @@ def test_dates_are_for_a_column_of_the_file_other_than_the_target(tmp_path: Path
         recipe(tmp_path, {"when": TIMES}, AGES > 40, dates=["target"])
 
 
+@pytest.mark.long
 def test_the_command_trains_a_model_of_dates(tmp_path: Path) -> None:
     table = TABLE.assign(when=TIMES, day=TIMES.date, target=AGES > 40)
     table.to_csv(tmp_path / "table.csv", index=False)

@@ -267,6 +267,7 @@ def serialize(*arguments: str, **variables: str) -> "subprocess.CompletedProcess
     return subprocess.run(command, cwd=PROJECT, env=given, capture_output=True, text=True, check=False, timeout=60)
 
 
+@pytest.mark.long
 def test_the_command_line_signs_shows_and_verifies(artifact: Path) -> None:
     signed = serialize("sign", str(artifact), MODEL_SIGNING_KEY=KEY)
     shown = serialize("show", str(artifact))

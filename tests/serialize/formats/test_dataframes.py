@@ -126,6 +126,7 @@ def test_a_polars_column_that_json_cannot_carry_is_refused_by_its_name(column: A
         dump(fitted(X, labels()), X, labels(), tmp_path / "a")
 
 
+@pytest.mark.long
 def test_a_pipeline_of_a_polars_frame_is_served_with_its_names_and_outputs(tmp_path: Path) -> None:
     X, y = frame(), pl.Series("target", labels())
     pipeline = fitted(X, y)
@@ -138,6 +139,7 @@ def test_a_pipeline_of_a_polars_frame_is_served_with_its_names_and_outputs(tmp_p
     np.testing.assert_allclose(artifact.model.outputs(rows), pipeline.predict_proba(X), atol=1e-12)
 
 
+@pytest.mark.long
 def test_boosting_on_a_categorical_column_of_polars_is_served(tmp_path: Path) -> None:
     X = frame().select(pl.col("port").cast(pl.Categorical), "fare")
 

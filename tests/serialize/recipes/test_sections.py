@@ -25,6 +25,7 @@ def rows(count: int = 12) -> pd.DataFrame:
     )
 
 
+@pytest.mark.long
 def test_own_articles_make_a_model_that_takes_any_text_and_a_null_as_title(tmp_path: Path) -> None:
     made = train(sections(rows()), tmp_path / "artifact")
 

@@ -90,6 +90,7 @@ def test_draws_of_the_training_data_raise_no_alarm_95_times_in_100(
     assert verdicts.count("ok") >= 95
 
 
+@pytest.mark.long
 def test_shared_outputs_have_not_drifted_if_they_are_rounded_differently(
     tmp_path: Path, make_client: MakeClient
 ) -> None:
@@ -275,6 +276,7 @@ def test_all_passengers_have_not_drifted(client: Client) -> None:
     assert {column["verdict"] for column in report["columns"].values()} == {"ok"}
 
 
+@pytest.mark.long
 def test_a_column_with_the_name_of_the_output_keeps_it(tmp_path: Path, make_client: MakeClient) -> None:
     X = pd.DataFrame({"proba": np.linspace(0, 1, 60)})
     y = np.arange(60) > 30

@@ -48,7 +48,7 @@ def verdict(profile: Any, rows: list[str]) -> tuple[str, Comparison]:
     return change.verdict(None if change.p_value is None else min(1.0, 4 * change.p_value)), found
 
 
-@pytest.mark.parametrize("size", [100, 500, 12_000])
+@pytest.mark.parametrize("size", [100, 500, pytest.param(12_000, marks=pytest.mark.long)])
 def test_texts_of_the_same_kind_raise_no_alarm(profile: Any, size: int) -> None:
     fresh = texts(20_000)
     for source in (TRAINING, fresh):

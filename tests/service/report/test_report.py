@@ -194,6 +194,7 @@ def test_centuries_and_many_versions_are_drawn(log: Any, database_url: str) -> N
     assert chart.missing is None
 
 
+@pytest.mark.long
 def test_names_and_categories_from_outside_are_text_and_nothing_else(make_client: MakeClient, tmp_path: Path) -> None:
     column, category = "<script>alert('$\\frac{')</script>", '"><img src=x onerror=alert(1)>$x$'
     X = pd.DataFrame({column: [category, "b\n\x1b[31m[red]", "日本語"] * 20, "$y$": np.arange(60.0)})
@@ -292,6 +293,7 @@ def test_a_report_makes_no_log_where_there_is_none(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_the_report_needs_no_display(log: Any, database_url: str, tmp_path: Path) -> None:
     write(log, *(labelled(i, proba=i / 40) for i in range(40)))
     variables = environment(DATABASE_URL=database_url, ARTIFACTS=str(ARTIFACTS), MPLBACKEND="TkAgg")

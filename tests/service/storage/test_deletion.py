@@ -101,6 +101,7 @@ def test_a_missing_or_invalid_id_erases_nothing(
     assert kept(database_url) == (["0"], 0)
 
 
+@pytest.mark.long
 def test_one_of_many_concurrent_requests_erases_the_row_and_a_kill_does_not_undo_it(
     tmp_path: Path, database_url: str
 ) -> None:
@@ -139,6 +140,7 @@ def test_a_purge_erases_older_rows_with_their_corrections(
     assert list(erasure.erase_before(THEN)) == [0]
 
 
+@pytest.mark.long
 def test_a_purge_runs_beside_the_service(tmp_path: Path, erasure: Erasure, database_url: str) -> None:
     fill(database_url, 6_000)
     with serve(tmp_path, database_url) as served, ThreadPoolExecutor(8) as pool:

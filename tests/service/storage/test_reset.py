@@ -170,6 +170,7 @@ def test_without_the_admin_key_nothing_is_removed(client: Client, name: str, dat
     assert kept(database_url) == (1, 0)
 
 
+@pytest.mark.long
 def test_rows_stored_during_a_reset_are_exported_or_kept(tmp_path: Path, database_url: str, name: str) -> None:
     settings = {"ADMIN_KEY": ADMIN["X-API-Key"], "EXPORTS": str(tmp_path / "exports")}
     stop = Event()

@@ -70,6 +70,7 @@ def test_a_damaged_file_is_refused_and_not_changed(log: Path, kind: str) -> None
     assert log.read_bytes() == before
 
 
+@pytest.mark.long
 def test_the_service_reports_a_damaged_file_and_does_not_start(log: Path) -> None:
     log.write_bytes(overwritten(log.read_bytes()))
     before = log.read_bytes()

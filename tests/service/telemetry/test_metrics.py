@@ -225,6 +225,7 @@ def test_undefined_live_metrics_are_left_out(scrape: Callable[[], Scrape]) -> No
     assert "accuracy" in found.labels("performance_training", "metric")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [2, 4])
 def test_the_workers_of_gunicorn_are_counted_together_and_a_killed_one_stays_counted(
     number: int, tmp_path: Path

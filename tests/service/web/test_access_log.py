@@ -74,6 +74,7 @@ def send_everywhere(served: Served, text: str) -> None:
         raw(served, sent)
 
 
+@pytest.mark.long
 @AS_SERVED
 def test_no_client_input_forges_a_log_line(tmp_path: Path, command: tuple[str, str]) -> None:
     with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", command, variables=QUIET) as served:
