@@ -126,6 +126,7 @@ def test_a_worker_that_is_killed_while_it_answers_loses_nothing(served: Served, 
     assert {i: stored.get(i) for i, _ in acknowledged} == dict(acknowledged)
 
 
+@pytest.mark.long
 def test_open_requests_are_answered_when_the_service_stops(tmp_path: Path, database_url: str) -> None:
     senders = [requests.Session() for _ in range(8)]
 
@@ -147,6 +148,7 @@ def test_open_requests_are_answered_when_the_service_stops(tmp_path: Path, datab
         sender.close()
 
 
+@pytest.mark.long
 def test_idle_connections_do_not_delay_a_stop(tmp_path: Path) -> None:
     with serve(tmp_path, f"sqlite:///{tmp_path}/log.db") as served:
         sessions = [requests.Session() for _ in range(10)]
@@ -161,6 +163,7 @@ def test_idle_connections_do_not_delay_a_stop(tmp_path: Path) -> None:
         session.close()
 
 
+@pytest.mark.long
 def test_a_new_connection_is_answered_when_the_service_stops(tmp_path: Path) -> None:
     def ask(connection: socket.socket) -> bytes:
         with connection:
@@ -180,6 +183,7 @@ def test_a_new_connection_is_answered_when_the_service_stops(tmp_path: Path) -> 
     assert {answer.result()[:15] for answer in answers} == {b"HTTP/1.1 200 OK"}
 
 
+@pytest.mark.long
 def test_connections_in_the_queue_are_answered_when_a_worker_stops(tmp_path: Path) -> None:
     with (
         serve(tmp_path, f"sqlite:///{tmp_path}/log.db", variables={"WEB_CONCURRENCY": "1"}) as served,
@@ -197,6 +201,7 @@ def test_connections_in_the_queue_are_answered_when_a_worker_stops(tmp_path: Pat
     assert [answer[:12] for answer in answered] == [b"HTTP/1.1 200"] * len(connections)
 
 
+@pytest.mark.long
 def test_pipelined_requests_get_complete_responses_when_the_service_stops(tmp_path: Path) -> None:
     database_url = f"sqlite:///{tmp_path}/log.db"
     with serve(tmp_path, database_url) as served, connected(served) as connection:
@@ -263,6 +268,7 @@ def test_a_full_disk_for_the_log_does_not_stop_the_service(tmp_path: Path) -> No
     assert served.process.returncode == 0
 
 
+@pytest.mark.long
 def test_a_postgresql_service_holds_few_connections(tmp_path: Path, postgresql_url: str) -> None:
     with serve(tmp_path, postgresql_url) as served:
         send_all(served, [prediction(i) for i in range(500)])
@@ -319,6 +325,7 @@ def test_the_development_server_serves(tmp_path: Path) -> None:
         assert served.post("/predict", prediction(0)).json()["predicted_class"] is False
 
 
+@pytest.mark.long
 def test_simultaneous_connections_are_shared_among_the_workers(tmp_path: Path) -> None:
     with serve(tmp_path, f"sqlite:///{tmp_path}/log.db") as served:
         until(lambda: min(shares_of_twenty(served)) >= 4)  # may fail at first, until both workers have started

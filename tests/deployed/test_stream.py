@@ -92,6 +92,7 @@ def test_a_hundred_thousand_rows_are_streamed_in_bounded_memory(served: Served) 
     assert most - before < 12 * MEGABYTE
 
 
+@pytest.mark.long
 def test_an_unread_stream_blocks_no_predictions_and_no_checkpoints(served: Served, filled_url: str) -> None:
     with stream(served) as response:
         lines = response.iter_lines()

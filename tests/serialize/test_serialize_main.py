@@ -261,6 +261,7 @@ def test_a_folder_without_an_artifact_is_refused_in_one_line(cli: Cli) -> None:
         assert result.stderr.startswith("Error: . holds no manifest.json")
 
 
+@pytest.mark.long
 def test_the_shipped_model_is_shown_and_verified_from_a_shell() -> None:
     command = [sys.executable, "-m", "serialize"]
 

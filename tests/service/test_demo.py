@@ -118,12 +118,14 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: folder / name for name in models}
 
 
+@pytest.mark.long
 def test_a_model_with_fewer_columns_gets_rows(make_client: MakeClient, own: dict[str, Path]) -> None:
     client = make_client(artifacts=str(own["fewer"]), admin_key=(ADMIN["X-API-Key"],))
 
     assert seed(client, json={"rows": 3}).json == {"recipe": "titanic", "rows": 3}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["bounded", "other", "value"])
 def test_a_model_without_a_fitting_recipe_is_refused(
     make_client: MakeClient, own: dict[str, Path], tmp_path: Path, name: str

@@ -77,6 +77,7 @@ def test_no_spelling_of_a_url_bypasses_the_key_check(served: Served) -> None:
     assert set(open_to_all) == {b"HTTP/1.1 401"}
 
 
+@pytest.mark.long
 @AS_SERVED
 def test_no_key_is_in_the_log(tmp_path: Path, command: tuple[str, str]) -> None:
     keys = {"API_KEY": KEY, "ADMIN_KEY": ADMIN, "LOG_LEVEL": "debug"}

@@ -249,6 +249,7 @@ def test_a_reused_id_of_an_erased_row_is_the_new_row(database: Database) -> None
     assert grouping.values[grouping.codes_of(np.array([last]))[0]] == '"female"'
 
 
+@pytest.mark.long
 def test_a_row_that_is_committed_after_a_later_one_is_found(postgresql_url: str) -> None:
     database, other = connect(postgresql_url), connect(postgresql_url)
     prepare(database)
@@ -270,6 +271,7 @@ def test_a_row_that_is_committed_after_a_later_one_is_found(postgresql_url: str)
     database.close()
 
 
+@pytest.mark.long
 def test_a_label_that_is_committed_after_a_later_one_is_found(postgresql_url: str) -> None:
     database, other = connect(postgresql_url), connect(postgresql_url)
     prepare(database)

@@ -294,6 +294,7 @@ def test_two_services_share_nothing_and_the_directory_of_a_killed_one_is_removed
             assert scraped(three).total("predictions_total") == 0
 
 
+@pytest.mark.long
 def test_requests_refused_before_the_application_are_counted(tmp_path: Path) -> None:
     with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", in_own_dir(tmp_path), variables=TWO_WORKERS) as served:
         assert requests.get(served.url + "/" + "x" * 5000, timeout=20).status_code == 414
