@@ -15,13 +15,12 @@ from serialize.frame import observations
 from service.monitoring.comparison import Comparison, compare
 from tests.conftest import MakeClient
 
-RANDOM = np.random.default_rng(0)
 
-
-def texts(count: int, prefix: str = "w") -> list[str]:
-    """Texts of 10 to 60 words; the n-th most frequent word of all has a share of about 1 / n."""
-    sizes = RANDOM.integers(10, 60, count)
-    return [" ".join(f"{prefix}{number}" for number in RANDOM.zipf(1.4, size) % 10_000) for size in sizes]
+def texts(count: int, prefix: str = "w", seed: int = 0) -> list[str]:
+    """Texts of 10 to 60 words that start with the prefix; a few words are very frequent, and most are rare."""
+    random = np.random.default_rng(seed)
+    sizes = random.integers(10, 60, count)
+    return [" ".join(f"{prefix}{number}" for number in random.zipf(1.4, size) % 10_000) for size in sizes]
 
 
 TRAINING = texts(1500)
@@ -49,16 +48,18 @@ def verdict(profile: Any, rows: list[str]) -> tuple[str, Comparison]:
 
 
 @pytest.mark.parametrize("size", [100, 500, pytest.param(12_000, marks=pytest.mark.long)])
-def test_texts_of_the_same_kind_raise_no_alarm(profile: Any, size: int) -> None:
-    fresh = texts(20_000)
-    for source in (TRAINING, fresh):
-        found = [verdict(profile, [str(text) for text in RANDOM.choice(source, size)])[0] for _ in range(10)]
-        assert found == ["ok"] * 10
+def test_texts_of_the_same_kind_raise_an_alarm_in_1_of_100_windows(profile: Any, size: int) -> None:
+    """A column may be "drifted" by chance in 1 of 100 windows. More than two of 40 have a probability below 1 %."""
+    random = np.random.default_rng(size)
+    for source in (TRAINING, texts(20_000, seed=1)):
+        found = [verdict(profile, [str(text) for text in random.choice(source, size)])[0] for _ in range(40)]
+        assert found.count("drifted") <= 2
+        assert found.count("ok") >= 35
 
 
 @pytest.mark.parametrize("size", [100, 500, 12_000])
 def test_texts_in_another_language_are_named(profile: Any, size: int) -> None:
-    others = [*texts(size - size // 4), *texts(size // 4, "x")]
+    others = [*texts(size - size // 4, seed=1), *texts(size // 4, "x")]
 
     found, comparison = verdict(profile, others)
 
