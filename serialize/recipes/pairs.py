@@ -6,6 +6,7 @@ import pandas as pd
 
 from serialize.errors import DumpError
 from serialize.estimators import PairClassifier
+from serialize.recipes.own_rows import is_blank, require_columns
 from serialize.recipes.recipe import Recipe
 from serialize.recipes.standard_library import articles
 
@@ -69,10 +70,8 @@ def _library() -> pd.DataFrame:
 
 def _usable(rows: pd.DataFrame, author: str, text: str) -> tuple[pd.DataFrame, list[str]]:
     """The rows to learn from, and notes about what is left out."""
-    for name in (author, text):
-        if name not in rows.columns:
-            raise DumpError(f"The rows have no column {name!r}; their columns are {', '.join(map(str, rows.columns))}.")
-    present = rows[[author, text]].map(lambda value: not pd.isna(value) and bool(str(value).strip())).all(axis=1)
+    require_columns(rows, (author, text))
+    present = ~is_blank(rows[author]) & ~is_blank(rows[text])
     counts = rows.loc[present, author].value_counts().sort_index()
     rare = list(counts.index[counts < LEAST_TEXTS])
     if len(counts) - len(rare) < 2:

@@ -12,6 +12,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import LinearSVC
 
 from serialize.errors import DumpError
+from serialize.recipes.own_rows import is_blank, require_columns
 from serialize.recipes.recipe import Recipe
 from serialize.recipes.standard_library import articles
 from serialize.transformers import documents
@@ -78,14 +79,12 @@ def _inner_folds(labels: "pd.Series[Any]") -> int:
 
 def _usable(rows: pd.DataFrame, title: str | None, text: str, section: str) -> tuple[pd.DataFrame, list[str]]:
     """The rows to learn from, and notes about what is left out."""
-    for name in (text, section):
-        if name not in rows.columns:
-            raise DumpError(f"The rows have no column {name!r}; their columns are {', '.join(map(str, rows.columns))}.")
-    inputs = [name for name in (title, text) if name in rows.columns and not _is_empty(rows[name]).all()]
+    require_columns(rows, (text, section))
+    inputs = [name for name in (title, text) if name in rows.columns and not is_blank(rows[name]).all()]
     if text not in inputs:
         raise DumpError(f"Column {text!r} is empty in every row; name the column that holds the text.")
-    unlabelled = _is_empty(rows[section])
-    wordless = ~unlabelled & pd.concat([_is_empty(rows[name]) for name in inputs], axis=1).all(axis=1)
+    unlabelled = is_blank(rows[section])
+    wordless = ~unlabelled & pd.concat([is_blank(rows[name]) for name in inputs], axis=1).all(axis=1)
     usable = rows.loc[~unlabelled & ~wordless, [*inputs, section]]
     counts = usable[section].value_counts().sort_index()
     rare = list(counts.index[counts < LEAST_ROWS])
@@ -103,7 +102,3 @@ def _usable(rows: pd.DataFrame, title: str | None, text: str, section: str) -> t
     if title is not None and title not in inputs:
         notes.append(f"No row has a {title}, so the model has the text only.")
     return usable[~usable[section].isin(rare)].reset_index(drop=True), notes
-
-
-def _is_empty(column: "pd.Series[Any]") -> "pd.Series[bool]":
-    return column.isna() | column.astype(str).str.strip().eq("")
