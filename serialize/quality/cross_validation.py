@@ -78,10 +78,12 @@ def cross_validate(
             try:
                 y_train = take(y, train)
                 fitted = clone(pipeline).fit(take(X, train), y_train)
-                outputs, predicted = _outputs(fitted, task, classes, take(X, test))
-                by_fold.append(score(task, truth[test], outputs, predicted))
-                guesses = _outputs(baseline.fit(take(X, train), y_train), task, classes, take(X, test))
-                of_baseline.append(score(task, truth[test], *guesses))
+                found, guessed = (
+                    score(task, truth[test], *_outputs(each, task, classes, take(X, test)))
+                    for each in (fitted, baseline.fit(take(X, train), y_train))
+                )
+                by_fold.append(found)
+                of_baseline.append(guessed)
             except Exception as error:  # noqa: BLE001 - a pipeline may raise anything when it is fitted again
                 failures.append(one_line(error))
             done()

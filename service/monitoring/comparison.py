@@ -159,7 +159,7 @@ def _compare_texts(profile: Mapping[str, Any], texts: Sequence[str], reference_r
     shares = np.array([_unknown_share(text, vocabulary) for text in texts])
     reference = profile["unknown_words"]
     distance, _ = _distances(np.sort(shares), reference["quantiles"])
-    size = _effective(len(shares), reference_rows)
+    size = _effective(len(shares), sum(reference["bins"]["counts"]))
     p_value = None if len(shares) >= LARGE else significance.ks_pvalue(distance, size)
     change = Change("unknown words", distance, p_value, _noise_floor(size, tests))
     rates = {"unknown_words_rate": float(shares.mean()), "reference_unknown_words_rate": reference["mean"]}
