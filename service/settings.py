@@ -11,6 +11,19 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 _MIN_KEY_CHARACTERS = 16
 _KEY = re.compile(r"[!-+\--~]+")  # visible ASCII without the comma, which separates keys
 _DIGEST = re.compile("[0-9a-f]{64}")
+# Each platform sets one of these. Its router reaches a service only through the machine's own network interface.
+_PLATFORM_VARIABLES = (
+    "DYNO",  # Heroku
+    "RAILWAY_ENVIRONMENT",
+    "RENDER",
+    "FLY_APP_NAME",
+    "KUBERNETES_SERVICE_HOST",
+    "K_SERVICE",  # Google Cloud Run
+    "ECS_CONTAINER_METADATA_URI_V4",  # Amazon ECS and Fargate
+    "WEBSITE_SITE_NAME",  # Azure App Service
+    "CONTAINER_APP_NAME",  # Azure Container Apps
+    "VCAP_APPLICATION",  # Cloud Foundry
+)
 _FLAGS = {"0": False, "1": True, "false": False, "true": True}
 
 
@@ -77,10 +90,10 @@ class Settings:
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """The settings from environment variables. An empty variable counts as not set. On a Heroku dyno the service
-        listens on every interface unless HOST is set. Raises SettingsError."""
+        """The settings from environment variables. An empty variable counts as not set. Where a variable of a platform
+        is set, the service listens on every interface unless HOST is set. Raises SettingsError."""
         given = {name: environment[name.upper()] for name in _IS_SECRET if environment.get(name.upper())}
-        if "dyno" in given:
+        if any(environment.get(name) for name in _PLATFORM_VARIABLES):
             given.setdefault("host", "0.0.0.0")
         try:
             settings = _ADAPTER.validate_python(given)

@@ -160,6 +160,21 @@ def test_a_dyno_refuses_a_sqlite_log() -> None:
     assert Settings.from_env({"DYNO": "web.1", "DATABASE_URL": "postgres://h/d"}).host == "0.0.0.0"
 
 
+@pytest.mark.parametrize(
+    "platform",
+    ["RAILWAY_ENVIRONMENT", "RENDER", "FLY_APP_NAME", "KUBERNETES_SERVICE_HOST", "K_SERVICE", "WEBSITE_SITE_NAME"],
+)
+def test_on_a_platform_every_interface_is_listened_on_unless_host_says_otherwise(platform: str) -> None:
+    assert Settings.from_env({platform: "production"}).host == "0.0.0.0"
+    assert Settings.from_env({platform: "production", "HOST": "10.0.0.7"}).host == "10.0.0.7"
+    assert Settings.from_env({platform: ""}).host == "127.0.0.1"
+
+
+@pytest.mark.parametrize("variables", [{}, {"PORT": "8080"}, {"DATABASE_URL": "postgres://h/d"}, {"CI": "true"}])
+def test_elsewhere_only_the_machine_itself_reaches_the_service(variables: dict[str, str]) -> None:
+    assert Settings.from_env(variables).host == "127.0.0.1"
+
+
 def test_the_settings_page_lists_every_setting_with_its_default() -> None:
     rows = re.findall(
         r"^\| `([A-Z_]+)` \| `?([^|`]*)`? \|", (PROJECT / "docs" / "settings.md").read_text(), re.MULTILINE
