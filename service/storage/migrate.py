@@ -1,5 +1,6 @@
 """The schema of the log: migrated at every start, by any number of processes at once, or required to exist."""
 
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -33,9 +34,9 @@ def prepare(database: Database) -> list[str]:
                     applied: list[str] = Runner(database, str(MIGRATIONS)).up()
                 _require_unique_ids(database)
     except OSError as error:
-        raise DatabaseError(f"The database of DATABASE_URL cannot be prepared: {error.strerror or error}") from None
+        raise DatabaseError(_unusable(database, error.strerror or str(error))) from None
     except PeeweeException as error:
-        raise DatabaseError(f"The database of DATABASE_URL cannot be prepared: {error}") from error
+        raise DatabaseError(_unusable(database, str(error))) from error
     return applied
 
 
@@ -46,6 +47,19 @@ def require_log(database: Database) -> Database:
             if set(database.get_tables()) >= _TABLES:
                 return database
     raise DatabaseError("The database of DATABASE_URL has no log. `python -m service migrate` creates one.")
+
+
+def _unusable(database: Database, reason: str) -> str:
+    """Why the database cannot be prepared. If the folder or the file refuses this user, it says what to do."""
+    if isinstance(database, SqliteDatabase):
+        file, user = Path(database.database).absolute(), os.geteuid()
+        if not all(os.access(path, os.W_OK) for path in (file.parent, file) if path.exists()):
+            return (
+                f"The file {file} of DATABASE_URL cannot be prepared: {reason}. User {user} may not write to it or into "
+                f"the folder {file.parent}: give them to this user (chown {user}), or set DATABASE_URL to a file in a "
+                "folder where it may write, or to a PostgreSQL database."
+            )
+    return f"The database of DATABASE_URL cannot be prepared: {reason}"
 
 
 @contextmanager
