@@ -30,7 +30,7 @@ from service.prediction.service import FEW_ITEMS, OnBatch, PredictionService
 from service.prediction.true_label import LabelParser
 from service.settings import Settings
 from service.storage.column_cache import ColumnCache
-from service.storage.connection import database_of, kind
+from service.storage.connection import connection_limit, database_of, kind
 from service.storage.deletion import Erasure, Reset
 from service.storage.log_reader import log_reader
 from service.storage.migrate import prepare
@@ -55,6 +55,8 @@ from service.web.query import LogArguments
 
 _PATIENCE_SECONDS = 5.0
 _PROBE_PATIENCE_SECONDS = 2.0  # a health check must fail fast
+_SESSIONS = 6  # that create_app makes; each has at most one connection
+_NEARLY_ALL = 0.8  # of the connections that the server allows; others need some too
 
 Batched = Callable[..., Batcher[Any, Any]]
 
@@ -66,7 +68,9 @@ def create_app(settings: Settings) -> Flask:
     no connection open. Raises ArtifactError or DatabaseError if the service must not start."""
     log_format.configure(settings.log_level)
     artifact = _artifact(settings)
-    prepare(database_of(settings))
+    database = database_of(settings)
+    prepare(database)
+    _warn_of_few_connections(settings.web_concurrency, connection_limit(database))
     aside: Aside = OneAtATime(runner(), settings.request_timeout)
     app = Application("service", partial(answer_error, aside=aside))
     app.debug = False  # FLASK_DEBUG must not change how failures are answered
@@ -114,6 +118,16 @@ def create_app(settings: Settings) -> Flask:
         scorer="compiled" if artifact.compiled and settings.scorer == "compiled" else "pipeline",
     )
     return app
+
+
+def _warn_of_few_connections(workers: int, limit: int | None) -> None:
+    """Logs a warning if the workers of this machine may need nearly all connections of the database."""
+    needed = workers * _SESSIONS
+    if limit is not None and needed > _NEARLY_ALL * limit:
+        log_format.event(
+            _log, logging.WARNING, "few-connections", limit=limit, needed=needed, workers=workers, of_each=_SESSIONS,
+            reason="The database allows few connections; set WEB_CONCURRENCY lower.",
+        )  # fmt: skip
 
 
 def _artifact(settings: Settings) -> Artifact:

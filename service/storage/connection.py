@@ -5,7 +5,7 @@ import re
 from typing import Any, TypeVar
 
 import psycopg
-from peewee import Database, PostgresqlDatabase, SqliteDatabase
+from peewee import Database, PeeweeException, PostgresqlDatabase, SqliteDatabase
 from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import ProgrammingError, _WaitTimeout
@@ -47,6 +47,14 @@ _CAUSES = {
     "invalid": "the port or an option has a wrong value",
 }
 _UNQUOTED = re.compile("[^@]*(@.*|/.*)@")
+# `least` passes over NULL.
+_CONNECTION_LIMIT = """
+    SELECT least(
+        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+        (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user),
+        (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database())
+    )
+"""
 _LIMITS = "SET statement_timeout = {milliseconds}; SET idle_in_transaction_session_timeout = {milliseconds}"
 
 
@@ -70,6 +78,19 @@ def connect(url: str, *, require_tls: bool = False, patience: float | None = Non
 def database_of(settings: Settings, patience: float | None = None) -> Database:
     """The database of the settings; on a Heroku dyno only through TLS. See `connect`. Raises DatabaseError."""
     return connect(settings.database_url, require_tls=bool(settings.dyno), patience=patience)
+
+
+def connection_limit(database: Database) -> int | None:
+    """The most connections that this user may open to this database; None for SQLite, or if the server does not tell.
+    It closes its own connection again."""
+    if isinstance(database, SqliteDatabase):
+        return None
+    try:
+        with database.connection_context():
+            (limit,) = database.execute_sql(_CONNECTION_LIMIT).fetchone()
+    except (PeeweeException, psycopg.Error):
+        return None
+    return int(limit)
 
 
 def kind(database: Database) -> str:

@@ -15,7 +15,7 @@ from peewee import Database, IntegrityError, OperationalError
 
 from service.errors import Unavailable
 from service.settings import Settings
-from service.storage.connection import DatabaseError, connect, database_of, kind
+from service.storage.connection import DatabaseError, connect, connection_limit, database_of, kind
 from service.storage.migrate import prepare, require_log
 from service.storage.predictions import PredictionLog
 from service.storage.session import Session
@@ -254,3 +254,20 @@ def _make_original(url: str) -> None:
     with psycopg.connect(url) as postgresql:
         for statement in statements:
             postgresql.execute(statement.encode())
+
+
+def test_the_connection_limit_is_the_lowest_that_applies(postgresql_url: str) -> None:
+    database = connect(postgresql_url)
+    before = connection_limit(database)
+    with database.connection_context():
+        database.execute_sql(f"ALTER DATABASE {database.database} CONNECTION LIMIT 7")
+
+    assert before is not None
+    assert before > 7
+    assert connection_limit(database) == 7
+    assert database.is_closed()
+
+
+def test_sqlite_and_an_unreachable_server_tell_no_connection_limit(tmp_path: Path) -> None:
+    assert connection_limit(connect(f"sqlite:///{tmp_path}/predictions.db")) is None
+    assert connection_limit(connect("postgres://user@127.0.0.1:1/name")) is None
