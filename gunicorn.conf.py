@@ -14,6 +14,10 @@ from typing import Any  # noqa: E402
 
 from gevent import get_hub  # noqa: E402
 
+from service.server.early_stop import end_at_sigterm  # noqa: E402
+
+end_at_sigterm()  # until gunicorn handles it, which is after the application is loaded
+
 from service.server.descriptors import connection_limit  # noqa: E402
 from service.server.shares import Shares  # noqa: E402
 from service.settings import Settings, SettingsError, set_native_defaults  # noqa: E402

@@ -1,6 +1,8 @@
-"""The command line of the service: `python -m service migrate|export|purge|report|seed|simulate`."""
+"""The command line of the service: `python -m service migrate|serve|export|purge|report|seed|simulate`."""
 
 import math
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from service.cli.log import export, purge
 from service.cli.options import OwnData, data_options, selection_options, service_options
 from service.errors import ServiceError
 from service.prediction.filter import Selection
+from service.server.early_stop import end_at_sigterm, keep_sigterm
 from service.settings import Settings, SettingsError
 from service.storage.connection import DatabaseError, database_of, kind
 from service.storage.migrate import prepare
@@ -22,7 +25,8 @@ from service.storage.migrate import prepare
 
 @click.group()
 def main() -> None:
-    """Manage the log of predictions."""
+    """Run the service, and manage the log of predictions."""
+    end_at_sigterm()
 
 
 main.add_command(export)
@@ -32,6 +36,19 @@ main.add_command(purge)
 @main.command()
 def migrate() -> None:
     """Create or migrate the tables of the database. Nothing is dropped."""
+    _migrate()
+
+
+@main.command()
+def serve() -> None:
+    """Do what `migrate` does, then become the web process. A container starts with this command."""
+    _migrate()
+    sys.stdout.flush()
+    keep_sigterm()
+    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "app:app"])
+
+
+def _migrate() -> None:
     try:
         database = database_of(Settings.from_env())
         applied = prepare(database)

@@ -1,0 +1,70 @@
+"""SIGTERM before the service is ready. The first process of a container gets no default action for it, which the tests
+imitate: the process starts with SIGTERM ignored, so it ends only if it has a handler."""
+
+import fcntl
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.passengers import ARTIFACTS, PROJECT
+from tests.support.served import environment, free_port, serve
+
+_IGNORING = (
+    "import os, signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.execvp(sys.argv[1], sys.argv[1:])"
+)
+
+
+@pytest.mark.long  # starts a server
+@pytest.mark.parametrize(
+    "command", [("gunicorn", "app:app"), ("python", "-m", "service", "serve"), ("python", "-m", "service", "migrate")]
+)
+def test_sigterm_ends_a_start_that_waits(tmp_path: Path, command: tuple[str, ...]) -> None:
+    given = environment(
+        DATABASE_URL=f"sqlite:///{tmp_path}/predictions.db", ARTIFACTS=str(ARTIFACTS), PORT=str(free_port())
+    )
+    with open(tmp_path / "predictions.db.lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as another process that migrates holds it
+        process = subprocess.Popen((sys.executable, "-c", _IGNORING, *command), cwd=PROJECT, env=given)
+        _wait_until_it_waits(process)
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(timeout=5) == 128 + signal.SIGTERM
+
+
+@pytest.mark.long  # starts a server
+def test_sigterm_between_the_migration_and_the_server_is_not_lost(tmp_path: Path) -> None:
+    given = environment(
+        DATABASE_URL=f"sqlite:///{tmp_path}/predictions.db", ARTIFACTS=str(ARTIFACTS), PORT=str(free_port())
+    )
+    signalled = (
+        "import os, signal; from service.server.early_stop import keep_sigterm; keep_sigterm(); "
+        "os.kill(os.getpid(), signal.SIGTERM); os.execvp('gunicorn', ['gunicorn', 'app:app'])"
+    )
+    ran = subprocess.run(
+        (sys.executable, "-c", signalled), cwd=PROJECT, env=given, capture_output=True, timeout=60, check=False
+    )
+
+    assert ran.returncode == 128 + signal.SIGTERM
+    assert b"Starting gunicorn" not in ran.stderr + ran.stdout
+
+
+@pytest.mark.long  # starts a server
+def test_the_command_of_the_container_prepares_the_database_and_becomes_the_server(tmp_path: Path) -> None:
+    with serve(tmp_path, f"sqlite:///{tmp_path}/predictions.db", ("python", "-m", "service", "serve")) as served:
+        assert "gunicorn" in " ".join(served.processes()[0].cmdline())
+        assert "is up to date; 3 migrations ran now" in served.log.read_text()
+
+
+def _wait_until_it_waits(process: "subprocess.Popen[bytes]") -> None:
+    """Until the kernel lists the process among those that wait for the lock of a file."""
+    waiting = re.compile(rf"-> FLOCK .* {process.pid} ")
+    deadline = time.monotonic() + 60
+    while not waiting.search(Path("/proc/locks").read_text()):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
