@@ -29,8 +29,9 @@ check: $(VENV)/installed-dev
 	lint-imports --no-logo
 	codespell
 
-# Measures again every figure that docs/ shows, and writes the tables; this takes more than an hour.
+# Checks the image, measures again every figure that docs/ shows, and writes the tables; this takes more than an hour.
 prove: $(VENV)/installed-dev
+	python -m tests.deployed.container
 	python -m tests.chaos
 	python -m benchmarks --postgres --peers mlserver,litserve
 	python -m benchmarks --scorer pipeline

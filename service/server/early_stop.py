@@ -1,5 +1,5 @@
-"""SIGTERM before the server handles it. The first process of a container gets no default action of the system, so without
-a handler it would ignore the signal until the end of the platform's patience."""
+"""SIGTERM before the server handles it. The system takes no default action for the first process of a container: it
+would ignore the signal until the platform kills it."""
 
 import os
 import signal

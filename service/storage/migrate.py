@@ -55,9 +55,9 @@ def _unusable(database: Database, reason: str) -> str:
         file, user = Path(database.database).absolute(), os.geteuid()
         if not all(os.access(path, os.W_OK) for path in (file.parent, file) if path.exists()):
             return (
-                f"The file {file} of DATABASE_URL cannot be prepared: {reason}. User {user} may not write to it or into "
-                f"the folder {file.parent}: give them to this user (chown {user}), or set DATABASE_URL to a file in a "
-                "folder where it may write, or to a PostgreSQL database."
+                f"The file {file} of DATABASE_URL cannot be prepared: {reason}. User {user} may not write to it or "
+                f"into the folder {file.parent}: give them to this user (chown {user}), or set DATABASE_URL to a file "
+                "in a folder where it may write, or to a PostgreSQL database."
             )
     return f"The database of DATABASE_URL cannot be prepared: {reason}"
 

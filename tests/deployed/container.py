@@ -1,4 +1,4 @@
-"""Builds the image and checks it as a container: `python -m tests.deployed.container [IMAGE]`; with IMAGE it builds none.
+"""Builds the image, or takes IMAGE, and checks it in a container: `python -m tests.deployed.container [IMAGE]`.
 
 It needs podman or docker, and says so if there is neither. CONTAINER_ENGINE is another command for the engine, such as
 `podman --runtime runc`; CONTAINER_BUILD and CONTAINER_RUN are further options of its commands build and run."""
@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import click
 import requests
 
-from tests.support.passengers import PROJECT, PROBA, prediction
+from tests.support.passengers import PROBA, PROJECT, prediction
 from tests.support.served import free_port
 
 _MOST_MEGABYTES = 550  # on top of the base image
@@ -200,7 +201,7 @@ class Checks:
 def _expect(holds: bool, check: str) -> None:
     if not holds:
         raise Failed(check)
-    print(f"ok: {check}", flush=True)
+    click.echo(f"ok: {check}")
 
 
 def main(image: str | None = None) -> int:
@@ -208,7 +209,7 @@ def main(image: str | None = None) -> int:
     found = next((name for name in ("podman", "docker") if shutil.which(name)), None)
     command = shlex.split(os.environ.get("CONTAINER_ENGINE", found or ""))
     if not command:
-        print("NOT CHECKED: the image needs podman or docker, and neither is installed.")
+        click.echo("NOT CHECKED: the image needs podman or docker, and neither is installed.")
         return 0
     engine = Engine(command)
     try:
@@ -222,7 +223,7 @@ def main(image: str | None = None) -> int:
         for check in (checks.content, checks.without_settings, checks.hardened, checks.without_volume):
             check()
     except Failed as failed:
-        print(f"FAILED: {failed}")
+        click.echo(f"FAILED: {failed}")
         return 1
     return 0
 
