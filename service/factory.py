@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Flask
 from flask_restful import Api
+from peewee import Database
 
 from serialize import Artifact, load
 from serialize.artifact import Answers
@@ -38,6 +39,7 @@ from service.storage.postgresql_columns import PostgresqlColumns
 from service.storage.predictions import PredictionLog
 from service.storage.session import Session
 from service.storage.sqlite_columns import SqliteColumns
+from service.storage.sqlite_file import is_lost_with_container
 from service.telemetry import log_format
 from service.telemetry.live_performance import LivePerformance
 from service.telemetry.metric_definitions import MODEL, Sample
@@ -71,6 +73,7 @@ def create_app(settings: Settings) -> Flask:
     database = database_of(settings)
     prepare(database)
     _warn_of_few_connections(settings.web_concurrency, connection_limit(database))
+    _warn_of_ephemeral_log(database)
     aside: Aside = OneAtATime(runner(), settings.request_timeout)
     app = Application("service", partial(answer_error, aside=aside))
     app.debug = False  # FLASK_DEBUG must not change how failures are answered
@@ -127,6 +130,15 @@ def _warn_of_few_connections(workers: int, limit: int | None) -> None:
         log_format.event(
             _log, logging.WARNING, "few-connections", limit=limit, needed=needed, workers=workers, of_each=_SESSIONS,
             reason="The database allows few connections; set WEB_CONCURRENCY lower.",
+        )  # fmt: skip
+
+
+def _warn_of_ephemeral_log(database: Database) -> None:
+    """Logs a warning if the log is a file that is deleted with its container."""
+    if kind(database) == "sqlite" and is_lost_with_container(database.database):
+        log_format.event(
+            _log, logging.WARNING, "ephemeral-log", file=database.database,
+            reason="The log is deleted with the container. Mount a volume there, or set DATABASE_URL to PostgreSQL.",
         )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ _DIGEST = re.compile("[0-9a-f]{64}")
 _PLATFORM_VARIABLES = (
     "DYNO",  # Heroku
     "RAILWAY_ENVIRONMENT",
+    "RAILWAY_ENVIRONMENT_NAME",
     "RENDER",
     "FLY_APP_NAME",
     "KUBERNETES_SERVICE_HOST",

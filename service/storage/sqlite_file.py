@@ -61,6 +61,15 @@ def damage(path: str) -> str | None:
     return None if found == "ok" else str(found)
 
 
+def is_lost_with_container(path: str, mounts: Path = Path("/proc/mounts")) -> bool:
+    """Whether the file is in the layer of a container, which is deleted with the container, and not in a volume."""
+    try:
+        kinds = {point: kind for _, point, kind, *_ in map(str.split, mounts.read_text().splitlines())}
+        return kinds.get("/") == "overlay" and Path(path).absolute().parent.stat().st_dev == os.stat("/").st_dev
+    except OSError:
+        return False
+
+
 def _is_open_to_others(found: os.stat_result) -> bool:
     """Whether this is a file of this user that others can use."""
     return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and bool(found.st_mode & 0o077)

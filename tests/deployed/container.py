@@ -147,6 +147,7 @@ class Checks:
             started = container.execute("cat", "/proc/1/cmdline")
             _expect("gunicorn" in started and not started.startswith("sh"), "the first process is the service itself")
             _expect("event=request" in container.log(), "the log goes to the standard output")
+            _expect("event=ephemeral-log" in container.log(), "without a volume it warns that the log will be lost")
             self._expect_healthy(container)
             status, seconds = container.stop()
             _expect(status == 0 and seconds < 10, f"SIGTERM ends it with 0, after {seconds:.1f} s")
@@ -173,6 +174,7 @@ class Checks:
                 report = container.execute("python", "-m", "service", "report", "-o", "/data/report.html")
                 _expect("Wrote /data/report.html" in report, "read-only, without /tmp, a report is written")
                 status, _ = container.stop()
+                _expect("event=ephemeral-log" not in container.log(), "with a volume it does not warn of that")
                 _expect(status == 0, "read-only and without capabilities it serves, and SIGTERM ends it with 0")
             with self._started(*options) as container:
                 container.wait_until_ready()
