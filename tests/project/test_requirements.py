@@ -53,17 +53,6 @@ def test_no_index_is_named(name: str) -> None:
     assert not re.search(r"^ *--(?!hash)|://", (PROJECT / name).read_text(), flags=re.MULTILINE)
 
 
-def test_heroku_finds_one_kind_of_lock_file() -> None:
-    others = ["Pipfile.lock", "poetry.lock", "uv.lock"]
-
-    assert [name for name in ["requirements.txt", *others] if (PROJECT / name).exists()] == ["requirements.txt"]
-
-
-def test_the_python_of_heroku_is_that_of_the_project() -> None:
-    assert (PROJECT / "runtime.txt").read_text() == "python-3.11\n"
-    assert (PROJECT / ".python-version").read_text() == "3.11\n"
-
-
 def test_pre_commit_checks_with_the_versions_of_make_check() -> None:
     hooks = yaml.safe_load((PROJECT / ".pre-commit-config.yaml").read_text())["repos"]
     locked = pins("requirements-dev.txt")
