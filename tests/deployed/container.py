@@ -19,11 +19,17 @@ import requests
 
 from tests.support.passengers import PROBA, PROJECT, prediction
 from tests.support.served import free_port
+from tests.support.waiting import until
 
 _MOST_MEGABYTES = 550  # on top of the base image
 _READY_SECONDS = 90
 _HARDENED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
-_HOLD_LOCK = "import fcntl, time; fcntl.flock(open('/data/predictions.db.lock', 'w'), fcntl.LOCK_EX); time.sleep(600)"
+_HOLD_LOCK = """
+import fcntl, time
+fcntl.flock(lock := open("/data/predictions.db.lock", "w"), fcntl.LOCK_EX)
+print("held")
+time.sleep(600)
+"""
 
 
 class Failed(AssertionError):
@@ -186,10 +192,10 @@ class Checks:
     def _stops_early(self, volume: str) -> None:
         """SIGTERM while the start waits for another process that migrates the same log."""
         options = ("--volume", f"{volume}:/data")
-        with self._started(*options, command=("python", "-c", _HOLD_LOCK)):
-            time.sleep(3)
+        with self._started(*options, command=("python", "-c", _HOLD_LOCK)) as holder:
+            until(lambda: "held" in holder.log())
             with self._started(*options) as waiting:
-                time.sleep(5)
+                until(lambda: "predictions.db.lock" in waiting.execute("ls", "-l", "/proc/1/fd"))
                 status, seconds = waiting.stop()
         _expect(status == 143 and seconds < 5, f"SIGTERM ends a start that waits with 143, after {seconds:.1f} s")
 
@@ -224,7 +230,7 @@ def main(image: str | None = None) -> int:
         checks = Checks(engine, image)
         for check in (checks.content, checks.without_settings, checks.hardened, checks.without_volume):
             check()
-    except Failed as failed:
+    except AssertionError as failed:
         click.echo(f"FAILED: {failed}")
         return 1
     return 0
