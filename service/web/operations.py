@@ -37,6 +37,7 @@ def operations(manifest: Manifest, example: Mapping[str, Any], example_id: str, 
     client = partial(_operation, keys if needs_key else [{}, *keys], (401,), _parameters(manifest))
     admin = partial(_operation, keys, (401, 403), _parameters(manifest))
     return {
+        "get /": everyone("index", "The service, its model, and where to go next.", "Index", ()),
         "post /predict": client(
             "predict",
             "Score and store one observation or an array of them. A known id is answered from its stored row.",

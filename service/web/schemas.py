@@ -134,6 +134,11 @@ _COMMON: Schemas = {
     "ObservationId": OBSERVATION_ID,
     "RowKey": {**integer(1, MOST_KEY), "description": "The key of the row."},
     "Prediction": _object(id=reference("ObservationId"), observation=reference("Observation")),
+    "Index": _object(
+        **_each(TEXT, "name", "version"),
+        model=_object(name=TEXT, version=VERSION, task={"enum": list(get_args(TaskKind))}),
+        links=_mapping({**TEXT, "pattern": "^/", "description": "The path of the operation with this operationId."}),
+    ),
     "Model": _object(
         name=TEXT,
         version=VERSION,

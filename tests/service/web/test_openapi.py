@@ -179,7 +179,7 @@ def test_what_a_post_may_answer_is_all_described(document: Any) -> None:
 def test_the_document_is_open_and_a_key_is_optional_where_none_is_set(document: Any) -> None:
     for (_, path), operation in described(document).items():
         assert ({} in operation["security"]) is not path.startswith(("/admin/", "/predictions"))
-        if path in ("/openapi.json", "/livez", "/readyz", "/healthz"):
+        if path in ("/", "/openapi.json", "/livez", "/readyz", "/healthz"):
             assert operation["security"] == [{}]
     assert document["paths"]["/predict"]["post"]["security"] == [{}, {"bearer": []}, {"apiKey": []}]
 
