@@ -129,6 +129,27 @@ def test_every_example_is_answered_200(client: Client, document: Any) -> None:
         assert statuses == {"one": 200, "many": 200}
 
 
+def test_every_body_and_every_parameter_has_an_example_that_fits_its_schema(document: Any) -> None:
+    operations = described(document).values()
+    bodies = [operation["requestBody"] for operation in operations if "requestBody" in operation]
+    answers = [operation["responses"]["200"] for operation in operations]
+    failures = document["components"]["responses"].values()
+    contents = [content for one in (*bodies, *answers, *failures) for content in one["content"].values()]
+    parameters = [one for operation in operations for one in operation["parameters"] if "$ref" not in one]
+    parameters += document["components"]["parameters"].values()
+
+    pairs = [(content["schema"], example) for content in contents for example in examples_of(content).values()]
+    pairs += [(one["schema"], one["example"]) for one in parameters]
+
+    assert all(examples_of(content) for content in contents)
+    for schema, example in pairs:
+        jsonschema.Draft202012Validator({**schema, "components": document["components"]}).validate(example)
+
+
+def test_the_document_stays_small(document: Any) -> None:
+    assert len(json.dumps(document)) < 75_000
+
+
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_the_example_is_no_row_that_the_model_was_trained_on(recipe: str, artifacts: dict[str, Path]) -> None:
     manifest = load(artifacts[recipe]).manifest
