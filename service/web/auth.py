@@ -1,7 +1,7 @@
 """API keys. WSGI middleware checks the key before anything else, so it protects every route, also unknown ones.
 
-Keys in API_KEY open everything except the administration; keys in ADMIN_KEY open everything. The index, the
-health checks and /openapi.json need no key."""
+Keys in API_KEY open everything except the administration; keys in ADMIN_KEY open everything. The index, the health
+checks and /openapi.json need no key."""
 
 import hashlib
 import hmac

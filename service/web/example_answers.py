@@ -110,11 +110,11 @@ def _card(manifest: Manifest, version: str) -> Example:
         "signature": {**signature, "columns": signature["columns"][:1]},
         "metrics": _made_up(manifest.metrics),
         "importances": {**_made_up(manifest.importances), "metric": manifest.importances["metric"]},
-        "libraries": {"python": "3.11.7", "scikit-learn": "1.6.1"},
+        "libraries": {"python": "3.12.0", "scikit-learn": "1.6.1"},
         "compiled": True,
         "not_compiled": None,
         "warnings": [],
-        "class_counts": {str(label): _COUNT for label in task.classes[:1]},
+        "class_counts": dict.fromkeys(list(manifest.class_counts)[:1], _COUNT),
     }
 
 
@@ -124,7 +124,8 @@ def _made_up(figures: Mapping[str, Any]) -> Example:
 
 
 def _first(figures: Mapping[str, Mapping[str, Any]]) -> Example:
-    return {name: {member: _SPREAD[member] for member in found} for name, found in list(figures.items())[:1]}
+    first = list(figures.items())[:1]
+    return {name: {member: _SPREAD[member] for member in _SPREAD if member in found} for name, found in first}
 
 
 def _performance(manifest: Manifest) -> Example:
@@ -192,11 +193,12 @@ def _drift(manifest: Manifest, version: str) -> Example:
         "model_version": version,
         "verdict": "ok",
         "drifted": [],
-        "columns": {column.name: _drift_of(column, manifest.profile["columns"][column.name])},
+        "columns": {column.name: drift_of_column(column, manifest.profile["columns"][column.name])},
     }
 
 
-def _drift_of(column: Column, profile: Mapping[str, Any]) -> Example:
+def drift_of_column(column: Column, profile: Mapping[str, Any]) -> Example:
+    """The part of /drift on a column with this reference profile."""
     is_open = column.kind not in ("category", "boolean")
     return {
         "kind": column.kind,

@@ -23,7 +23,7 @@ from service.errors import (
 from service.prediction.moment import EXPECTED_MOMENT
 from service.web.problem import DETAILS
 
-_REQUEST_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
+_REQUEST_ID = "9d1f7c24b8e05a6371c2de48f0ab5936"
 
 
 def example_problems(example_id: str, max_items: int) -> dict[int, list[dict[str, Any]]]:
