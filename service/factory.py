@@ -50,6 +50,7 @@ from service.web.app import Application
 from service.web.auth import ApiKeyMiddleware
 from service.web.body_budget import BodyBudget
 from service.web.example import ObservationValues, example_observation
+from service.web.index import index
 from service.web.json_body import BodyLimits, JsonBody
 from service.web.pages import LogPages
 from service.web.problem import answer_error, encoded, json_api, refusal
@@ -232,6 +233,7 @@ def _add_resources(
     reset = Reset(Session(database_of(settings)), partial(dump_log, folder=Path(settings.exports)))
     empty = partial(batched(reset.empty_for_each).submit, None)
     table: list[tuple[type, tuple[str, ...], tuple[Any, ...]]] = [
+        (resources.Index, ("/",), (cache(lambda: encoded(index(manifest, artifact.version))),)),
         (resources.Predict, ("/predict",), (service, body, encode)),
         (resources.Update, ("/update",), (service, body, encode)),
         (resources.ModelCard, ("/model",), (cache(lambda: encoded(_card(artifact))),)),

@@ -1,15 +1,15 @@
 """Checks that a version can be released and prints the commands that release it. It changes and pushes nothing.
 
-Usage: `python -m tools.release [VERSION]`; without an argument it takes the version of pyproject.toml.
+Usage: `python -m tools.release [VERSION]`; without an argument it takes the version of the service.
 """
 
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
+VERSION_FILE = "service/__init__.py"
 
 
 def problems(project: Path, version: str) -> list[str]:
@@ -17,9 +17,9 @@ def problems(project: Path, version: str) -> list[str]:
     if not re.fullmatch(r"\d+\.\d+\.\d+", version):
         return [f"{version} is not a version; it has three numbers, such as 1.2.0."]
     found = []
-    declared = _declared(project)
+    declared = declared_version(project)
     if declared != version:
-        found.append(f"pyproject.toml has version {declared}; set it to {version}.")
+        found.append(f"{VERSION_FILE} has version {declared}; set it to {version}.")
     if not re.search(rf"^## {re.escape(version)}\b", (project / "CHANGELOG.md").read_text(), re.MULTILINE):
         found.append(f"CHANGELOG.md has no section '## {version}'; rename '## Unreleased' to '## {version} - DATE'.")
     tags = [tag for tag in _git(project, "tag", "--list", "v*").split() if re.fullmatch(r"v\d+\.\d+\.\d+", tag)]
@@ -32,8 +32,12 @@ def problems(project: Path, version: str) -> list[str]:
     return found
 
 
-def _declared(project: Path) -> str:
-    return str(tomllib.loads((project / "pyproject.toml").read_text())["project"]["version"])
+def declared_version(project: Path) -> str:
+    """The version that the source declares. It is read as text, because importing could find another checkout."""
+    found = re.search(r'^__version__ = "(.+)"$', (project / VERSION_FILE).read_text(), re.MULTILINE)
+    if found is None:
+        raise ValueError(f"{VERSION_FILE} has no line __version__ = ...")
+    return found[1]
 
 
 def _numbers(version: str) -> list[int]:
@@ -45,7 +49,7 @@ def _git(project: Path, *arguments: str) -> str:
 
 
 def _main() -> None:
-    version = sys.argv[1] if len(sys.argv) > 1 else _declared(PROJECT)
+    version = sys.argv[1] if len(sys.argv) > 1 else declared_version(PROJECT)
     if found := problems(PROJECT, version):
         sys.exit("\n".join([f"{version} cannot be released:", *(f"- {problem}" for problem in found)]))
     steps = ["make check test test-all", f"git tag -a v{version} -m 'Version {version}'", f"git push origin v{version}"]

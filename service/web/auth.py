@@ -1,7 +1,7 @@
 """API keys. WSGI middleware checks the key before anything else, so it protects every route, also unknown ones.
 
-Keys in API_KEY open everything except the administration; keys in ADMIN_KEY open everything. The health checks and
-/openapi.json need no key."""
+Keys in API_KEY open everything except the administration; keys in ADMIN_KEY open everything. The index, the health
+checks and /openapi.json need no key."""
 
 import hashlib
 import hmac
@@ -10,7 +10,7 @@ from typing import Any
 
 from service.errors import Forbidden, ServiceError, Unauthorized
 
-OPEN_TO_ALL = ("/livez", "/readyz", "/healthz", "/openapi.json")
+OPEN_TO_ALL = ("/", "/livez", "/readyz", "/healthz", "/openapi.json")
 FOR_ADMINISTRATORS = ("admin", "predictions")
 
 _HEADERS = "as Authorization: Bearer <key> or as X-API-Key: <key>"
@@ -34,7 +34,7 @@ class ApiKeyMiddleware:
         self._users = _Keys(api_keys)
         self._administrators = _Keys(admin_keys)
         self._is_open = not api_keys
-        self._open_paths = frozenset(path + slash for path in OPEN_TO_ALL for slash in ("", "/"))
+        self._open_paths = frozenset(path.rstrip("/") + slash for path in OPEN_TO_ALL for slash in ("", "/"))
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         path: str = environ["PATH_INFO"]

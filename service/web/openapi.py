@@ -1,11 +1,12 @@
 """The OpenAPI 3.1 document that GET /openapi.json answers, made from the artifact's manifest and the operations."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from serialize.manifest import Manifest
-from service.errors import PROBLEM_JSON, problem, reason_phrase
-from service.web.operations import operations, parameter, response_name
+from service.errors import PROBLEM_JSON
+from service.web.example_problems import example_problems
+from service.web.operations import operations, parameter, response_name, values
 from service.web.schemas import TEXT, VERSION, Schema, integer, reference, schemas
 
 _MEANINGS = {
@@ -49,9 +50,11 @@ _REQUEST_ID = (
     "one the service makes one."
 )
 _TRACE = "The trace of the request (W3C Trace Context, version 00), for the log."
+_TRACE_PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 _DESCRIPTION = (
     "Scores observations and stores each one before it answers. The true class comes later, under the same id. "
-    "Every failure is application/problem+json (RFC 9457). Every path also works with a trailing slash."
+    "Every failure is application/problem+json (RFC 9457). Every path also works with a trailing slash. "
+    "The examples have the members and types of the real answers; their figures are made up."
 )
 
 
@@ -61,7 +64,8 @@ def document(
     """The document as JSON. `version` is the model's, `example` an observation that it can score, `max_items` the most
     that an array may hold; `needs_key` says whether the routes for clients need a key."""
     paths: dict[str, Schema] = {}
-    for route, operation in operations(manifest, example, f"example-{version}", needs_key=needs_key).items():
+    example_id = f"example-{version}"
+    for route, operation in operations(manifest, version, example, example_id, needs_key=needs_key).items():
         method, path = route.split()
         paths.setdefault(path, {})[method] = operation
     return {
@@ -70,29 +74,31 @@ def document(
         "paths": paths,
         "components": {
             "schemas": schemas(manifest, max_items),
-            "responses": {response_name(status): _failure(status) for status in _MEANINGS},
+            "responses": {
+                response_name(status): _failure(status, bodies)
+                for status, bodies in example_problems(example_id, max_items).items()
+            },
             "headers": {
                 name: {"description": description, "required": name not in _OPTIONAL_HEADERS, "schema": schema}
                 for name, (description, schema) in _HEADERS.items()
             },
             "parameters": {
-                "RequestId": parameter("header", "X-Request-ID", _REQUEST_ID),
-                "TraceParent": parameter("header", "traceparent", _TRACE),
+                "RequestId": parameter("header", "X-Request-ID", _REQUEST_ID, TEXT, "order-4711"),
+                "TraceParent": parameter("header", "traceparent", _TRACE, TEXT, _TRACE_PARENT),
             },
             "securitySchemes": _SECURITY,
         },
     }
 
 
-def _failure(status: int) -> Schema:
-    """The response of a status other than 200."""
-    title = reason_phrase(status)
-    example = problem(status, title, _MEANINGS[status], title.lower().replace(" ", "-"), "0")
+def _failure(status: int, bodies: Sequence[Mapping[str, Any]]) -> Schema:
+    """The response of a status other than 200, with these bodies as examples."""
+    examples = values({body["type"].rpartition(":")[2]: body for body in bodies})
     schema = {"allOf": [reference("Problem"), {"properties": {"status": {"const": status}}}]}
     model = () if status in _WITHOUT_MODEL else ("X-Model-Version",)
     headers = ("X-Request-ID", *model, *_HEADERS_OF_STATUS.get(status, ()))
     return {
         "description": _MEANINGS[status],
-        "content": {PROBLEM_JSON: {"schema": schema, "example": example}},
+        "content": {PROBLEM_JSON: {"schema": schema, "examples": examples}},
         "headers": {name: reference(name, "headers") for name in headers},
     }

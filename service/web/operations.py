@@ -12,6 +12,7 @@ from service.prediction.filter import DEFAULT_LAST
 from service.prediction.moment import MOMENT
 from service.prediction.observation import canonical
 from service.prediction.true_label import LabelParser
+from service.web.example_answers import SEED_ROWS, example_answers
 from service.web.query import LIMIT, MOST_LAST, MOST_LIMIT, WINDOWS
 from service.web.schemas import ID_TEXT, NO_NUL, TEXT, Schema, Schemas, integer, label, reference
 
@@ -22,27 +23,32 @@ _SELECTION = ("model_version", "since", "until")
 _LOG_FILTERS = ("limit", "after", "observation_id", "labelled", *_SELECTION, "predicted_class")
 
 
-def operations(manifest: Manifest, example: Mapping[str, Any], example_id: str, *, needs_key: bool) -> Schema:
-    """Every operation under its method and path. `example` is an observation that the model can score, `example_id` its
-    id; `needs_key` says whether clients need a key."""
+def operations(
+    manifest: Manifest, version: str, example: Mapping[str, Any], example_id: str, *, needs_key: bool
+) -> Schema:
+    """Every operation under its method and path. `version` is the model's; `example` is an observation that the model
+    can score, `example_id` its id; `needs_key` says whether clients need a key."""
     task, true = manifest.task, LabelParser(manifest.task).name
     truth = {true: 1.5 if task.kind == "regression" else label(task)["enum"][0]}
+    answers = example_answers(manifest, version, example, example_id, truth[true])
+    parameters = _parameters(manifest, version, example_id)
     links = {
         "update": _link("update", {"id": "$response.body#/observation_id", **truth}),
         "updateFirst": _link("update", {"id": "$response.body#/0/observation_id", **truth}),
         "replay": _link("predict", "$request.body"),
     }
     keys: list[dict[str, list[str]]] = [{"bearer": []}, {"apiKey": []}]
-    everyone = partial(_operation, [{}], (), {})
-    client = partial(_operation, keys if needs_key else [{}, *keys], (401,), _parameters(manifest))
-    admin = partial(_operation, keys, (401, 403), _parameters(manifest))
+    everyone = partial(_operation, [{}], (), {}, answers)
+    client = partial(_operation, keys if needs_key else [{}, *keys], (401,), parameters, answers)
+    admin = partial(_operation, keys, (401, 403), parameters, answers)
     return {
+        "get /": everyone("index", "The service, its model, and where to go next.", "Index", ()),
         "post /predict": client(
             "predict",
             "Score and store one observation or an array of them. A known id is answered from its stored row.",
             "PredictedOnes",
             (409, 503),
-            body=_body("Predictions", examples=_examples(example_id, {"observation": example})),
+            body=_body("Predictions", _one_and_many(example_id, {"observation": example})),
             headers=("Idempotent-Replayed",),
             links=links,
         ),
@@ -51,7 +57,7 @@ def operations(manifest: Manifest, example: Mapping[str, Any], example_id: str, 
             f"Record the {true.replace('_', ' ')} of one prediction or of an array of them. A later label replaces it.",
             "UpdatedOnes",
             (404, 503),
-            body=_body("TrueLabels", examples=_examples(example_id, truth)),
+            body=_body("TrueLabels", _one_and_many(example_id, truth)),
         ),
         "get /model": client("model", "The served model.", "Model", ()),
         "get /performance": client(
@@ -88,14 +94,14 @@ def operations(manifest: Manifest, example: Mapping[str, Any], example_id: str, 
             "reset",
             "Export the log, then empty it; the body repeats the name of the database.",
             "Emptied",
-            body=_body("Emptying"),
+            body=_body("Emptying", {"database": {"database": "example.db"}}),
         ),
         "post /admin/seed": admin(
             "seed",
             "Fill the log from a built-in data set that fits the model, under the ids demo-0, demo-1, ...",
             "Seeded",
             (409, 503),
-            body=_body("Seeding", required=False),
+            body=_body("Seeding", {"rows": {"rows": SEED_ROWS}}, required=False),
             headers=("Idempotent-Replayed",),
         ),
         "get /openapi.json": everyone("openapi", "This document.", "OpenAPI", ()),
@@ -107,15 +113,21 @@ def response_name(status: int) -> str:
     return "".join(word.capitalize() for word in reason_phrase(status).replace("-", " ").split())
 
 
-def parameter(place: str, name: str, description: str, schema: Schema = TEXT) -> Schema:
+def parameter(place: str, name: str, description: str, schema: Schema, example: Any) -> Schema:
     """A parameter that a request may have."""
-    return {"name": name, "in": place, "description": description, "schema": schema}
+    return {"name": name, "in": place, "description": description, "schema": schema, "example": example}
+
+
+def values(examples: Mapping[str, Any]) -> Schema:
+    """Examples by name as the document has them."""
+    return {name: {"value": value} for name, value in examples.items()}
 
 
 def _operation(
     security: Sequence[Mapping[str, Sequence[str]]],
     key_refusals: Sequence[int],
     known: Schemas,
+    answers: Mapping[str, Mapping[str, Any]],
     name: str,
     summary: str,
     answer: str,
@@ -130,10 +142,12 @@ def _operation(
 ) -> Schema:
     """An operation. `answer` names the schema of the 200, `line` that of a line if the client asks for a stream."""
     statuses = sorted({*_ANY, *key_refusals, *refusals, *(_BODY if body else ()), *((422,) if query else ())})
-    schemas = {media: answer, **({"application/x-ndjson": line} if line else {})}
+    content = {media: _content(answer, answers[name])}
+    if line:
+        content["application/x-ndjson"] = _content(line, answers["line"])
     success = {
         "description": summary,
-        "content": {media: {"schema": reference(schema)} for media, schema in schemas.items()},
+        "content": content,
         "headers": {one: reference(one, "headers") for one in ("X-Request-ID", "X-Model-Version", *headers)},
         **({"links": links} if links else {}),
     }
@@ -149,43 +163,64 @@ def _operation(
     }
 
 
-def _body(name: str, *, required: bool = True, **more: Any) -> Schema:
-    return {"required": required, "content": {"application/json": {"schema": reference(name), **more}}}
+def _body(name: str, examples: Mapping[str, Any], *, required: bool = True) -> Schema:
+    return {"required": required, "content": {"application/json": _content(name, examples)}}
 
 
-def _examples(example_id: str, members: Mapping[str, Any]) -> Schema:
-    many = [{"id": f"{example_id}-{i}", **members} for i in (1, 2)]
-    return {"one": {"value": {"id": example_id, **members}}, "many": {"value": many}}
+def _content(name: str, examples: Mapping[str, Any]) -> Schema:
+    return {"schema": reference(name), "examples": values(examples)}
+
+
+def _one_and_many(example_id: str, members: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "one": {"id": example_id, **members},
+        "many": [{"id": f"{example_id}-{i}", **members} for i in (1, 2)],
+    }
 
 
 def _link(operation_id: str, body: Any) -> Schema:
     return {"operationId": operation_id, "requestBody": body}
 
 
-def _parameters(manifest: Manifest) -> dict[str, Schema]:
+def _parameters(manifest: Manifest, version: str, example_id: str) -> dict[str, Schema]:
     """The query parameters by name."""
     moment = {**TEXT, "pattern": MOMENT}
-    described: dict[str, tuple[str, Schema]] = {
-        "model_version": ("Only predictions of this model version.", {**TEXT, "minLength": 1, "pattern": NO_NUL}),
-        "since": ("Only predictions from this time on (ISO 8601; UTC without a zone).", moment),
-        "until": ("Only predictions before this time.", moment),
-        "window": ("A series by day (UTC) or by week from Monday.", {"enum": list(WINDOWS)}),
-        "by": ("The metrics for each value of a column.", {"enum": list(manifest.signature.names)}),
+    columns = list(manifest.signature.names)
+    described: dict[str, tuple[str, Schema, Any]] = {
+        "model_version": (
+            "Only predictions of this model version.",
+            {**TEXT, "minLength": 1, "pattern": NO_NUL},
+            version,
+        ),
+        "since": ("Only predictions from this time on (ISO 8601; UTC without a zone).", moment, "2026-01-01"),
+        "until": ("Only predictions before this time.", moment, "2026-01-31T12:00:00Z"),
+        "window": ("A series by day (UTC) or by week from Monday.", {"enum": list(WINDOWS)}, WINDOWS[-1]),
+        "by": ("The metrics for each value of a column.", {"enum": columns}, columns[0]),
         "last": (
             f"Only this many of the latest rows; by default {DEFAULT_LAST} if no time is given.",
             integer(1, MOST_LAST),
+            DEFAULT_LAST,
         ),
-        "limit": (f"The most rows of a page, {LIMIT} by default. A stream has no limit.", integer(1, MOST_LIMIT)),
-        "after": ("Only rows that are older than the row with this key.", reference("RowKey")),
+        "limit": (
+            f"The most rows of a page, {LIMIT} by default. A stream has no limit.",
+            integer(1, MOST_LIMIT),
+            LIMIT,
+        ),
+        "after": ("Only rows that are older than the row with this key.", reference("RowKey"), 1000),
         "observation_id": (
             'Only the row of this id: 0 is an integer, "0" a string; other text needs no quotes.',
             ID_TEXT,
+            example_id,
         ),
-        "labelled": ("Only rows with a true label, or only those without.", {"enum": ["true", "false"]}),
+        "labelled": ("Only rows with a true label, or only those without.", {"enum": ["true", "false"]}, "true"),
     }
     if manifest.task.kind != "regression":  # a class is sent as JSON, a string also without its quotes
         forms = label(manifest.task)["enum"]
-        texts = dict.fromkeys([*map(canonical, forms), *(form for form in forms if isinstance(form, str))])
-        described["predicted_class"] = ("Only predictions of this class; text needs no quotes.", {"enum": list(texts)})
+        texts = list(dict.fromkeys([*map(canonical, forms), *(form for form in forms if isinstance(form, str))]))
+        described["predicted_class"] = (
+            "Only predictions of this class; text needs no quotes.",
+            {"enum": texts},
+            texts[0],
+        )
     parameters = {name: parameter("query", name, *one) for name, one in described.items()}
     return {**parameters, "erased": {**parameters["observation_id"], "required": True}}

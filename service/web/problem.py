@@ -115,8 +115,8 @@ def _with_faults(body: dict[str, Any], faults: Sequence[Fault]) -> str:
     return f'{_encode(body)[:-1]}, "errors": {errors}}}'
 
 
-_DETAILS = {
-    404: "Unknown URL. Post predictions to /predict and true labels to /update.",
+DETAILS = {
+    404: "Unknown URL. GET / lists the URLs of the service.",
     405: "Method not allowed for this URL. The Allow header lists the allowed methods.",
     413: "The body is larger than the limit of the service.",
 }
@@ -126,7 +126,7 @@ def _answer_http_error(error: HTTPException, status: int, info: RequestInfo) -> 
     title = reason_phrase(status)
     info.reason = title.lower().replace(" ", "-")
     headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
-    body = problem(status, title, _DETAILS.get(status, title + "."), info.reason, info.request_id)
+    body = problem(status, title, DETAILS.get(status, title + "."), info.reason, info.request_id)
     return _problem_response(_encode(body), status, headers)
 
 

@@ -59,6 +59,10 @@ class _ConstantBody(Resource):  # type: ignore[misc]
         return FinalResponse(self._body())
 
 
+class Index(_ConstantBody):
+    """The names of the service and its model, and where to go next."""
+
+
 class ModelCard(_ConstantBody):
     """The model that is served."""
 

@@ -79,7 +79,7 @@ _METHOD: Schema = {**TEXT, "description": 'How the training figures were measure
 _DRIFT_VERDICT: Schema = {"enum": ["ok", "watch", "drifted", None]}
 _TYPES: Mapping[ColumnKind, str] = {"boolean": "boolean", "integer": "integer", "number": "number", "text": "string"}
 _CLASS_METRICS = ("accuracy", "balanced_accuracy", "log_loss", "expected_calibration_error")
-_METRICS: Mapping[TaskKind, tuple[str, ...]] = {
+METRICS: Mapping[TaskKind, tuple[str, ...]] = {
     "binary": (*_CLASS_METRICS, "precision", "recall", "f1", "roc_auc", "average_precision", "brier_score"),
     "multiclass": (*_CLASS_METRICS, "precision_macro", "recall_macro", "f1_macro"),
     "regression": ("mean_absolute_error", "root_mean_squared_error", "r2", "bias"),
@@ -134,6 +134,11 @@ _COMMON: Schemas = {
     "ObservationId": OBSERVATION_ID,
     "RowKey": {**integer(1, MOST_KEY), "description": "The key of the row."},
     "Prediction": _object(id=reference("ObservationId"), observation=reference("Observation")),
+    "Index": _object(
+        **_each(TEXT, "name", "version"),
+        model=_object(name=TEXT, version=VERSION, task={"enum": list(get_args(TaskKind))}),
+        links=_mapping({**TEXT, "pattern": "^/", "description": "The path of the operation with this operationId."}),
+    ),
     "Model": _object(
         name=TEXT,
         version=VERSION,
@@ -186,7 +191,7 @@ _COMMON: Schemas = {
     "MetricsText": TEXT,
     "Up": _object(status={"const": "up"}),
     "Ready": _object(status={"const": "ready"}),
-    "OpenAPI": {"type": "object", "required": ["openapi", "info", "paths", "components"]},
+    "OpenAPI": _object(openapi=TEXT, info=_mapping(TEXT), **_each(_mapping({"type": "object"}), "paths", "components")),
     "Fault": _object(
         pointer={**TEXT, "pattern": "^(/|$)", "description": "The JSON pointer (RFC 6901) to the place."},
         **_each(TEXT, "detail", "expected"),
@@ -217,7 +222,7 @@ def schemas(manifest: Manifest, max_items: int) -> dict[str, Schema]:
         "PredictedOnes": _one_or_many("Predicted", max_items),
         "Updated": _object(**prediction, observation=observation(signature, is_stored=True)),
         "UpdatedOnes": _one_or_many("Updated", max_items),
-        "Metrics": _object(**_each(reference("Figure"), *_METRICS[task.kind])),
+        "Metrics": _object(**_each(reference("Figure"), *METRICS[task.kind])),
         "Performance": _performance(task),
     }
 

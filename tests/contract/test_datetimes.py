@@ -23,6 +23,7 @@ from service.__main__ import main
 from service.web.schemas import observation
 from tests.conftest import Client, MakeClient
 from tests.service.export.test_parquet import read
+from tests.support.openapi_examples import assert_examples_are_true
 
 ADMIN = {"X-API-Key": "the-admin-key-of-these-tests"}
 VALID = {"start": "2024-03-31T12:00:00.5", "seen": "2024-10-27T02:30:00+01:00", "born": "1990-05-17"}
@@ -203,6 +204,15 @@ def test_the_api_document_gives_formats_and_an_example_that_is_answered(dated: C
     example = next(iter(body["examples"].values()))["value"] if "examples" in body else body["example"]
     assert dated.post("/predict", json=example).status_code == 200
     assert dated.get("/model").json["signature"]["columns"][1]["datetimes"] == {"unit": "us", "zone": "Europe/Berlin"}
+
+
+def test_every_example_of_the_api_document_is_answered_as_it_says(
+    make_client: MakeClient, model: Path, tmp_path: Path
+) -> None:
+    url, key = f"sqlite:///{tmp_path}/example.db", ADMIN["X-API-Key"]
+    client = make_client(artifacts=str(model), database_url=url, admin_key=(key,), exports=str(tmp_path))
+
+    assert_examples_are_true(client, load(model).manifest.golden.observations, key, is_seeded=False)
 
 
 def test_drift_compares_the_times_whatever_their_spelling(dated: Client) -> None:

@@ -4,6 +4,7 @@ databases, and refuse by name what they cannot answer."""
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 from serialize import Artifact, load
 from serialize.__main__ import main
 from tests.conftest import Client, MakeClient
+from tests.support.openapi_examples import assert_examples_are_true
 
 RANDOM = np.random.default_rng(0)
 SUBJECTS = {
@@ -120,6 +122,17 @@ def test_a_section_is_predicted_labelled_and_compared_with_the_training(
     drift = client.get("/drift").json["columns"]
     assert "unknown words" in drift["body"]["changes"]
     assert "nulls" in drift["heading"]["changes"]
+
+
+@pytest.mark.parametrize("name", ["sections", "pairs"])
+def test_every_example_of_the_api_document_is_answered_as_it_says(
+    make_client: MakeClient, trained: Make, tmp_path: Path, name: str
+) -> None:
+    artifact = trained(name)
+    url, key = f"sqlite:///{tmp_path}/example.db", "the-admin-key-of-these-tests"
+    client = make_client(artifacts=str(artifact.path), database_url=url, admin_key=(key,), exports=str(tmp_path))
+
+    assert_examples_are_true(client, artifact.manifest.golden.observations, key, is_seeded=False)
 
 
 def test_odd_texts_get_the_probabilities_of_the_pipeline(serve: Callable[[str], Client], trained: Make) -> None:

@@ -1,17 +1,21 @@
 """A release is refused with its reasons, all at once, until version, changelog, tags and working tree agree."""
 
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from tools.release import problems
+import service
+from tests.support.passengers import PROJECT
+from tools.release import VERSION_FILE, declared_version, problems
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A committed project at version 1.2.0, which its changelog describes, after the release of 1.1.9."""
-    (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.0"\n')
+    (tmp_path / "service").mkdir()
+    (tmp_path / "service" / "__init__.py").write_text('"""The service."""\n\n__version__ = "1.2.0"\n')
     (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## 1.2.0 - 2026-01-31\n\n- More.\n")
     git(tmp_path, "init", "--quiet")
     git(tmp_path, "add", ".")
@@ -30,7 +34,7 @@ def test_a_version_that_everything_agrees_on_can_be_released(project: Path) -> N
 
 def test_another_version_than_that_of_the_project_is_refused(project: Path) -> None:
     assert problems(project, "1.3.0") == [
-        "pyproject.toml has version 1.2.0; set it to 1.3.0.",
+        "service/__init__.py has version 1.2.0; set it to 1.3.0.",
         "CHANGELOG.md has no section '## 1.3.0'; rename '## Unreleased' to '## 1.3.0 - DATE'.",
     ]
 
@@ -55,3 +59,12 @@ def test_changes_are_committed_first(project: Path) -> None:
 
 def test_what_is_no_version_is_refused(project: Path) -> None:
     assert problems(project, "v1.2") == ["v1.2 is not a version; it has three numbers, such as 1.2.0."]
+
+
+def test_the_project_states_its_version_only_in_the_source() -> None:
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+
+    assert "version" not in settings["project"]
+    assert settings["project"]["dynamic"] == ["version"]
+    assert settings["tool"]["hatch"]["version"]["path"] == VERSION_FILE
+    assert declared_version(PROJECT) == service.__version__

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import service
 from tests.support.passengers import PROJECT
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
@@ -89,6 +90,10 @@ def test_the_wheel_has_the_files_of_the_two_packages_and_nothing_else(wheel: Pat
     assert packed == expected
     assert [name for name in packed if name.endswith(".html")]
     assert [name for name in packed if "/migrations/" in name]
+
+
+def test_the_wheel_has_the_version_of_the_service(wheel: Path) -> None:
+    assert wheel.name.split("-")[1] == service.__version__
 
 
 def test_a_model_is_dumped_in_an_empty_folder(python: str, folder: Path) -> None:

@@ -25,6 +25,7 @@ from service.web.schemas import OBSERVATION_ID, label, observation
 from tests.conftest import Client, MakeClient
 from tests.service.prediction.test_observation import COLUMNS
 from tests.service.web.test_payload import values
+from tests.support.openapi_examples import examples_of
 from tests.support.openapi_shape import document_shape
 from tests.support.passengers import ARTIFACTS, PASSENGER
 
@@ -128,6 +129,27 @@ def test_every_example_is_answered_200(client: Client, document: Any) -> None:
         assert statuses == {"one": 200, "many": 200}
 
 
+def test_every_body_and_every_parameter_has_an_example_that_fits_its_schema(document: Any) -> None:
+    operations = described(document).values()
+    bodies = [operation["requestBody"] for operation in operations if "requestBody" in operation]
+    answers = [operation["responses"]["200"] for operation in operations]
+    failures = document["components"]["responses"].values()
+    contents = [content for one in (*bodies, *answers, *failures) for content in one["content"].values()]
+    parameters = [one for operation in operations for one in operation["parameters"] if "$ref" not in one]
+    parameters += document["components"]["parameters"].values()
+
+    pairs = [(content["schema"], example) for content in contents for example in examples_of(content).values()]
+    pairs += [(one["schema"], one["example"]) for one in parameters]
+
+    assert all(examples_of(content) for content in contents)
+    for schema, example in pairs:
+        jsonschema.Draft202012Validator({**schema, "components": document["components"]}).validate(example)
+
+
+def test_the_document_stays_small(document: Any) -> None:
+    assert len(json.dumps(document)) < 75_000
+
+
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_the_example_is_no_row_that_the_model_was_trained_on(recipe: str, artifacts: dict[str, Path]) -> None:
     manifest = load(artifacts[recipe]).manifest
@@ -163,7 +185,7 @@ def test_every_failure_is_described_as_problem_json_with_its_status(document: An
                 resolved = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
                 media = resolved["content"]["application/problem+json"]
                 assert media["schema"]["allOf"][1] == {"properties": {"status": {"const": int(status)}}}
-                assert media["example"]["status"] == int(status)
+                assert {body["status"] for body in examples_of(media).values()} == {int(status)}
 
 
 def test_what_a_post_may_answer_is_all_described(document: Any) -> None:
@@ -179,7 +201,7 @@ def test_what_a_post_may_answer_is_all_described(document: Any) -> None:
 def test_the_document_is_open_and_a_key_is_optional_where_none_is_set(document: Any) -> None:
     for (_, path), operation in described(document).items():
         assert ({} in operation["security"]) is not path.startswith(("/admin/", "/predictions"))
-        if path in ("/openapi.json", "/livez", "/readyz", "/healthz"):
+        if path in ("/", "/openapi.json", "/livez", "/readyz", "/healthz"):
             assert operation["security"] == [{}]
     assert document["paths"]["/predict"]["post"]["security"] == [{}, {"bearer": []}, {"apiKey": []}]
 
