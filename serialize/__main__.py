@@ -1,4 +1,4 @@
-"""The command line of serialization: `python -m serialize train|recipe|show|sign|verify`."""
+"""The command line of serialization: `python -m serialize train|recipe|adopt|show|sign|verify`."""
 
 import sys
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from rich.console import Console
 
 from serialize.artifact import load
 from serialize.cli import summary
+from serialize.cli.adopt import adopt_command
 from serialize.cli.made import console, print_made, print_metrics
 from serialize.cli.options import csv_options, declarations, declared, separator
 from serialize.content import read_content, sign
@@ -147,6 +148,9 @@ def _require_file_columns(name: str, built_in: BuiltIn, given: Mapping[str, str]
             raise click.UsageError(f"{name} has no --{option}; its columns are {options}.")
     if len(set(takes.values())) < len(takes):
         raise click.UsageError(f"{options} must name different columns; they name {', '.join(takes.values())}.")
+
+
+main.add_command(adopt_command)
 
 
 @main.command("show")
