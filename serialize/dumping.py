@@ -30,7 +30,7 @@ from serialize.pickles import library_versions, modules_of, own_modules, pickled
 from serialize.quality.evaluation import Vector, class_counts, encode
 from serialize.quality.importances import no_importances
 from serialize.quality.measurement import Measurement
-from serialize.reference_profile import profile_columns, profile_outputs
+from serialize.reference_profile import no_profile, profile_columns, profile_outputs
 from serialize.signature import Scalar
 from serialize.task import Label, Outputs
 
@@ -61,6 +61,7 @@ def dump(
     groups: Any = None,
     cv_seconds: float = 60.0,
     importances: bool = True,
+    reference: bool = True,
 ) -> Artifact:
     """Write a fitted classifier or regressor as an artifact that the service can serve, and verify it.
 
@@ -81,7 +82,8 @@ def dump(
     those of `serialize.cross_validate`: give TimeSeriesSplit() for rows in the order of time. A pipeline that cannot
     be fitted again, and rows that are too few, are scored in-sample. `metrics` replaces this: numbers by name, the
     result of `cross_validate`, "in-sample" (the training rows are scored), or "none". The manifest says how the
-    figures were made. `importances=False` leaves out the importance of the columns.
+    figures were made. `importances=False` leaves out the importance of the columns. `reference=False` is for rows that
+    are not like the training rows: drift is then not measured against them.
 
     The artifact is written next to `directory`, read back in a new process, and its golden rows are verified there.
     Only then does it replace the content of `directory`. Raises DumpError for a model or data that cannot be served;
@@ -103,6 +105,8 @@ def dump(
         rows = observations(table)
         progress.stage("Scoring the training rows")
         manifest, outputs = _manifest(name or final_name(pipeline), model, X_train, table, rows)
+        if not reference:
+            manifest = replace(manifest, profile=no_profile(signature, task))
         counts = {} if truth is None else class_counts(task, truth)
         progress.stage("Compiling")
         compilation = compile_model(model, rows[:_VERIFIED_ROWS])

@@ -17,7 +17,7 @@ _WITHOUT_DATA = """Without --data the model is weaker:
   The signature has only names and dtypes: a column of objects takes texts only, and nothing has bounds.
   A column may be null, or hold an unseen category, if the pipeline answers a made-up row with it.
   The answers are checked on made-up rows only.
-  There are no metrics and no importances, and /drift compares with made-up rows: ignore it."""
+  There are no metrics and no importances, and /drift has nothing to compare with."""
 
 
 @click.command("adopt")

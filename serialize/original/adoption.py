@@ -44,12 +44,13 @@ class Original:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows to learn the signature from, with the dtypes of the original, their targets if there are any, and
-    further arguments of `dump`."""
+    """The rows to learn the signature from, with the dtypes of the original, their targets if there are any, further
+    arguments of `dump`, and whether the rows are made up."""
 
     X: pd.DataFrame
     y: "pd.Series[Any] | None"
     declared: Mapping[str, Any]
+    are_made_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def rows_made_up(original: Original) -> Rows:
     """A few made-up rows, for a model without data."""
     model = Model(original.pipeline, original.task, _NO_COLUMNS)
     X, declared = made_up_rows(original.dtypes, lambda frame: _why_not(model, frame))
-    return Rows(X, None, declared)
+    return Rows(X, None, declared, are_made_up=True)
 
 
 def adopt(original: Original, rows: Rows, output: Path, *, name: str, threshold: float | None = None) -> Adopted:
@@ -101,7 +102,15 @@ def adopt(original: Original, rows: Rows, output: Path, *, name: str, threshold:
     served, before = (Model(each, original.task, signature) for each in (pipeline, original.pipeline))
     compared = check_same_answers(served, before, original.dtypes, observations(rows.X))
     artifact = dump(
-        pipeline, rows.X, rows.y, output, name=name, threshold=threshold, metrics="in-sample", **rows.declared
+        pipeline,
+        rows.X,
+        rows.y,
+        output,
+        name=name,
+        threshold=threshold,
+        metrics="in-sample",
+        reference=not rows.are_made_up,
+        **rows.declared,
     )
     return Adopted(artifact, compared)
 

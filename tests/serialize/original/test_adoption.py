@@ -153,6 +153,31 @@ def test_without_data_the_readme_is_answered_as_before(
     assert refused.status_code == 422
 
 
+@pytest.mark.parametrize(
+    "pipeline",
+    [
+        LogisticRegression().fit([[0.0], [1.0]], [0, 1]),
+        LogisticRegression().fit([[0.0], [1.0], [2.0]], ["a", "b", "c"]),
+        Ridge().fit([[0.0], [1.0]], [0.5, 1.5]),
+    ],
+)
+def test_without_data_there_is_no_reference_for_drift(pipeline: Any, tmp_path: Path, make_client: MakeClient) -> None:
+    X = pd.DataFrame({"a": [0.0]})
+    pipeline.feature_names_in_ = np.array(["a"], dtype=object)
+    adopted(write_original(tmp_path / "original", pipeline, X), tmp_path / "artifact", None)
+
+    client = make_client(artifacts=str(tmp_path / "artifact"))
+    rows = [{"id": number, "observation": {"a": number / 10}} for number in range(100)]
+    assert client.post("/predict", json=rows).status_code == 200
+
+    drift = client.get("/drift").json
+    assert (drift["verdict"], drift["drifted"], list(drift["columns"])) == (None, [], ["a"])
+    assert drift["columns"]["a"] == {
+        "kind": "number", "count": 100, "null_rate": 0.0, "p_value": None, "verdict": None, "changes": []
+    }  # fmt: skip
+    assert client.get("/openapi.json").status_code == client.get("/performance").status_code == 200
+
+
 @pytest.mark.filterwarnings("ignore:Constructing a Categorical")  # what the original does is deprecated
 @pytest.mark.parametrize("with_data", [True, False])
 def test_an_unseen_category_reaches_the_pipeline_as_a_null(
