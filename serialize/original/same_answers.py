@@ -29,8 +29,8 @@ def check_same_answers(model: Model, original: Model, dtypes: Dtypes, rows: Sequ
             expected, found = _original_outputs(original, dtypes, observation), model.outputs([observation])
         except Exception as error:
             raise DumpError(
-                f"The pipeline cannot answer an observation as the original app passed it ({one_line(error)}); if it "
-                f"could before, {fit_again()}."
+                f"The pipeline cannot answer an observation{_nulls(observation)} as the original app passed it "
+                f"({one_line(error)}); if it could before, {fit_again()}."
             ) from error
         if not np.allclose(found, expected, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True):
             raise DumpError(
@@ -38,6 +38,11 @@ def check_same_answers(model: Model, original: Model, dtypes: Dtypes, rows: Sequ
                 f"{found[0].tolist()}, but {expected[0].tolist()} in the original app."
             )
     return len(observations)
+
+
+def _nulls(observation: Row) -> str:
+    names = [name for name, value in observation.items() if value is None]
+    return f" with null in {', '.join(names)}" if names else ""
 
 
 def _original_outputs(original: Model, dtypes: Dtypes, observation: Row) -> Outputs:

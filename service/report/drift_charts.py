@@ -42,7 +42,7 @@ def _panels(columns: Columns, counts: Mapping[str, Counts]) -> Figure:
 
 
 def _panel(axes: Axes, name: str, column: Mapping[str, Any], counts: Counts | None) -> None:
-    verdict = column["verdict"] or "too few rows"
+    verdict = column["verdict"] or "not tested"
     lines = [plain(name, 30), ": ".join([verdict, *([", ".join(column["changes"])] if column["changes"] else [])])]
     before = column.get("reference_null_rate")
     if before is not None and column["null_rate"] is not None and (column["null_rate"] or before):
