@@ -20,6 +20,8 @@ def targets_of(column: "pd.Series[Any]", pipeline: Any, task: Task, source: str)
         if not types.is_numeric_dtype(column):
             raise DumpError(f"{column.name!r} of {source} does not hold numbers, but the pipeline is a regressor.")
         return column
+    if not column.map(types.is_hashable).all():
+        raise DumpError(f"{column.name!r} of {source} does not hold labels; name the column with what came true.")
     own = map(str, np.asarray(pipeline.classes_).tolist())
     by_text = dict(zip(own, task.classes, strict=True))
     by_value: dict[Any, Label | None] = {value: by_text.get(str(value)) for value in column.unique().tolist()}

@@ -61,6 +61,7 @@ def test_a_null_of_an_object_column_becomes_none() -> None:
         ([1.0, np.inf], np.dtype("int64"), "cannot be converted to int64"),
         (["1", "x"], np.dtype("float64"), r"cannot be converted to float64, its dtype in dtypes\.pickle \(ValueError"),
         (["x", "y"], np.dtype("M8[ns]"), r"cannot be converted to datetime64\[ns\]"),
+        (["a", ["b"]], pd.CategoricalDtype(["a"]), r"holds \['b'\], which is none of its categories"),
         (["a", "z"], pd.CategoricalDtype(["a"]), r"holds 'z', which is none of its categories in dtypes\.pickle"),
     ],
 )

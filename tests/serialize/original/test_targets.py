@@ -46,6 +46,7 @@ def test_a_label_is_found_by_its_value_or_its_text(classes: list[Any], values: l
             r"holds 2, which is none of the classes of the pipeline: 0, 1",
         ),
         (LogisticRegression().fit(X, ["a", "b", "b"]), ["a", "c"], "holds 'c', which is none of the classes"),
+        (LogisticRegression().fit(X, [0, 1, 1]), [1, [2]], "does not hold labels"),
         (Ridge().fit(X, [0.5, 1, 2]), ["low", "high"], "does not hold numbers, but the pipeline is a regressor"),
     ],
 )
