@@ -3,7 +3,7 @@
 import json
 import pickle
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,13 @@ def write_original(folder: Path, pipeline: Any, X: pd.DataFrame) -> Path:
     return folder
 
 
-def original_proba(folder: Path, observation: Mapping[str, Any]) -> float:
-    """What the app answered for an observation."""
+def original_probas(folder: Path, rows: Iterable[Mapping[str, Any]]) -> list[float]:
+    """What the app answered for each observation, one after the other."""
     columns = json.loads((folder / "columns.json").read_text())
     dtypes = pickle.loads((folder / "dtypes.pickle").read_bytes())
     pipeline = joblib.load(folder / "pipeline.pickle")
-    frame = pd.DataFrame([observation], columns=columns).astype(dtypes)
-    return float(pipeline.predict_proba(frame)[0, 1])
+    frames = (pd.DataFrame([row], columns=columns).astype(dtypes) for row in rows)
+    return [float(pipeline.predict_proba(frame)[0, 1]) for frame in frames]
 
 
 def telling(X: pd.DataFrame) -> Pipeline:

@@ -20,7 +20,7 @@ from serialize.original.adoption import Adopted, adopt, rows_made_up, rows_of_fi
 from serialize.original.files import read_files
 from serialize.recipes.csv_file import CsvFile
 from tests.conftest import MakeClient
-from tests.support.original_app import original_proba, telling, write_original
+from tests.support.original_app import original_probas, telling, write_original
 from tests.support.passengers import PASSENGER, PROJECT, all_passengers
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
@@ -103,6 +103,7 @@ def passengers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_original(tmp_path_factory.mktemp("original"), pipeline, X)
 
 
+@pytest.mark.long
 def test_the_service_answers_every_dtype_and_null_as_the_original_did(tmp_path: Path, make_client: MakeClient) -> None:
     X = every_dtype()
     folder = write_original(tmp_path / "original", telling(X), X)
@@ -111,10 +112,11 @@ def test_the_service_answers_every_dtype_and_null_as_the_original_did(tmp_path: 
 
     rows = json.loads(json.dumps(observations(X)))
     probas = served(make_client(artifacts=str(tmp_path / "artifact")), rows)
-    assert probas == pytest.approx([original_proba(folder, row) for row in rows], rel=0, abs=1e-12)
+    assert probas == pytest.approx(original_probas(folder, rows), rel=0, abs=1e-12)
     assert found.compared > 200
 
 
+@pytest.mark.long
 def test_the_curl_of_the_readme_gets_the_probability_of_the_pickle(
     passengers: Path, tmp_path: Path, make_client: MakeClient
 ) -> None:
@@ -122,13 +124,14 @@ def test_the_curl_of_the_readme_gets_the_probability_of_the_pickle(
 
     client = make_client(artifacts=str(tmp_path / "artifact"))
     rows = [PASSENGER, *all_passengers()[::6]]
-    expected = [original_proba(passengers, row) for row in rows]
+    expected = original_probas(passengers, rows)
     assert served(client, rows) == pytest.approx(expected, rel=0, abs=1e-12)
     assert client.post("/predict", json={"id": 0, "observation": PASSENGER}).json["proba"] == pytest.approx(expected[0])
     assert found.artifact.manifest.metrics["method"] == "in-sample"
     assert found.artifact.manifest.class_counts == {"False": 809, "True": 500}
 
 
+@pytest.mark.long
 def test_without_data_every_dtype_and_null_is_answered_as_before(tmp_path: Path, make_client: MakeClient) -> None:
     X = every_dtype()
     folder = write_original(tmp_path / "original", telling(X), X)
@@ -137,7 +140,7 @@ def test_without_data_every_dtype_and_null_is_answered_as_before(tmp_path: Path,
 
     rows = [{**row, "object": "never seen", "category": "never"} for row in observations(X)[:50]] + observations(X)[50:]
     probas = served(make_client(artifacts=str(tmp_path / "artifact")), rows)
-    assert probas == pytest.approx([original_proba(folder, row) for row in rows], rel=0, abs=1e-12)
+    assert probas == pytest.approx(original_probas(folder, rows), rel=0, abs=1e-12)
     assert found.artifact.manifest.metrics["method"] == "none"
 
 
@@ -148,7 +151,7 @@ def test_without_data_the_readme_is_answered_as_before(
 
     client = make_client(artifacts=str(tmp_path / "artifact"))
     rows = [PASSENGER, *all_passengers()[::6]]
-    assert served(client, rows) == pytest.approx([original_proba(passengers, row) for row in rows], rel=0, abs=1e-12)
+    assert served(client, rows) == pytest.approx(original_probas(passengers, rows), rel=0, abs=1e-12)
     refused = client.post("/predict", json={"id": "x", "observation": {**PASSENGER, "Pclass": None}})
     assert refused.status_code == 422
 
@@ -178,6 +181,7 @@ def test_without_data_there_is_no_reference_for_drift(pipeline: Any, tmp_path: P
     assert client.get("/openapi.json").status_code == client.get("/performance").status_code == 200
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:Constructing a Categorical")  # what the original does is deprecated
 @pytest.mark.parametrize("with_data", [True, False])
 def test_an_unseen_category_reaches_the_pipeline_as_a_null(
@@ -191,7 +195,7 @@ def test_an_unseen_category_reaches_the_pipeline_as_a_null(
 
     row = {**observations(X)[0], "category": "unseen", "numbered": 7}
     probas = served(make_client(artifacts=str(tmp_path / "artifact")), [row])
-    assert probas == pytest.approx([original_proba(folder, row)], rel=0, abs=1e-12)
+    assert probas == pytest.approx(original_probas(folder, [row]), rel=0, abs=1e-12)
 
 
 def test_a_pipeline_that_cannot_answer_nulls_takes_none_without_data(tmp_path: Path) -> None:
