@@ -1,4 +1,4 @@
-"""The command line of serialization: `python -m serialize train|recipe|show|sign|verify`."""
+"""The command line of serialization: `python -m serialize train|recipe|adopt|show|sign|verify`."""
 
 import sys
 from collections.abc import Mapping
@@ -9,16 +9,15 @@ import click
 from click.core import ParameterSource
 from joblib import parallel_config
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from serialize.artifact import load
 from serialize.cli import summary
-from serialize.cli.options import separator
+from serialize.cli.adopt import adopt_command
+from serialize.cli.made import console, print_made, print_metrics
+from serialize.cli.options import csv_options, declarations, declared, separator
 from serialize.content import read_content, sign
 from serialize.errors import ArtifactError, DumpError
 from serialize.folder import MANIFEST, read_manifest
-from serialize.manifest import Manifest
 from serialize.recipes import RECIPES, BuiltIn
 from serialize.recipes.csv import from_csv
 from serialize.recipes.csv_file import CsvFile
@@ -26,7 +25,6 @@ from serialize.recipes.data_file import read_texts
 from serialize.recipes.recipe import Recipe, train
 from serialize.trust import Trust
 
-_console = Console()
 _UNLIMITED = 1_000_000
 
 
@@ -69,9 +67,7 @@ def main() -> None:
 @click.option("--target", required=True, help="The column to predict.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The folder to write.")
 @click.option("--name", help="The model's name.  [default: the file name without its ending]")
-@click.option("--sep", default=",", show_default=True, callback=separator, help="The separator: a character, or tab.")
-@click.option("--encoding", default="utf-8", show_default=True, help="The encoding of the file, such as cp1252.")
-@click.option("--string", "strings", multiple=True, metavar="COLUMN", help="Read this column as text: 00012 stays so.")
+@csv_options
 @click.option("--drop", multiple=True, help="A column to leave out; may be repeated.")
 @click.option("--drop-null-target", is_flag=True, help="Leave out the rows without a target.")
 @click.option("--model", type=click.Choice(["logistic", "forest", "boosting"]), default="logistic", show_default=True)
@@ -80,21 +76,8 @@ def main() -> None:
 )
 @click.option("--threshold", type=float, help="Predict the positive class from this probability on.  [default: 0.5]")
 @click.option("--positive", help="The positive class of a target with two labels.  [default: the second]")
-@click.option("--bounds", multiple=True, metavar="COLUMN=LOW:HIGH", help="Inclusive limits; either may be left out.")
-@click.option(
-    "--categories", multiple=True, metavar="COLUMN", help="Accept only the values of the training rows in this column."
-)
 @click.option("--dates", multiple=True, metavar="COLUMN", help="Read this column as ISO 8601 dates; may be repeated.")
-@click.option("--text", multiple=True, metavar="COLUMN", help="Accept any string in this column.")
-@click.option(
-    "--nullable", multiple=True, metavar="COLUMN", help="A column that may be null although no training row has a null."
-)
-@click.option(
-    "--accept-unseen",
-    multiple=True,
-    metavar="COLUMN",
-    help="Accept other values than those of the training rows in this column of categories.",
-)
+@declarations
 @click.option(
     "--n-jobs",
     type=int,
@@ -110,18 +93,16 @@ def _train(
     sep: str,
     encoding: str,
     positive: str | None,
-    bounds: tuple[str, ...],
     n_jobs: int,
     **options: Any,
 ) -> None:
     """Train a model on a CSV file and write its artifact."""
-    declared = {name: options.pop(name) for name in ("categories", "text", "nullable", "accept_unseen")}
-    declared["bounds"] = dict(_bound(text) for text in bounds)
+    of_columns = declared(options)
     # Not a parameter of the estimator: it would be pickled, and the service would use the cores for every request. A
     # forest adds up its trees in another order on several cores, so the last digit of its metrics may differ.
     with parallel_config("threading", n_jobs=n_jobs):
         file = CsvFile(csv, sep, encoding)
-        _make(from_csv(file, target, positive_class=positive, declared=declared, **options), output)
+        _make(from_csv(file, target, positive_class=positive, declared=of_columns, **options), output)
 
 
 @main.command("recipe")
@@ -169,6 +150,9 @@ def _require_file_columns(name: str, built_in: BuiltIn, given: Mapping[str, str]
         raise click.UsageError(f"{options} must name different columns; they name {', '.join(takes.values())}.")
 
 
+main.add_command(adopt_command)
+
+
 @main.command("show")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--columns", "complete", is_flag=True, help="Print all columns, and their values in full.")
@@ -183,11 +167,11 @@ def _show(directory: Path, complete: bool, as_json: bool) -> None:
     click.echo(f"{summary.shortened(manifest.name, 100)}, version {content.version}")
     for line in summary.describe(manifest.task):
         click.echo(line)
-    in_full = complete and not _console.is_terminal  # a program that reads the output finds each column on one line
-    (Console(width=_UNLIMITED) if in_full else _console).print(summary.columns_table(manifest, complete=complete))
+    in_full = complete and not console.is_terminal  # a program that reads the output finds each column on one line
+    (Console(width=_UNLIMITED) if in_full else console).print(summary.columns_table(manifest, complete=complete))
     if note := manifest.importances.get("note"):
         click.echo(f"importance: {note}")
-    _print_metrics(manifest)
+    print_metrics(manifest)
     click.echo(summary.compiled(manifest.not_compiled))
     click.echo("libraries: " + summary.listed(f"{name} {version}" for name, version in manifest.libraries.items()))
     click.echo(f"signed: {'yes' if content.has_signature else 'no'}")
@@ -227,43 +211,7 @@ def _verify(directory: Path, digest: str | None, signed: bool, key: str | None) 
 def _make(recipe: Recipe, output: Path) -> None:
     for note in recipe.notes:
         click.echo(f"Note: {note}", err=True)
-    artifact = train(recipe, output)
-    for line in summary.describe(artifact.manifest.task, recipe.y):
-        click.echo(line)
-    if "baseline" not in artifact.manifest.metrics:
-        click.echo(summary.baseline(artifact.manifest.task, recipe.y))
-    _print_metrics(artifact.manifest)
-    click.echo(summary.compiled(artifact.manifest.not_compiled))
-    click.echo(f"Wrote {output}: {artifact.manifest.name}, version {artifact.version}, verified in a new process.")
-    for line in summary.next_step(output):
-        click.echo(line)
-
-
-def _print_metrics(manifest: Manifest) -> None:
-    method, figures = manifest.metrics["method"], manifest.metrics["metrics"]
-    baseline = manifest.metrics.get("baseline", {})
-    if not figures:
-        click.echo(f"metrics: {method}")
-        return
-    headings = ("metric", "value", "spread", *(("baseline",) if baseline else ()))
-    table = Table(*headings, title=f"Metrics, {escape(method)}")
-    for name, figure in figures.items():
-        folds = f" over {figure['folds']} folds" if "folds" in figure else ""
-        spread = f"± {figure['std']:.4f}" if "std" in figure else ""
-        beside = f"{baseline[name]['mean']:.4f}" if name in baseline else ""
-        table.add_row(escape(name), f"{figure['mean']:.4f}", spread + folds, *((beside,) if baseline else ()))
-    _console.print(table)
-
-
-def _bound(text: str) -> tuple[str, tuple[float | None, float | None]]:
-    column, _, limits = text.rpartition("=")
-    low, colon, high = limits.partition(":")
-    try:
-        if not column or not colon:
-            raise ValueError(text)
-        return column, (float(low) if low else None, float(high) if high else None)
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is not COLUMN=LOW:HIGH", param_hint="--bounds") from None
+    print_made(train(recipe, output), recipe.y, output)
 
 
 if __name__ == "__main__":

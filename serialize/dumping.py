@@ -27,10 +27,10 @@ from serialize.infer_task import final_name, infer_task, one_per_output
 from serialize.manifest import Manifest
 from serialize.model import Model, training_outputs
 from serialize.pickles import library_versions, modules_of, own_modules, pickled
-from serialize.quality.evaluation import class_counts, encode
+from serialize.quality.evaluation import Vector, class_counts, encode
 from serialize.quality.importances import no_importances
 from serialize.quality.measurement import Measurement
-from serialize.reference_profile import profile_columns, profile_outputs
+from serialize.reference_profile import no_profile, profile_columns, profile_outputs
 from serialize.signature import Scalar
 from serialize.task import Label, Outputs
 
@@ -61,26 +61,29 @@ def dump(
     groups: Any = None,
     cv_seconds: float = 60.0,
     importances: bool = True,
+    reference: bool = True,
 ) -> Artifact:
     """Write a fitted classifier or regressor as an artifact that the service can serve, and verify it.
 
     `X_train` holds the n rows that the pipeline was fitted on: a DataFrame or Series of pandas, polars or Arrow, an
-    array of shape (n, k) or (n,), or a list. `y_train` holds the targets, of shape (n,). The signature (kinds, nulls,
-    categories) is inferred from all n rows. The service shows `name`. `threshold` and `positive_class` are for two
-    classes: an observation belongs to the positive class if its probability is at least the threshold. Without a
-    threshold the pipeline decides, and its `predict` must follow from its probabilities. `bounds` gives inclusive
-    limits per column of numbers or datetimes, (low, high) with None for no limit. `categories` restricts columns to the
-    values in the training rows, or to the values given; `text` accepts any string in a column; `nullable` lists
-    columns that may be null although no training row has a null; `accept_unseen` lists columns with categories that
-    accept other values too, as long as the pipeline can answer them, and True lists all of them. `columns` names the
-    columns of an array. At the end, standard error gets a note which columns refuse unseen values or nulls.
+    array of shape (n, k) or (n,), or a list. `y_train` holds the targets, of shape (n,); if it is None, nothing is
+    measured. The signature (kinds, nulls, categories) is inferred from all n rows. The service shows `name`.
+    `threshold` and `positive_class` are for two classes: an observation belongs to the positive class if its
+    probability is at least the threshold. Without a threshold the pipeline decides, and its `predict` must follow from
+    its probabilities. `bounds` gives inclusive limits per column of numbers or datetimes, (low, high) with None for no
+    limit. `categories` restricts columns to the values in the training rows, or to the values given; `text` accepts
+    any string in a column; `nullable` lists columns that may be null although no training row has a null;
+    `accept_unseen` lists columns with categories that accept other values too, as long as the pipeline can answer
+    them, and True lists all of them. `columns` names the columns of an array. At the end, standard error gets a note
+    which columns refuse unseen values or nulls.
 
     Clones of the pipeline are fitted on folds of the rows and scored on the others, which takes as long as fitting it
     five times. `cv` (a number, a splitter or (train, test) index arrays), `groups` of shape (n,) and `cv_seconds` are
     those of `serialize.cross_validate`: give TimeSeriesSplit() for rows in the order of time. A pipeline that cannot
     be fitted again, and rows that are too few, are scored in-sample. `metrics` replaces this: numbers by name, the
     result of `cross_validate`, "in-sample" (the training rows are scored), or "none". The manifest says how the
-    figures were made. `importances=False` leaves out the importance of the columns.
+    figures were made. `importances=False` leaves out the importance of the columns. `reference=False` is for rows that
+    are not like the training rows: drift is then not measured against them.
 
     The artifact is written next to `directory`, read back in a new process, and its golden rows are verified there.
     Only then does it replace the content of `directory`. Raises DumpError for a model or data that cannot be served;
@@ -94,16 +97,17 @@ def dump(
     with Progress() as progress:
         progress.stage("Reading the training rows")
         container, table = as_table(X_train, columns)
-        y = targets(y_train, len(table), one_per_output(pipeline))
         dtype = str(as_array(X_train).dtype) if container == "array" else None
         declared = Declarations.of(bounds, categories, text, nullable, accept_unseen)
         signature = infer_signature(container, table, dtype, declared)
         model = Model(pipeline, task, signature)
-        truth = encode(task, y, getattr(pipeline, "classes_", ()))
+        truth = None if y_train is None else _truth(model, targets(y_train, len(table), one_per_output(pipeline)))
         rows = observations(table)
         progress.stage("Scoring the training rows")
         manifest, outputs = _manifest(name or final_name(pipeline), model, X_train, table, rows)
-        counts = class_counts(task, truth)
+        if not reference:
+            manifest = replace(manifest, profile=no_profile(signature, task))
+        counts = {} if truth is None else class_counts(task, truth)
         progress.stage("Compiling")
         compilation = compile_model(model, rows[:_VERIFIED_ROWS])
         figures = measurement.metrics_of(model, X_train, y_train, truth, outputs, progress)
@@ -118,6 +122,10 @@ def dump(
         artifact = _write(manifest, files, target)
     sys.stderr.write(strictness(signature))
     return artifact
+
+
+def _truth(model: Model, y: Vector) -> Vector:
+    return encode(model.task, y, getattr(model.pipeline, "classes_", ()))
 
 
 def _manifest(

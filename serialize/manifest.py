@@ -25,7 +25,7 @@ class Manifest:
     """The description of a model. `files` maps each other file of the artifact to its sha256, `modules` lists the
     user's own modules that the pipeline needs, `not_compiled` is the reason why there is no compiled form, or None,
     `warnings` says what `dump` found that is not quite right, and `class_counts` maps each class, as text, to the
-    number of its training rows (empty for a regression, and in an older manifest).
+    number of its training rows (empty for a regression, without targets, and in an older manifest).
 
     The file ends with the sha256 of its own members, so that damage is detected. This does not prove where the file
     comes from: see `trust`. The digest leaves out the libraries, because the golden rows decide if a version fits."""

@@ -39,6 +39,12 @@ def profile_outputs(task: Task, outputs: Outputs) -> dict[str, Any]:
     return {"predicted_value": _numbers(outputs[:, 0])}
 
 
+def no_profile(signature: Signature, task: Task) -> dict[str, Any]:
+    """The profile of a model whose training rows are not known: 0 rows, and no outputs."""
+    columns = {column.name: {"count": 0, "null_rate": 0.0} for column in signature}
+    return {"columns": columns, "outputs": {"probas": {}} if task.kind == "multiclass" else {}}
+
+
 def _column(column: Column, series: "pd.Series[Any]") -> dict[str, Any]:
     present: list[Any] = [value for value in scalars(series) if value is not None]
     basis = {"count": len(series), "null_rate": 1.0 - len(present) / len(series)}

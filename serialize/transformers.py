@@ -1,5 +1,6 @@
 """Pipeline steps. A pickled pipeline refers to them by module and name, so both must not change."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -28,3 +29,11 @@ def datetime_numbers(columns: pd.DataFrame) -> "np.ndarray[Any, np.dtype[np.floa
         days = (local.to_numpy() - np.datetime64(0, "us")) / np.timedelta64(1, "D")
         numbers += [days, local.dt.month, local.dt.day_of_week, local.dt.hour]
     return np.column_stack([np.asarray(each, dtype=np.float64) for each in numbers])
+
+
+def known_categories(frame: pd.DataFrame, dtypes: Mapping[str, pd.CategoricalDtype]) -> pd.DataFrame:
+    """The frame with the categorical columns of `dtypes` in exactly these categories; any other value becomes a
+    null."""
+    return frame.assign(
+        **{name: frame[name].cat.set_categories(dtype.categories, dtype.ordered) for name, dtype in dtypes.items()}
+    )

@@ -34,12 +34,14 @@ class Measurement:
         elif self.metrics not in (None, *_METHODS):
             raise DumpError(f"metrics={self.metrics!r} is neither numbers by name nor one of {', '.join(_METHODS)}.")
 
-    def metrics_of(self, model: Model, X: Any, y: Any, truth: Vector, outputs: Outputs, progress: Progress) -> Figures:
+    def metrics_of(
+        self, model: Model, X: Any, y: Any, truth: Vector | None, outputs: Outputs, progress: Progress
+    ) -> Figures:
         """The figures of a model that was fitted on X and y; `truth` and `outputs` are those of `score` for these
-        rows."""
+        rows. Without targets there are only figures that the caller gives."""
         if isinstance(self.metrics, Mapping):
             return given(self.metrics)
-        if self.metrics == "none":
+        if self.metrics == "none" or truth is None:
             return NONE
         if self.metrics == "in-sample":
             return _in_sample(model, X, truth, outputs)
@@ -61,9 +63,11 @@ class Measurement:
         except NotCrossValidated as error:
             return _in_sample(model, X, truth, outputs, error.reason)
 
-    def importances_of(self, model: Model, table: pd.DataFrame, truth: Vector, progress: Progress) -> dict[str, Any]:
-        """The importance of each column of the training rows, if the caller wants it."""
-        if not self.importances:
+    def importances_of(
+        self, model: Model, table: pd.DataFrame, truth: Vector | None, progress: Progress
+    ) -> dict[str, Any]:
+        """The importance of each column of the training rows, if the caller wants it and there are targets."""
+        if not self.importances or truth is None:
             return no_importances(model.task)
         progress.stage(
             "Computing the importance of the columns, step", len(table.columns) * shuffles(len(table.columns))

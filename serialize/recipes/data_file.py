@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,17 @@ from serialize.frame import observations
 from serialize.recipes.csv_file import CsvFile
 
 Cells = Mapping[str, Any]
+
+
+def read_table(file: CsvFile, strings: Sequence[str] = ()) -> pd.DataFrame:
+    """The n rows of a file with the dtypes that pandas infers from CSV and NDJSON, or that a Parquet file has; the
+    columns `strings` of a CSV file are read as text. Raises DumpError as `read_cells`."""
+    match Path(file.path).suffix.lower():
+        case ".parquet" | ".ndjson" | ".jsonl":
+            names, rows = read_cells(file)
+            return pd.DataFrame(rows, columns=names)
+        case _:
+            return file.table(strings)
 
 
 def read_cells(file: CsvFile) -> tuple[list[str], list[Cells]]:

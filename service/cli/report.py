@@ -86,7 +86,11 @@ def show(report: Report, console: Console) -> None:
     for name, one in changed.items():
         console.print(f"{escape(name)}: {one['verdict']}, {', '.join(one['changes'])}")
     if not changed:
-        console.print("No column has drifted." if drift["verdict"] else "Too few rows to test for drift.")
+        console.print(
+            "No column has drifted."
+            if drift["verdict"]
+            else "Drift was not tested: too few rows, or a model without a reference."
+        )
 
 
 def _about(content: Content, report: Report, selection: Selection) -> dict[str, Any]:
@@ -103,5 +107,5 @@ def _about(content: Content, report: Report, selection: Selection) -> dict[str, 
         "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "selection": ", ".join(f"{name} {text}" for name, text in given.items() if text is not None) or "the whole log",
         "predictions": f"{performance['count']:,}, {performance['labelled']:,} of them with a label",
-        "drift": f"{drift['verdict'] or 'too few rows to test'}; {drift['compared']:,} rows of the log compared",
+        "drift": f"{drift['verdict'] or 'not tested'}; {drift['compared']:,} rows of the log compared",
     }

@@ -73,13 +73,16 @@ class Comparison:
 
 
 def compare(kind: str, profile: Mapping[str, Any], values: Sequence[Any], tests: int) -> Comparison:
-    """Compares the JSON values of n rows, None for a null, with the profile of a column of this kind. `tests` is the
-    number of tests that are made at once."""
+    """Compares the JSON values of n rows, None for a null, with the profile of a column of this kind. A profile of no
+    rows is compared with nothing. `tests` is the number of tests that are made at once."""
     present = [value for value in values if value is not None]
     rows, reference_rows = len(values), profile["count"]
     nulls, reference_nulls = rows - len(present), round(profile["null_rate"] * reference_rows)
     null_rate = nulls / rows if rows else None
-    statistics = {"kind": kind, "count": rows, "null_rate": null_rate, "reference_null_rate": profile["null_rate"]}
+    statistics = {"kind": kind, "count": rows, "null_rate": null_rate}
+    if not reference_rows:
+        return Comparison(statistics)
+    statistics["reference_null_rate"] = profile["null_rate"]
     if null_rate is None:
         return Comparison(statistics)
     p_value = significance.two_proportion_pvalue(nulls, rows, reference_nulls, reference_rows)

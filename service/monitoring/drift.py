@@ -91,8 +91,8 @@ class Drift:
         own = np.isin(rows.model_key, [i for i, (version, _) in enumerate(model_keys) if version == self._version])
         profile = self._manifest.profile["outputs"]
         if self._manifest.task.kind != "multiclass":
-            ((name, numbers),) = profile.items()
-            yield name, numbers, rows.output[own]
+            for name, numbers in profile.items():
+                yield name, numbers, rows.output[own]
             return
         probas = [json.loads(text or "{}") for (_, text), mine in zip(documents, own.tolist(), strict=True) if mine]
         for label, numbers in profile["probas"].items():

@@ -42,10 +42,11 @@ def _panels(columns: Columns, counts: Mapping[str, Counts]) -> Figure:
 
 
 def _panel(axes: Axes, name: str, column: Mapping[str, Any], counts: Counts | None) -> None:
-    verdict = column["verdict"] or "too few rows"
+    verdict = column["verdict"] or "not tested"
     lines = [plain(name, 30), ": ".join([verdict, *([", ".join(column["changes"])] if column["changes"] else [])])]
-    if column.get("null_rate") is not None and (column["null_rate"] or column["reference_null_rate"]):
-        lines.append(f"nulls {column['null_rate']:.1%}, in training {column['reference_null_rate']:.1%}")
+    before = column.get("reference_null_rate")
+    if before is not None and column["null_rate"] is not None and (column["null_rate"] or before):
+        lines.append(f"nulls {column['null_rate']:.1%}, in training {before:.1%}")
     color = {"drifted": VERMILION, "watch": "#8a6000"}.get(verdict, DARK)
     axes.set_title("\n".join(lines), color=color, fontsize=8)
     axes.tick_params(labelsize=7)

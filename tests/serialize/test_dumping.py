@@ -519,6 +519,24 @@ def test_figures_and_importances_may_be_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("in_this_process")
+def test_without_targets_nothing_is_measured_and_given_figures_are_kept(tmp_path: Path) -> None:
+    manifest = dump(FITTED, NUMBERS, None, tmp_path / "artifact").manifest
+    given = dump(FITTED, NUMBERS, None, tmp_path / "given", metrics={"accuracy": 0.7}).manifest.metrics
+
+    assert manifest.metrics == {"method": "none", "metrics": {}}
+    assert (manifest.importances["columns"], manifest.class_counts) == ({}, {})
+    assert given == {"method": "given", "metrics": {"accuracy": {"mean": 0.7}}}
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_without_a_reference_there_is_no_profile_of_the_rows(tmp_path: Path) -> None:
+    manifest = dump(FITTED, NUMBERS, SURVIVED, tmp_path / "artifact", metrics="none", reference=False).manifest
+
+    empty = {"count": 0, "null_rate": 0.0}
+    assert manifest.profile == {"columns": {"age": empty, "rank": empty}, "outputs": {}}
+
+
+@pytest.mark.usefixtures("in_this_process")
 def test_the_training_rows_of_each_class_are_counted(tmp_path: Path) -> None:
     survived = dump(FITTED, NUMBERS, SURVIVED, tmp_path / "classes", metrics="none").manifest.class_counts
     fares = dump(Ridge().fit(NUMBERS, FARES), NUMBERS, FARES, tmp_path / "values", metrics="none").manifest.class_counts

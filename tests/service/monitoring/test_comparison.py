@@ -90,3 +90,11 @@ def test_a_noise_floor_below_the_least_size_that_matters_does_not_lower_it() -> 
     assert Change("distribution", 0.1, None, noise_floor=0.02).verdict(None) == "drifted"
     assert Change("distribution", 0.19, None, noise_floor=0.2).verdict(None) == "ok"
     assert Change("distribution", 0.2, None, noise_floor=0.2).verdict(None) == "drifted"
+
+
+@pytest.mark.parametrize("kind", ["number", "integer", "text", "category", "boolean", "datetime"])
+def test_a_profile_of_no_rows_is_compared_with_nothing(kind: str) -> None:
+    found = compare(kind, {"count": 0, "null_rate": 0.0}, [None, None], TESTS)
+
+    assert (found.changes, found.counts) == ([], None)
+    assert found.statistics == {"kind": kind, "count": 2, "null_rate": 1.0}

@@ -44,6 +44,16 @@ def test_the_comparison_counts_the_rows_below_and_above() -> None:
     assert (counts.below, counts.above, counts.live.tolist()) == (1, 2, [3, 3])
 
 
+def test_a_column_of_a_model_without_a_reference_is_drawn_without_a_comparison() -> None:
+    without = {name: value for name, value in column(None, null_rate=0.5).items() if name != "reference_null_rate"}
+
+    (draw,) = drift_charts({"x": without}, {})
+    figure = draw()
+
+    assert png(figure)
+    assert figure.axes[0].get_title() == "x\nnot tested"
+
+
 def test_a_column_with_one_value_is_drawn() -> None:
     figure = chart(Counts(np.array([10]), np.array([20]), edges=[7.0], below=4, above=6))
 
@@ -78,7 +88,7 @@ def test_a_column_without_values_says_so() -> None:
     figure = chart(None, verdict=None)
 
     assert [text.get_text() for text in figure.axes[0].texts] == ["no values to show"]
-    assert "too few rows" in figure.axes[0].get_title()
+    assert "not tested" in figure.axes[0].get_title()
 
 
 def test_the_most_drifted_columns_come_first_and_there_are_not_too_many() -> None:
