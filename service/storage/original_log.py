@@ -4,10 +4,12 @@ the order of its ids, so that memory and read locks stay small."""
 import math
 import os
 import secrets
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from peewee import Database, PeeweeException, SqliteDatabase, Table, fn
 
 from service.storage.connection import DatabaseError, connect
@@ -19,6 +21,7 @@ _COLUMNS = ("id", "observation_id", "observation", "proba", "true_class")
 _OF_THIS_SERVICE = "model_version"
 _TIME = "created_at"
 _PAGE_ROWS = 1_000
+_UNREADABLE = (PeeweeException, sqlite3.Error, psycopg.Error, OSError)
 _KINDS = (
     "SOURCE must be a SQLite file, or a URL that begins with sqlite:///, postgres:// or postgresql://, with special "
     "characters quoted: %40 for @ and %2F for /."
@@ -74,12 +77,15 @@ class OriginalTable:
             page = self._read(query.where(self._table.c.id > last)) if len(page) == _PAGE_ROWS else []
 
     def _read(self, query: Any) -> list[tuple[Any, ...]]:
-        if isinstance(self._database, SqliteDatabase):
-            return list(query.tuples().execute(self._database))
-        with self._database.atomic():
-            # Not for the session: a connection pool in between would pass the session on to other clients.
-            self._database.execute_sql("SET TRANSACTION READ ONLY")
-            return list(query.tuples().execute(self._database))
+        try:
+            if isinstance(self._database, SqliteDatabase):
+                return list(query.tuples().execute(self._database))
+            with self._database.atomic():
+                # Not for the session: a connection pool in between would pass the session on to other clients.
+                self._database.execute_sql("SET TRANSACTION READ ONLY")
+                return list(query.tuples().execute(self._database))
+        except _UNREADABLE as error:
+            raise SourceError(f"SOURCE cannot be read ({error}); repeat the command to continue.") from error
 
 
 def open_source(source: str, *, require_tls: bool = False) -> Database:
@@ -94,19 +100,23 @@ def open_source(source: str, *, require_tls: bool = False) -> Database:
         return _open_file(Path(path))
     except DatabaseError as error:
         raise SourceError(_KINDS) from error
-    except (PeeweeException, OSError) as error:
-        raise SourceError(f"SOURCE cannot be read: {error}") from error
+    except _UNREADABLE as error:
+        raise SourceError(f"SOURCE cannot be read: {error}.") from error
 
 
 def is_same(source: Database, target: Database) -> bool:
-    """Whether both are one database. The source is open, the target is not."""
+    """Whether both are one database. The source is open, the target is not. Raises DatabaseError if the target cannot
+    be reached."""
     if isinstance(source, SqliteDatabase) or isinstance(target, SqliteDatabase):
         return type(source) is type(target) and _is_same_file(source, target.database)
     # One server has many names, but two sessions of one database share its advisory locks.
     key = secrets.randbits(62)
-    with target.connection_context(), source.atomic(), target.atomic():
-        source.execute_sql("SELECT pg_advisory_xact_lock(%s)", (key,))
-        return not target.execute_sql("SELECT pg_try_advisory_xact_lock(%s)", (key,)).fetchone()[0]
+    try:
+        with target.connection_context(), source.atomic(), target.atomic():
+            source.execute_sql("SELECT pg_advisory_xact_lock(%s)", (key,))
+            return not target.execute_sql("SELECT pg_try_advisory_xact_lock(%s)", (key,)).fetchone()[0]
+    except PeeweeException as error:
+        raise DatabaseError(f"The database of DATABASE_URL cannot be used: {error}") from error
 
 
 def _open_file(path: Path) -> Database:

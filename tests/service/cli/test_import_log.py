@@ -307,11 +307,17 @@ def test_a_url_without_a_database_is_one_sentence_without_the_password(tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_log_that_cannot_be_reached_is_one_sentence(postgresql_url: str) -> None:
+    make_original(postgresql_url, good_rows(3))
+
+    assert "DATABASE_URL" in refused("postgres://u:secret@127.0.0.1:1/d", postgresql_url)
+
+
 def test_the_database_of_the_log_is_not_a_source(database_url: str, tmp_path: Path) -> None:
     make_original(database_url, good_rows(3))
     (tmp_path / "link.db").symlink_to(tmp_path / "predictions.db")
-    names = [database_url]
-    names += [f"{tmp_path}/predictions.db", f"{tmp_path}/link.db"] if database_url.startswith("sqlite") else []
+    files = [f"{tmp_path}/predictions.db", f"{tmp_path}/link.db"]
+    names = [database_url, *(files if database_url.startswith("sqlite") else [f"{database_url}&application_name=x"])]
 
     for name in names:
         assert "is the database of DATABASE_URL" in refused(database_url, name)
