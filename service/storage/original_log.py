@@ -101,7 +101,10 @@ def open_source(source: str, *, require_tls: bool = False) -> Database:
     except DatabaseError as error:
         raise SourceError(_KINDS) from error
     except _UNREADABLE as error:
-        raise SourceError(f"SOURCE cannot be read: {error}.") from error
+        unfinished = (
+            " Its last writer left an unfinished transaction: let sqlite3 open a copy of the file, and import it."
+        )
+        raise SourceError(f"SOURCE cannot be read: {error}.{unfinished if 'readonly' in str(error) else ''}") from error
 
 
 def is_same(source: Database, target: Database) -> bool:
@@ -129,7 +132,11 @@ def _open_file(path: Path) -> Database:
     database.connect()
     # A text that is not UTF-8 must not end the import: its lone surrogates make the row a reject.
     database.connection().text_factory = lambda text: text.decode(errors="surrogateescape")
-    database.get_tables()
+    try:
+        database.get_tables()
+    except _UNREADABLE:
+        database.close()
+        raise
     return database
 
 
