@@ -122,6 +122,12 @@ def is_same(source: Database, target: Database) -> bool:
         raise DatabaseError(f"The database of DATABASE_URL cannot be used: {error}") from error
 
 
+def any_text(text: bytes) -> str:
+    """A text of SQLite, which may not be UTF-8. Then it has lone surrogates, so that its row is refused and the other
+    rows are read."""
+    return text.decode(errors="surrogateescape")
+
+
 def _open_file(path: Path) -> Database:
     if not path.is_file():
         raise SourceError(f"There is no file {path}.")
@@ -130,8 +136,7 @@ def _open_file(path: Path) -> Database:
         raise SourceError(f"The file {path} is damaged or not a SQLite database ({found}).")
     database = SqliteDatabase(f"{path.resolve().as_uri()}?mode=ro", uri=True)
     database.connect()
-    # A text that is not UTF-8 must not end the import: its lone surrogates make the row a reject.
-    database.connection().text_factory = lambda text: text.decode(errors="surrogateescape")
+    database.connection().text_factory = any_text
     try:
         database.get_tables()
     except _UNREADABLE:

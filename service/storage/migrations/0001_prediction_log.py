@@ -12,6 +12,7 @@ from peewee import Database, SqliteDatabase
 
 from service.prediction.observation import canonical
 from service.prediction.original_row import ORIGINAL_THRESHOLD, OriginalRow, RefusedRow
+from service.storage.original_log import any_text
 
 _log = logging.getLogger("service")
 
@@ -107,19 +108,29 @@ def _take_over(database: Database) -> None:
 def _original_rows(database: Database) -> tuple[int, dict[str, OriginalRow]]:
     """The number of rows, and the rows that the log can hold by observation_id. Of two rows with one id the first
     counts; it takes the label of the second, if it has none and they are otherwise the same."""
-    cursor = database.execute_sql("SELECT * FROM prediction_original ORDER BY id")
-    names = [column[0] for column in cursor.description]
-    count, rows = 0, dict[str, OriginalRow]()
-    for values in cursor.fetchall():
-        count += 1
+    originals = _originals(database)
+    rows: dict[str, OriginalRow] = {}
+    for values in originals:
         try:
-            row = OriginalRow.of(dict(zip(names, values, strict=True)))
+            row = OriginalRow.of(values)
         except RefusedRow:
             continue
         first = rows.setdefault(row.observation.key, row)
         if first.true_class is None and first.proba == row.proba and first.has_same_observation(row.observation.text):
             rows[row.observation.key] = replace(first, true_class=row.true_class)
-    return count, rows
+    return len(originals), rows
+
+
+def _originals(database: Database) -> list[dict[str, Any]]:
+    if isinstance(database, SqliteDatabase):
+        database.connection().text_factory = any_text
+    try:
+        cursor = database.execute_sql("SELECT * FROM prediction_original ORDER BY id")
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+    finally:
+        if isinstance(database, SqliteDatabase):
+            database.connection().text_factory = str
 
 
 def _text(moment: datetime) -> str:

@@ -162,6 +162,17 @@ def test_bad_rows_of_an_original_table_stay_there_and_are_counted(
     assert f"30 of {30 + len(BAD_ROWS)} rows" in caplog.text
 
 
+def test_a_text_of_an_original_table_that_is_not_utf_8_stays_there(tmp_path: Path) -> None:
+    make_original(f"sqlite:///{tmp_path}/log.db", good_rows(2))
+    with closing(sqlite3.connect(tmp_path / "log.db")) as connection, connection:
+        connection.execute("UPDATE prediction SET observation = CAST(x'7bff7d' AS TEXT) WHERE id = 1")
+
+    prepare(connect(f"sqlite:///{tmp_path}/log.db"))
+
+    with connect(f"sqlite:///{tmp_path}/log.db") as database:
+        assert Prediction.select().count(database) == 1
+
+
 def test_a_repeated_row_of_an_original_table_gives_its_label(database_url: str) -> None:
     make_original(database_url, [(1, 7, body(7), 0.5, None), (2, 7, body(7), 0.5, 1), (3, 7, body(7), 0.5, 0)])
     database = connect(database_url)

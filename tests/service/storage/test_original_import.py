@@ -80,6 +80,7 @@ def test_an_import_that_is_killed_twice_and_repeated_is_complete(
 def test_the_service_answers_while_an_import_runs(make_client: MakeClient, database_url: str, tmp_path: Path) -> None:
     make_original(f"sqlite:///{tmp_path}/original.db", good_rows(ROWS))
     client = make_client(database_url=database_url)
+    assert client.get("/performance").json["count"] == 0
     process = started(database_url, tmp_path / "original.db")
     answers: list[int] = []
     while process.poll() is None:
@@ -89,8 +90,9 @@ def test_the_service_answers_while_an_import_runs(make_client: MakeClient, datab
     assert process.returncode == 0, output
     assert len(answers) > 20
     assert set(answers) == {200}
-    with connect(database_url) as database:
-        assert count(database) == ROWS + len(answers)
+    performance = client.get("/performance").json
+    assert performance["count"] == ROWS + len(answers)
+    assert performance["labelled"] == sum(row[4] is not None for row in good_rows(ROWS))
 
 
 def test_of_rows_with_one_id_in_a_page_the_first_counts(database: Database, database_url: str) -> None:
