@@ -201,6 +201,15 @@ def test_the_table_is_found_by_its_columns(make_source: Make, database_url: str,
     assert f"3 rows of the table {name}" in imported(database_url, source, "--rejects", str(tmp_path / "bad"))
 
 
+def test_of_several_tables_the_one_with_the_original_name_is_taken(tmp_path: Path) -> None:
+    make_original(f"sqlite:///{tmp_path}/original.db", good_rows(2), "copy")
+    make_original(f"sqlite:///{tmp_path}/original.db", good_rows(3))
+
+    output = imported(f"sqlite:///{tmp_path}/log.db", f"{tmp_path}/original.db")
+
+    assert "3 rows of the table prediction were read" in output
+
+
 def test_what_a_first_start_left_is_imported_into_another_log(database_url: str, tmp_path: Path) -> None:
     make_original(f"sqlite:///{tmp_path}/in_place.db", good_rows(3))
     prepare(connect(f"sqlite:///{tmp_path}/in_place.db"))
