@@ -1,4 +1,4 @@
-"""`python -m service import`: takes the table of the original service into the log. A row that cannot be taken goes to
+"""`python -m service import`: takes the table of the original app into the log. A row that cannot be taken goes to
 the rejects file, one JSON object per line."""
 
 import json
@@ -52,11 +52,11 @@ def _version(ctx: click.Context, parameter: click.Parameter, value: str | None) 
     type=FiniteRange(0, 1),
     default=ORIGINAL_THRESHOLD,
     show_default=True,
-    help="The least probability at which the original service meant the positive class.",
+    help="The least probability at which the original app meant the positive class.",
 )
 @click.option("--model-version", callback=_version, help="The model version to store with every row.  [default: none]")
 def import_log(source: str, rejects: Path | None, threshold: float, model_version: str | None) -> None:
-    """Take the predictions and labels of the original service into the log.
+    """Take the predictions and labels of the original app into the log.
 
     SOURCE is its SQLite file or the URL of its database; it is only read. To repeat the command continues an import
     that was interrupted, and adds new rows and labels. The service may run meanwhile."""
@@ -94,7 +94,7 @@ def _classes(settings: Settings) -> tuple[Label, Label]:
     task = read_content(settings.artifacts, trust).manifest.task
     if task.kind != "binary" or task.positive_class is None:
         raise SourceError(
-            "The model of ARTIFACTS is not binary, but the original service has two classes; set ARTIFACTS to the "
+            "The model of ARTIFACTS is not binary, but the original app has two classes; set ARTIFACTS to the "
             "model that takes its place."
         )
     return task.negative_class, task.positive_class

@@ -1,4 +1,4 @@
-"""Parses a row of the original service's table. The command `import` and the first migration both use this module, so
+"""Parses a row of the original app's table. The command `import` and the first migration both use this module, so
 that they take over the same rows and refuse the same rows."""
 
 import json
@@ -54,7 +54,7 @@ def _observation(observation_id: Any, stored: Any) -> Observation:
     if not isinstance(values, dict):
         raise RefusedRow("observation is not a JSON object")
     if values.keys() == _BODY and isinstance(values["observation"], dict):
-        values = values["observation"]  # the original service stores the whole body of the request
+        values = values["observation"]  # the original app stores the whole body of the request
     return Observation(id_, key_of(id_), values, _text(values))
 
 
@@ -79,7 +79,7 @@ def _parsed(stored: Any) -> Any:
 
 
 def _null_for_nan(constant: str) -> None:
-    """The original service accepts NaN, and pandas reads it as a missing value."""
+    """The original app accepts NaN, and pandas reads it as a missing value."""
     if constant != "NaN":
         raise ValueError(constant)
 

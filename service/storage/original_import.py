@@ -1,4 +1,4 @@
-"""Takes rows of the original service's table into the log. To take a row again changes nothing, so an import that was
+"""Takes rows of the original app's table into the log. To take a row again changes nothing, so an import that was
 interrupted is continued by repeating it."""
 
 from collections.abc import Mapping, Sequence

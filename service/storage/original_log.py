@@ -1,4 +1,4 @@
-"""The table of the original service in a database that is only read. It is found by its columns and read in pages, in
+"""The table of the original app in a database that is only read. It is found by its columns and read in pages, in
 the order of its ids, so that memory and read locks stay small."""
 
 import math
@@ -29,7 +29,7 @@ _KINDS = (
 
 
 class SourceError(ValueError):
-    """The source cannot be read or has no table of the original service; the message says what to give."""
+    """The source cannot be read or has no table of the original app; the message says what to give."""
 
 
 class OriginalTable:
@@ -43,7 +43,7 @@ class OriginalTable:
 
     @classmethod
     def find(cls, database: Database) -> "OriginalTable":
-        """The table with the columns of the original service: `prediction`, or else the only one. Raises
+        """The table with the columns of the original app: `prediction`, or else the only one. Raises
         SourceError."""
         found = {}
         for name in database.get_tables():
@@ -52,9 +52,9 @@ class OriginalTable:
                 found[name] = (*_COLUMNS, *({_TIME} & columns))
         name = "prediction" if "prediction" in found else min(found, default="")
         if not found:
-            raise SourceError(f"SOURCE has no table with the columns {', '.join(_COLUMNS)} of the original service.")
+            raise SourceError(f"SOURCE has no table with the columns {', '.join(_COLUMNS)} of the original app.")
         if name != "prediction" and len(found) > 1:
-            raise SourceError(f"SOURCE has several tables of the original service: {', '.join(sorted(found))}.")
+            raise SourceError(f"SOURCE has several tables of the original app: {', '.join(sorted(found))}.")
         if database.get_primary_keys(name) != ["id"]:
             raise SourceError(f"The column id is not the primary key of the table {name} of SOURCE.")
         return cls(database, name, found[name])

@@ -1,4 +1,4 @@
-"""Tables of the original service, as its Peewee model creates them, in SQLite and PostgreSQL."""
+"""Tables of the original app, as its Peewee model creates them, in SQLite and PostgreSQL."""
 
 import json
 import sqlite3
@@ -16,7 +16,7 @@ COLUMNS = ("id", "observation_id", "observation", "proba", "true_class")
 
 
 def body(observation_id: int, **changes: Any) -> str:
-    """What the original service stores as the observation: the body of the request."""
+    """What the original app stores as the observation: the body of the request."""
     return json.dumps({"id": observation_id, "observation": {**PASSENGER, **changes}})
 
 

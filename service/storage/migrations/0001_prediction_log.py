@@ -1,6 +1,6 @@
 """Creates the log: one row per prediction, and the replaced labels.
 
-A `prediction` table of the original service (observation_id, observation, proba, true_class) is renamed to
+A `prediction` table of the original app (observation_id, observation, proba, true_class) is renamed to
 `prediction_original` and its rows are copied; nothing is dropped. A row that the log cannot hold stays there only."""
 
 import logging

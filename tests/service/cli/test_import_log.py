@@ -291,7 +291,7 @@ def _two(path: Path) -> None:
         (_broken, "damaged or not a SQLite database"),
         (_foreign, "no table with the columns"),
         (_keyless, "not the primary key"),
-        (_two, "several tables of the original service: a, b"),
+        (_two, "several tables of the original app: a, b"),
     ],
 )
 def test_a_source_that_cannot_be_read_is_one_sentence_and_changes_nothing(

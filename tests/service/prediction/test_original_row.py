@@ -1,4 +1,4 @@
-"""A row of the original service becomes the same prediction in the log, or is refused with a reason."""
+"""A row of the original app becomes the same prediction in the log, or is refused with a reason."""
 
 import json
 from datetime import UTC, datetime
