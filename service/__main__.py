@@ -1,6 +1,5 @@
-"""The command line of the service: `python -m service migrate|serve|export|purge|report|seed|simulate`."""
+"""The command line of the service: `python -m service migrate|serve|import|export|purge|report|seed|simulate`."""
 
-import math
 import os
 import sys
 from pathlib import Path
@@ -11,8 +10,9 @@ from peewee import PeeweeException
 from rich.console import Console
 
 from serialize.errors import ArtifactError
+from service.cli.import_log import import_log
 from service.cli.log import export, purge
-from service.cli.options import OwnData, data_options, selection_options, service_options
+from service.cli.options import FiniteRange, OwnData, data_options, selection_options, service_options
 from service.errors import ServiceError
 from service.prediction.filter import Selection
 from service.server.early_stop import end_at_sigterm, keep_sigterm
@@ -31,6 +31,7 @@ def main() -> None:
 
 main.add_command(export)
 main.add_command(purge)
+main.add_command(import_log)
 
 
 @main.command()
@@ -93,23 +94,13 @@ def _report(output: Path | None, folder: Path | None, force: bool, **selection: 
         )
 
 
-class _Finite(click.FloatRange):
-    """A range of finite numbers; NaN and infinity are refused."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        found = super().convert(value, param, ctx)
-        if not math.isfinite(found):
-            self.fail(f"{value} is not a finite number.", param, ctx)
-        return found
-
-
 @main.command("simulate")
 @service_options
 @data_options
 @click.option("--rows", type=click.IntRange(1, 1_000_000), default=2000, show_default=True, help="Rows to send.")
-@click.option("--rate", type=_Finite(0, min_open=True), default=50.0, show_default=True, help="Rows per second.")
-@click.option("--delay", type=_Finite(0), default=5.0, show_default=True, help="Mean delay of labels, in seconds.")
-@click.option("--label-share", type=_Finite(0, 1), default=0.9, show_default=True, help="Share of labelled rows.")
+@click.option("--rate", type=FiniteRange(0, min_open=True), default=50.0, show_default=True, help="Rows per second.")
+@click.option("--delay", type=FiniteRange(0), default=5.0, show_default=True, help="Mean delay of labels, in seconds.")
+@click.option("--label-share", type=FiniteRange(0, 1), default=0.9, show_default=True, help="Share of labelled rows.")
 @click.option("--shift", "shifts", multiple=True, metavar="COLUMN=CHANGE", help="See above; may be repeated.")
 @click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Seed of rows and delays.")
 def _simulate(data: Path | None, target: str | None, sep: str, encoding: str, **options: Any) -> None:

@@ -72,7 +72,7 @@ def export(
     wanted = PredictionFilter(
         Selection(model_version, since, until), labelled={"true": True, "false": False}.get(labelled or "")
     )
-    with _failures(), _output(output, force) as file, _progress() as advance:
+    with failures(), _output(output, force) as file, progress() as advance:
         database = require_log(database_of(Settings.from_env()))
         with database.connection_context():
             rows = export_table(log_reader(database), wanted, partial(_writer(form, escape_formulas), file), advance)
@@ -85,7 +85,7 @@ def export(
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def purge(before: datetime, dry_run: bool, yes: bool) -> None:
     """Permanently erase predictions older than an age, and their labels. The service may run meanwhile."""
-    with _failures():
+    with failures():
         session = Session(database_of(Settings.from_env()))
         erasure = Erasure(session, log_reader(session.database))
         count = erasure.count_before(before)
@@ -96,7 +96,7 @@ def purge(before: datetime, dry_run: bool, yes: bool) -> None:
         if not yes:
             click.confirm(f"Permanently erase {chosen}, and their labels?", abort=True)
         erased = 0
-        with _progress() as advance:
+        with progress() as advance:
             for number in erasure.erase_before(before):
                 erased += number
                 advance(erased / count)
@@ -112,7 +112,7 @@ def _writer(form: str, escape_formulas: bool) -> Writer:
 
 
 @contextmanager
-def _failures() -> Iterator[None]:
+def failures() -> Iterator[None]:
     """Turns expected errors into one line on standard error."""
     try:
         yield
@@ -135,9 +135,9 @@ def _output(name: str, force: bool) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[float], None]]:
+def progress() -> Iterator[Callable[[float], None]]:
     """A progress bar, if standard error is a terminal. It yields a function that takes the completed share."""
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=1.0)
-        yield lambda share: progress.update(task, completed=share)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda share: bar.update(task, completed=share)

@@ -1,5 +1,6 @@
 """Options that several commands share, and what they mean together with the settings."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,16 @@ from service.prediction.moment import EXPECTED_MOMENT, parse_moment
 from service.settings import Settings
 
 _LOCAL = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # of addresses that a service listens on and no client connects to
+
+
+class FiniteRange(click.FloatRange):
+    """A range of finite numbers; NaN and infinity are refused."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return found
 
 
 def service_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -125,7 +125,7 @@ def _table_row(row: LoggedRow, columns: Columns) -> TableRow:
 def _observed(row: LoggedRow) -> dict[str, Any]:
     observation = json.loads(row.observation)
     if not isinstance(observation, dict):
-        return {"observation": observation}  # possible in a log of the original service
+        return {"observation": observation}  # possible in a log of the original app
     return {f"observation.{name}" if _is_own(name) else name: value for name, value in observation.items()}
 
 

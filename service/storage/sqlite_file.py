@@ -47,11 +47,11 @@ def make_private(path: str) -> None:
                 os.chmod(name, found.st_mode & _PRIVATE)
 
 
-def damage(path: str) -> str | None:
-    """What is wrong with the file, or None. The check only reads, for at most one second."""
+def damage(path: str, seconds: float = _CHECK_SECONDS) -> str | None:
+    """What is wrong with the file, or None. The check only reads, and ends after so many seconds."""
     if not Path(path).is_file() or not Path(path).stat().st_size:
         return None
-    deadline = time.monotonic() + _CHECK_SECONDS
+    deadline = time.monotonic() + seconds
     try:
         with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)) as connection:
             connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS)

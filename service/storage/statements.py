@@ -24,6 +24,7 @@ _INSERTED = [
     Prediction.model_version,
     Prediction.created_at,
 ]
+_LABELLED = [*_INSERTED, Prediction.true_class, Prediction.labelled_at]
 _LARGEST = 512
 MOST_ALONE = 128
 
@@ -37,7 +38,7 @@ def moment(time: datetime) -> Any:
 
 
 def inserted_row(
-    key: str, text: str, score: Score, threshold: float | None, model_version: str, created_at: Any
+    key: str, text: str, score: Score, threshold: float | None, model_version: str | None, created_at: Any
 ) -> InsertValues:
     """The values of one prediction in the order of the insert; `created_at` comes from `moment`."""
     predicted_class, proba, probas, predicted_value = score
@@ -76,9 +77,11 @@ class Statements:
     def insert(self, rows: Sequence[InsertValues]) -> Iterator[tuple[int, str]]:
         """Inserts rows with distinct ids and yields (id, observation_id) of the new ones. The database decides which
         rows are new."""
-        for chunk in _chunks(rows):
-            values = [value for row in chunk for value in row]
-            yield from self._run("insert", _insert, len(chunk), values)
+        return self._insert("insert", _insert, rows)
+
+    def insert_labelled(self, rows: Sequence[InsertValues]) -> Iterator[tuple[int, str]]:
+        """The same for rows that may have a label; `true_class` and `labelled_at` follow the other values."""
+        return self._insert("insert labelled", _insert_labelled, rows)
 
     def read(self, keys: Sequence[str], *, lock: bool = False) -> Iterator[dict[str, Any]]:
         """Yields the rows with these observation_ids by column. `lock` locks them until the end of the transaction."""
@@ -93,6 +96,12 @@ class Statements:
         """Sets the true label, in the column `true_class` or `true_value`, of the rows with these ids."""
         for chunk in _chunks(ids):
             self._run(column, partial(_label, column), len(chunk), [value, moment(labelled_at), *chunk])
+
+    def _insert(
+        self, name: str, write: Callable[[int], Query], rows: Sequence[InsertValues]
+    ) -> Iterator[tuple[int, str]]:
+        for chunk in _chunks(rows):
+            yield from self._run(name, write, len(chunk), [value for row in chunk for value in row])
 
     def _write_alone(self, size: int) -> Query:
         if isinstance(self._database, SqliteDatabase):
@@ -117,9 +126,17 @@ _EXAMPLE = (*inserted_row("", "", Score(), None, "", None)[:-1], datetime.now(UT
 
 
 def _insert(size: int) -> Query:
-    query = Prediction.insert_many([_EXAMPLE] * size, fields=_INSERTED)
+    return _new_only(Prediction.insert_many([_EXAMPLE] * size, fields=_INSERTED))
+
+
+def _insert_labelled(size: int) -> Query:
+    return _new_only(Prediction.insert_many([(*_EXAMPLE, "", datetime.now(UTC))] * size, fields=_LABELLED))
+
+
+def _new_only(query: Any) -> Query:
     arbitrated = query.on_conflict(conflict_target=[Prediction.observation_id], action="nothing")
-    return arbitrated.returning(Prediction.id, Prediction.observation_id)
+    returning: Query = arbitrated.returning(Prediction.id, Prediction.observation_id)
+    return returning
 
 
 def _read(size: int, *, lock: bool) -> Any:

@@ -1,13 +1,20 @@
 """Creates the log: one row per prediction, and the replaced labels.
 
-A `prediction` table of the original service (observation_id, observation, proba, true_class) is renamed to
-`prediction_original` and its rows are copied; nothing is dropped."""
+A `prediction` table of the original app (observation_id, observation, proba, true_class) is renamed to
+`prediction_original` and its rows are copied; nothing is dropped. A row that the log cannot hold stays there only."""
 
-import json
+import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from peewee import Database, SqliteDatabase
+
+from service.prediction.observation import canonical
+from service.prediction.original_row import ORIGINAL_THRESHOLD, OriginalRow, RefusedRow
+from service.storage.original_log import any_text
+
+_log = logging.getLogger("service")
 
 _SQLITE = {"key": "INTEGER PRIMARY KEY", "real": "REAL", "json": "TEXT", "time": "TEXT", "end": "STRICT"}
 _POSTGRESQL = {
@@ -50,7 +57,6 @@ _TABLES = (
 )
 
 _ORIGINAL_COLUMNS = {"observation_id", "observation", "proba", "true_class"}
-_ORIGINAL_THRESHOLD = 0.5
 
 
 def up(migrator: Any, database: Database) -> None:
@@ -71,31 +77,61 @@ def _is_original(database: Database) -> bool:
 
 
 def _take_over(database: Database) -> None:
-    now = datetime.now(UTC).isoformat(timespec="microseconds")
-    mark = database.param
-    rows = database.execute_sql(
-        "SELECT observation_id, observation, proba, true_class FROM prediction_original ORDER BY id"
-    ).fetchall()
-    for observation_id, observation, proba, true_class in rows:
+    now = datetime.now(UTC)
+    count, rows = _original_rows(database)
+    marks = ", ".join([database.param] * 8)
+    for key, row in rows.items():
         values = (
-            json.dumps(observation_id, ensure_ascii=False),
-            _json_text(observation),
-            proba,
-            json.dumps(proba >= _ORIGINAL_THRESHOLD),
-            None if true_class is None else json.dumps(bool(true_class)),
-            now,
-            None if true_class is None else now,
+            key,
+            row.observation.text,
+            row.proba,
+            canonical(row.proba >= ORIGINAL_THRESHOLD),
+            ORIGINAL_THRESHOLD,
+            None if row.true_class is None else canonical(row.true_class),
+            _text(row.created_at or now),
+            None if row.true_class is None else _text(now),
         )
         database.execute_sql(
-            "INSERT INTO prediction (observation_id, observation, proba, predicted_class, true_class, created_at, "
-            f"labelled_at) VALUES ({', '.join([mark] * len(values))})",
+            "INSERT INTO prediction (observation_id, observation, proba, predicted_class, threshold, true_class, "
+            f"created_at, labelled_at) VALUES ({marks})",
             values,
+        )
+    if len(rows) < count:
+        _log.warning(
+            "%d of %d rows of the original table are in the log; the others (bad rows, or a known id) are only in "
+            "prediction_original",
+            len(rows),
+            count,
         )
 
 
-def _json_text(observation: str) -> str:
-    """The observation as JSON; text that is not JSON becomes a JSON string."""
+def _original_rows(database: Database) -> tuple[int, dict[str, OriginalRow]]:
+    """The number of rows, and the rows that the log can hold by observation_id. Of two rows with one id the first
+    counts; it takes the label of the second, if it has none and they are otherwise the same."""
+    originals = _originals(database)
+    rows: dict[str, OriginalRow] = {}
+    for values in originals:
+        try:
+            row = OriginalRow.of(values)
+        except RefusedRow:
+            continue
+        first = rows.setdefault(row.observation.key, row)
+        if first.true_class is None and first.proba == row.proba and first.has_same_observation(row.observation.text):
+            rows[row.observation.key] = replace(first, true_class=row.true_class)
+    return len(originals), rows
+
+
+def _originals(database: Database) -> list[dict[str, Any]]:
+    if isinstance(database, SqliteDatabase):
+        database.connection().text_factory = any_text
     try:
-        return json.dumps(json.loads(observation), ensure_ascii=False, separators=(",", ":"))
-    except ValueError:
-        return json.dumps(observation, ensure_ascii=False)
+        cursor = database.execute_sql("SELECT * FROM prediction_original ORDER BY id")
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+    finally:
+        if isinstance(database, SqliteDatabase):
+            database.connection().text_factory = str
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds")

@@ -14,6 +14,7 @@ from peewee import Database
 from playhouse.migrations import Runner
 
 from service.export.reset_dump import dump_log
+from service.prediction.observation import canonical
 from service.storage.connection import connect
 from service.storage.deletion import Erasure, Reset
 from service.storage.log_reader import log_reader
@@ -22,7 +23,8 @@ from service.storage.session import Session
 from service.storage.tables import LabelCorrection, Prediction
 from tests.conftest import Client
 from tests.support.filled import insert
-from tests.support.passengers import PROJECT, prediction
+from tests.support.original import BAD_ROWS, body, good_rows, make_original
+from tests.support.passengers import PASSENGER, PROJECT, prediction
 
 CONTENT = (
     "SELECT * FROM prediction ORDER BY id",
@@ -136,6 +138,49 @@ def test_an_array_of_new_predictions_gets_the_ids_of_its_rows_after_an_erasure(
         rows = dict(Prediction.select(Prediction.observation_id, Prediction.id).tuples().execute(database))
     assert [answer["id"] for answer in answers] == [4, 5, 6]
     assert [rows[f'"{answer["observation_id"]}"'] for answer in answers] == [4, 5, 6]
+
+
+def test_bad_rows_of_an_original_table_stay_there_and_are_counted(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_original(database_url, [*good_rows(30), *BAD_ROWS.values()])
+    database = connect(database_url)
+
+    prepare(database)
+
+    with database.connection_context():
+        rows = list(Prediction.select().order_by(Prediction.id).execute(database))
+        original = database.execute_sql("SELECT count(*) FROM prediction_original").fetchone()[0]
+    assert [row.observation_id for row in rows] == [str(10 * i) for i in range(1, 31)]
+    assert rows[0].observation == canonical({**PASSENGER, "Age": 1})
+    assert [(row.predicted_class, row.threshold, row.true_class) for row in rows[3:6]] == [
+        ("false", 0.5, "false"),
+        ("true", 0.5, "true"),
+        ("true", 0.5, None),
+    ]
+    assert original == 30 + len(BAD_ROWS)
+    assert f"30 of {30 + len(BAD_ROWS)} rows" in caplog.text
+
+
+def test_a_text_of_an_original_table_that_is_not_utf_8_stays_there(tmp_path: Path) -> None:
+    make_original(f"sqlite:///{tmp_path}/log.db", good_rows(2))
+    with closing(sqlite3.connect(tmp_path / "log.db")) as connection, connection:
+        connection.execute("UPDATE prediction SET observation = CAST(x'7bff7d' AS TEXT) WHERE id = 1")
+
+    prepare(connect(f"sqlite:///{tmp_path}/log.db"))
+
+    with connect(f"sqlite:///{tmp_path}/log.db") as database:
+        assert Prediction.select().count(database) == 1
+
+
+def test_a_repeated_row_of_an_original_table_gives_its_label(database_url: str) -> None:
+    make_original(database_url, [(1, 7, body(7), 0.5, None), (2, 7, body(7), 0.5, 1), (3, 7, body(7), 0.5, 0)])
+    database = connect(database_url)
+
+    prepare(database)
+
+    with database.connection_context():
+        assert list(Prediction.select(Prediction.true_class).tuples().execute(database)) == [("true",)]
 
 
 MIGRATE = "from service.storage.connection import connect; from service.storage.migrate import prepare; "
