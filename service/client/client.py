@@ -79,7 +79,7 @@ class Client:
         return sum(1 for _ in self._many("/update", rows, chunk))
 
     def get(self, path: str) -> Reply:
-        """The answer of a path with JSON, such as `/model` or `/drift?last=500`. Raises Refused and NoAnswer."""
+        """The answer of a page with JSON, by its path: `/model`, or `/drift?last=500`. Raises Refused and NoAnswer."""
         return _accepted(self._transport.request("GET", path), path)
 
     def _one(self, path: str, item: dict[str, Any]) -> Prediction:

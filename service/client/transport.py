@@ -10,10 +10,13 @@ from urllib3 import BaseHTTPResponse, Timeout, connection_from_url
 from urllib3.exceptions import (
     ClosedPoolError,
     ConnectTimeoutError,
+    DecodeError,
     HTTPError,
     LocationParseError,
     NewConnectionError,
+    ProtocolError,
     SSLError,
+    TimeoutError,
 )
 from urllib3.util import Url, parse_url
 
@@ -22,6 +25,7 @@ from service.client.retries import REPEATED_STATUSES, Clock, Patience, retry_aft
 
 _CONNECTIONS = 64  # kept open; more threads at once open further ones for single requests
 _NOT_SENT = (NewConnectionError, ConnectTimeoutError)
+_PASSING = (NewConnectionError, TimeoutError, ProtocolError, SSLError, DecodeError)  # the next attempt may succeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +82,8 @@ class Transport:
         except ClosedPoolError:
             raise ValueError("The client is closed.") from None
         except HTTPError as error:
-            if _is_untrusted(error):
-                raise NoAnswer(f"{self._url} has a certificate that is not trusted: {error}", False) from error
+            if not isinstance(error, _PASSING) or _is_untrusted(error):
+                raise NoAnswer(f"{self._url} cannot be asked for {path}: {error}", may_be_stored=False) from error
             return _Failure(str(error), 0.0, not isinstance(error, _NOT_SENT))
         return _failure(response) if response.status in REPEATED_STATUSES else _reply(response)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ssl import SSLContext
 from threading import Event, Thread
 from typing import Any
 
@@ -36,9 +37,9 @@ class StandIn:
 
 
 @contextmanager
-def stand_in(*answers: Canned | Callable[[Any], Canned]) -> Iterator[StandIn]:
+def stand_in(*answers: Canned | Callable[[Any], Canned], tls: SSLContext | None = None) -> Iterator[StandIn]:
     """Runs a server on the loopback interface that gives these answers in order, and repeats the last one. An answer
-    may be a function of the JSON body of the request."""
+    may be a function of the JSON body of the request. With `tls` the server speaks https."""
     is_over = Event()
 
     class Handler(BaseHTTPRequestHandler):
@@ -71,7 +72,9 @@ def stand_in(*answers: Canned | Callable[[Any], Canned]) -> Iterator[StandIn]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        running = StandIn(f"http://127.0.0.1:{server.server_port}")
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        running = StandIn(f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}")
         thread = Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:

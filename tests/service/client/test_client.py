@@ -2,11 +2,14 @@
 
 import json
 import pickle
+import shutil
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -339,11 +342,38 @@ def test_a_page_is_read_below_the_path_of_the_url() -> None:
     assert reply.date
 
 
-def test_an_untrusted_certificate_or_another_protocol_is_reported() -> None:
+def test_a_server_without_tls_is_reported() -> None:
     with stand_in(GOOD) as server:
         client = Client(server.url.replace("http:", "https:"), patience=0.2)
         with client, pytest.raises(NoAnswer, match="SSL"):
             client.get("/model")
+
+    assert server.requests == []
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_an_untrusted_certificate_is_reported_at_once(tmp_path: Path) -> None:
+    certificate, key = str(tmp_path / "certificate.pem"), str(tmp_path / "key.pem")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "1"]
+    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    began = time.monotonic()
+    with (
+        stand_in(GOOD, tls=context) as server,
+        Client(server.url) as client,
+        pytest.raises(NoAnswer, match="CERTIFICATE_VERIFY_FAILED") as raised,
+    ):
+        client.get("/model")
+
+    assert not raised.value.may_be_stored
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize("path", ["model", "http://localhost:9/model"])
+def test_a_path_that_leads_elsewhere_is_reported_at_once(path: str) -> None:
+    with stand_in(GOOD) as server, Client(server.url, "the-key") as client, pytest.raises(NoAnswer, match="foreign"):
+        client.get(path)
 
     assert server.requests == []
 
