@@ -9,7 +9,7 @@ from service.client.answers import Label, ObservationId, Prediction
 from service.client.chunks import answers
 from service.client.errors import NoAnswer, refusal
 from service.client.json_text import encoded
-from service.client.retries import Clock, require_seconds
+from service.client.retries import require_seconds
 from service.client.transport import Reply, Transport
 
 Observation = Mapping[str, Any]
@@ -29,7 +29,7 @@ class Client:
 
     def __init__(self, url: str, key: str = "", timeout: float = 5.0, patience: float = 60.0) -> None:
         require_seconds(timeout, patience)
-        self._transport = Transport(url, key, timeout, patience, Clock())
+        self._transport = Transport(url, key, timeout, patience)
 
     def __enter__(self) -> Self:
         return self
@@ -40,7 +40,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Closes the connections. A request after it is a ValueError."""
         self._transport.close()
 
     def predict(self, observation_id: ObservationId, observation: Observation) -> Prediction:

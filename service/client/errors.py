@@ -121,7 +121,8 @@ def refusal(status: int, body: Any, location: str | None, first: int = 0) -> Ref
 def _named(faults: Sequence[Fault], detail: str) -> str:
     """The detail of a problem, made anew from its faults."""
     more = re.search(r"; and (at least )?\d+ more$", detail)
-    return "; ".join(fault.detail for fault in faults[:_NAMED_FAULTS]) + (more[0] if more else "")
+    named = faults[:_NAMED_FAULTS] if more else faults
+    return "; ".join(fault.detail for fault in named) + (more[0] if more else "")
 
 
 def _phrase(status: int) -> str:

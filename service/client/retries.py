@@ -26,10 +26,13 @@ class Clock:
     uniform: Callable[[float, float], float] = random.uniform
 
 
+_CLOCK = Clock()
+
+
 class Patience:
     """The time that one request has, from now on: `seconds` in all, and `timeout` seconds for one attempt."""
 
-    def __init__(self, seconds: float, timeout: float, clock: Clock) -> None:
+    def __init__(self, seconds: float, timeout: float, clock: Clock = _CLOCK) -> None:
         self._deadline = clock.now() + seconds
         self._timeout = timeout
         self._clock = clock
@@ -71,6 +74,6 @@ def retry_after_seconds(value: str | None, date: str | None) -> float:
 
 
 def require_seconds(timeout: float, patience: float) -> None:
-    """Raises ValueError unless both are above 0 and the timeout is finite."""
-    if not (0 < timeout < math.inf and patience > 0):
-        raise ValueError("timeout and patience are seconds above 0, and timeout is finite.")
+    """Raises ValueError unless both are finite and above 0."""
+    if not (0 < timeout < math.inf and 0 < patience < math.inf):
+        raise ValueError("timeout and patience are finite numbers of seconds above 0.")

@@ -21,7 +21,7 @@ from urllib3.exceptions import (
 from urllib3.util import Url, parse_url
 
 from service.client.errors import InvalidAddress, NoAnswer
-from service.client.retries import REPEATED_STATUSES, Clock, Patience, retry_after_seconds
+from service.client.retries import REPEATED_STATUSES, Patience, retry_after_seconds
 
 _CONNECTIONS = 64  # kept open; more threads at once open further ones for single requests
 _NOT_SENT = (NewConnectionError, ConnectTimeoutError)
@@ -43,7 +43,7 @@ class Transport:
     """Sends JSON to an http or https URL. Threads may share it. It ignores proxy variables and .netrc, and follows no
     redirects. Raises InvalidAddress for a URL or key that cannot be used."""
 
-    def __init__(self, url: str, key: str, timeout: float, patience: float, clock: Clock) -> None:
+    def __init__(self, url: str, key: str, timeout: float, patience: float) -> None:
         if not (key.isascii() and key.isprintable()):
             raise InvalidAddress("The API key contains invalid characters; use visible ASCII.")
         parts = _parts(url)
@@ -53,7 +53,6 @@ class Transport:
         self._url = url
         self._timeout = timeout
         self._patience = patience
-        self._clock = clock
 
     def close(self) -> None:
         """Closes the connections."""
@@ -62,13 +61,15 @@ class Transport:
     def request(self, method: str, path: str, body: bytes | None = None) -> Reply:
         """The first response that a repetition would not change, whatever its status. Raises NoAnswer if there is none
         in time, and ValueError after `close`."""
-        patience = Patience(self._patience, self._timeout, self._clock)
+        patience = Patience(self._patience, self._timeout)
         may_be_stored = False
         while True:
             outcome = self._attempt(method, path, body, patience.timeout())
             if isinstance(outcome, Reply):
                 return outcome
             may_be_stored |= outcome.may_be_stored
+            if not outcome.may_pass:
+                raise NoAnswer(f"{self._url}{path} cannot be asked: {outcome.reason}", may_be_stored)
             if not patience.may_repeat(outcome.retry_after):
                 where = f"{self._url} did not answer within {self._patience:g} seconds"
                 raise NoAnswer(f"{where}: {outcome.reason}", may_be_stored)
@@ -82,25 +83,26 @@ class Transport:
         except ClosedPoolError:
             raise ValueError("The client is closed.") from None
         except HTTPError as error:
-            if not isinstance(error, _PASSING) or _is_untrusted(error):
-                raise NoAnswer(f"{self._url} cannot be asked for {path}: {error}", may_be_stored=False) from error
-            return _Failure(str(error), 0.0, not isinstance(error, _NOT_SENT))
+            may_pass = isinstance(error, _PASSING) and not _is_untrusted(error)
+            return _Failure(str(error), may_pass, may_be_stored=may_pass and not isinstance(error, _NOT_SENT))
         return _failure(response) if response.status in REPEATED_STATUSES else _reply(response)
 
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """An attempt to be repeated: why, not before how many seconds, and whether the request may have been stored."""
+    """An attempt without an answer: why, whether the next one may have one, whether the request may have been stored,
+    and the seconds that the service asks to wait."""
 
     reason: str
-    retry_after: float
+    may_pass: bool
     may_be_stored: bool
+    retry_after: float = 0.0
 
 
 def _failure(response: BaseHTTPResponse) -> _Failure:
     after = response.headers.get("Retry-After")
     reason = f"the last answer was {response.status}" + (f" with Retry-After: {after}" if after else "")
-    return _Failure(reason, retry_after_seconds(after, response.headers.get("Date")), may_be_stored=True)
+    return _Failure(reason, True, True, retry_after_seconds(after, response.headers.get("Date")))
 
 
 def _reply(response: BaseHTTPResponse) -> Reply:

@@ -18,6 +18,7 @@ from service.client import (
     Client,
     ClientError,
     Conflict,
+    Fault,
     InvalidAddress,
     NoAnswer,
     NotFound,
@@ -405,7 +406,12 @@ def test_a_key_that_fits_no_header_is_reported_at_once() -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [Conflict(409, "Conflict", "a", ()), NoAnswer("late", True), NotJson("/0/id", "inf"), InvalidAddress("no URL")],
+    [
+        Conflict(409, "Conflict", "a", [Fault("/0/id", "a", 0, "b")]),
+        NoAnswer("late", True),
+        NotJson("/0/id", "inf"),
+        InvalidAddress("no URL"),
+    ],
 )
 def test_an_error_passes_between_processes(error: ClientError) -> None:
     error.stored = 10

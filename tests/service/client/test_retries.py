@@ -94,7 +94,9 @@ def test_a_date_in_retry_after_counts_from_the_date_of_the_response() -> None:
     assert 55 < retry_after_seconds(in_a_minute, None) <= 60
 
 
-@pytest.mark.parametrize(("timeout", "patience"), [(0, 1), (-1, 1), (1, 0), (float("inf"), 1), (float("nan"), 1)])
+@pytest.mark.parametrize(
+    ("timeout", "patience"), [(0, 1), (-1, 1), (1, 0), (float("inf"), 1), (1, float("inf")), (float("nan"), 1)]
+)
 def test_times_that_are_not_above_zero_are_refused(timeout: float, patience: float) -> None:
-    with pytest.raises(ValueError, match="seconds above 0"):
+    with pytest.raises(ValueError, match="finite numbers of seconds above 0"):
         require_seconds(timeout, patience)
