@@ -24,8 +24,8 @@ class Client:
     all attempts.
 
     Threads may share a client; a forked process needs its own. Use it in a `with` statement, or call `close`. Raises
-    InvalidAddress for a URL or key that cannot be used. All errors are a ClientError: Refused (with Conflict and
-    NotFound), NoAnswer and NotJson."""
+    InvalidAddress for a URL or key that cannot be used. Each request may raise a ClientError: Refused (or its
+    kinds Conflict and NotFound), NoAnswer or NotJson."""
 
     def __init__(self, url: str, key: str = "", timeout: float = 5.0, patience: float = 60.0) -> None:
         require_seconds(timeout, patience)
@@ -72,8 +72,8 @@ class Client:
         true_values: Iterable[tuple[ObservationId, float]] | None = None,
         chunk: int = 1000,
     ) -> int:
-        """Stores pairs of id and true class, or of id and true value, and returns their number. It sends them like
-        `predict_many`, but all at once. An id must not have two different labels in one chunk."""
+        """Stores pairs of id and true class, or of id and true value, and returns their number when all are stored. It
+        sends chunks as `predict_many` does. An id must not have two different labels in one chunk."""
         name, labels = _given(true_classes, true_values)
         rows = ({"id": id_, name: label} for id_, label in labels)
         return sum(1 for _ in self._many("/update", rows, chunk))
@@ -126,9 +126,14 @@ def _predictions(bodies: Any, items: list[dict[str, Any]], path: str, replayed: 
         found = [Prediction.of(body, replayed) for body in bodies]
     except (KeyError, TypeError, AttributeError):
         raise _strange(path) from None
-    if [answer.observation_id for answer in found] != [item["id"] for item in items]:
+    if len(found) != len(items) or any(map(_differs, found, items)):
         raise _strange(path)
     return found
+
+
+def _differs(answer: Prediction, item: dict[str, Any]) -> bool:
+    """Whether an answer is for another id. An id of another type, such as a date, was sent in another form."""
+    return isinstance(item["id"], int | str) and item["id"] != answer.observation_id
 
 
 def _strange(path: str) -> NoAnswer:

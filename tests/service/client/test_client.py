@@ -9,9 +9,11 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from service.client import (
@@ -326,6 +328,13 @@ def test_what_is_known_of_a_replay_is_told() -> None:
         found += [client.update("a", True).replayed]
 
     assert found == [True, True, True, None, None, False, None]
+
+
+def test_an_id_that_is_sent_in_another_form_is_answered() -> None:
+    with stand_in(each_answered) as server, Client(server.url) as client:
+        found = [client.predict(id_, {}).observation_id for id_ in (date(2024, 5, 31), np.int64(7), np.str_("a"))]  # type: ignore[arg-type]
+
+    assert found == ["2024-05-31", 7, "a"]
 
 
 def test_threads_share_a_client() -> None:
