@@ -70,6 +70,13 @@ def test_a_chunk_that_is_too_large_is_halved_and_later_ones_are_not_longer() -> 
     assert sender.sent == [(0, 8), (0, 4), (0, 2), (2, 2), (4, 2), (6, 2), (8, 2)]
 
 
+def test_two_items_that_are_too_large_together_are_sent_one_by_one() -> None:
+    sender = Sender(most=1)
+
+    assert ids(answers(items(3), 2, sender)) == [0, 1, 2]
+    assert sender.sent == [(0, 2), (0, 1), (1, 1), (2, 1)]
+
+
 def test_one_item_that_is_too_large_is_an_error() -> None:
     with pytest.raises(Refused) as raised:
         ids(answers(items(4), 4, Sender(most=0)))

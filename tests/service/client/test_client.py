@@ -255,9 +255,10 @@ def test_an_answer_of_another_service_is_reported(body: bytes, call: Callable[[C
 def test_many_items_are_sent_in_chunks_and_answered_in_order() -> None:
     with stand_in(each_answered) as server, Client(server.url) as client:
         found = list(client.predict_many(((i, {"x": i}) for i in range(25)), chunk=10))
+        assert len(list(client.predict_many([("a", {}), ("b", {})], chunk=1))) == 2
 
     assert [answer.observation_id for answer in found] == list(range(25))
-    assert [len(body) for body in server.bodies] == [10, 10, 5]
+    assert [len(body) for body in server.bodies] == [10, 10, 5, 1, 1]
     assert server.bodies[2][4] == {"id": 24, "observation": {"x": 24}}
 
 
@@ -400,7 +401,7 @@ def test_a_closed_client_is_told_at_once() -> None:
     "url",
     [
         *("nonsense", "ftp://localhost", "http://", "http://localhost:99999", "http://localhost:x", "http://[::1"),
-        *("http://localhost/a b", "http://localhost/\u00fc"),
+        *("http://localhost/a b", "http://localhost/\u00fc", "http://localhost:0"),
     ],
 )
 def test_an_invalid_url_is_reported_at_once(url: str) -> None:

@@ -58,11 +58,15 @@ def test_a_value_that_json_does_not_have_is_named_with_its_place(value: Any, sho
 
 
 def test_a_value_that_contains_itself_is_refused() -> None:
-    circle: list[Any] = []
-    circle.append(circle)
+    items: list[Any] = []
+    items.append(items)
+    members: dict[str, Any] = {}
+    members["x"] = members
 
     with pytest.raises(NotJson, match="of the type list"):
-        encoded({"observation": circle})
+        encoded({"observation": items})
+    with pytest.raises(NotJson, match="of the type dict"):
+        encoded({"observation": members})
 
 
 def test_text_is_sent_in_utf_8_and_a_lone_surrogate_as_an_escape() -> None:
