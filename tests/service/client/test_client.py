@@ -409,6 +409,11 @@ def test_an_invalid_url_is_reported_at_once(url: str) -> None:
         Client(url)
 
 
+def test_a_client_without_time_is_refused() -> None:
+    with pytest.raises(ValueError, match="seconds above 0"):
+        Client("http://localhost", timeout=0.0)
+
+
 def test_a_key_that_fits_no_header_is_reported_at_once() -> None:
     with pytest.raises(InvalidAddress, match="API key contains invalid characters"):
         Client("http://localhost", "\u20ac")
