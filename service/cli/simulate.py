@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -19,11 +19,12 @@ from service.cli import simulation
 from service.cli.data import DataError, read_rows
 from service.cli.options import OwnData, address
 from service.cli.shift import ShiftError
-from service.client import HttpClient, NoAnswer
+from service.client import Client, ClientError
 from service.demo import NoDemo, recipe_rows
 from service.settings import Settings, SettingsError
 
 _FIRST_PATIENCE_SECONDS = 10.0  # enough for a service that starts just now
+_TIMEOUT_SECONDS = 30.0  # /performance takes long for a large log
 
 
 def simulate(url: str | None, api_key: str | None, own: OwnData, rate: float, rows: int, **options: Any) -> None:
@@ -53,12 +54,12 @@ def _failures() -> Iterator[None]:
         yield
     except ShiftError as error:
         raise click.BadParameter(str(error), param_hint="--shift") from error
-    except (simulation.SimulationError, DataError, NoDemo, NoAnswer, SettingsError) as error:
+    except (simulation.SimulationError, DataError, NoDemo, ClientError, SettingsError) as error:
         raise click.ClickException(str(error)) from error
 
 
 def _served(url: str, key: str) -> simulation.Served:
-    with closing(HttpClient(url, key, patience=_FIRST_PATIENCE_SECONDS)) as client:
+    with Client(url, key, patience=_FIRST_PATIENCE_SECONDS) as client:
         return simulation.Served.of(client)
 
 
@@ -77,12 +78,12 @@ def _source(served: simulation.Served, own: OwnData) -> simulation.Source:
 def _send(
     url: str, key: str, served: simulation.Served, planned: list[simulation.PlannedRow], rate: float, since: str | None
 ) -> None:
-    with closing(HttpClient(url, key)) as client:
+    with Client(url, key, timeout=_TIMEOUT_SECONDS) as client:
         _print(_run(client, served, planned, rate), *simulation.reports(client, since))
 
 
 def _run(
-    client: HttpClient, served: simulation.Served, planned: list[simulation.PlannedRow], rate: float
+    client: Client, served: simulation.Served, planned: list[simulation.PlannedRow], rate: float
 ) -> simulation.Outcome:
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True)) as progress:
         bars = {

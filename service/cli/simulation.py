@@ -17,7 +17,7 @@ import numpy as np
 from serialize.signature import Signature
 from serialize.task import Label, Task
 from service.cli.shift import Shift
-from service.client import HttpClient, Reply
+from service.client import Client, NotJson, Refused
 from service.demo import SourceRows
 
 Progress = Callable[[str, int], None]
@@ -40,12 +40,13 @@ class Served:
     now: str | None
 
     @classmethod
-    def of(cls, client: HttpClient) -> "Served":
+    def of(cls, client: Client) -> "Served":
         """Reads GET /model. Raises SimulationError and NoAnswer."""
-        reply = client.get("/model")
-        _require_access(reply)
-        if reply.status != 200:
-            raise SimulationError(f"GET /model returned {_refusal(reply)}")
+        try:
+            reply = client.get("/model")
+        except Refused as refused:
+            _require_access(refused)
+            raise SimulationError(f"GET /model returned {_name(refused)}") from refused
         try:
             card = reply.body
             task, signature = Task.from_json(card), Signature.from_json(card["signature"])
@@ -124,7 +125,7 @@ def seed_rows(found: SourceRows) -> list[PlannedRow]:
     ]
 
 
-def run(client: HttpClient, task: Task, planned: Sequence[PlannedRow], rate: float, progress: Progress) -> Outcome:
+def run(client: Client, task: Task, planned: Sequence[PlannedRow], rate: float, progress: Progress) -> Outcome:
     """Sends up to `rate` rows per second, as far as the service keeps up, and each label after its delay. Calls
     `progress` with "asked" or "labelled" and the number of new rows. Raises NoAnswer, and SimulationError if the
     service refuses the key."""
@@ -139,44 +140,53 @@ def run(client: HttpClient, task: Task, planned: Sequence[PlannedRow], rate: flo
     return traffic.outcome
 
 
-def reports(client: HttpClient, since: str | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+def reports(client: Client, since: str | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """The bodies of /performance and /drift for the predictions since a time; None for an error response."""
     selection = f"?since={quote(since)}" if since else ""
-    replies = [client.get(f"{path}{selection}") for path in ("/performance", "/drift")]
-    performance, drift = (reply.body if reply.status == 200 else None for reply in replies)
-    return performance, drift
+    return _report(client, f"/performance{selection}"), _report(client, f"/drift{selection}")
+
+
+def _report(client: Client, path: str) -> dict[str, Any] | None:
+    try:
+        return client.get(path).body  # type: ignore[no-any-return]
+    except Refused:
+        return None
 
 
 class _Traffic:
     """Sends rows and counts the responses. `due` is a heap of labels: (time.monotonic, id, label)."""
 
-    def __init__(self, client: HttpClient, task: Task, progress: Progress) -> None:
+    def __init__(self, client: Client, task: Task, progress: Progress) -> None:
         self.outcome = Outcome()
         self.due: list[tuple[float, str, Label | None]] = []
         self._client = client
         self._progress = progress
-        self._true = "true_value" if task.kind == "regression" else "true_class"
+        self._is_regression = task.kind == "regression"
 
     def predict(self, row: PlannedRow) -> None:
-        reply = self._client.post("/predict", {"id": row.id, "observation": row.observation})
         self.outcome.sent += 1
-        if reply.status == 200:
+        try:
+            self._client.predict(row.id, row.observation)
+        except Refused as refused:
+            self._count(refused)
+            self.outcome.refused += 1
+        except NotJson as error:
+            self._add("not sent", str(error))
+            self.outcome.refused += 1
+        else:
             self.outcome.answered += 1
             if row.delay is not None:
                 heapq.heappush(self.due, (time.monotonic() + row.delay, row.id, row.target))
-        else:
-            self._count_refusal(reply)
-            self.outcome.refused += 1
         self._progress("asked", 1)
 
     def label_until(self, end: float) -> None:
         """Sends labels as they become due, and returns at the time `end`."""
         while True:
             now = time.monotonic()
-            ready: list[dict[str, Any]] = []
+            ready: list[tuple[str, Any]] = []
             while self.due and self.due[0][0] <= now and len(ready) < _LABELS_AT_ONCE:
                 _, id_, target = heapq.heappop(self.due)
-                ready.append({"id": id_, self._true: target})
+                ready.append((id_, target))
             if ready:
                 self._update(ready)
                 self._progress("labelled", len(ready))
@@ -185,32 +195,32 @@ class _Traffic:
             else:
                 time.sleep(min(end, self.due[0][0] if self.due else end) - now)
 
-    def _update(self, labels: list[dict[str, Any]]) -> None:
-        reply = self._client.post("/update", labels)
-        if reply.status == 200:
-            self.outcome.labelled += len(labels)
-        elif reply.status == 413 and len(labels) > 1:  # MAX_ITEMS of the service is smaller
-            for label in labels:
-                self._update([label])
-        else:
-            self._count_refusal(reply)
+    def _update(self, labels: list[tuple[str, Any]]) -> None:
+        try:
+            if self._is_regression:
+                self.outcome.labelled += self._client.update_many(true_values=labels)
+            else:
+                self.outcome.labelled += self._client.update_many(labels)
+        except Refused as refused:
+            self.outcome.labelled += refused.stored
+            self._count(refused)
 
-    def _count_refusal(self, reply: Reply) -> None:
-        _require_access(reply)
-        detail = str(reply.body.get("error", "")) if isinstance(reply.body, dict) else ""
-        times, first = self.outcome.refusals.get(_refusal(reply), (0, detail))
-        self.outcome.refusals[_refusal(reply)] = times + 1, first
+    def _count(self, refused: Refused) -> None:
+        _require_access(refused)
+        self._add(_name(refused), refused.detail)
 
-
-def _require_access(reply: Reply) -> None:
-    if reply.status in (401, 403):
-        raise SimulationError(f"The service requires a key: set API_KEY or give --api-key ({reply.status}).")
+    def _add(self, reason: str, detail: str) -> None:
+        times, first = self.outcome.refusals.get(reason, (0, detail))
+        self.outcome.refusals[reason] = times + 1, first
 
 
-def _refusal(reply: Reply) -> str:
-    """The status with the title of the problem."""
-    title = reply.body.get("title") if isinstance(reply.body, dict) else None
-    return f"{reply.status} {title or ''}".strip()
+def _require_access(refused: Refused) -> None:
+    if refused.status in (401, 403):
+        raise SimulationError(f"The service requires a key: set API_KEY or give --api-key ({refused.status}).")
+
+
+def _name(refused: Refused) -> str:
+    return f"{refused.status} {refused.title}"
 
 
 def _digest(observation: dict[str, Any]) -> str:

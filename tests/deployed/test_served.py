@@ -17,6 +17,7 @@ import requests
 from peewee import Database
 
 from serialize import load
+from service.client import Client
 from service.storage.connection import connect
 from service.storage.migrate import MIGRATIONS
 from service.storage.tables import Prediction
@@ -93,17 +94,16 @@ def test_five_thousand_ids_from_fifty_senders_give_five_thousand_correct_rows(
     served: Served, database_url: str
 ) -> None:
     passengers = all_passengers()
-    bodies = [{"id": i, "observation": passengers[i % len(passengers)]} for i in range(5000)]
     expected = load(ARTIFACTS).model.outputs(passengers)[:, 1]
 
-    responses = send_all(served, bodies)
+    with Client(served.url, timeout=60) as client, ThreadPoolExecutor(SENDERS) as pool:
+        answers = list(pool.map(lambda i: client.predict(i, passengers[i % len(passengers)]), range(5000)))
 
-    assert {response.status_code for response in responses} == {200}
-    for i, response in enumerate(responses):
-        assert response.json()["observation_id"] == i
-        assert response.json()["proba"] == pytest.approx(expected[i % len(passengers)], abs=1e-9)
+    for i, found in enumerate(answers):
+        assert found.observation_id == i
+        assert found.proba == pytest.approx(expected[i % len(passengers)], abs=1e-9)
     stored = {row.observation_id: row.proba for row in rows(database_url)}
-    assert stored == {str(i): response.json()["proba"] for i, response in enumerate(responses)}
+    assert stored == {str(i): found.proba for i, found in enumerate(answers)}
 
 
 def test_a_worker_that_is_killed_while_it_answers_loses_nothing(served: Served, database_url: str) -> None:

@@ -10,11 +10,12 @@ import pytest
 import requests
 from peewee import SqliteDatabase
 
+from service.client import Client
 from service.storage.connection import connect
 from service.storage.migrate import prepare
 from tests.conftest import empty_postgresql
 from tests.support.filled import fill
-from tests.support.passengers import prediction
+from tests.support.passengers import PASSENGER, prediction
 from tests.support.served import Served, serve
 from tests.support.waiting import until
 
@@ -97,11 +98,12 @@ def test_an_unread_stream_blocks_no_predictions_and_no_checkpoints(served: Serve
     with stream(served) as response:
         lines = response.iter_lines()
         first: Any = json.loads(next(lines))
-        answers = [served.post("/predict", prediction(f"later-{i}", Age=i % 90)) for i in range(200)]
+        with Client(served.url) as client:
+            answers = [client.predict(f"later-{i}", {**PASSENGER, "Age": i % 90}) for i in range(200)]
         held_up = reads_in_progress(filled_url)
         rest = [json.loads(line)["id"] for line in lines]
 
-    assert {answer.status_code for answer in answers} == {200}
+    assert [answer.observation_id for answer in answers] == [f"later-{i}" for i in range(200)]
     assert not held_up
     assert rest == list(range(first["id"] - 1, 0, -1))
 

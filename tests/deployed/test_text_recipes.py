@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import requests
 
+from service.client import Client
 from tests.support.passengers import PROJECT
 from tests.support.served import Served, environment, serve
 
@@ -74,8 +75,8 @@ def test_both_workers_give_the_same_answers(service: Served, name: str) -> None:
     answers: list[list[Any]] = [[], []]
     for round_ in range(20):  # a new connection each time, so that both workers answer
         for i, observation in enumerate(observations):
-            body = {"id": f"same-{round_}-{i}", "observation": observation}
-            answers[i].append(requests.post(service.url + "/predict", json=body, timeout=10).json()["probas"])
+            with Client(service.url) as client:
+                answers[i].append(client.predict(f"same-{round_}-{i}", observation).probas)
 
     assert all(one == each[0] for each in answers for one in each)
     assert answers[0][0] != answers[1][0]

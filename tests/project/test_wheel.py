@@ -115,6 +115,15 @@ def test_both_commands_run(python: str, folder: Path) -> None:
     assert (folder / "report.html").is_file()
 
 
+def test_the_client_needs_urllib3_and_nothing_else(wheel: Path, folder: Path) -> None:
+    python = str(folder / "environment" / "bin" / "python")
+    subprocess.run([*uv("venv"), "--python", sys.executable, str(folder / "environment")], check=True)
+    install(python, "--no-deps", str(wheel))
+    install(python, "urllib3", "--constraints", str(PROJECT / "requirements.txt"))
+
+    run(python, folder, "-c", "from service.client import Client; Client('https://localhost').close()")
+
+
 def test_a_recipe_without_its_data_says_so(python: str, folder: Path) -> None:
     command = [python, "-m", "serialize", "recipe", "titanic", "-o", "artifacts"]
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

@@ -9,8 +9,8 @@ import time
 from contextlib import closing
 
 import psycopg
-import requests
 
+from service.client import Client
 from tests.chaos.administrator import Administrator
 from tests.chaos.audit import rows
 from tests.chaos.erasure_audit import audit_erased
@@ -54,8 +54,8 @@ def log_is_erased(stage: Stage, scale: Scale) -> Outcome:
 
 def _predict_old(stage: Stage) -> None:
     """Stores predictions, and makes them old."""
-    items = [{"id": f"old-{i}", "observation": PASSENGERS[i]} for i in range(_OLD)]
-    requests.post(f"http://127.0.0.1:{stage.port}/predict", json=items, timeout=30).raise_for_status()
+    with Client(f"http://127.0.0.1:{stage.port}", timeout=30) as client:
+        assert len(list(client.predict_many((f"old-{i}", PASSENGERS[i]) for i in range(_OLD)))) == _OLD
     if stage.database_url.startswith("sqlite:///"):
         with closing(sqlite3.connect(stage.database_url.removeprefix("sqlite:///"))) as connection, connection:
             aged = len(connection.execute(_AGE).fetchall())

@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
-import requests
 
+from service.client import Client
 from tests.chaos.label_audit import audit_log
 from tests.chaos.outcome import Outcome, Scale, outcome
 from tests.chaos.sender import PASSENGERS, Journal, Sender
@@ -72,8 +72,8 @@ def _connect_both(stage: Stage) -> None:
     for number in range(100):
         if stage.database_url.startswith("sqlite") or len(_backends(stage)) == 2:
             return
-        body = {"id": f"first-{number}", "observation": PASSENGERS[number]}
-        requests.post(f"http://127.0.0.1:{stage.port}/predict", json=body, timeout=30)
+        with Client(f"http://127.0.0.1:{stage.port}", timeout=30) as client:
+            client.predict(f"first-{number}", PASSENGERS[number])
     raise AssertionError("a worker takes no connections")
 
 

@@ -1,15 +1,11 @@
 """The simulation sends traffic to a real service, and the reports of the service show it."""
 
+import math
 import re
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 import requests
@@ -20,10 +16,11 @@ from serialize.recipes import RECIPES
 from service.__main__ import main
 from service.cli import simulation
 from service.cli.simulation import PlannedRow, Served
-from service.client import HttpClient, NoAnswer
+from service.client import Client
 from service.demo import recipe_rows
 from tests.support.passengers import ARTIFACTS, PROJECT
-from tests.support.served import environment, free_port, serve
+from tests.support.served import environment, serve
+from tests.support.stand_in import Canned, stand_in
 
 pytestmark = pytest.mark.long  # real services, in real time
 
@@ -170,128 +167,12 @@ def test_refused_rows_are_counted_and_a_missing_key_ends_the_simulation(tmp_path
     assert "Agee" in unknown.stderr
 
 
-@contextmanager
-def stand_in(*responses: tuple[int, str, bytes]) -> Iterator[tuple[str, list[str]]]:
-    """Runs a server that sends these responses (status, Retry-After, body) in order and repeats the last one; yields
-    its URL and the methods of the requests."""
-    methods: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            self.do_GET()
-
-        def do_GET(self) -> None:
-            methods.append(self.command)
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            status, after, body = responses[min(len(methods), len(responses)) - 1]
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            if after:
-                self.send_header("Retry-After", after)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", methods
-        server.shutdown()
-        thread.join()
-
-
-def test_a_refused_connection_is_reported_after_the_deadline() -> None:
-    client, began = HttpClient(f"http://127.0.0.1:{free_port()}", patience=0.5), time.monotonic()
-
-    with pytest.raises(NoAnswer, match="Connection refused"):
-        client.get("/model")
-
-    assert time.monotonic() - began >= 0.5
-
-
-@pytest.mark.parametrize("status", [502, 503, 504])
-def test_a_post_is_repeated_while_the_service_is_unavailable(status: int) -> None:
-    with stand_in((status, "1", b"{}"), (status, "", b"no JSON"), (200, "", b"[1]")) as (url, methods):
-        began = time.monotonic()
-        with closing(HttpClient(url)) as client:
-            reply = client.post("/predict", {})
-
-    assert (reply.status, reply.body, methods) == (200, [1], ["POST"] * 3)
-    assert time.monotonic() - began >= 1
-
-
-def test_a_service_that_stays_unavailable_is_reported_after_the_deadline() -> None:
-    with stand_in((503, "", b"{}")) as (url, methods):
-        client = HttpClient(url, patience=0.5)
-        with closing(client), pytest.raises(NoAnswer, match="too many 503"):
-            client.get("/model")
-
-    assert len(methods) > 1
-
-
-@pytest.mark.parametrize("status", [413, 429, 500, 301])
-def test_other_statuses_are_returned_at_once(status: int) -> None:
-    with stand_in((status, "60", b"{}")) as (url, methods), closing(HttpClient(url)) as client:
-        assert client.post("/predict", {}).status == status
-        assert len(methods) == 1
-
-
-def test_a_response_without_json_is_reported() -> None:
-    with (
-        stand_in((200, "", b"<html>")) as (url, _),
-        closing(HttpClient(url)) as client,
-        pytest.raises(NoAnswer, match="/model answered 200 without JSON"),
-    ):
-        client.get("/model")
-
-
-def test_an_https_url_is_requested_with_tls() -> None:
-    with stand_in((200, "", b"{}")) as (url, methods):
-        client = HttpClient(url.replace("http:", "https:"), patience=0.2)
-        with closing(client), pytest.raises(NoAnswer, match="SSL"):
-            client.get("/model")
-
-    assert methods == []
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        *("nonsense", "ftp://localhost", "http://", "http://localhost:99999", "http://localhost:x", "http://[::1"),
-        *("http://localhost/a b", "http://localhost/\u00fc"),
-    ],
-)
-def test_an_invalid_url_is_reported_at_once(url: str) -> None:
-    with pytest.raises(NoAnswer, match="is not an http or https URL"):
-        HttpClient(url)
-
-
-def test_a_key_that_fits_no_header_is_reported_at_once() -> None:
-    with pytest.raises(NoAnswer, match="API key contains invalid characters"):
-        HttpClient("http://localhost", "\u20ac")
-
-
 @pytest.mark.parametrize("option", ["--rate", "--delay", "--label-share"])
 @pytest.mark.parametrize("value", ["nan", "inf"])
 def test_an_option_that_is_not_a_finite_number_is_refused(option: str, value: str) -> None:
     ran = CliRunner().invoke(main, ["simulate", option, value])
 
     assert (ran.exit_code, option in ran.output) == (2, True)
-
-
-def test_a_client_reconnects_to_a_restarted_service(tmp_path: Path) -> None:
-    url, port = f"sqlite:///{tmp_path}/log.db", free_port()
-    with serve(tmp_path, url, port=port) as served:
-        client = HttpClient(served.url)
-        assert client.get("/livez").status == 200
-        served.kill()
-    with serve(tmp_path, url, port=port):
-        assert client.get("/livez").status == 200
-    client.close()
 
 
 def test_ids_are_new_each_time_and_the_seed_determines_the_rest() -> None:
@@ -302,3 +183,14 @@ def test_ids_are_new_each_time_and_the_seed_determines_the_rest() -> None:
     assert [row.observation for row in one] != [row.observation for row in other]
     assert all(row.delay is None or 0 <= row.delay <= 4 for row in one)
     assert 1200 < sum(row.delay is not None for row in one) < 1320
+
+
+def test_a_row_that_json_cannot_express_is_counted_and_the_others_are_sent() -> None:
+    rows = [PlannedRow(id_, {"Age": age}, None, None) for id_, age in (("a", math.inf), ("b", 30.0))]
+    answer = Canned(body={"id": 1, "observation_id": "b", "predicted_class": True, "proba": 0.5, "true_class": None})
+    with stand_in(answer) as server, Client(server.url) as client:
+        outcome = simulation.run(client, load(ARTIFACTS).manifest.task, rows, math.inf, lambda name, more: None)
+
+    assert (outcome.sent, outcome.answered, outcome.refused) == (2, 1, 1)
+    assert outcome.refusals == {"not sent": (1, "/observation/Age is inf, and JSON has no such value.")}
+    assert [body["id"] for body in server.bodies] == ["b"]
