@@ -23,7 +23,7 @@ from serialize.recipes.csv import from_csv
 from serialize.recipes.csv_file import CsvFile
 from serialize.recipes.data_file import read_texts
 from serialize.recipes.recipe import Recipe, train
-from serialize.trust import Trust
+from serialize.trust import Trust, signing_keys
 
 _UNLIMITED = 1_000_000
 
@@ -186,7 +186,7 @@ def _sign(directory: Path, key: str | None) -> None:
     """Sign an artifact that you trust with MODEL_SIGNING_KEY."""
     if key is None:
         raise click.UsageError("Set MODEL_SIGNING_KEY to a key, such as the output of openssl rand -hex 32.")
-    content = sign(directory, key)
+    content = sign(directory, signing_keys(key)[0])
     click.echo(f"Signed {directory}: {content.manifest.name}, manifest.json sha256 {content.digest}.")
 
 
@@ -197,7 +197,7 @@ def _sign(directory: Path, key: str | None) -> None:
 @_key
 def _verify(directory: Path, digest: str | None, signed: bool, key: str | None) -> None:
     """Check the digests, the signature and the golden rows of an artifact, as the service does at start-up."""
-    artifact = load(directory, Trust(digest or None, key, signed))
+    artifact = load(directory, Trust(digest or None, signing_keys(key or ""), signed))
     for name, version, installed in artifact.other_versions:
         click.echo(f"Note: the model was dumped with {name} {version}; {installed} is installed here.", err=True)
     artifact.verify_all()

@@ -30,12 +30,12 @@ def read_content(directory: str | Path, trust: Trust | None = None) -> Content:
     """Reads each file once and checks it: the manifest against `trust`, the others against the manifest. Raises
     ArtifactError."""
     folder = Path(directory)
-    content = read_manifest(folder)
+    content, signed = read_manifest(folder), read_signature(folder)
     if trust is not None:
-        trust.require(folder, content)
+        trust.require(str(folder), content, signed)
     manifest = Manifest.from_bytes(content)
     files = read_verified(folder, manifest.files)
-    return Content(manifest, files, hashlib.sha256(content).hexdigest(), read_signature(folder) is not None)
+    return Content(manifest, files, hashlib.sha256(content).hexdigest(), signed is not None)
 
 
 def sign(directory: str | Path, key: str) -> Content:

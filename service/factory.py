@@ -15,7 +15,6 @@ from serialize import Artifact, load
 from serialize.artifact import Answers
 from serialize.recipes import RECIPES
 from serialize.task import Label
-from serialize.trust import Trust
 from service.batching import Aside, Batcher, OneAtATime, run_in_background, runner
 from service.demo import Demo
 from service.errors import InvalidBody
@@ -145,8 +144,7 @@ def _warn_of_ephemeral_log(database: Database) -> None:
 
 def _artifact(settings: Settings) -> Artifact:
     """Loads the artifact if it is trusted, and verifies that it still gives the outputs of its golden rows."""
-    key = settings.model_signing_key or None
-    artifact = load(settings.artifacts, Trust(settings.model_digest or None, key, settings.require_signed))
+    artifact = load(settings.artifacts, settings.trust())
     for name, version, installed in artifact.other_versions:
         log_format.event(_log, logging.WARNING, "other-version", library=name, dumped_with=version, installed=installed)
     artifact.verify(_outputs(settings, artifact))

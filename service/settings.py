@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
+from serialize.trust import Trust, signing_keys
+
 _MIN_KEY_CHARACTERS = 16
 _KEY = re.compile(r"[!-+\--~]+")  # visible ASCII without the comma, which separates keys
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -102,6 +104,10 @@ class Settings:
             raise SettingsError(" ".join(map(_sentence, error.errors()))) from None
         settings._check_combinations()
         return settings
+
+    def trust(self) -> Trust:
+        """The conditions for an artifact. Raises ArtifactError for a signing key that is too short or missing."""
+        return Trust(self.model_digest or None, signing_keys(self.model_signing_key), self.require_signed)
 
     def _check_combinations(self) -> None:
         if self.dyno and self.database_url.startswith("sqlite") and not self.allow_ephemeral_db:

@@ -86,12 +86,10 @@ def _import(source: str, rejects: Path | None, threshold: float, model_version: 
 def _classes(settings: Settings) -> tuple[Label, Label]:
     """The negative and the positive class of the model of ARTIFACTS; false and true if there is none."""
     from serialize.content import read_content  # noqa: PLC0415
-    from serialize.trust import Trust  # noqa: PLC0415
 
     if not (Path(settings.artifacts) / MANIFEST).exists():
         return False, True
-    trust = Trust(settings.model_digest or None, settings.model_signing_key or None, settings.require_signed)
-    task = read_content(settings.artifacts, trust).manifest.task
+    task = read_content(settings.artifacts, settings.trust()).manifest.task
     if task.kind != "binary" or task.positive_class is None:
         raise SourceError(
             "The model of ARTIFACTS is not binary, but the original app has two classes; set ARTIFACTS to the "

@@ -12,7 +12,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from serialize.content import Content, read_content
-from serialize.trust import Trust
 from service.export.atomic_file import new_file
 from service.monitoring.drift import Drift
 from service.monitoring.performance import Performance
@@ -35,8 +34,7 @@ def make(settings: Settings, selection: Selection) -> tuple[Report, dict[str, An
     """The report on the selected rows, and what its heading says. Drift is measured on all rows of a period, or on the
     latest rows if there is no period. Raises ArtifactError, DatabaseError, InvalidQuery for too many windows, and
     Unavailable if the log cannot be read now."""
-    trust = Trust(settings.model_digest or None, settings.model_signing_key or None, settings.require_signed)
-    content = read_content(settings.artifacts, trust)
+    content = read_content(settings.artifacts, settings.trust())
     has_period = selection.since is not None or selection.until is not None
     query, recent = PerformanceQuery(selection), DriftQuery(selection, None if has_period else DEFAULT_LAST)
     database, manifest = require_log(database_of(settings)), content.manifest

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from serialize import ArtifactError, dump, load
 from serialize.content import sign
-from serialize.trust import Trust
+from serialize.trust import Trust, signing_keys
 from tests.support.manifests import Malice, rewrite
 from tests.support.passengers import ARTIFACTS, PROJECT
 from tests.support.served import environment, free_port, serve
@@ -56,10 +56,10 @@ def test_the_signature_is_the_hmac_of_the_manifest(artifact: Path) -> None:
     "trust",
     [
         Trust(),
-        Trust(key=KEY),
-        Trust(key=KEY, must_be_signed=True),
+        Trust(keys=(KEY,)),
+        Trust(keys=(KEY,), must_be_signed=True),
         Trust(digest=digest_of(ARTIFACTS)),
-        Trust(digest=digest_of(ARTIFACTS).upper(), key=KEY, must_be_signed=True),
+        Trust(digest=digest_of(ARTIFACTS).upper(), keys=(KEY,), must_be_signed=True),
     ],
 )
 def test_a_signed_artifact_is_loaded(artifact: Path, trust: Trust) -> None:
@@ -69,9 +69,9 @@ def test_a_signed_artifact_is_loaded(artifact: Path, trust: Trust) -> None:
 
 
 def test_a_missing_signature_is_refused_only_if_one_is_required(artifact: Path) -> None:
-    assert load(artifact, Trust(key=KEY)).manifest.name == "titanic"
+    assert load(artifact, Trust(keys=(KEY,))).manifest.name == "titanic"
     with pytest.raises(ArtifactError, match="is not signed"):
-        load(artifact, Trust(key=KEY, must_be_signed=True))
+        load(artifact, Trust(keys=(KEY,), must_be_signed=True))
 
 
 def unsigned(folder: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_malicious_pickle_without_the_right_signature_is_not_run(
     prepare(malicious)
 
     with pytest.raises(ArtifactError):
-        load(malicious, Trust(key=KEY, must_be_signed=True))
+        load(malicious, Trust(keys=(KEY,), must_be_signed=True))
 
     assert not (tmp_path / "harm").exists()
 
@@ -136,7 +136,7 @@ def test_a_signed_pickle_is_trusted_and_run(malicious: Path, tmp_path: Path) -> 
     sign(malicious, KEY)
 
     assert not (tmp_path / "harm").exists()
-    load(malicious, Trust(key=KEY, must_be_signed=True))
+    load(malicious, Trust(keys=(KEY,), must_be_signed=True))
     assert (tmp_path / "harm").exists()
 
 
@@ -154,11 +154,30 @@ def test_a_short_key_is_refused(artifact: Path, key: str) -> None:
     with pytest.raises(ArtifactError, match=f"has {len(key)} characters; give 32 or more"):
         sign(artifact, key)
     with pytest.raises(ArtifactError, match="give 32 or more"):
-        Trust(key=key)
+        Trust(keys=(key,))
+
+
+def test_the_first_of_several_keys_signs_and_all_verify(artifact: Path) -> None:
+    assert signing_keys(f"{KEY}, {OTHER_KEY}") == (KEY, OTHER_KEY)
+    assert signing_keys("") == ()
+
+    for signer in (KEY, OTHER_KEY):
+        sign(artifact, signer)
+
+        assert load(artifact, Trust(keys=(KEY, OTHER_KEY), must_be_signed=True)).digest == digest_of(artifact)
+
+    with pytest.raises(ArtifactError, match="is not the signature"):
+        load(artifact, Trust(keys=(KEY,)))
+
+
+@pytest.mark.parametrize("text", [f"{KEY},", f",{KEY}", f"{KEY},short", f"{KEY},,{OTHER_KEY}"])
+def test_each_of_several_keys_has_its_length(text: str) -> None:
+    with pytest.raises(ArtifactError, match="give 32 or more"):
+        signing_keys(text)
 
 
 def test_a_key_is_not_in_the_repr() -> None:
-    assert KEY not in repr(Trust(key=KEY))
+    assert KEY not in repr(Trust(keys=(KEY,)))
 
 
 def changed_byte(folder: Path, name: str) -> None:
@@ -317,4 +336,4 @@ def test_a_new_dump_removes_the_earlier_signature(artifact: Path) -> None:
 
     assert not (artifact / SIGNATURE).exists()
     with pytest.raises(ArtifactError, match="is not signed"):
-        load(artifact, Trust(key=KEY, must_be_signed=True))
+        load(artifact, Trust(keys=(KEY,), must_be_signed=True))
