@@ -18,7 +18,7 @@ from sklearn.svm import LinearSVC
 
 from serialize import load
 from serialize.__main__ import main
-from tests.support.original_app import write_original
+from tests.support.original_model import write_original
 
 RNG = np.random.default_rng(0)
 X = pd.DataFrame({"age": RNG.normal(40, 10, 40), "rank": RNG.integers(1, 4, 40)})

@@ -20,7 +20,7 @@ from serialize.original.adoption import Adopted, adopt, rows_made_up, rows_of_fi
 from serialize.original.files import read_files
 from serialize.recipes.csv_file import CsvFile
 from tests.conftest import MakeClient
-from tests.support.original_app import original_probas, telling, write_original
+from tests.support.original_model import original_probas, telling, write_original
 from tests.support.passengers import PASSENGER, PROJECT, all_passengers
 
 pytestmark = pytest.mark.usefixtures("in_this_process")

@@ -22,7 +22,7 @@ from service.storage.tables import LabelCorrection, Prediction
 from tests.conftest import MakeClient, empty_postgresql
 from tests.support.filled import insert
 from tests.support.manifests import rewrite
-from tests.support.original import BAD_ROWS, OriginalValues, body, good_rows, make_original
+from tests.support.original_table import BAD_ROWS, OriginalValues, body, good_rows, make_original
 from tests.support.passengers import ARTIFACTS, prediction
 
 Make = Callable[..., str]

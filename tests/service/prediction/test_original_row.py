@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from service.prediction.original_row import OriginalRow, RefusedRow
-from tests.support.original import BAD_ROWS, COLUMNS, body
+from tests.support.original_table import BAD_ROWS, COLUMNS, body
 from tests.support.passengers import PASSENGER
 
 CONFLICTS = {"another observation", "another proba", "another true_class"}

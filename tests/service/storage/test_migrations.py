@@ -23,7 +23,7 @@ from service.storage.session import Session
 from service.storage.tables import LabelCorrection, Prediction
 from tests.conftest import Client
 from tests.support.filled import insert
-from tests.support.original import BAD_ROWS, body, good_rows, make_original
+from tests.support.original_table import BAD_ROWS, body, good_rows, make_original
 from tests.support.passengers import PASSENGER, PROJECT, prediction
 
 CONTENT = (

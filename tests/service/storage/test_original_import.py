@@ -19,7 +19,7 @@ from service.storage.session import Session
 from service.storage.statements import Statements
 from service.storage.tables import Prediction
 from tests.conftest import MakeClient
-from tests.support.original import BAD_ROWS, COLUMNS, body, good_rows, make_original
+from tests.support.original_table import BAD_ROWS, COLUMNS, body, good_rows, make_original
 from tests.support.passengers import ARTIFACTS, PROJECT, prediction
 from tests.support.served import environment
 from tests.support.waiting import until

@@ -10,7 +10,7 @@ import pytest
 from peewee import OperationalError
 
 from service.storage.original_log import OriginalTable, SourceError, open_source
-from tests.support.original import body, good_rows, make_original
+from tests.support.original_table import body, good_rows, make_original
 
 
 @pytest.mark.parametrize(("rows", "sizes"), [(0, []), (1, [1]), (2000, [1000, 1000]), (2001, [1000, 1000, 1])])
