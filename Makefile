@@ -48,9 +48,10 @@ prove: $(VENV)/installed-dev
 chaos: $(VENV)/installed-dev
 	python -m tests.chaos $(CHAOS)
 
-# Breaks N (200) places of the code, chosen by SEED (0), one at a time, and reports which of them no test notices.
+# Breaks N (200) places of the code, chosen by SEED (0), one at a time, and reports which of them no test notices. FIRST
+# continues an interrupted run.
 mutants: $(VENV)/installed-dev
-	python -m tests.support.mutants $(or $(SEED),0) $(or $(N),200)
+	python -m tests.support.mutants $(or $(SEED),0) $(or $(N),200) $(or $(FIRST),0)
 
 bench: $(VENV)/installed-dev
 	python -m benchmarks $(BENCH)

@@ -1,8 +1,9 @@
 """Mutation testing on a sample: changes one place of the code at a time, and checks that a test fails.
 
-`python -m tests.support.mutants SEED [N]` draws N mutants of service/ and serialize/. The same seed and code give the
-same mutants. The mutants run in temporary copies; the checkout does not change. A mutant is killed if a test fails or
-the tests do not end, and survives if the fast tests that run its function pass: those of `make test`."""
+`python -m tests.support.mutants SEED [N [FIRST]]` draws N mutants of service/ and serialize/, and tests them from the
+FIRST (0) on. The same seed, N and code give the same mutants, so an interrupted run can be continued. The mutants run
+in temporary copies; the checkout does not change. A mutant is killed if a test fails or the tests do not end, and
+survives if the fast tests that run its function pass: those of `make test`."""
 
 import ast
 import copy
@@ -245,8 +246,8 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
-def main(seed: int, count: int) -> None:
-    """Tests a sample of mutants and prints the report."""
+def main(seed: int, count: int, first: int = 0) -> None:
+    """Tests a sample of mutants and prints the report; it leaves out those before `first`."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         trees: Queue[Path] = Queue()
         for i in range(PROCESSES):
@@ -263,7 +264,7 @@ def main(seed: int, count: int) -> None:
             return found
 
         with ThreadPoolExecutor(PROCESSES) as pool:
-            found = list(pool.map(tried, sample(seed, count)))
+            found = list(pool.map(tried, sample(seed, count)[first:]))
     timed_out = found.count("timed out")
     _say(f"seed {seed}: {found.count('killed') + timed_out} of {len(found)} killed, {timed_out} by their time limit")
 
@@ -274,4 +275,4 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, [*sys.argv[1:], "200"][:2]))
+    main(*map(int, sys.argv[1:] if len(sys.argv) > 2 else [*sys.argv[1:], "200"]))
