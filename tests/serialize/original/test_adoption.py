@@ -144,6 +144,7 @@ def test_without_data_every_dtype_and_null_is_answered_as_before(tmp_path: Path,
     assert found.artifact.manifest.metrics["method"] == "none"
 
 
+@pytest.mark.long  # fits a forest, and verifies the artifact in a new process
 def test_without_data_the_readme_is_answered_as_before(
     passengers: Path, tmp_path: Path, make_client: MakeClient
 ) -> None:

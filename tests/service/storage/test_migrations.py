@@ -203,6 +203,7 @@ def test_eight_processes_that_migrate_at_once_succeed_and_one_copies(tmp_path: P
     assert content(path) == before
 
 
+@pytest.mark.long  # starts a process for each statement
 @pytest.mark.parametrize(
     "statement",
     ["DROP TABLE prediction", "ALTER TABLE prediction_copy", "CREATE TRIGGER", 'INSERT INTO "schema_migration"'],

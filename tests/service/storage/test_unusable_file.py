@@ -10,6 +10,8 @@ import pytest
 from tests.support.passengers import PROJECT
 from tests.support.served import environment
 
+pytestmark = pytest.mark.long  # starts the command
+
 
 def migrated(url: str) -> "subprocess.CompletedProcess[str]":
     """`python -m service migrate` by a user who must obey file modes."""
