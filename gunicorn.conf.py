@@ -33,7 +33,8 @@ except SettingsError as error:
 log_format.configure(_settings.log_level)
 _shares = Shares()
 
-bind = f"{_settings.host}:{_settings.port}"
+_host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host  # IPv6
+bind = f"{_host}:{_settings.port}"
 workers = _settings.web_concurrency
 worker_class = "service.server.worker.Worker"
 worker_connections = connection_limit()

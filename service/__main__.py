@@ -1,5 +1,10 @@
 """The command line of the service: `python -m service migrate|serve|import|export|purge|report|seed|simulate`."""
 
+from service.server.early_stop import end_at_sigterm, keep_sigterm
+
+if __name__ == "__main__":
+    end_at_sigterm()  # before the other imports, which take seconds
+
 import os
 import sys
 from pathlib import Path
@@ -15,7 +20,6 @@ from service.cli.log import export, purge
 from service.cli.options import FiniteRange, OwnData, data_options, selection_options, service_options
 from service.errors import ServiceError
 from service.prediction.filter import Selection
-from service.server.early_stop import end_at_sigterm, keep_sigterm
 from service.settings import Settings, SettingsError
 from service.storage.connection import DatabaseError, database_of, kind
 from service.storage.migrate import prepare
@@ -26,7 +30,6 @@ from service.storage.migrate import prepare
 @click.group()
 def main() -> None:
     """Run the service, and manage the log of predictions."""
-    end_at_sigterm()
 
 
 main.add_command(export)

@@ -129,7 +129,7 @@ def _warn_of_few_connections(workers: int, limit: int | None) -> None:
     if limit is not None and needed > _NEARLY_ALL * limit:
         log_format.event(
             _log, logging.WARNING, "few-connections", limit=limit, needed=needed, workers=workers, of_each=_SESSIONS,
-            reason="The database allows few connections; set WEB_CONCURRENCY lower.",
+            reason="The database allows few connections; set WEB_CONCURRENCY lower, or let it allow more.",
         )  # fmt: skip
 
 

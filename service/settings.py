@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import IPv6Address
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
@@ -13,6 +14,7 @@ from serialize.trust import Trust, signing_keys
 _MIN_KEY_CHARACTERS = 16
 _KEY = re.compile(r"[!-+\--~]+")  # visible ASCII without the comma, which separates keys
 _DIGEST = re.compile("[0-9a-f]{64}")
+_HOST_NAME = re.compile(r"[\w.-]+", re.ASCII)
 # Each platform sets one of these. Its router reaches a service only through the machine's own network interface.
 _PLATFORM_VARIABLES = (
     "DYNO",  # Heroku
@@ -59,6 +61,15 @@ def _keys(text: str) -> tuple[str, ...]:
     return keys
 
 
+def _host(text: str) -> str:
+    try:
+        if not _HOST_NAME.fullmatch(text):
+            text = str(IPv6Address(text.removeprefix("[").removesuffix("]")))
+    except ValueError:
+        raise ValueError("use an address or a name of this machine, such as 127.0.0.1, 0.0.0.0 or ::") from None
+    return text
+
+
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Count = Annotated[int, Field(ge=1, lt=2**63)]
 Keys = Annotated[tuple[str, ...], BeforeValidator(_keys)]
@@ -75,7 +86,7 @@ class Settings:
     model_digest: Annotated[str, BeforeValidator(_digest)] = ""
     model_signing_key: str = field(default="", repr=False)
     require_signed: Flag = False
-    host: str = "127.0.0.1"
+    host: Annotated[str, BeforeValidator(_host)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 5000
     web_concurrency: Count = 2
     api_key: Keys = field(default=(), repr=False)

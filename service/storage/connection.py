@@ -50,7 +50,8 @@ _UNQUOTED = re.compile("[^@]*(@.*|/.*)@")
 # `least` passes over NULL.
 _CONNECTION_LIMIT = """
     SELECT least(
-        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+            - coalesce(current_setting('reserved_connections', true)::int, 0),
         (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user),
         (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database())
     )

@@ -15,6 +15,7 @@ from gevent import monkey
 _CHECK_SECONDS = 1.0
 _STEPS_BETWEEN_LOOKS = 10_000
 _PRIVATE = 0o600
+_CONTAINER_LAYERS = ("overlay", "fuse.fuse-overlayfs")
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -63,9 +64,12 @@ def damage(path: str, seconds: float = _CHECK_SECONDS) -> str | None:
 
 def is_lost_with_container(path: str, mounts: Path = Path("/proc/mounts")) -> bool:
     """Whether the file is in the layer of a container, which is deleted with the container, and not in a volume."""
+    file = Path(path).resolve()
     try:
-        kinds = {point: kind for _, point, kind, *_ in map(str.split, mounts.read_text().splitlines())}
-        return kinds.get("/") == "overlay" and Path(path).absolute().parent.stat().st_dev == os.stat("/").st_dev
+        lines = mounts.read_text(errors="surrogateescape").splitlines()
+        kinds = {point: kind for _, point, kind, *_ in map(str.split, lines)}
+        place = file if file.exists() else file.parent
+        return kinds.get("/") in _CONTAINER_LAYERS and place.stat().st_dev == os.stat("/").st_dev
     except OSError:
         return False
 

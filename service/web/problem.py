@@ -116,7 +116,7 @@ def _with_faults(body: dict[str, Any], faults: Sequence[Fault]) -> str:
 
 
 DETAILS = {
-    404: "Unknown URL. GET / lists the URLs of the service.",
+    404: "Unknown URL. GET / has the main URLs.",
     405: "Method not allowed for this URL. The Allow header lists the allowed methods.",
     413: "The body is larger than the limit of the service.",
 }

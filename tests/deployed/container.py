@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -67,11 +67,10 @@ class Container:
         """Waits for /readyz. Raises Failed if the container ends or takes too long."""
         deadline = time.monotonic() + _READY_SECONDS
         while time.monotonic() < deadline and self.state("Running") == "true":
-            try:
+            with suppress(requests.RequestException):
                 if requests.get(self.url + "/readyz", timeout=2).ok:
                     return
-            except requests.ConnectionError:
-                time.sleep(0.2)
+            time.sleep(0.2)
         raise Failed(f"the service is ready; its log:\n{self.log()}")
 
     def post(self, path: str, body: Any) -> requests.Response:

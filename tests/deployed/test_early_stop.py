@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.passengers import ARTIFACTS, PROJECT
 from tests.support.served import environment, free_port, serve
+from tests.support.waiting import until
 
 _IGNORING = (
     "import os, signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.execvp(sys.argv[1], sys.argv[1:])"
@@ -54,10 +55,43 @@ def test_sigterm_between_the_migration_and_the_server_is_not_lost(tmp_path: Path
 
 
 @pytest.mark.long  # starts a server
+def test_sigterm_is_heard_before_the_libraries_are_imported(tmp_path: Path) -> None:
+    given = environment(
+        DATABASE_URL=f"sqlite:///{tmp_path}/predictions.db", ARTIFACTS=str(ARTIFACTS), PORT=str(free_port())
+    )
+    command = ("python", "-m", "service", "serve")
+    process = subprocess.Popen((sys.executable, "-c", _IGNORING, *command), cwd=PROJECT, env=given)
+    until(lambda: _catches_sigterm(process.pid))
+    is_early = "numpy" not in Path(f"/proc/{process.pid}/maps").read_text()
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(timeout=5) == 128 + signal.SIGTERM
+    assert is_early
+
+
+@pytest.mark.long  # starts a server
+def test_after_a_reload_sigterm_still_lets_the_workers_finish(tmp_path: Path) -> None:
+    with serve(tmp_path, f"sqlite:///{tmp_path}/predictions.db") as served:
+        before = set(served.workers())
+        served.process.send_signal(signal.SIGHUP)
+        until(lambda: not before & set(served.workers()))
+        served.process.terminate()
+
+        assert served.process.wait(timeout=30) == 0
+        assert "Handling signal: term" in served.log.read_text()
+
+
+@pytest.mark.long  # starts a server
 def test_the_command_of_the_container_prepares_the_database_and_becomes_the_server(tmp_path: Path) -> None:
     with serve(tmp_path, f"sqlite:///{tmp_path}/predictions.db", ("python", "-m", "service", "serve")) as served:
         assert "gunicorn" in " ".join(served.processes()[0].cmdline())
         assert "is up to date; 3 migrations ran now" in served.log.read_text()
+
+
+def _catches_sigterm(pid: int) -> bool:
+    """Whether the process has a handler for it."""
+    (caught,) = re.findall(r"^SigCgt:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def _wait_until_it_waits(process: "subprocess.Popen[bytes]") -> None:

@@ -170,6 +170,17 @@ def test_on_a_platform_every_interface_is_listened_on_unless_host_says_otherwise
     assert Settings.from_env({platform: ""}).host == "127.0.0.1"
 
 
+@pytest.mark.parametrize("host", ["::", "::1", "[::1]", "fe80::1%eth0", "localhost", "my-host.example", "10.0.0.7"])
+def test_a_host_may_be_a_name_or_an_address_of_either_kind(host: str) -> None:
+    assert Settings.from_env({"HOST": host}).host == host.strip("[]")
+
+
+@pytest.mark.parametrize("host", ["foo bar", "http://localhost", "localhost:5000", "a/b", "[", ":"])
+def test_another_host_is_refused(host: str) -> None:
+    with pytest.raises(SettingsError, match=r"^HOST is "):
+        Settings.from_env({"HOST": host})
+
+
 @pytest.mark.parametrize("variables", [{}, {"PORT": "8080"}, {"DATABASE_URL": "postgres://h/d"}, {"CI": "true"}])
 def test_elsewhere_only_the_machine_itself_reaches_the_service(variables: dict[str, str]) -> None:
     assert Settings.from_env(variables).host == "127.0.0.1"

@@ -16,6 +16,8 @@ _ON_MACHINE = "proc /proc proc rw 0 0\n/dev/vda / ext4 rw 0 0\n"
     ("mounts", "file", "lost"),
     [
         (_IN_CONTAINER, "/predictions.db", True),
+        (_IN_CONTAINER.replace("overlay / overlay", "fuse-overlayfs / fuse.fuse-overlayfs"), "/predictions.db", True),
+        (_IN_CONTAINER + "none /caf\udce9 tmpfs rw 0 0\n", "/predictions.db", True),  # a name that is not UTF-8
         (_IN_CONTAINER, "/proc/predictions.db", False),  # another file system, as a volume is
         (_IN_CONTAINER, "/no/such/folder/predictions.db", False),
         (_ON_MACHINE, "/predictions.db", False),
@@ -23,9 +25,16 @@ _ON_MACHINE = "proc /proc proc rw 0 0\n/dev/vda / ext4 rw 0 0\n"
     ],
 )
 def test_only_a_file_of_the_container_itself_is_lost(tmp_path: Path, mounts: str, file: str, lost: bool) -> None:
-    (tmp_path / "mounts").write_text(mounts)
+    (tmp_path / "mounts").write_text(mounts, errors="surrogateescape")
 
     assert is_lost_with_container(file, tmp_path / "mounts") == lost
+
+
+def test_a_link_into_a_volume_is_not_lost(tmp_path: Path) -> None:
+    (tmp_path / "mounts").write_text(_IN_CONTAINER)
+    (tmp_path / "predictions.db").symlink_to("/proc/version")  # a file of another file system
+
+    assert not is_lost_with_container(str(tmp_path / "predictions.db"), tmp_path / "mounts")
 
 
 def test_without_a_list_of_mounts_nothing_is_said(tmp_path: Path) -> None:
