@@ -14,7 +14,8 @@ Send = Callable[[list[dict[str, Any]], int], list[Prediction]]
 def answers(items: Iterable[dict[str, Any]], chunk: int, send: Send) -> Iterator[Prediction]:
     """The answers for all items, in order, a chunk at a time. The items of a chunk are taken when the answers of the
     one before it are used up. If a chunk is too large for the service (413), its first half is sent instead, and the
-    next chunks are not longer than that. Raises what `send` raises, with the number of `stored` items."""
+    next chunks are not longer than that. Raises what `send` raises, with the number of `stored` items. What `items`
+    raises passes unchanged."""
     source, waiting, stored = iter(items), list[dict[str, Any]](), 0
     while True:
         waiting += islice(source, max(chunk - len(waiting), 0))

@@ -21,15 +21,15 @@ class Client:
     A request is sent again after a connection error, a timeout, an incomplete answer, and 408, 429, 502, 503 and 504.
     That is safe, because the service answers a known id with its stored row. `timeout` is the time in seconds for one
     attempt: to connect, to send, and to wait for the next part of the answer. `patience` is the time in seconds for
-    all attempts.
+    all attempts; no attempt begins after it. An answer that arrives in many slow parts may take longer than both.
 
     Threads may share a client; a forked process needs its own. Use it in a `with` statement, or call `close`. Raises
     InvalidAddress for a URL or key that cannot be used. Each request may raise a ClientError: Refused (or its
     kinds Conflict and NotFound), NoAnswer or NotJson."""
 
-    def __init__(self, url: str, key: str = "", timeout: float = 5.0, patience: float = 60.0) -> None:
+    def __init__(self, url: str, key: str | None = None, timeout: float = 5.0, patience: float = 60.0) -> None:
         require_seconds(timeout, patience)
-        self._transport = Transport(url, key, timeout, patience)
+        self._transport = Transport(url, key or "", timeout, patience)
 
     def __enter__(self) -> Self:
         return self
@@ -53,7 +53,8 @@ class Client:
     ) -> Iterator[Prediction]:
         """The predictions for pairs of id and observation, in order. Nothing is sent before the result is iterated, and
         items are taken as they are needed, `chunk` of them for one request. Each chunk is stored completely or not at
-        all; an error tells how many items are `stored`, and its pointers begin with positions in `items`."""
+        all; an error tells how many items are `stored`, and its pointers begin with positions in `items`. An error that
+        `items` itself raises, such as one of another call of the client, passes unchanged."""
         rows = ({"id": id_, "observation": dict(observation)} for id_, observation in items)
         return self._many("/predict", rows, chunk)
 
@@ -80,6 +81,8 @@ class Client:
 
     def get(self, path: str) -> Reply:
         """The answer of a page with JSON, by its path: `/model`, or `/drift?last=500`. Raises Refused and NoAnswer."""
+        if not path.startswith("/"):
+            raise ValueError("The path begins with a slash.")
         return _accepted(self._transport.request("GET", path), path)
 
     def _one(self, path: str, item: dict[str, Any]) -> Prediction:
@@ -107,9 +110,9 @@ def _accepted(reply: Reply, path: str, first: int = 0) -> Reply:
     """The reply if it is a 200 with JSON. Raises Refused, for an array with the position of its first item, and
     NoAnswer."""
     if reply.status != 200:
-        raise refusal(reply.status, reply.body, reply.location, first)
+        raise refusal(reply.status, reply.body, reply.location, first, may_be_stored=reply.may_be_stored)
     if reply.body is None:
-        raise _strange(path)
+        raise NoAnswer(f"{path} gave an answer that is not JSON; is the URL right?", may_be_stored=True)
     return reply
 
 

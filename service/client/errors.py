@@ -22,8 +22,8 @@ class InvalidAddress(ClientError):
 
 
 class NotJson(ClientError):
-    """An item was not sent, because JSON has no form for one of its values. `pointer` is the JSON pointer of the value;
-    for several items it begins with the position in the whole input."""
+    """An item was not sent, because JSON has no form for one of its values or keys. `pointer` is the JSON pointer of
+    the value; for several items it begins with the position in the whole input."""
 
     def __init__(self, pointer: str, value: str) -> None:
         super().__init__(pointer, value)
@@ -79,15 +79,18 @@ class Fault:
 
 class Refused(ClientError):
     """The service refused the request, and a repetition would not change that: a 4xx such as 401, 413 or 422, but also
-    a redirect or a 500. `title`, `detail` and `faults` are those of the problem. After a refusal below 500 nothing of
-    the request is stored."""
+    a redirect or a 500. `title`, `detail` and `faults` are those of the problem. If `may_be_stored` is true, the
+    request may have been stored all the same: the status is 500 or above, or an earlier attempt had no answer."""
 
-    def __init__(self, status: int, title: str, detail: str, faults: Sequence[Fault] = ()) -> None:
-        super().__init__(status, title, detail, faults)
+    def __init__(
+        self, status: int, title: str, detail: str, faults: Sequence[Fault] = (), may_be_stored: bool = False
+    ) -> None:
+        super().__init__(status, title, detail, faults, may_be_stored)
         self.status = status
         self.title = title
         self.detail = detail
         self.faults = tuple(faults)
+        self.may_be_stored = may_be_stored or status >= 500
 
     def __str__(self) -> str:
         return f"{self.status} {self.title}" + (f": {self.detail}" if self.detail else "")
@@ -101,9 +104,9 @@ class NotFound(Refused):
     """/update got an id that has no prediction (404)."""
 
 
-def refusal(status: int, body: Any, location: str | None, first: int = 0) -> Refused:
+def refusal(status: int, body: Any, location: str | None, first: int = 0, *, may_be_stored: bool = False) -> Refused:
     """The error for a response that is no 200, from its JSON body, None if it has none, and its Location header. For an
-    array, `first` is the position of its first item in the whole input."""
+    array, `first` is the position of its first item in the whole input. `may_be_stored` tells of earlier attempts."""
     problem = body if isinstance(body, dict) else {}
     title = str(problem.get("title") or _phrase(status))
     detail = str(problem.get("detail") or "")
@@ -115,7 +118,7 @@ def refusal(status: int, body: Any, location: str | None, first: int = 0) -> Ref
         faults = [fault.moved(first) for fault in faults]
         detail = _named(faults, detail)
     kinds = {_KINDS + "observation-conflict": Conflict, _KINDS + "unknown-observation": NotFound}
-    return kinds.get(str(problem.get("type")), Refused)(status, title, detail, faults)
+    return kinds.get(str(problem.get("type")), Refused)(status, title, detail, faults, may_be_stored)
 
 
 def _named(faults: Sequence[Fault], detail: str) -> str:

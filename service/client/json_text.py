@@ -36,7 +36,7 @@ def _plain_items(items: list[Any], first: int) -> list[Any]:
 def _plain(value: Any, pointer: str, depth: int = 0) -> Any:
     """A value in the types of JSON. Raises NotJson with the pointer of what has no such type."""
     if getattr(value, "shape", None) == () and callable(getattr(value, "item", None)):
-        value = value.item()
+        value = _scalar(value)
     match value:
         case None | bool() | str():
             return value
@@ -48,9 +48,31 @@ def _plain(value: Any, pointer: str, depth: int = 0) -> Any:
             return None if (text := value.isoformat()) == "NaT" else text  # pandas.NaT is a datetime
         case list() | tuple() if depth < _MOST_DEPTH:
             return [_plain(each, f"{pointer}/{i}", depth + 1) for i, each in enumerate(value)]
-        case dict() if depth < _MOST_DEPTH and all(isinstance(key, str) for key in value):
-            return {key: _plain(each, f"{pointer}/{_escaped(key)}", depth + 1) for key, each in value.items()}
+        case dict() if depth < _MOST_DEPTH:
+            keys = [_key(key, pointer) for key in value]
+            return {
+                key: _plain(each, f"{pointer}/{_escaped(key)}", depth + 1)
+                for key, each in zip(keys, value.values(), strict=True)
+            }
     raise NotJson(pointer, repr(value) if isinstance(value, float) else f"of the type {type(value).__name__}")
+
+
+def _scalar(value: Any) -> Any:
+    """A numpy scalar as a Python value. Numpy gives times with nanoseconds as integers; a time has microseconds here,
+    and a duration stays what it is, because JSON has none."""
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    if kind == "M":
+        return value.astype("datetime64[us]").item()
+    return value if kind == "m" else value.item()
+
+
+def _key(key: Any, pointer: str) -> str:
+    """A key of an object as text, as the encoder writes it. Raises NotJson for another type."""
+    if isinstance(key, str):
+        return key
+    if key is None or isinstance(key, bool | int | float):
+        return json.dumps(key)
+    raise NotJson(pointer, f"an object with a key of the type {type(key).__name__}")
 
 
 def _escaped(key: str) -> str:

@@ -1,6 +1,5 @@
 """When a request is sent again: how long it may take in all, and the pauses between its attempts."""
 
-import math
 import random
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ REPEATED_STATUSES = frozenset({408, 429, 502, 503, 504})
 
 _FIRST_SECONDS, _LONGEST_SECONDS = 0.1, 5.0
 _MOST_DOUBLINGS = 10
+_YEAR_SECONDS = 366 * 86400.0  # the system takes no timeouts of centuries
 _LEAST_SECONDS = 0.05  # less is not enough for another attempt
 
 
@@ -69,11 +69,11 @@ def retry_after_seconds(value: str | None, date: str | None) -> float:
     try:
         now = parsedate_to_datetime(date) if date else datetime.now(UTC)
         return max((parsedate_to_datetime(text) - now).total_seconds(), 0.0)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0.0
 
 
 def require_seconds(timeout: float, patience: float) -> None:
-    """Raises ValueError unless both are finite and above 0."""
-    if not (0 < timeout < math.inf and 0 < patience < math.inf):
-        raise ValueError("timeout and patience are finite numbers of seconds above 0.")
+    """Raises ValueError unless both are above 0 and at most a year."""
+    if not (0 < timeout <= _YEAR_SECONDS and 0 < patience <= _YEAR_SECONDS):
+        raise ValueError("timeout and patience are numbers of seconds above 0, up to a year.")

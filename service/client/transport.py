@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ssl import SSLCertVerificationError
 from typing import Any
 
@@ -11,8 +11,10 @@ from urllib3.exceptions import (
     ClosedPoolError,
     ConnectTimeoutError,
     DecodeError,
+    HostChangedError,
     HTTPError,
     LocationParseError,
+    LocationValueError,
     NewConnectionError,
     ProtocolError,
     SSLError,
@@ -24,19 +26,21 @@ from service.client.errors import InvalidAddress, NoAnswer
 from service.client.retries import REPEATED_STATUSES, Patience, retry_after_seconds
 
 _CONNECTIONS = 64  # kept open; more threads at once open further ones for single requests
-_NOT_SENT = (NewConnectionError, ConnectTimeoutError)
+_NOT_SENT = (NewConnectionError, ConnectTimeoutError, LocationValueError, HostChangedError)
 _PASSING = (NewConnectionError, TimeoutError, ProtocolError, SSLError, DecodeError)  # the next attempt may succeed
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A response: the status, the parsed JSON body (None if it is not JSON), and the headers that the client reads."""
+    """A response: the status, the parsed JSON body (None if it is not JSON), and the headers that the client reads.
+    `may_be_stored` says whether an earlier attempt of the same request may have been stored."""
 
     status: int
     body: Any
     date: str | None
     location: str | None
     replayed: bool
+    may_be_stored: bool = False
 
 
 class Transport:
@@ -66,7 +70,7 @@ class Transport:
         while True:
             outcome = self._attempt(method, path, body, patience.timeout())
             if isinstance(outcome, Reply):
-                return outcome
+                return replace(outcome, may_be_stored=may_be_stored)
             may_be_stored |= outcome.may_be_stored
             if not outcome.may_pass:
                 raise NoAnswer(f"{self._url}{path} cannot be asked: {outcome.reason}", may_be_stored)
@@ -83,8 +87,8 @@ class Transport:
         except ClosedPoolError:
             raise ValueError("The client is closed.") from None
         except HTTPError as error:
-            may_pass = isinstance(error, _PASSING) and not _is_untrusted(error)
-            return _Failure(str(error), may_pass, may_be_stored=may_pass and not isinstance(error, _NOT_SENT))
+            was_sent = not (isinstance(error, _NOT_SENT) or _is_untrusted(error))
+            return _Failure(str(error), isinstance(error, _PASSING) and not _is_untrusted(error), was_sent)
         return _failure(response) if response.status in REPEATED_STATUSES else _reply(response)
 
 
@@ -128,4 +132,6 @@ def _parts(url: str) -> Url:
         parts = None
     if parts is None or not parts.host or parts.port == 0:
         raise InvalidAddress(f"{url} is not an http or https URL.")
+    if parts.auth or parts.query is not None or parts.fragment is not None:
+        raise InvalidAddress("The URL has a user, a query or a fragment; give only scheme, host, port and path.")
     return parts

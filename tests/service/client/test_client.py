@@ -381,12 +381,52 @@ def test_an_untrusted_certificate_is_reported_at_once(tmp_path: Path) -> None:
     assert time.monotonic() - began < 30
 
 
-@pytest.mark.parametrize("path", ["model", "http://localhost:9/model"])
-def test_a_path_that_leads_elsewhere_is_reported_at_once(path: str) -> None:
-    with stand_in(GOOD) as server, Client(server.url, "the-key") as client, pytest.raises(NoAnswer, match="foreign"):
+@pytest.mark.parametrize("path", ["", "model", "http://localhost:9/model"])
+def test_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
+    with stand_in(GOOD) as server, Client(server.url, "the-key") as client, pytest.raises(ValueError, match="slash"):
         client.get(path)
 
     assert server.requests == []
+
+
+@pytest.mark.parametrize("status", [401, 422, 301])
+def test_a_refusal_after_an_attempt_without_an_answer_says_that_the_row_may_be_stored(status: int) -> None:
+    with stand_in(Canned(sends="nothing"), Canned(status)) as server, Client(server.url) as client:
+        with pytest.raises(Refused) as after_a_loss:
+            client.predict("a", {})
+        with pytest.raises(Refused) as at_once:
+            client.predict("a", {})
+
+    assert (after_a_loss.value.may_be_stored, at_once.value.may_be_stored) == (True, False)
+
+
+def test_an_answer_that_cannot_be_read_may_have_been_stored() -> None:
+    lengths = Canned(200, {}, {"Content-Length": "5\r\nContent-Length: 7"})
+    with stand_in(lengths) as server, Client(server.url) as client, pytest.raises(NoAnswer) as raised:
+        client.predict("a", {})
+
+    assert raised.value.may_be_stored
+
+
+def test_a_page_that_is_not_json_is_told() -> None:
+    told = "/metrics gave an answer that is not JSON"
+    with stand_in(Canned(200, b"x 1")) as server, Client(server.url) as client, pytest.raises(NoAnswer, match=told):
+        client.get("/metrics")
+
+
+@pytest.mark.parametrize("more", ["user:secret@127.0.0.1:9", "127.0.0.1:9/?a=b", "127.0.0.1:9/#x"])
+def test_a_url_with_parts_that_would_be_ignored_is_refused_without_showing_them(more: str) -> None:
+    with pytest.raises(InvalidAddress) as raised:
+        Client(f"http://{more}")
+
+    assert "secret" not in str(raised.value)
+
+
+def test_no_key_may_be_none() -> None:
+    with stand_in(Canned(200, {})) as server, Client(server.url, None) as client:
+        client.get("/model")
+
+    assert "Authorization" not in server.requests[0][3]
 
 
 def test_a_closed_client_is_told_at_once() -> None:

@@ -27,6 +27,9 @@ from service.client.json_text import encoded
         (date(2024, 5, 31), "2024-05-31"),
         (datetime(2024, 5, 31, 12, 30), "2024-05-31T12:30:00"),
         (pd.Timestamp("2024-05-31T12:30:00+02:00"), "2024-05-31T12:30:00+02:00"),
+        (np.datetime64("2024-05-31T12:30", "ns"), "2024-05-31T12:30:00"),
+        (np.datetime64("NaT", "ns"), None),
+        ({2: float("nan"), True: 1, None: 3}, {"2": None, "true": 1, "null": 3}),
         ((1, float("nan")), [1, None]),
     ],
 )
@@ -40,10 +43,11 @@ def test_what_stands_in_a_row_becomes_json(value: Any, expected: Any) -> None:
         (float("inf"), "inf"),
         (np.float32("-inf"), "-inf"),
         (Decimal(1), "of the type Decimal"),
+        (np.timedelta64(5, "ns"), "of the type timedelta64"),
         ({1, 2}, "of the type set"),
         (np.arange(2), "of the type ndarray"),
         pytest.param(10**5000, "of the type int", id="long"),
-        ({(1, 2): 3}, "of the type dict"),
+        ({(1, 2): 3}, "an object with a key of the type tuple"),
         (pd.NA, "of the type NAType"),
     ],
 )

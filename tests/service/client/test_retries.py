@@ -78,10 +78,26 @@ def test_a_pause_is_not_shorter_than_retry_after_and_comes_before_the_deadline()
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("3", 3), (" 120 ", 120), ("0", 0), (None, 0), ("", 0), ("-1", 0), ("1.5", 0), ("soon", 0), ("²", 0)],
+    [
+        ("3", 3),
+        (" 120 ", 120),
+        ("0", 0),
+        (None, 0),
+        ("", 0),
+        ("-1", 0),
+        ("1.5", 0),
+        ("soon", 0),
+        ("²", 0),
+        ("Sun, 06 Nov 99999999999999999999 08:49:37 GMT", 0),
+    ],
 )
 def test_retry_after_in_seconds_is_read_and_anything_invalid_is_ignored(value: str | None, seconds: float) -> None:
     assert retry_after_seconds(value, None) == seconds
+
+
+def test_a_date_that_no_calendar_has_is_ignored() -> None:
+    assert retry_after_seconds("Sun, 06 Nov 99999999999999999999 08:49:37 GMT", None) == 0
+    assert retry_after_seconds("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 99999999999999999999 08:49:37 GMT") == 0
 
 
 def test_a_date_in_retry_after_counts_from_the_date_of_the_response() -> None:
@@ -95,8 +111,9 @@ def test_a_date_in_retry_after_counts_from_the_date_of_the_response() -> None:
 
 
 @pytest.mark.parametrize(
-    ("timeout", "patience"), [(0, 1), (-1, 1), (1, 0), (float("inf"), 1), (1, float("inf")), (float("nan"), 1)]
+    ("timeout", "patience"),
+    [(0, 1), (-1, 1), (1, 0), (float("inf"), 1), (1, float("inf")), (float("nan"), 1), (1, 1e10)],
 )
 def test_times_that_are_not_above_zero_are_refused(timeout: float, patience: float) -> None:
-    with pytest.raises(ValueError, match="finite numbers of seconds above 0"):
+    with pytest.raises(ValueError, match="numbers of seconds above 0, up to a year"):
         require_seconds(timeout, patience)
