@@ -72,11 +72,14 @@ def _import(source: str, rejects: Path | None, threshold: float, model_version: 
     classes, target = _classes(settings), database_of(settings)
     with closing(open_source(source, require_tls=bool(settings.dyno))) as found:
         if is_same(found, target):
-            raise SourceError("SOURCE is the database of DATABASE_URL; `migrate` takes over an original table there.")
+            raise SourceError(
+                "SOURCE is the database of DATABASE_URL. If it had an original table at the first start, its rows are "
+                "in the log, and the table is now prediction_original. Otherwise give another database as SOURCE."
+            )
         table = OriginalTable.find(found)
         path = rejects or _beside(source, found)
         _require_free(path)
-        with new_file(path, replace=path.exists()) as file:
+        with new_file(path, replace=True) as file:
             prepare(target)
             with closing(Session(target)) as session:
                 counts = _take(table, OriginalImport(session, classes, threshold, model_version), file)
@@ -105,7 +108,9 @@ def _beside(source: str, database: Database) -> Path:
 
 
 def _require_free(path: Path) -> None:
-    """Raises SourceError if the path holds anything but an earlier rejects file."""
+    """Raises SourceError if the path holds anything but an earlier rejects file, or has no folder."""
+    if not path.parent.is_dir():
+        raise SourceError(f"There is no folder {path.parent}; name another file with --rejects.")
     if path.exists() and not (path.is_file() and _is_rejects_file(path)):
         raise SourceError(f"{path} is not a rejects file of this command; name another file with --rejects.")
 

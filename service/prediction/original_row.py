@@ -2,9 +2,11 @@
 that they take over the same rows and refuse the same rows."""
 
 import json
+from ast import literal_eval
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Self
 
 from pydantic_core import from_json
@@ -34,6 +36,7 @@ class OriginalRow:
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
         """Parses the values of a row by column; `created_at` may be missing. Raises RefusedRow."""
+        values = {name: _number(value) for name, value in values.items()}
         return cls(
             _observation(values["observation_id"], values["observation"]),
             _proba(values["proba"]),
@@ -46,6 +49,13 @@ class OriginalRow:
         return text == self.observation.text or _present(json.loads(text)) == _present(self.observation.values)
 
 
+def _number(value: Any) -> Any:
+    """A numeric of PostgreSQL as a number of Python; any other value as it is."""
+    if not isinstance(value, Decimal):
+        return value
+    return int(value) if value.is_finite() and value == value.to_integral_value() else float(value)
+
+
 def _observation(observation_id: Any, stored: Any) -> Observation:
     id_ = _id(observation_id)
     if stored is None:
@@ -53,7 +63,7 @@ def _observation(observation_id: Any, stored: Any) -> Observation:
     values = _parsed(stored)
     if not isinstance(values, dict):
         raise RefusedRow("observation is not a JSON object")
-    if values.keys() == _BODY and isinstance(values["observation"], dict):
+    if values.keys() >= _BODY and isinstance(values["observation"], dict):
         values = values["observation"]  # the original app stores the whole body of the request
     return Observation(id_, key_of(id_), values, _text(values))
 
@@ -75,6 +85,11 @@ def _parsed(stored: Any) -> Any:
     try:
         return json.loads(stored, parse_constant=_null_for_nan)
     except (ValueError, TypeError, RecursionError):
+        pass
+    try:
+        # Some copies of the original app store the dict as Python writes it.
+        return json.loads(json.dumps(literal_eval(stored), allow_nan=False))
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         raise RefusedRow("observation is not JSON") from None
 
 

@@ -15,6 +15,11 @@ from peewee import Database, PeeweeException, SqliteDatabase, Table, fn
 from service.storage.connection import DatabaseError, connect
 from service.storage.sqlite_file import damage
 
+_ADVICE = {
+    "readonly": " Its last writer left an unfinished transaction: let sqlite3 open a copy of the file, and import it.",
+    "locked": " Another program writes to it: stop that program, or import a copy of the file.",
+}
+
 OriginalValues = dict[str, Any]
 
 _COLUMNS = ("id", "observation_id", "observation", "proba", "true_class")
@@ -67,13 +72,16 @@ class OriginalTable:
         """All rows by column, in the order of their ids. Rows that are added meanwhile are seen too. Raises
         SourceError if the ids are not integers."""
         columns = [getattr(self._table.c, name) for name in self._columns]
+        if not isinstance(self._database, SqliteDatabase):
+            # As text, because Python has no time such as infinity, and one would hide its whole page.
+            columns = [column.cast("text") if column.name == _TIME else column for column in columns]
         query = self._table.select(*columns).order_by(self._table.c.id).limit(_PAGE_ROWS)
         page = self._read(query)
         while page:
-            yield [dict(zip(self._columns, row, strict=True)) for row in page]
             last = page[-1][0]
             if not isinstance(last, int):
                 raise SourceError(f"The ids of the table {self.name} of SOURCE are not integers.")
+            yield [dict(zip(self._columns, row, strict=True)) for row in page]
             page = self._read(query.where(self._table.c.id > last)) if len(page) == _PAGE_ROWS else []
 
     def _read(self, query: Any) -> list[tuple[Any, ...]]:
@@ -101,10 +109,8 @@ def open_source(source: str, *, require_tls: bool = False) -> Database:
     except DatabaseError as error:
         raise SourceError(_KINDS) from error
     except _UNREADABLE as error:
-        unfinished = (
-            " Its last writer left an unfinished transaction: let sqlite3 open a copy of the file, and import it."
-        )
-        raise SourceError(f"SOURCE cannot be read: {error}.{unfinished if 'readonly' in str(error) else ''}") from error
+        advice = next((text for part, text in _ADVICE.items() if part in str(error)), "")
+        raise SourceError(f"SOURCE cannot be read: {error}.{advice}") from error
 
 
 def is_same(source: Database, target: Database) -> bool:
@@ -129,6 +135,8 @@ def any_text(text: bytes) -> str:
 
 
 def _open_file(path: Path) -> Database:
+    if path.is_dir():
+        raise SourceError(f"{path} is a folder; name the file of the database in it.")
     if not path.is_file():
         raise SourceError(f"There is no file {path}.")
     found = damage(str(path), math.inf)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from peewee import Database, SqliteDatabase
+from peewee import Database, OperationalError, SqliteDatabase
 
 from service.prediction.observation import canonical
 from service.prediction.original_row import ORIGINAL_THRESHOLD, OriginalRow, RefusedRow
@@ -56,11 +56,17 @@ _TABLES = (
     "CREATE INDEX label_correction_prediction_id ON label_correction (prediction_id)",
 )
 
-_ORIGINAL_COLUMNS = {"observation_id", "observation", "proba", "true_class"}
+_ORIGINAL_COLUMNS = {"id", "observation_id", "observation", "proba", "true_class"}
 
 
 def up(migrator: Any, database: Database) -> None:
-    original = "prediction" in database.get_tables() and _is_original(database)
+    tables = set(database.get_tables())
+    original = "prediction" in tables and _is_original(database)
+    if {"prediction_original" if original else "prediction"} & tables:
+        raise OperationalError(
+            "it has a table prediction" + ("_original" if original else "") + " already; rename that table, or set "
+            "DATABASE_URL to another database and use `python -m service import`"
+        )
     if original:
         database.execute_sql("ALTER TABLE prediction RENAME TO prediction_original")
     sqlite = isinstance(database, SqliteDatabase)

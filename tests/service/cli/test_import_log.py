@@ -5,6 +5,8 @@ import hashlib
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
@@ -23,7 +25,8 @@ from tests.conftest import MakeClient, empty_postgresql
 from tests.support.filled import insert
 from tests.support.manifests import rewrite
 from tests.support.original_table import BAD_ROWS, OriginalValues, body, good_rows, make_original
-from tests.support.passengers import ARTIFACTS, prediction
+from tests.support.passengers import ARTIFACTS, PROJECT, prediction
+from tests.support.served import environment
 
 Make = Callable[..., str]
 
@@ -194,6 +197,37 @@ def test_the_time_of_a_row_is_kept_if_the_source_has_it(make_source: Make, datab
     assert second["created_at"].year > 2020
 
 
+def test_a_time_that_python_does_not_have_is_a_reject_and_hides_no_other_row(
+    database_url: str, postgresql_server: str, tmp_path: Path
+) -> None:
+    source = empty_postgresql(postgresql_server)
+    times = ["2020-01-02 12:00:00+02", "infinity", "0044-01-01 00:00:00+00 BC", None]
+    rows = [(i, i, body(i), 0.5, None, time) for i, time in enumerate(times)]
+    make_original(source, rows, more=", created_at TIMESTAMPTZ")
+
+    output = imported(database_url, source, "--rejects", str(tmp_path / "bad"))
+
+    assert "2 imported" in output
+    assert "2 rejected: created_at is not a time" in output
+    assert rows_of(database_url)[0]["created_at"].isoformat() == "2020-01-02T10:00:00+00:00"
+
+
+@pytest.mark.long  # starts two processes
+def test_two_imports_at_once_take_each_row_once(tmp_path: Path) -> None:
+    make_original(f"sqlite:///{tmp_path}/original.db", [*good_rows(1000), *BAD_ROWS.values()])
+    given = environment(DATABASE_URL=f"sqlite:///{tmp_path}/log.db", ARTIFACTS=str(ARTIFACTS))
+    command = (sys.executable, "-m", "service", "import", f"{tmp_path}/original.db")
+    running = [
+        subprocess.Popen(command, cwd=PROJECT, env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=100)[0] for process in running]
+
+    assert [process.returncode for process in running] == [0, 0], outputs
+    assert len(rows_of(f"sqlite:///{tmp_path}/log.db")) == 1000
+    assert len((tmp_path / "original.db.rejects.ndjson").read_text().splitlines()) == len(BAD_ROWS)
+
+
 @pytest.mark.parametrize("name", ["prediction_original", "another name"])
 def test_the_table_is_found_by_its_columns(make_source: Make, database_url: str, tmp_path: Path, name: str) -> None:
     source = make_source(good_rows(3), f'"{name}"')
@@ -285,7 +319,7 @@ def _two(path: Path) -> None:
     ("make", "words"),
     [
         (lambda path: None, "There is no file"),
-        (Path.mkdir, "There is no file"),
+        (Path.mkdir, "is a folder; name the file"),
         (Path.touch, "no table with the columns id, observation_id, observation, proba, true_class"),
         (lambda path: path.write_text("no database " * 500), "damaged or not a SQLite database"),
         (_broken, "damaged or not a SQLite database"),
@@ -362,7 +396,7 @@ def test_a_folder_without_room_for_rejects_is_named_before_the_import(tmp_path: 
 
     message = refused(f"sqlite:///{tmp_path}/log.db", f"{tmp_path}/original.db", "--rejects", f"{tmp_path}/none/bad")
 
-    assert "No such file or directory" in message
+    assert f"There is no folder {tmp_path}/none" in message
     assert not (tmp_path / "log.db").exists()
 
 

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -28,6 +29,28 @@ def test_the_observation_in_the_body_of_a_request_is_taken_out() -> None:
 @pytest.mark.parametrize("text", ['{"id":1,"observation":2.0}', '{"observation":{"a":1}}', '{"id":1,"b":{}}'])
 def test_another_object_is_the_observation_itself(text: str) -> None:
     assert row(observation=text).observation.text == text
+
+
+def test_a_further_key_in_the_body_is_left_out() -> None:
+    assert row(observation='{"id": 1, "observation": {"a": 1}, "note": "x"}').observation.text == '{"a":1}'
+
+
+def test_a_dict_as_python_writes_it_is_read() -> None:
+    assert row(observation="{'a': None, 'b': True, 'c': 'x'}").observation.text == '{"a":null,"b":true,"c":"x"}'
+
+
+@pytest.mark.parametrize("text", ["{'a': {1, 2}}", "{'a': nan}", "{'a': b'1'}", "{'a': f()}", "{'a': 1j}"])
+def test_a_dict_of_python_that_json_does_not_have_is_refused(text: str) -> None:
+    with pytest.raises(RefusedRow, match="not JSON"):
+        row(observation=text)
+
+
+def test_a_numeric_of_postgresql_is_a_number() -> None:
+    found = row(observation_id=Decimal("7"), proba=Decimal("0.25"), true_class=Decimal("1"))
+
+    assert (found.observation.key, found.proba, found.true_class) == ("7", 0.25, True)
+    with pytest.raises(RefusedRow, match="proba"):
+        row(proba=Decimal("NaN"))
 
 
 def test_the_text_becomes_canonical() -> None:
@@ -76,7 +99,8 @@ def test_a_bad_row_is_refused_with_the_reason(reason: str, values: tuple[Any, ..
     + [{"proba": proba} for proba in ("0.5", True, float("nan"), float("inf"), -0.1)]
     + [{"true_class": label} for label in ("1", 0.5, float("nan"), -1, b"1")]
     + [{"observation_id": id_} for id_ in (True, 1.5, "", "a" * 256, "\0", "\udcff", 2**63, b"7", float("nan"))]
-    + [{"created_at": time} for time in ("yesterday", 7, b"2020", "0001-01-01T00:00:00+14:00", "")],
+    + [{"created_at": time} for time in ("yesterday", 7, b"2020", "0001-01-01T00:00:00+14:00", "", "infinity",
+                                      "0044-01-01 00:00:00+00 BC")],
 )  # fmt: skip
 def test_no_value_is_taken_that_the_log_cannot_hold(changes: dict[str, Any]) -> None:
     with pytest.raises(RefusedRow):

@@ -15,7 +15,7 @@ from playhouse.migrations import Runner
 
 from service.export.reset_dump import dump_log
 from service.prediction.observation import canonical
-from service.storage.connection import connect
+from service.storage.connection import DatabaseError, connect
 from service.storage.deletion import Erasure, Reset
 from service.storage.log_reader import log_reader
 from service.storage.migrate import MIGRATIONS, prepare
@@ -138,6 +138,34 @@ def test_an_array_of_new_predictions_gets_the_ids_of_its_rows_after_an_erasure(
         rows = dict(Prediction.select(Prediction.observation_id, Prediction.id).tuples().execute(database))
     assert [answer["id"] for answer in answers] == [4, 5, 6]
     assert [rows[f'"{answer["observation_id"]}"'] for answer in answers] == [4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("statements", "table"),
+    [
+        (["CREATE TABLE prediction (x INTEGER)"], "prediction already"),
+        (["CREATE TABLE prediction (observation_id INTEGER, observation TEXT, proba REAL)"], "prediction already"),
+        (
+            [
+                "CREATE TABLE prediction (id INTEGER PRIMARY KEY, observation_id INTEGER, observation TEXT, "
+                "proba DOUBLE PRECISION, true_class INTEGER)",
+                "CREATE TABLE prediction_original (x INTEGER)",
+            ],
+            "prediction_original already",
+        ),
+    ],
+)
+def test_a_table_in_the_way_is_named_and_nothing_changes(database_url: str, statements: list[str], table: str) -> None:
+    with connect(database_url) as database:
+        for statement in statements:
+            database.execute_sql(statement)
+        before = database.get_tables()
+
+    with pytest.raises(DatabaseError, match=f"it has a table {table}; rename"):
+        prepare(connect(database_url))
+
+    with connect(database_url) as database:
+        assert set(before) <= set(database.get_tables()) <= {*before, "schema_migration"}
 
 
 def test_bad_rows_of_an_original_table_stay_there_and_are_counted(
