@@ -12,6 +12,7 @@ from tests.support.served import environment
 HEAVY = ("matplotlib", "PIL", "onnx", "service.web.openapi", "service.report")
 
 
+@pytest.mark.long  # starts a process for each
 @pytest.mark.parametrize("imported", ["service.factory", "service.__main__", "app"])
 def test_what_is_served_imports_no_charts_no_compiler_and_no_document(imported: str, tmp_path: Path) -> None:
     code = f"import sys, {imported}; print([name for name in {HEAVY!r} if name in sys.modules])"
