@@ -8,6 +8,7 @@ import click
 
 from serialize.cli.made import print_made
 from serialize.cli.options import csv_options, declarations, declared
+from serialize.cli.summary import printable
 from serialize.folder import refuse_foreign_files
 from serialize.original.adoption import adopt, rows_made_up, rows_of_file, unpickle
 from serialize.original.files import OriginalFiles, read_files
@@ -63,6 +64,8 @@ def adopt_command(
         rows = rows_made_up(original)
     else:
         rows = rows_of_file(original, CsvFile(data, sep, encoding), strings, target, of_columns)
+        for note in rows.notes:
+            click.echo(f"Note: {printable(note)}", err=True)
     adopted = adopt(original, rows, output, name=name or directory.resolve().name, threshold=threshold)
     if target is not None:
         click.echo(f"The metrics are those of {data}. If the pipeline was fitted on it, they are too optimistic.")

@@ -83,6 +83,18 @@ def test_without_a_target_there_are_no_metrics(cli: Cli) -> None:
     assert (manifest.name, manifest.task.threshold) == ("ship", 0.4)
 
 
+def test_a_column_of_objects_with_numbers_gets_a_note(cli: Cli) -> None:
+    write_original(Path("original"), LogisticRegression().fit(X, Y), X.astype({"rank": object}))
+
+    made = cli("--data", "rows.csv", "--trust")
+
+    assert made.exit_code == 0, made.output
+    assert (
+        "Note: 'rank' is a column of objects, and rows.csv has only numbers or booleans for it; if the original got "
+        "texts, give --string rank.\n"
+    ) in made.stderr
+
+
 def test_without_data_it_says_what_is_weaker(cli: Cli) -> None:
     made = cli("--trust")
 
