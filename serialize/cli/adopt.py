@@ -69,7 +69,7 @@ def adopt_command(
     adopted = adopt(original, rows, output, name=name or directory.resolve().name, threshold=threshold)
     if target is not None:
         click.echo(f"The metrics are those of {data}. If the pipeline was fitted on it, they are too optimistic.")
-    click.echo(f"{adopted.compared} observations get the same answers as in the original app.")
+    click.echo(_compared(adopted.compared))
     print_made(adopted.artifact, rows.y, output)
 
 
@@ -77,6 +77,12 @@ def _refuse_without_data(**options: Any) -> None:
     for name, value in options.items():
         if value:
             raise click.UsageError(
+def _compared(count: int) -> str:
+    if count == 1:
+        return "1 observation gets the same answer as in the original app."
+    return f"{count} observations get the same answers as in the original app."
+
+
                 f"--{name.replace('_', '-')} is about the rows of a file; give the file with --data."
             )
 

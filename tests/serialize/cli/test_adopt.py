@@ -101,6 +101,7 @@ def test_without_data_it_says_what_is_weaker(cli: Cli) -> None:
     assert made.exit_code == 0, made.output
     assert "Without --data the model is weaker:" in made.stderr
     assert "There are no metrics" in made.stderr
+    assert "1 observation gets the same answer as in the original app." in made.stdout
     assert [column.nullable for column in load("model").manifest.signature] == [False, False]
 
 
