@@ -1,6 +1,7 @@
 """The command `adopt`: asks whether the user trusts the original app's pickles, and makes an artifact of them."""
 
 import sys
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 from serialize.cli.made import print_made
 from serialize.cli.options import csv_options, declarations, declared
 from serialize.cli.summary import printable
+from serialize.errors import DumpError
 from serialize.folder import refuse_foreign_files
 from serialize.original.adoption import adopt, rows_made_up, rows_of_file, unpickle
 from serialize.original.files import OriginalFiles, read_files
@@ -55,6 +57,8 @@ def adopt_command(
     of_columns = declared(options)
     if data is None:
         _refuse_without_data(target=target, string=strings, **of_columns)
+    elif not isfile(data):  # Path.is_file raises for a file in a folder without access
+        raise DumpError(f"{data} is not a file; give --data the file with the rows.")
     files = read_files(directory)
     refuse_foreign_files(output.resolve())
     _ask(files, trust)
@@ -73,16 +77,16 @@ def adopt_command(
     print_made(adopted.artifact, rows.y, output)
 
 
-def _refuse_without_data(**options: Any) -> None:
-    for name, value in options.items():
-        if value:
-            raise click.UsageError(
 def _compared(count: int) -> str:
     if count == 1:
         return "1 observation gets the same answer as in the original app."
     return f"{count} observations get the same answers as in the original app."
 
 
+def _refuse_without_data(**options: Any) -> None:
+    for name, value in options.items():
+        if value:
+            raise click.UsageError(
                 f"--{name.replace('_', '-')} is about the rows of a file; give the file with --data."
             )
 
