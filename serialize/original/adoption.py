@@ -111,7 +111,7 @@ def adopt(original: Original, rows: Rows, output: Path, *, name: str, threshold:
         output,
         name=name,
         threshold=threshold,
-        metrics="in-sample",
+        metrics="none" if rows.y is None else "in-sample",
         reference=not rows.are_made_up,
         **rows.declared,
     )
