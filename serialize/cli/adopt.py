@@ -9,7 +9,7 @@ import click
 
 from serialize.cli.made import print_made
 from serialize.cli.options import csv_options, declarations, declared
-from serialize.cli.summary import printable
+from serialize.display.text import printable
 from serialize.errors import DumpError
 from serialize.folder import refuse_foreign_files
 from serialize.original.adoption import adopt, rows_made_up, rows_of_file, unpickle
