@@ -121,7 +121,7 @@ def adopt(original: Original, rows: Rows, output: Path, *, name: str, threshold:
 def _notes_on_objects(dtypes: Dtypes, file: CsvFile, rows: pd.DataFrame) -> tuple[str, ...]:
     """One sentence for each column of objects of a CSV file without a text: the pipeline may have been fitted on texts
     that look like numbers. Raises DumpError for numbers with leading zeros, which are codes."""
-    suspects = [name for name, dtype in dtypes.items() if is_object(dtype) and _holds_other_than_text(rows[name])]
+    suspects = [name for name, dtype in dtypes.items() if is_object(dtype) and _holds_no_text(rows[name])]
     if codes := file.with_leading_zeros(suspects):
         raise DumpError(
             f"{codes[0]!r} holds numbers with leading zeros, and its dtype is object: give --string {quote(codes[0])}."
@@ -133,7 +133,7 @@ def _notes_on_objects(dtypes: Dtypes, file: CsvFile, rows: pd.DataFrame) -> tupl
     )
 
 
-def _holds_other_than_text(column: "pd.Series[Any]") -> bool:
+def _holds_no_text(column: "pd.Series[Any]") -> bool:
     present = column.dropna()
     return len(present) > 0 and not present.map(lambda value: isinstance(value, str)).any()
 
