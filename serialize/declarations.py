@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from serialize.display.text import printable
 from serialize.errors import DumpError
 from serialize.formats.datetimes import Datetimes, json_text
 from serialize.frame import scalars
@@ -141,20 +142,23 @@ def opened(column: Column, declared: frozenset[str] | None) -> Column:
 
 def strictness(signature: Signature) -> str:
     """Lines for the user of `dump`: which columns accept only listed values or no null, the error that a caller gets,
-    and the argument that changes it. Empty if there are none."""
+    and the argument and the option that change it. Empty if there are none."""
     closed = [column for column in signature if column.accepted == "category" and not _is_boolean(column)]
     filled = [column for column in signature if not column.nullable]
     lines = [
-        f"  to {value}, in {_few(columns)}; such as {columns[0].name}: expected {columns[0].expected}; got {got}\n    "
-        f"To accept it: {argument}={json.dumps([column.name for column in columns[:_FEW]], ensure_ascii=False)}"
-        f" (train: --{argument.replace('_', '-')})"
+        line
         for columns, value, got, argument in (
             (closed, "a value that is not listed", '"unseen"', "accept_unseen"),
             (filled, "null", "null", "nullable"),
         )
         if columns
+        for line in (
+            f"  to {value}, in {_few(columns)}; such as {columns[0].name}: expected {columns[0].expected}; got {got}",
+            f"    To accept it: {argument}={json.dumps([column.name for column in columns[:_FEW]], ensure_ascii=False)}"
+            f" (train, and adopt with --data: --{argument.replace('_', '-')} COLUMN)",
+        )
     ]
-    return "\n".join(["The service will answer 422", *lines, ""]) if lines else ""
+    return "\n".join(["The service will answer 422", *map(printable, lines), ""]) if lines else ""
 
 
 def is_json_value(value: Any) -> bool:

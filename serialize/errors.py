@@ -23,7 +23,7 @@ class RefusedValue(ValueError):
         self.expected = expected
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """One line about an error of another library: its type and the first line of its message."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

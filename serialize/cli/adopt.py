@@ -1,6 +1,7 @@
 """The command `adopt`: asks whether the user trusts the original app's pickles, and makes an artifact of them."""
 
 import sys
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import click
 
 from serialize.cli.made import print_made
 from serialize.cli.options import csv_options, declarations, declared
+from serialize.display.text import printable
+from serialize.errors import DumpError
 from serialize.folder import refuse_foreign_files
 from serialize.original.adoption import adopt, rows_made_up, rows_of_file, unpickle
 from serialize.original.files import OriginalFiles, read_files
@@ -54,6 +57,8 @@ def adopt_command(
     of_columns = declared(options)
     if data is None:
         _refuse_without_data(target=target, string=strings, **of_columns)
+    elif not isfile(data):  # Path.is_file raises for a file in a folder without access
+        raise DumpError(f"{data} is not a file; give --data the file with the rows.")
     files = read_files(directory)
     refuse_foreign_files(output.resolve())
     _ask(files, trust)
@@ -63,11 +68,19 @@ def adopt_command(
         rows = rows_made_up(original)
     else:
         rows = rows_of_file(original, CsvFile(data, sep, encoding), strings, target, of_columns)
+        for note in rows.notes:
+            click.echo(f"Note: {printable(note)}", err=True)
     adopted = adopt(original, rows, output, name=name or directory.resolve().name, threshold=threshold)
     if target is not None:
         click.echo(f"The metrics are those of {data}. If the pipeline was fitted on it, they are too optimistic.")
-    click.echo(f"{adopted.compared} observations get the same answers as in the original app.")
+    click.echo(_compared(adopted.compared))
     print_made(adopted.artifact, rows.y, output)
+
+
+def _compared(count: int) -> str:
+    if count == 1:
+        return "1 observation gets the same answer as in the original app."
+    return f"{count} observations get the same answers as in the original app."
 
 
 def _refuse_without_data(**options: Any) -> None:

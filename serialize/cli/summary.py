@@ -14,6 +14,7 @@ from rich.console import OverflowMethod
 from rich.table import Table
 from rich.text import Text
 
+from serialize.display.text import printable
 from serialize.manifest import Manifest
 from serialize.task import Label, Task
 
@@ -99,11 +100,6 @@ def shortened(value: object, width: int) -> str:
     text = Text(printable(str(value)))
     text.truncate(width, overflow="ellipsis")
     return text.plain
-
-
-def printable(text: str) -> str:
-    """The text on one line: line breaks and other control characters as their escapes."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _counted(label: Label, counts: Counter[Any]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,14 @@ from serialize.frame import as_table, observations
 from serialize.infer_signature import infer_signature
 from serialize.infer_task import infer_task
 from serialize.model import Model
-from serialize.original.dtypes import Dtypes, converted, dtypes_of, holds_null, holds_text
+from serialize.original.dtypes import Dtypes, converted, dtypes_of, holds_null, holds_text, is_object
 from serialize.original.files import DTYPES, OriginalFiles
 from serialize.original.made_up import made_up_rows
 from serialize.original.same_answers import check_same_answers
 from serialize.original.targets import targets_of
 from serialize.original.unpickling import unpickled_dtypes, unpickled_pipeline
 from serialize.recipes.csv_file import CsvFile
-from serialize.recipes.data_file import read_table
+from serialize.recipes.data_file import is_csv, read_table
 from serialize.signature import Signature
 from serialize.task import Task
 from serialize.transformers import known_categories
@@ -45,12 +46,13 @@ class Original:
 @dataclass(frozen=True, slots=True)
 class Rows:
     """The rows to learn the signature from, with the dtypes of the original, their targets if there are any, further
-    arguments of `dump`, and whether the rows are made up."""
+    arguments of `dump`, whether the rows are made up, and notes for the user."""
 
     X: pd.DataFrame
     y: "pd.Series[Any] | None"
     declared: Mapping[str, Any]
     are_made_up: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +79,16 @@ def rows_of_file(
     texts = [name for name, dtype in original.dtypes.items() if holds_text(dtype)]
     rows = read_table(file, [*strings, *texts])
     file.require(list(rows.columns), [*original.dtypes, *([target] if target else [])])
+    notes = _notes_on_objects(original.dtypes, file, rows) if is_csv(file) else ()
     X = converted(rows, original.dtypes, str(file.path))
     if filled := [name for name in declared["nullable"] if not holds_null(original.dtypes.get(name))]:
         raise DumpError(f"{filled[0]!r} has the dtype {original.dtypes[filled[0]]} in {DTYPES}, which holds no null.")
     if target is None:
-        return Rows(X, None, declared)
+        return Rows(X, None, declared, notes=notes)
     if target in original.dtypes:
         raise DumpError(f"{target!r} is a column of the observations; name the column with what the model predicts.")
     y = targets_of(rows[target], original.pipeline, original.task, str(file.path))
-    return Rows(X, y, declared)
+    return Rows(X, y, declared, notes=notes)
 
 
 def rows_made_up(original: Original) -> Rows:
@@ -108,11 +111,31 @@ def adopt(original: Original, rows: Rows, output: Path, *, name: str, threshold:
         output,
         name=name,
         threshold=threshold,
-        metrics="in-sample",
+        metrics="none" if rows.y is None else "in-sample",
         reference=not rows.are_made_up,
         **rows.declared,
     )
     return Adopted(artifact, compared)
+
+
+def _notes_on_objects(dtypes: Dtypes, file: CsvFile, rows: pd.DataFrame) -> tuple[str, ...]:
+    """One sentence for each column of objects of a CSV file without a text: the pipeline may have been fitted on texts
+    that look like numbers. Raises DumpError for numbers with leading zeros, which are codes."""
+    suspects = [name for name, dtype in dtypes.items() if is_object(dtype) and _holds_no_text(rows[name])]
+    if codes := file.with_leading_zeros(suspects):
+        raise DumpError(
+            f"{codes[0]!r} holds numbers with leading zeros, and its dtype is object: give --string {quote(codes[0])}."
+        )
+    return tuple(
+        f"{name!r} is a column of objects, and {file.path} has only numbers or booleans for it; if the original got "
+        f"texts, give --string {quote(name)}."
+        for name in suspects
+    )
+
+
+def _holds_no_text(column: "pd.Series[Any]") -> bool:
+    present = column.dropna()
+    return len(present) > 0 and not present.map(lambda value: isinstance(value, str)).any()
 
 
 def _with_known_categories(original: Original, accept_unseen: Any) -> Any:

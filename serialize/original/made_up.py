@@ -48,11 +48,24 @@ def _ordinary(name: str, dtype: Any) -> Any:
         if dtype.categories is None or not len(dtype.categories):
             raise DumpError(f"{DTYPES} has no categories for the column {name!r}; give rows of yours with --data.")
         return dtype.categories[0]
+    if isinstance(dtype, pd.SparseDtype):
+        raise _unservable(name, dtype)
     if types.is_bool_dtype(dtype):
         return False
     if types.is_numeric_dtype(dtype):
         return 1
-    return pd.Timestamp("2000-01-01", tz=getattr(dtype, "tz", None)) if types.is_datetime64_any_dtype(dtype) else "text"
+    if types.is_datetime64_any_dtype(dtype):
+        return pd.Timestamp("2000-01-01", tz=getattr(dtype, "tz", None))
+    if _takes_text(dtype):
+        return "text"
+    raise _unservable(name, dtype)
+
+
+def _unservable(name: str, dtype: Any) -> DumpError:
+    return DumpError(
+        f"{DTYPES} has the dtype {dtype} for the column {name!r}, which an artifact cannot hold; fit the pipeline "
+        "again on numbers, strings or datetimes."
+    )
 
 
 def _is_open(levels: list[Any]) -> bool:

@@ -44,24 +44,27 @@ class _Attempt:
     """The unpickled object or the error, and other versions of scikit-learn that made a part of the pickle."""
 
     loaded: Any
-    error: Exception | None
+    error: BaseException | None
     versions: list[str]
 
 
 def _attempt(content: bytes) -> _Attempt:
-    loaded, failure = None, None
+    loaded: Any = None
+    failure: BaseException | None = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             loaded = joblib.load(io.BytesIO(content))
-        except Exception as error:  # noqa: BLE001 - a damaged pickle can raise anything, and the caller words it
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a pickle can raise anything, SystemExit too; the caller words it
             failure = error
     messages = [each.message for each in caught]
     made_by = [each.original_sklearn_version for each in messages if isinstance(each, InconsistentVersionWarning)]
     return _Attempt(loaded, failure, list(map(str, made_by)))
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """Why the pipeline cannot be unpickled, and what to do, as the end of a sentence."""
     text = one_line(error)
     if isinstance(error, AttributeError | ImportError) and "sklearn" in text:

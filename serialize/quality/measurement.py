@@ -34,6 +34,16 @@ class Measurement:
         elif self.metrics not in (None, *_METHODS):
             raise DumpError(f"metrics={self.metrics!r} is neither numbers by name nor one of {', '.join(_METHODS)}.")
 
+    def refuse_without_targets(self) -> None:
+        """Raises DumpError for an argument that has no effect without targets."""
+        asked = {
+            "cv": self.cv is not None,
+            "groups": self.groups is not None,
+            f"metrics={self.metrics!r}": self.metrics in ("cross-validation", "in-sample"),
+        }
+        if needing := [argument for argument, is_given in asked.items() if is_given]:
+            raise DumpError(f"{needing[0]} needs y_train, which is None; give the targets, or leave it out.")
+
     def metrics_of(
         self, model: Model, X: Any, y: Any, truth: Vector | None, outputs: Outputs, progress: Progress
     ) -> Figures:

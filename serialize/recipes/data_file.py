@@ -19,12 +19,15 @@ Cells = Mapping[str, Any]
 def read_table(file: CsvFile, strings: Sequence[str] = ()) -> pd.DataFrame:
     """The n rows of a file with the dtypes that pandas infers from CSV and NDJSON, or that a Parquet file has; the
     columns `strings` of a CSV file are read as text. Raises DumpError as `read_cells`."""
-    match Path(file.path).suffix.lower():
-        case ".parquet" | ".ndjson" | ".jsonl":
-            names, rows = read_cells(file)
-            return pd.DataFrame(rows, columns=names)
-        case _:
-            return file.table(strings)
+    if is_csv(file):
+        return file.table(strings)
+    names, rows = read_cells(file)
+    return pd.DataFrame(rows, columns=names)
+
+
+def is_csv(file: CsvFile) -> bool:
+    """Whether a file is read as CSV, by the ending of its name."""
+    return Path(file.path).suffix.lower() not in (".parquet", ".ndjson", ".jsonl")
 
 
 def read_cells(file: CsvFile) -> tuple[list[str], list[Cells]]:

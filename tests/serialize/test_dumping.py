@@ -528,6 +528,23 @@ def test_without_targets_nothing_is_measured_and_given_figures_are_kept(tmp_path
     assert given == {"method": "given", "metrics": {"accuracy": {"mean": 0.7}}}
 
 
+@pytest.mark.parametrize(
+    ("measured", "named"),
+    [
+        ({"cv": 3}, "cv"),
+        ({"groups": NUMBERS["rank"]}, "groups"),
+        ({"metrics": "in-sample"}, "metrics='in-sample'"),
+        ({"metrics": "cross-validation"}, "metrics='cross-validation'"),
+    ],
+)
+def test_an_argument_that_needs_targets_is_refused_without_them(
+    measured: dict[str, Any], named: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DumpError, match=rf"^{named} needs y_train, which is None; give the targets, or leave it out"):
+        dump(FITTED, NUMBERS, None, tmp_path / "artifact", **measured)
+    assert not (tmp_path / "artifact").exists()
+
+
 @pytest.mark.usefixtures("in_this_process")
 def test_without_a_reference_there_is_no_profile_of_the_rows(tmp_path: Path) -> None:
     manifest = dump(FITTED, NUMBERS, SURVIVED, tmp_path / "artifact", metrics="none", reference=False).manifest

@@ -123,9 +123,9 @@ def test_train_says_which_columns_are_strict_and_opens_one(cli: Cli) -> None:
     assert strict.stderr.endswith(
         "The service will answer 422\n"
         '  to a value that is not listed, in [/b]; such as [/b]: expected one of "[red]", "blue"; got "unseen"\n'
-        '    To accept it: accept_unseen=["[/b]"] (train: --accept-unseen)\n'
+        '    To accept it: accept_unseen=["[/b]"] (train, and adopt with --data: --accept-unseen COLUMN)\n'
         "  to null, in Age, size [cm], [/b]; such as Age: expected a number from -1e+15 to 1e+15; got null\n"
-        '    To accept it: nullable=["Age", "size [cm]", "[/b]"] (train: --nullable)\n'
+        '    To accept it: nullable=["Age", "size [cm]", "[/b]"] (train, and adopt with --data: --nullable COLUMN)\n'
     )
     assert "not listed" not in opened.stderr
     assert 'nullable=["[/b]"]' in opened.stderr

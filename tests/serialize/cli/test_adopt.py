@@ -83,12 +83,25 @@ def test_without_a_target_there_are_no_metrics(cli: Cli) -> None:
     assert (manifest.name, manifest.task.threshold) == ("ship", 0.4)
 
 
+def test_a_column_of_objects_with_numbers_gets_a_note(cli: Cli) -> None:
+    write_original(Path("original"), LogisticRegression().fit(X, Y), X.astype({"rank": object}))
+
+    made = cli("--data", "rows.csv", "--trust")
+
+    assert made.exit_code == 0, made.output
+    assert (
+        "Note: 'rank' is a column of objects, and rows.csv has only numbers or booleans for it; if the original got "
+        "texts, give --string rank.\n"
+    ) in made.stderr
+
+
 def test_without_data_it_says_what_is_weaker(cli: Cli) -> None:
     made = cli("--trust")
 
     assert made.exit_code == 0, made.output
     assert "Without --data the model is weaker:" in made.stderr
     assert "There are no metrics" in made.stderr
+    assert "1 observation gets the same answer as in the original app." in made.stdout
     assert [column.nullable for column in load("model").manifest.signature] == [False, False]
 
 
@@ -155,6 +168,19 @@ def test_an_option_about_rows_needs_data(options: tuple[str, str], cli: Cli) -> 
     assert refused.stderr == f"Error: {options[0]} is about the rows of a file; give the file with --data.\n"
 
 
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize("data", ["no.csv", "original"])
+def test_data_that_are_no_file_are_refused_before_the_question(
+    data: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never_unpickles(monkeypatch)
+
+    refused = cli("--data", data, input="y\n")
+
+    assert refused.exit_code == 1
+    assert refused.stderr == f"Error: {data} is not a file; give --data the file with the rows.\n"
+
+
 def remove_columns() -> None:
     Path("original/columns.json").unlink()
 
@@ -185,10 +211,6 @@ def remove_a_column_of_the_rows() -> None:
     X[["age"]].assign(survived=Y).to_csv("rows.csv", index=False)
 
 
-def remove_the_rows() -> None:
-    Path("rows.csv").unlink()
-
-
 def fill_the_output() -> None:
     Path("model").mkdir()
     Path("model/thesis.txt").write_text("mine")
@@ -204,7 +226,6 @@ def fill_the_output() -> None:
         (write_other_dtypes, r"dtypes\.pickle has a dtype for 'other', which is not a column of columns\.json\."),
         (write_a_dictionary, "dict is not a scikit-learn estimator"),
         (remove_a_column_of_the_rows, r"rows\.csv has no column 'rank'"),
-        (remove_the_rows, r"rows\.csv cannot be read"),
         (fill_the_output, r"holds other files \(thesis\.txt\)"),
     ],
 )

@@ -208,6 +208,53 @@ def test_a_pipeline_that_cannot_answer_nulls_takes_none_without_data(tmp_path: P
     assert [column.nullable for column in signature] == [False, False]
 
 
+def with_codes(folder: Path, codes: list[Any]) -> tuple[Path, CsvFile]:
+    X = pd.DataFrame({"zip code": pd.Series(codes * 10, dtype=object)})
+    return write_original(folder / "original", telling(X), X), as_csv(X, folder)
+
+
+@pytest.mark.parametrize("codes", [["00001", "00002"], ["00001", None]])
+def test_codes_in_a_column_of_objects_must_be_read_as_texts(codes: list[Any], tmp_path: Path) -> None:
+    folder, file = with_codes(tmp_path, codes)
+    original = unpickle(read_files(folder))
+
+    with pytest.raises(DumpError, match=r"^'zip code' holds numbers with leading zeros, .* --string 'zip code'\.$"):
+        rows_of_file(original, file, (), None, NOTHING)
+    rows = rows_of_file(original, file, ("zip code",), None, NOTHING)
+    assert rows.X["zip code"].tolist() == codes * 10
+    assert rows.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("values", "noted"),
+    [
+        ([1, 2], True),
+        ([1.5, None], True),
+        ([True, None], True),
+        (["1", "2"], True),
+        (["1", "x"], False),
+        (["007", "x"], False),
+        ([None, None], False),
+    ],
+)
+def test_a_note_names_a_column_of_objects_that_is_read_without_texts(
+    values: list[Any], noted: bool, tmp_path: Path
+) -> None:
+    folder, file = with_codes(tmp_path, values)
+
+    notes = rows_of_file(unpickle(read_files(folder)), file, (), None, NOTHING).notes
+
+    assert [note.endswith("if the original got texts, give --string 'zip code'.") for note in notes] == [True] * noted
+
+
+def test_a_file_with_types_of_its_own_needs_no_note(tmp_path: Path) -> None:
+    folder, _ = with_codes(tmp_path, [1, 2])
+    file = CsvFile(tmp_path / "rows.ndjson")
+    Path(file.path).write_text('{"zip code": 1}\n')
+
+    assert rows_of_file(unpickle(read_files(folder)), file, (), None, NOTHING).notes == ()
+
+
 def test_a_regressor_is_adopted_too(tmp_path: Path) -> None:
     X = pd.DataFrame({"a": RNG.normal(size=30)})
     rows = X.assign(y=X["a"] * 2)

@@ -1,5 +1,6 @@
 """The made-up rows have every dtype, and declare only what the pipeline has answered."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,8 @@ import pandas as pd
 import pytest
 
 from serialize import DumpError
+from serialize.declarations import Declarations
+from serialize.infer_signature import infer_signature
 from serialize.original.made_up import made_up_rows
 
 DTYPES: dict[str, Any] = {
@@ -60,6 +63,11 @@ def test_a_category_without_categories_needs_data(dtype: Any) -> None:
         made_up_rows({"a": dtype}, refuses())
 
 
-def test_a_dtype_that_json_cannot_carry_is_refused() -> None:
-    with pytest.raises(DumpError, match=r"^Column 'a' of the made-up rows cannot be converted to timedelta64\[ns\]"):
-        made_up_rows({"a": np.dtype("m8[ns]")}, refuses())
+@pytest.mark.parametrize("name", ["timedelta64[ns]", "period[D]", "interval[int64, right]", "Sparse[int64, 0]"])
+def test_a_dtype_that_an_artifact_cannot_hold_is_refused(name: str) -> None:
+    dtype = pd.api.types.pandas_dtype(name)
+
+    with pytest.raises(DumpError, match=rf"has the dtype {re.escape(name)} for the column 'a', which an artifact"):
+        made_up_rows({"a": dtype}, refuses())
+    with pytest.raises(DumpError):  # rows of the user do not help
+        infer_signature("frame", pd.DataFrame({"a": pd.Series(dtype=dtype)}), None, Declarations())

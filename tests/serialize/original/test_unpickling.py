@@ -2,6 +2,8 @@
 
 import io
 import pickle
+from collections.abc import Callable
+from typing import Any
 
 import joblib
 import numpy as np
@@ -14,6 +16,16 @@ from serialize import DumpError
 from serialize.original.unpickling import unpickled_dtypes, unpickled_pipeline
 
 X = np.array([[0.0], [1.0]])
+
+
+class Raises:
+    """Its pickle raises an error with this name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return exec, (f"raise {self.name}(3)",)
 
 
 def pickled(thing: object, compress: int = 0) -> bytes:
@@ -76,6 +88,18 @@ def test_another_patch_release_is_taken(monkeypatch: pytest.MonkeyPatch) -> None
 def test_what_cannot_be_unpickled_is_refused_with_the_reason(content: bytes, says: str) -> None:
     with pytest.raises(DumpError, match=rf"^pipeline\.pickle .*{says}"):
         unpickled_pipeline(content)
+
+
+@pytest.mark.parametrize("unpickled", [unpickled_dtypes, unpickled_pipeline])
+@pytest.mark.parametrize("ends", ["SystemExit", "GeneratorExit", "BaseException"])
+def test_a_pickle_that_ends_the_process_is_refused(ends: str, unpickled: Callable[[bytes], Any]) -> None:
+    with pytest.raises(DumpError, match=rf"cannot be unpickled \({ends}: 3\)"):
+        unpickled(pickled(Raises(ends)))
+
+
+def test_the_user_can_interrupt_unpickling() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        unpickled_pipeline(pickled(Raises("KeyboardInterrupt")))
 
 
 def test_damaged_dtypes_are_refused() -> None:
