@@ -17,7 +17,7 @@ _ON_MACHINE = "proc /proc proc rw 0 0\n/dev/vda / ext4 rw 0 0\n"
     [
         (_IN_CONTAINER, "/predictions.db", True),
         (_IN_CONTAINER.replace("overlay / overlay", "fuse-overlayfs / fuse.fuse-overlayfs"), "/predictions.db", True),
-        (_IN_CONTAINER + "none /caf\udce9 tmpfs rw 0 0\n", "/predictions.db", True),  # a name that is not UTF-8
+        (_IN_CONTAINER + "none /x\udce9 tmpfs rw 0 0\n", "/predictions.db", True),  # a name that is not UTF-8
         (_IN_CONTAINER, "/proc/predictions.db", False),  # another file system, as a volume is
         (_IN_CONTAINER, "/no/such/folder/predictions.db", False),
         (_ON_MACHINE, "/predictions.db", False),
