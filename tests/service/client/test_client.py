@@ -2,7 +2,6 @@
 
 import json
 import pickle
-import shutil
 import ssl
 import subprocess
 import sys
@@ -31,6 +30,8 @@ from service.client import (
 from tests.support.passengers import PROJECT
 from tests.support.served import free_port
 from tests.support.stand_in import Canned, stand_in
+
+_SELF_SIGNED = Path(__file__).with_name("self_signed.pem")  # a certificate for localhost with its key, only for tests
 
 ANSWER = {"id": 1, "observation_id": "a", "predicted_class": True, "proba": 0.75, "true_class": None}
 GOOD = Canned(body=ANSWER)
@@ -362,13 +363,9 @@ def test_a_server_without_tls_is_reported() -> None:
     assert server.requests == []
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
-def test_an_untrusted_certificate_is_reported_at_once(tmp_path: Path) -> None:
-    certificate, key = str(tmp_path / "certificate.pem"), str(tmp_path / "key.pem")
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "1"]
-    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+def test_an_untrusted_certificate_is_reported_at_once() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(_SELF_SIGNED)
     began = time.monotonic()
     with (
         stand_in(GOOD, tls=context) as server,
