@@ -80,7 +80,9 @@ class BalancedServer(StreamServer):
             gevent.spawn_later(seconds, self._resume, time.monotonic() + seconds, seconds)
 
     def close(self) -> None:
-        """Accepts the connections in the queue, which would otherwise be reset, and stops listening."""
+        """Accepts the connections in the queue, which would otherwise be reset, and stops listening. The system still
+        resets a connection that arrives between the last accept and the close, which are microseconds apart."""
+        self.stop_accepting()
         for _ in range(_MAX_ACCEPTS if self.started else 0):
             accepted = None if self.full() else self.do_read()
             if not accepted:

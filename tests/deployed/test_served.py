@@ -165,22 +165,27 @@ def test_idle_connections_do_not_delay_a_stop(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_a_new_connection_is_answered_when_the_service_stops(tmp_path: Path) -> None:
-    def ask(connection: socket.socket) -> bytes:
+    def ask(connection: socket.socket) -> bytes | None:
         with connection:
             time.sleep(0.3)
-            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            try:
+                connection.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            except ConnectionResetError:
+                return None
             return connection.recv(65536)
 
-    answers: list[Future[bytes]] = []
+    asked: list[Future[bytes | None]] = []
     with serve(tmp_path, f"sqlite:///{tmp_path}/log.db") as served, ThreadPoolExecutor(20) as pool:
         served.process.terminate()
         with contextlib.suppress(ConnectionRefusedError):
-            while len(answers) < 200:
-                answers.append(pool.submit(ask, socket.create_connection(("127.0.0.1", served.port), timeout=10)))
+            while len(asked) < 200:
+                asked.append(pool.submit(ask, socket.create_connection(("127.0.0.1", served.port), timeout=10)))
                 time.sleep(0.02)
 
+    answers = [future.result() for future in asked]
+    assert answers.count(None) <= 1  # it arrived between the last accept and the close
     assert answers
-    assert {answer.result()[:15] for answer in answers} == {b"HTTP/1.1 200 OK"}
+    assert {answer[:15] for answer in answers if answer is not None} <= {b"HTTP/1.1 200 OK"}
 
 
 @pytest.mark.long
