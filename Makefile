@@ -10,7 +10,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 .PHONY: serve test test-all check prove chaos mutants bench upgrades release artifacts requirements
 
 serve: $(VENV)/installed
-	python -m service migrate
+	python -m service release
 	exec honcho start web
 
 # The fast part: what every change must pass.

@@ -18,6 +18,7 @@ from service.server.early_stop import end_at_sigterm  # noqa: E402
 
 end_at_sigterm()  # until gunicorn handles it, which is after the application is loaded
 
+from service.batching import run_in_background  # noqa: E402
 from service.server.descriptors import connection_limit  # noqa: E402
 from service.server.shares import Shares  # noqa: E402
 from service.settings import Settings, SettingsError, set_native_defaults  # noqa: E402
@@ -90,6 +91,12 @@ def post_fork(server: object, worker: Any) -> None:
     lines.keep_flowing()
     hub: Any = get_hub()
     hub.print_exception = log_format.log_uncaught
+
+
+def post_worker_init(worker: Any) -> None:
+    swap = worker.wsgi.extensions["swap"]
+    if swap is not None:
+        run_in_background(swap.follow)
 
 
 def child_exit(server: object, worker: Any) -> None:

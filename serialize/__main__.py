@@ -1,4 +1,4 @@
-"""The command line of serialization: `python -m serialize train|recipe|adopt|show|sign|verify`."""
+"""The command line of serialization: `python -m serialize train|recipe|adopt|show|sign|verify|push|pull`."""
 
 import sys
 from collections.abc import Mapping
@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 from joblib import parallel_config
 from rich.console import Console
 
 from serialize.artifact import load
-from serialize.cli import summary
+from serialize.cli import remote, summary, trust_options
 from serialize.cli.adopt import adopt_command
 from serialize.cli.made import console, print_made, print_metrics
 from serialize.cli.options import csv_options, declarations, declared, separator
@@ -26,16 +25,6 @@ from serialize.recipes.recipe import Recipe, train
 from serialize.trust import Trust, signing_keys
 
 _UNLIMITED = 1_000_000
-
-
-def _from_environment(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Refuses a secret on the command line, because other users and the shell's history can read it there."""
-    if parameter.name and ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
-        raise click.UsageError("Put the key into the environment as MODEL_SIGNING_KEY, not on the command line.")
-    return value or None
-
-
-_key = click.option("--key", envvar="MODEL_SIGNING_KEY", hidden=True, callback=_from_environment)
 
 
 def _cores(ctx: click.Context, parameter: click.Parameter, value: int) -> int:
@@ -59,7 +48,11 @@ class _Cli(click.Group):
 
 @click.group(cls=_Cli)
 def main() -> None:
-    """Make, show, sign and verify the artifact that the service serves."""
+    """Make, show, sign, verify, push and pull the artifact that the service serves."""
+
+
+main.add_command(remote.push)
+main.add_command(remote.pull)
 
 
 @main.command("train")
@@ -174,14 +167,14 @@ def _show(directory: Path, complete: bool, as_json: bool) -> None:
     print_metrics(manifest)
     click.echo(summary.compiled(manifest.not_compiled))
     click.echo("libraries: " + summary.listed(f"{name} {version}" for name, version in manifest.libraries.items()))
-    click.echo(f"signed: {'yes' if content.has_signature else 'no'}")
+    click.echo(f"signed: {'yes' if content.signature else 'no'}")
     for name, digest in {MANIFEST: content.digest, **manifest.files}.items():
         click.echo(f"{name}: sha256 {digest}")
 
 
 @main.command("sign")
 @click.argument("directory", type=click.Path(path_type=Path))
-@_key
+@trust_options.key
 def _sign(directory: Path, key: str | None) -> None:
     """Sign an artifact that you trust with MODEL_SIGNING_KEY."""
     if key is None:
@@ -192,9 +185,9 @@ def _sign(directory: Path, key: str | None) -> None:
 
 @main.command("verify")
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--digest", envvar="MODEL_DIGEST", help="The sha256 that manifest.json must have.  [env: MODEL_DIGEST]")
-@click.option("--signed", envvar="REQUIRE_SIGNED", is_flag=True, help="Require a signature.  [env: REQUIRE_SIGNED]")
-@_key
+@trust_options.digest
+@trust_options.signed
+@trust_options.key
 def _verify(directory: Path, digest: str | None, signed: bool, key: str | None) -> None:
     """Check the digests, the signature and the golden rows of an artifact, as the service does at start-up."""
     artifact = load(directory, Trust(digest or None, signing_keys(key or ""), signed))

@@ -11,7 +11,7 @@ from typing import Any
 import joblib
 
 from serialize.compiler.runtime import CompiledModel
-from serialize.content import read_content
+from serialize.content import Content, read_content
 from serialize.display.summary import as_html, as_text, summary
 from serialize.errors import ArtifactError, one_line
 from serialize.folder import COMPILED, PIPELINE
@@ -23,6 +23,7 @@ from serialize.pickles import (
     refuse_missing,
     remedy,
 )
+from serialize.store.address import is_url
 from serialize.task import Outputs
 from serialize.trust import Trust
 
@@ -32,7 +33,7 @@ Answers = Callable[[Sequence[Row]], Outputs]
 @dataclass(frozen=True, slots=True, repr=False)
 class Artifact:
     """A verified artifact in memory: the manifest, the model, its compiled form if there is one, as `digest` the
-    sha256 of the manifest in hex, and the folder that it was read from."""
+    sha256 of the manifest in hex, and the folder that it was read from, if it was one."""
 
     manifest: Manifest
     model: Model
@@ -82,16 +83,20 @@ class Artifact:
 
 
 def load(directory: str | Path, trust: Trust | None = None) -> Artifact:
-    """Read an artifact. Before the pipeline is unpickled, every file is checked against the manifest, and the manifest
-    against `trust`. Raises ArtifactError for a folder that is not exactly what `dump` wrote or that is not trusted,
-    for a library that is not installed, and for a pipeline that cannot be imported. If a library has another major
-    version here, all golden rows must give the recorded outputs."""
-    content = read_content(directory, trust)
+    """Read an artifact from a folder or a URL. Before the pipeline is unpickled, every file is checked against the
+    manifest, and the manifest against `trust`, which a URL needs. Raises ArtifactError for a place that does not hold
+    exactly what `dump` wrote or that is not trusted, for a library that is not installed, and for a pipeline that
+    cannot be imported. If a library has another major version here, all golden rows must give the recorded outputs."""
+    return load_content(read_content(directory, trust), None if is_url(directory) else Path(directory))
+
+
+def load_content(content: Content, path: Path | None = None) -> Artifact:
+    """The same for files that were read and checked before."""
     manifest, files = content.manifest, content.files
     refuse_missing(manifest.libraries)
     model = Model(_unpickled(files[PIPELINE], manifest), manifest.task, manifest.signature)
     compiled = CompiledModel(files[COMPILED], manifest.task, manifest.signature) if COMPILED in files else None
-    artifact = Artifact(manifest, model, compiled, content.digest, Path(directory))
+    artifact = Artifact(manifest, model, compiled, content.digest, path)
     if other_versions(manifest.libraries, parts=1):
         artifact.verify_all()
     return artifact

@@ -1,24 +1,41 @@
 """The files of an artifact as bytes, checked but not unpickled, so that no code of the artifact has run."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from serialize.folder import read_manifest, read_signature, read_verified, write_signature
+from serialize.errors import ArtifactError
+from serialize.folder import (
+    MANIFEST,
+    SIGNATURE,
+    new_folder,
+    read_file,
+    read_manifest,
+    read_signature,
+    refuse_foreign_files,
+    refuse_other_files,
+    require_own_names,
+    verified,
+    write_signature,
+)
 from serialize.manifest import Manifest
+from serialize.store.address import checked_url, is_url
+from serialize.store.cache import Cache
+from serialize.store.client import read_files, write_files
 from serialize.trust import Trust, signature
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The manifest, the content of each file that it lists, as `digest` the sha256 of the manifest in hex, and whether
-    the folder holds a signature."""
+    """The manifest, `encoded` as the bytes of its file, the content of each file that it lists, as `digest` the sha256
+    of the manifest in hex, and the signature, if there is one."""
 
     manifest: Manifest
+    encoded: bytes
     files: Mapping[str, bytes]
     digest: str
-    has_signature: bool
+    signature: str | None
 
     @property
     def version(self) -> str:
@@ -26,16 +43,72 @@ class Content:
         return self.digest[:12]
 
 
-def read_content(directory: str | Path, trust: Trust | None = None) -> Content:
-    """Reads each file once and checks it: the manifest against `trust`, the others against the manifest. Raises
+def read_content(place: str | Path, trust: Trust | None = None) -> Content:
+    """Reads each file of a folder or a URL once and checks it: the manifest against `trust`, the others against the
+    manifest. Raises ArtifactError, also for a file in a folder that the manifest does not list."""
+    if is_url(place):
+        return _read_url(checked_url(str(place)), trust or Trust())
+    folder = Path(place)
+    encoded, signed = read_manifest(folder), read_signature(folder)
+    content = checked_content(str(folder), encoded, signed, lambda name: read_file(folder / name), trust)
+    refuse_other_files(folder, content.manifest.files)
+    return content
+
+
+def checked_content(
+    place: str, encoded: bytes, signed: str | None, read: Callable[[str], bytes | None], trust: Trust | None = None
+) -> Content:
+    """The content of an artifact that is anywhere: `encoded` is its manifest, `signed` the signature, and `read` gives
+    a file by its name, or None if it is missing. `place` is where they are, for messages. Raises ArtifactError."""
+    (trust or Trust()).require(place, encoded, signed)
+    manifest = Manifest.from_bytes(encoded)
+    require_own_names(manifest.files)
+    files = {name: verified(f"{place}/{name}", read(name), digest) for name, digest in manifest.files.items()}
+    return Content(manifest, encoded, files, hashlib.sha256(encoded).hexdigest(), signed)
+
+
+def _read_url(url: str, trust: Trust) -> Content:
+    """The files that the manifest does not list are not even asked for."""
+    trust.require_any(url)
+    found = read_files(url, [MANIFEST], trust.max_bytes, optional=[SIGNATURE])
+    encoded, signed = found[MANIFEST], found[SIGNATURE]
+    if encoded is None:
+        raise ArtifactError(f"{url} holds no {MANIFEST}; push a model there or name another place in ARTIFACTS.")
+    cache, left = Cache.of_user(), trust.max_bytes - len(encoded)
+
+    def read(name: str) -> bytes | None:
+        nonlocal left
+        content = cache.get(Manifest.from_bytes(encoded).files[name])
+        if content is None:
+            content = read_files(url, [name], left)[name]
+        left -= len(content or b"")
+        return content
+
+    content = checked_content(
+        url, encoded, None if signed is None else signed.decode("ascii", "replace").strip(), read, trust
+    )
+    for file in content.files.values():
+        cache.put(file)
+    cache.keep_only(content.manifest.files.values())
+    return content
+
+
+def push_content(content: Content, url: str) -> None:
+    """Writes an artifact to a URL, the manifest last, so that no reader finds a manifest without its files. Raises
     ArtifactError."""
-    folder = Path(directory)
-    content, signed = read_manifest(folder), read_signature(folder)
-    if trust is not None:
-        trust.require(str(folder), content, signed)
-    manifest = Manifest.from_bytes(content)
-    files = read_verified(folder, manifest.files)
-    return Content(manifest, files, hashlib.sha256(content).hexdigest(), signed is not None)
+    signed = None if content.signature is None else content.signature.encode() + b"\n"
+    write_files(checked_url(url), {**content.files, SIGNATURE: signed, MANIFEST: content.encoded})
+
+
+def write_content(content: Content, directory: Path) -> None:
+    """Writes an artifact to a folder, which it replaces as a whole. Raises DumpError."""
+    target = directory.resolve()
+    refuse_foreign_files(target)
+    with new_folder(target) as folder:
+        for name, file in {**content.files, MANIFEST: content.encoded}.items():
+            (folder / name).write_bytes(file)
+        if content.signature is not None:
+            write_signature(folder, content.signature)
 
 
 def sign(directory: str | Path, key: str) -> Content:

@@ -4,7 +4,6 @@ import hashlib
 import json
 import subprocess
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -20,7 +19,7 @@ from serialize.declarations import Bounds, Declarations, strictness
 from serialize.display.progress import Progress
 from serialize.errors import DumpError
 from serialize.figures import NONE
-from serialize.folder import COMPILED, MANIFEST, PIPELINE, put_in_place, refuse_foreign_files
+from serialize.folder import COMPILED, MANIFEST, PIPELINE, new_folder, refuse_foreign_files
 from serialize.frame import as_array, as_table, observations, targets
 from serialize.infer_signature import infer_signature
 from serialize.infer_task import final_name, infer_task, one_per_output
@@ -67,15 +66,15 @@ def dump(
 
     `X_train` holds the n rows that the pipeline was fitted on: a DataFrame or Series of pandas, polars or Arrow, an
     array of shape (n, k) or (n,), or a list. `y_train` holds the targets, of shape (n,); if it is None, nothing is
-    measured, and arguments that ask for it are refused. The signature (kinds, nulls, categories) is inferred from all
-    n rows. The service shows `name`. `threshold` and `positive_class` are for two classes: an observation belongs to
-    the positive class if its probability is at least the threshold. Without a threshold the pipeline decides, and its
-    `predict` must follow from its probabilities. `bounds` gives inclusive limits per column of numbers or datetimes,
-    (low, high) with None for no limit. `categories` restricts columns to the values in the training rows, or to the
-    values given; `text` accepts any string in a column; `nullable` lists columns that may be null although no training
-    row has a null; `accept_unseen` lists columns with categories that accept other values too, as long as the pipeline
-    can answer them, and True lists all of them. `columns` names the columns of an array. At the end, standard error
-    gets a note which columns refuse unseen values or nulls.
+    measured. The signature (kinds, nulls, categories) is inferred from all n rows. The service shows `name`.
+    `threshold` and `positive_class` are for two classes: an observation belongs to the positive class if its
+    probability is at least the threshold. Without a threshold the pipeline decides, and its `predict` must follow from
+    its probabilities. `bounds` gives inclusive limits per column of numbers or datetimes, (low, high) with None for no
+    limit. `categories` restricts columns to the values in the training rows, or to the values given; `text` accepts
+    any string in a column; `nullable` lists columns that may be null although no training row has a null;
+    `accept_unseen` lists columns with categories that accept other values too, as long as the pipeline can answer
+    them, and True lists all of them. `columns` names the columns of an array. At the end, standard error gets a note
+    which columns refuse unseen values or nulls.
 
     Clones of the pipeline are fitted on folds of the rows and scored on the others, which takes as long as fitting it
     five times. `cv` (a number, a splitter or (train, test) index arrays), `groups` of shape (n,) and `cv_seconds` are
@@ -93,8 +92,6 @@ def dump(
     target = Path(directory).resolve()
     refuse_foreign_files(target)
     measurement = Measurement(metrics, cv, groups, cv_seconds, importances)
-    if y_train is None:
-        measurement.refuse_without_targets()
     task = infer_task(pipeline, threshold=threshold, positive_class=positive_class)
     with Progress() as progress:
         progress.stage("Reading the training rows")
@@ -157,18 +154,11 @@ def _manifest(
 
 def _write(manifest: Manifest, files: Mapping[str, bytes], target: Path) -> Artifact:
     listed = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
-            folder = Path(scratch) / "new"
-            folder.mkdir()
-            for name, content in files.items():
-                (folder / name).write_bytes(content)
-            (folder / MANIFEST).write_bytes(replace(manifest, files=listed).to_bytes())
-            _verify_in_new_process(folder)
-            put_in_place(folder, target, Path(scratch) / "old")
-    except OSError as error:
-        raise DumpError(f"{target} cannot be written ({error.strerror}); name a folder that can.") from error
+    with new_folder(target) as folder:
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        (folder / MANIFEST).write_bytes(replace(manifest, files=listed).to_bytes())
+        _verify_in_new_process(folder)
     return load(target)
 
 

@@ -4,7 +4,9 @@ whole, and never replaces files that are not an artifact."""
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from serialize.errors import ArtifactError, DumpError
@@ -17,7 +19,7 @@ COMPILED = "pipeline.onnx"
 
 def read_manifest(folder: Path) -> bytes:
     """The content of the manifest. Raises ArtifactError if there is none."""
-    content = _content(folder / MANIFEST)
+    content = read_file(folder / MANIFEST)
     if content is None:
         raise ArtifactError(f"{folder} holds no {MANIFEST}; dump a model there or name another folder in ARTIFACTS.")
     return content
@@ -25,7 +27,7 @@ def read_manifest(folder: Path) -> bytes:
 
 def read_signature(folder: Path) -> str | None:
     """The signature of the manifest, or None if there is none."""
-    content = _content(folder / SIGNATURE)
+    content = read_file(folder / SIGNATURE)
     return None if content is None else content.decode("ascii", "replace").strip()
 
 
@@ -38,11 +40,42 @@ def write_signature(folder: Path, signature: str) -> None:
         raise ArtifactError(f"{folder} cannot be written ({error.strerror}); let this user write there.") from error
 
 
-def read_verified(folder: Path, listed: Mapping[str, str]) -> dict[str, bytes]:
-    """The contents of the files that a manifest lists with their sha256. Raises ArtifactError for a file that is
-    missing, not listed, outside the folder, or different from its digest."""
-    _refuse_other_files(folder, listed)
-    return {name: _verified(folder / name, digest) for name, digest in listed.items()}
+def require_own_names(listed: Mapping[str, str]) -> None:
+    """Raises ArtifactError unless each file that a manifest lists, with its sha256, has a name inside the artifact, and
+    the pipeline is among them."""
+    odd = [name for name in listed if Path(name).name != name or name in ("", "..", MANIFEST, SIGNATURE)]
+    if odd:
+        raise ArtifactError(f"manifest.json lists {odd[0]!r}, which is not a file of its own folder; dump it again.")
+    if PIPELINE not in listed:
+        raise ArtifactError(f"manifest.json lists no {PIPELINE}; dump the model again.")
+
+
+def refuse_other_files(folder: Path, listed: Mapping[str, str]) -> None:
+    """Raises ArtifactError for a file in the folder that its manifest does not list."""
+    extra = sorted(_names(folder) - {MANIFEST, SIGNATURE, *listed})
+    if extra:
+        raise ArtifactError(f"{folder} holds {extra[0]!r}, which its manifest does not list; remove it.")
+
+
+def verified(place: str, content: bytes | None, digest: str) -> bytes:
+    """The content of a file of an artifact. Raises ArtifactError if it is missing or its sha256 is another."""
+    if content is None:
+        raise ArtifactError(f"{place} is missing; restore the artifact or dump the model again.")
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ArtifactError(f"{place} is not the file that its manifest lists; restore it or dump the model again.")
+    return content
+
+
+def read_file(path: Path) -> bytes | None:
+    """The content of a regular file of the folder, None if there is none. Raises ArtifactError for a symbolic link."""
+    try:
+        if path.is_symlink():
+            raise ArtifactError(
+                f"{path} is a symbolic link, which may point anywhere; replace it with the file itself."
+            )
+        return path.read_bytes() if path.is_file() else None
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def refuse_foreign_files(target: Path) -> None:
@@ -57,6 +90,21 @@ def refuse_foreign_files(target: Path) -> None:
         raise DumpError(f"{target} cannot be written (in {parent}); name a folder that can.")
     if foreign:
         raise DumpError(f"{target} holds other files ({min(foreign)}); name an empty folder or one with an artifact.")
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """An empty folder beside the target. It replaces the target if the block ends without an error, and is removed
+    otherwise. Raises DumpError if it cannot be written."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
+            folder = Path(scratch) / "new"
+            folder.mkdir()
+            yield folder
+            put_in_place(folder, target, Path(scratch) / "old")
+    except OSError as error:
+        raise DumpError(f"{target} cannot be written ({error.strerror}); name a folder that can.") from error
 
 
 def put_in_place(folder: Path, target: Path, old: Path) -> None:
@@ -81,43 +129,11 @@ def _files_of_artifact(folder: Path) -> set[str]:
     return {MANIFEST, SIGNATURE, PIPELINE, COMPILED, *listed}
 
 
-def _refuse_other_files(folder: Path, listed: Mapping[str, str]) -> None:
-    odd = [name for name in listed if Path(name).name != name or name in ("", "..", MANIFEST, SIGNATURE)]
-    if odd:
-        raise ArtifactError(f"manifest.json lists {odd[0]!r}, which is not a file of its own folder; dump it again.")
-    if PIPELINE not in listed:
-        raise ArtifactError(f"manifest.json lists no {PIPELINE}; dump the model again.")
-    extra = sorted(_names(folder) - {MANIFEST, SIGNATURE, *listed})
-    if extra:
-        raise ArtifactError(f"{folder} holds {extra[0]!r}, which its manifest does not list; remove it.")
-
-
 def _names(folder: Path) -> set[str]:
     try:
         return {path.name for path in folder.iterdir()}
     except OSError as error:
         raise _unreadable(folder, error) from error
-
-
-def _verified(path: Path, digest: str) -> bytes:
-    content = _content(path)
-    if content is None:
-        raise ArtifactError(f"{path} is missing; restore the artifact or dump the model again.")
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise ArtifactError(f"{path} is not the file that its manifest lists; restore it or dump the model again.")
-    return content
-
-
-def _content(path: Path) -> bytes | None:
-    """The content of a regular file of the folder, None if there is none. Raises ArtifactError for a symbolic link."""
-    try:
-        if path.is_symlink():
-            raise ArtifactError(
-                f"{path} is a symbolic link, which may point anywhere; replace it with the file itself."
-            )
-        return path.read_bytes() if path.is_file() else None
-    except OSError as error:
-        raise _unreadable(path, error) from error
 
 
 def _unreadable(path: Path, error: OSError) -> ArtifactError:

@@ -10,6 +10,7 @@ from serialize.errors import ArtifactError
 from serialize.folder import SIGNATURE
 
 LEAST_KEY_CHARACTERS = 32
+MODEL_MAX_BYTES = 256 * 1024 * 1024
 
 
 def signing_keys(text: str) -> tuple[str, ...]:
@@ -24,18 +25,27 @@ def signing_keys(text: str) -> tuple[str, ...]:
 @dataclass(frozen=True, slots=True)
 class Trust:
     """The conditions for a manifest: its sha256 in hex is `digest`, if given; it is signed if `must_be_signed`; and a
-    signature, if there is one and `keys` are given, is by one of them. Raises ArtifactError for a key that is too
-    short, or missing although one is needed."""
+    signature, if there is one and `keys` are given, is by one of them. From a URL at most `max_bytes` are read in all.
+    Raises ArtifactError for a key that is too short, or missing although one is needed."""
 
     digest: str | None = None
     keys: tuple[str, ...] = field(default=(), repr=False)
     must_be_signed: bool = False
+    max_bytes: int = MODEL_MAX_BYTES
 
     def __post_init__(self) -> None:
         for key in self.keys:
             _refuse_short(key)
         if self.must_be_signed and not self.keys:
             raise ArtifactError("REQUIRE_SIGNED needs MODEL_SIGNING_KEY, the key that the model was signed with.")
+
+    def require_any(self, url: str) -> None:
+        """Raises ArtifactError if there is no condition, so that whoever can write to the URL could run code here."""
+        if self.digest is None and not self.must_be_signed:
+            raise ArtifactError(
+                f"{url} is not read without a condition; set MODEL_DIGEST to the sha256 that serialize push prints, or "
+                "REQUIRE_SIGNED=1 and MODEL_SIGNING_KEY."
+            )
 
     def require(self, place: str, manifest: bytes, signature: str | None) -> None:
         """Raises ArtifactError unless the manifest with its signature meets the conditions. `place` is where they are,
@@ -48,7 +58,7 @@ class Trust:
             )
         if signature is None and self.must_be_signed:
             raise ArtifactError(
-                f"{place} is not signed: it holds no {SIGNATURE}; sign it with python -m serialize sign {place}."
+                f"{place} is not signed: it holds no {SIGNATURE}; sign its folder with python -m serialize sign."
             )
         if signature is not None and self.keys and not is_signature(signature, manifest, self.keys):
             raise ArtifactError(

@@ -1,4 +1,4 @@
-"""The command line of the service: `python -m service migrate|serve|import|export|purge|report|seed|simulate`."""
+"""The command line of the service: `python -m service COMMAND`; docs/commands.md lists them."""
 
 from service.server.early_stop import end_at_sigterm, keep_sigterm
 
@@ -17,6 +17,7 @@ from rich.console import Console
 from serialize.errors import ArtifactError
 from service.cli.import_log import import_log
 from service.cli.log import export, purge
+from service.cli.models import models, promote, pull, register, retire, rollback
 from service.cli.options import FiniteRange, OwnData, data_options, selection_options, service_options
 from service.errors import ServiceError
 from service.prediction.filter import Selection
@@ -34,7 +35,8 @@ def main() -> None:
 
 main.add_command(export)
 main.add_command(purge)
-main.add_command(import_log)
+for command in (import_log, models, register, promote, rollback, retire, pull):
+    main.add_command(command)
 
 
 @main.command()
@@ -44,9 +46,15 @@ def migrate() -> None:
 
 
 @main.command()
+def release() -> None:
+    """Do what `migrate` does, then register the model of ARTIFACTS and promote it if this deployment brings it."""
+    _release()
+
+
+@main.command()
 def serve() -> None:
-    """Do what `migrate` does, then become the web process. A container starts with this command."""
-    _migrate()
+    """Do what `release` does, then become the web process. A container starts with this command."""
+    _release()
     sys.stdout.flush()
     keep_sigterm()
     os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "app:app"])
@@ -59,6 +67,18 @@ def _migrate() -> None:
     except (SettingsError, DatabaseError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"The {kind(database)} database is up to date; {len(applied)} migrations ran now.")
+
+
+def _release() -> None:
+    from service.registry.release import release  # noqa: PLC0415
+
+    _migrate()
+    try:
+        content, promoted = release(Settings.from_env())
+    except (SettingsError, DatabaseError, ArtifactError, ServiceError) as error:
+        raise click.ClickException(_one_line(error)) from error
+    outcome = {True: "is the champion now", False: "is registered; the champion stays", None: "is not registered"}
+    click.echo(f"Model {content.version} {outcome[promoted]}.")
 
 
 @main.command("report")

@@ -95,12 +95,22 @@ class UnknownObservation(ServiceError):
     status, slug, title = 404, "unknown-observation", "Unknown observation id"
 
 
+class UnknownModel(ServiceError):
+    status, slug, title = 404, "unknown-model", "Unknown model"
+
+
 class SlowBody(ServiceError):
     status, slug, title = 408, "slow-body", "Request body timeout"
 
 
 class ObservationConflict(ServiceError):
     status, slug, title = 409, "observation-conflict", "Observation id conflict"
+
+
+class ModelConflict(ServiceError):
+    """A model that cannot be registered, promoted or retired as things are."""
+
+    status, slug, title = 409, "model-conflict", "Model conflict"
 
 
 class BodyTooLarge(ServiceError):

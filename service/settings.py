@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
-from serialize.trust import Trust, signing_keys
+from serialize.trust import MODEL_MAX_BYTES, Trust, signing_keys
 
 _MIN_KEY_CHARACTERS = 16
 _KEY = re.compile(r"[!-+\--~]+")  # visible ASCII without the comma, which separates keys
@@ -86,6 +86,7 @@ class Settings:
     model_digest: Annotated[str, BeforeValidator(_digest)] = ""
     model_signing_key: str = field(default="", repr=False)
     require_signed: Flag = False
+    model_max_bytes: Count = MODEL_MAX_BYTES
     host: Annotated[str, BeforeValidator(_host)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 5000
     web_concurrency: Count = 2
@@ -118,7 +119,8 @@ class Settings:
 
     def trust(self) -> Trust:
         """The conditions for an artifact. Raises ArtifactError for a signing key that is too short or missing."""
-        return Trust(self.model_digest or None, signing_keys(self.model_signing_key), self.require_signed)
+        keys = signing_keys(self.model_signing_key)
+        return Trust(self.model_digest or None, keys, self.require_signed, self.model_max_bytes)
 
     def _check_combinations(self) -> None:
         if self.dyno and self.database_url.startswith("sqlite") and not self.allow_ephemeral_db:

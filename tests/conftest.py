@@ -2,6 +2,8 @@
 
 import itertools
 import logging
+import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from service.settings import Settings
 from service.storage.connection import connect
 from service.storage.migrate import prepare
 from service.telemetry.multiprocess_dir import MultiprocessDir
+from tests.support.moto import S3, new_bucket, s3_server
 from tests.support.passengers import ARTIFACTS
 from tests.support.postgresql import postgresql
 
@@ -54,6 +57,30 @@ def empty_postgresql(server: str) -> str:
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
     return server.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(scope="session")
+def s3_address() -> Iterator[str]:
+    """The URL of a server with the API of Amazon S3 that runs for this test session."""
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture
+def cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where this test keeps the files that were read from a URL."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    return tmp_path / "temporary" / f"prediction-service-{os.getuid()}"
+
+
+@pytest.fixture
+def s3(s3_address: str, monkeypatch: pytest.MonkeyPatch, cache_folder: Path) -> S3:
+    """An empty bucket. The environment names its server and has credentials, and the cache is empty."""
+    s3 = new_bucket(s3_address)
+    for name, value in s3.variables.items():
+        monkeypatch.setenv(name, value)
+    return s3
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

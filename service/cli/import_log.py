@@ -14,6 +14,7 @@ from peewee import Database, SqliteDatabase
 
 from serialize.errors import ArtifactError
 from serialize.folder import MANIFEST
+from serialize.store.address import is_url
 from serialize.task import Label
 from service.cli.log import failures, progress
 from service.cli.options import FiniteRange
@@ -90,7 +91,7 @@ def _classes(settings: Settings) -> tuple[Label, Label]:
     """The negative and the positive class of the model of ARTIFACTS; false and true if there is none."""
     from serialize.content import read_content  # noqa: PLC0415
 
-    if not (Path(settings.artifacts) / MANIFEST).exists():
+    if not is_url(settings.artifacts) and not (Path(settings.artifacts) / MANIFEST).exists():
         return False, True
     task = read_content(settings.artifacts, settings.trust()).manifest.task
     if task.kind != "binary" or task.positive_class is None:

@@ -15,42 +15,52 @@ Query = PerformanceQuery | DriftQuery
 Report = Callable[[], dict[str, Any]]
 
 
-class Monitor:
-    """Makes the bodies of /performance and /drift. `reading` runs a report with the connection open; `batched` makes
-    the batcher that runs concurrent reports one after the other. Callers that wait with the same query share one."""
+class Reports:
+    """Runs the reports of all models one after the other. `reading` runs a report with the connection open; `batched`
+    makes the batcher. Callers that wait for the same report share one."""
 
     def __init__(
         self,
-        performance: Performance,
-        drift: Drift,
         reading: Callable[[Report], dict[str, Any]],
         batched: Callable[[Process[Any, Any]], Batcher[Any, Any]],
     ) -> None:
+        self._reading = reading
+        self._batcher: Batcher[tuple[Monitor, Query], dict[str, Any]] = batched(self._process)
+
+    def submit(self, monitor: "Monitor", query: Query) -> dict[str, Any]:
+        """The report of a monitor for a query. Raises as the report, and Unavailable if the log cannot be read now."""
+        return self._batcher.submit((monitor, query))
+
+    def _process(self, wanted: list[tuple["Monitor", Query]]) -> list[dict[str, Any] | Exception]:
+        outcomes = {one: self._outcome(*one) for one in dict.fromkeys(wanted)}
+        return [outcomes[one] for one in wanted]
+
+    def _outcome(self, monitor: "Monitor", query: Query) -> dict[str, Any] | Exception:
+        try:
+            return self._reading(partial(monitor.report, query))
+        except ServiceError as error:
+            return error
+
+
+class Monitor:
+    """Makes the bodies of /performance and /drift for one model, through the queue of all `reports`."""
+
+    def __init__(self, performance: Performance, drift: Drift, reports: Reports) -> None:
         self._performance = performance
         self._drift = drift
-        self._reading = reading
-        self._batcher: Batcher[Query, dict[str, Any]] = batched(self._process)
+        self._reports = reports
 
     def performance(self, query: PerformanceQuery) -> dict[str, Any]:
         """The body of GET /performance. Raises InvalidQuery for too many windows, and Unavailable if the log cannot be
         read now."""
-        return self._batcher.submit(query)
+        return self._reports.submit(self, query)
 
     def drift(self, query: DriftQuery) -> dict[str, Any]:
         """The body of GET /drift. Raises Unavailable if the log cannot be read now."""
-        return self._batcher.submit(query)
+        return self._reports.submit(self, query)
 
-    def _process(self, queries: list[Query]) -> list[dict[str, Any] | Exception]:
-        outcomes = {query: self._outcome(query) for query in dict.fromkeys(queries)}
-        return [outcomes[query] for query in queries]
-
-    def _outcome(self, query: Query) -> dict[str, Any] | Exception:
-        try:
-            return self._reading(partial(self._report, query))
-        except ServiceError as error:
-            return error
-
-    def _report(self, query: Query) -> dict[str, Any]:
+    def report(self, query: Query) -> dict[str, Any]:
+        """The report itself, with the connection open."""
         if isinstance(query, PerformanceQuery):
             return self._performance.report(query)
         return self._drift.report(query)

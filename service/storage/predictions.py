@@ -43,12 +43,15 @@ class PredictionLog:
         if not rest and not labels:
             return list(fresh.values()), []
 
-        def transaction() -> tuple[list[list[StoredPrediction] | ServiceError], list[list[Record] | ServiceError]]:
-            return self.append(rest), self._labels.record(labels)
-
-        entries, records = self._session.run(transaction)
+        entries, records = self._session.run(lambda: self.store(rest, labels))
         others = iter(entries)
         return [fresh[i] if i in fresh else next(others) for i in range(len(predictions))], records
+
+    def store(
+        self, predictions: Sequence[Sequence[ScoredObservation]], labels: Sequence[Sequence[TrueLabel]]
+    ) -> tuple[list[list[StoredPrediction] | ServiceError], list[list[Record] | ServiceError]]:
+        """The same within a transaction of the session."""
+        return self.append(predictions), self._labels.record(labels)
 
     def append(self, groups: Sequence[Sequence[ScoredObservation]]) -> list[list[StoredPrediction] | ServiceError]:
         """Within a transaction: inserts the predictions of each group, or reads existing ones. A known id with another

@@ -70,6 +70,17 @@ class Session:
         finally:
             self.close()
 
+    def watch(self, work: Callable[[], Value]) -> Value:
+        """Does work that only reads, without a transaction, on a connection that stays open for the next time. Raises
+        Unavailable if the database cannot be read now."""
+        try:
+            if self.database.is_closed():
+                self._open()
+            return work()
+        except _UNREACHABLE as error:
+            self.close()
+            raise _unavailable(error) from error
+
     def ping(self) -> None:
         """Raises Unavailable unless predictions and labels can be written now. Closes the connection."""
         try:

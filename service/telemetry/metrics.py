@@ -35,17 +35,11 @@ _making, _counting = native_lock(), native_lock()
 
 
 class Metrics:
-    """The metrics of one application. `classes` maps a predicted class to its label value, and `route_of` a path to its
-    route or None; `samples` returns the gauges that a scrape computes. If the file system is full, counts are lost."""
+    """The metrics of one application. `route_of` maps a path to its route or None; `samples` returns the gauges that a
+    scrape computes. If the file system is full, counts are lost."""
 
-    def __init__(
-        self,
-        model_version: str,
-        classes: Mapping[Any, str],
-        route_of: Callable[[str], str | None],
-        samples: Callable[[], Iterable[Sample]],
-    ) -> None:
-        self._predictions = {label: (model_version, text) for label, text in classes.items()}
+    def __init__(self, route_of: Callable[[str], str | None], samples: Callable[[], Iterable[Sample]]) -> None:
+        self._predictions: dict[tuple[str, Any], tuple[str, str]] = {}
         self._route_of = lru_cache(_MAX_CACHED_PATHS)(route_of)
         self._samples = samples
         self._dir: MultiprocessDir | None = None
@@ -53,6 +47,14 @@ class Metrics:
         self._files: dict[str, MmapedDict] = {}
         self._metrics: dict[tuple[str, tuple[str, ...]], Any] = {}
         weakref.finalize(self, _close, self._files)
+
+    def add_model(self, version: str, classes: Mapping[Any, str]) -> None:
+        """Counts the predictions of a model too, from 0. `classes` maps a predicted class to its label value."""
+        added = {(version, label): (version, text) for label, text in classes.items()}
+        self._predictions |= added
+        if self._metrics:
+            for labels in added.values():
+                self._metric(metrics.PREDICTIONS, labels)
 
     @property
     def directory(self) -> Path:
@@ -93,8 +95,9 @@ class Metrics:
         """Counts a response with a status of 400 or above."""
         self._metric(metrics.REFUSED, (reason,)).inc()
 
-    def batch(self, size: int, seconds: float, predicted: Sequence[Any]) -> None:
-        """Counts a batch of `size` requests that was stored in `seconds`, and its new predictions by their class."""
+    def batch(self, size: int, seconds: float, predicted: Sequence[tuple[str, Any]]) -> None:
+        """Counts a batch of `size` requests that was stored in `seconds`, and its new predictions by version and
+        class."""
         self._metric(metrics.BATCH).observe(size)
         self._metric(metrics.COMMIT).observe(seconds)
         for label, number in Tally(predicted).items() if len(predicted) > 1 else [(label, 1) for label in predicted]:

@@ -7,7 +7,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from service.telemetry.log_format import event
 from service.web.body_budget import BodyBudget, Held
@@ -55,21 +55,43 @@ class RequestInfo:
         return info
 
 
+class ServedApplication(Protocol):
+    """A WSGI application, and the version of the model that it serves."""
+
+    @property
+    def version(self) -> str:
+        """The version of the model."""
+
+    @property
+    def application(self) -> Any:
+        """The WSGI application."""
+
+
+Served = TypeVar("Served", bound=ServedApplication)
+
+
+class Serving(Generic[Served]):
+    """The application that new requests get. To assign another one is a swap."""
+
+    __slots__ = ("model",)
+
+    def __init__(self, model: Served) -> None:
+        self.model = model
+
+
 class AccessLogMiddleware:
-    """Logs each request to `application` after its response is sent. Before that it calls `on_response` with path,
-    method, status and seconds, and for a status of 400 or above `on_refusal` with the reason. All requests share the
-    `budget`."""
+    """Logs each request after its response is sent. Before that it calls `on_response` with path, method, status and
+    seconds, and for a status of 400 or above `on_refusal` with the reason. All requests share the `budget`. `serving`
+    holds the application; a request uses the one that it began with, also if another takes its place meanwhile."""
 
     def __init__(
         self,
-        application: Any,
-        model_version: str,
+        serving: Serving[Any],
         on_response: Callable[[str, str, str, float], None],
         on_refusal: Callable[[str], None],
         budget: BodyBudget,
     ) -> None:
-        self._application = application
-        self._model_version = model_version
+        self._serving = serving
         self._on_response = on_response
         self._on_refusal = on_refusal
         self._budget = budget
@@ -78,9 +100,10 @@ class AccessLogMiddleware:
         given = environ.get("HTTP_X_REQUEST_ID")
         info = RequestInfo(given if given and _ECHOED_ID.fullmatch(given) else os.urandom(16).hex(), self._budget)
         environ[_KEY] = info
-        exchange = _Exchange(environ, start_response, info, self._model_version)
+        model = self._serving.model
+        exchange = _Exchange(environ, start_response, info, model.version)
         try:
-            exchange.parts = self._application(environ, exchange.start)
+            exchange.parts = model.application(environ, exchange.start)
         except BaseException:
             info.release()
             raise

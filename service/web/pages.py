@@ -29,23 +29,30 @@ class Page(NamedTuple):
     next: str | None
 
 
-class LogPages:
-    """`reading` runs a job with the reader's connection open, `erase` erases the row of an id, and `read_batched` and
-    `erase_batched` make the batchers that do so for concurrent callers, one after another."""
+class LogAccess:
+    """What the pages of all models share. `reading` runs a job with the connection of the `reader` open, `erasing`
+    erases the row of an id, and `read_batched` and `erase_batched` make the batchers that do so for concurrent callers,
+    one after another."""
 
     def __init__(
         self,
-        arguments: LogArguments,
         reader: LogReader,
         reading: Callable[[Job], Any],
-        erase: Callable[[str], str],
+        erasing: Callable[[str], str],
         read_batched: Batched,
         erase_batched: Batched,
     ) -> None:
+        self.reader = reader
+        self.read: Batcher[Job, Any] = read_batched(lambda jobs: [_paced(reading, job) for job in jobs])
+        self.erase: Batcher[str, str] = erase_batched(lambda keys: [_outcome(erasing, key) for key in keys])
+
+
+class LogPages:
+    """The pages of the log for one model, whose task gives the `arguments` their meaning."""
+
+    def __init__(self, arguments: LogArguments, access: LogAccess) -> None:
         self._arguments = arguments
-        self._reader = reader
-        self._read: Batcher[Job, Any] = read_batched(lambda jobs: [_paced(reading, job) for job in jobs])
-        self._erase: Batcher[str, str] = erase_batched(lambda keys: [_outcome(erase, key) for key in keys])
+        self._reader, self._read, self._erase = access.reader, access.read, access.erase
 
     def page(self, arguments: Arguments) -> Page:
         """A page of rows, newest first. Raises InvalidQuery, and Unavailable if the log cannot be read now."""

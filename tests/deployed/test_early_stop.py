@@ -85,7 +85,7 @@ def test_after_a_reload_sigterm_still_lets_the_workers_finish(tmp_path: Path) ->
 def test_the_command_of_the_container_prepares_the_database_and_becomes_the_server(tmp_path: Path) -> None:
     with serve(tmp_path, f"sqlite:///{tmp_path}/predictions.db", ("python", "-m", "service", "serve")) as served:
         assert "gunicorn" in " ".join(served.processes()[0].cmdline())
-        assert "is up to date; 3 migrations ran now" in served.log.read_text()
+        assert "migrations ran now" in served.log.read_text()
 
 
 def _catches_sigterm(pid: int) -> bool:

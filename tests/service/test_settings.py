@@ -39,6 +39,7 @@ def test_each_field_is_read_from_its_variable() -> None:
         "MODEL_DIGEST": "AB" * 32,
         "MODEL_SIGNING_KEY": "k" * 32,
         "REQUIRE_SIGNED": "1",
+        "MODEL_MAX_BYTES": "11",
     }
 
     settings = Settings.from_env(environment)
@@ -65,6 +66,7 @@ def test_each_field_is_read_from_its_variable() -> None:
         exports="kept",
         model_digest="ab" * 32,
         model_signing_key="k" * 32,
+        model_max_bytes=11,
         require_signed=True,
     )
 

@@ -122,13 +122,14 @@ def test_a_caller_that_times_out_does_not_delay_the_others() -> None:
 
 
 def test_the_metrics_count_exactly_with_greenlets_and_threads(tmp_path: Path) -> None:
-    metrics = Metrics("v", {True: "true", False: "false"}, lambda path: path, tuple)
+    metrics = Metrics(lambda path: path, tuple)
+    metrics.add_model("v", {True: "true", False: "false"})
     metrics.share(MultiprocessDir.make(tmp_path))
 
     def count(pause: bool) -> None:
         for i in range(3000):
             metrics.request(f"/{i % 50}", "GET", "200", 0.001)
-            metrics.batch(1, 0.001, [i % 2 == 0])
+            metrics.batch(1, 0.001, [("v", i % 2 == 0)])
             metrics.waiting(i)
             if pause and i % 10 == 0:
                 gevent.sleep(0)

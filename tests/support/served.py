@@ -89,7 +89,7 @@ def serve(
     folder: Path,
     database_url: str,
     command: tuple[str, ...] = ("gunicorn", "app:app"),
-    artifacts: Path = ARTIFACTS,
+    artifacts: Path | str = ARTIFACTS,
     variables: Mapping[str, str] | None = None,
     port: int | None = None,
     stdout: int | None = None,

@@ -6,14 +6,14 @@ from functools import partial
 from typing import Any
 
 from service.batching import Batcher, run_here
-from service.monitoring.monitor import Monitor
+from service.monitoring.monitor import Monitor, Reports
 from service.prediction.filter import DriftQuery, PerformanceQuery, Selection
 from tests.support.waiting import WAIT_SECONDS, until
 
 ALL, OTHER = PerformanceQuery(Selection()), PerformanceQuery(Selection("a" * 12))
 
 
-class Reports:
+class HeldReports:
     """Reports that note their queries. The first one waits until `go_on` is set."""
 
     def __init__(self) -> None:
@@ -27,9 +27,9 @@ class Reports:
 
 
 def test_callers_that_wait_with_the_same_query_share_one_report() -> None:
-    reports, waiting = Reports(), [0]
+    reports, waiting = HeldReports(), [0]
     batched: Any = partial(Batcher, run=run_here, max_pending=100, timeout=WAIT_SECONDS, on_queue_depth=waiting.append)
-    monitor = Monitor(reports, reports, lambda report: report(), batched)  # type: ignore[arg-type]
+    monitor = Monitor(reports, reports, Reports(lambda report: report(), batched))  # type: ignore[arg-type]
     with ThreadPoolExecutor(12) as pool:
         first = pool.submit(monitor.performance, ALL)
         until(lambda: reports.queries == [ALL])

@@ -13,6 +13,7 @@ from serialize.signature import Column, Signature
 from serialize.task import Outputs, Task
 from service.batching import Batcher
 from service.errors import InvalidBody
+from service.prediction.batches import Batches, Outcome, ServedModel, Work
 from service.prediction.observation import ObservationParser
 from service.prediction.scoring import Scorer
 from service.prediction.service import PredictionService
@@ -72,17 +73,25 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 @pytest.fixture
 def service(runner: HeldRunner, session: Session) -> PredictionService:
-    return PredictionService(
+    return services(session, runner, "a" * 12)[0]
+
+
+def services(session: Session, runner: HeldRunner, *versions: str) -> list[PredictionService]:
+    """Services of models that differ in their version, with one queue."""
+    batches = Batches(session.run, lambda requests, seconds, classes: None)
+    batcher: Batcher[Work, Outcome] = Batcher(
+        batches.process, runner.run, max_pending=100, timeout=WAIT_SECONDS, on_queue_depth=runner.on_queue_depth
+    )
+    return [PredictionService(served(session, version), batcher, 100, lambda job: job()) for version in versions]
+
+
+def served(session: Session, version: str) -> ServedModel:
+    return ServedModel(
+        version,
         ObservationParser(Signature("frame", (Column("x", "integer", False, "int64"),))),
         LabelParser(TASK),
         Scorer(TASK, outputs, lambda rows: np.zeros(len(rows), dtype=int)),
-        PredictionLog(session, "a" * 12, None, regression=True).commit,
-        lambda process: Batcher(
-            process, runner.run, max_pending=100, timeout=WAIT_SECONDS, on_queue_depth=runner.on_queue_depth
-        ),
-        100,
-        lambda requests, seconds, classes: None,
-        lambda job: job(),
+        PredictionLog(session, version, None, regression=True),
     )
 
 
@@ -147,3 +156,24 @@ def test_only_the_requests_with_refused_values_fail_in_a_batch(
     assert answers[0].result().body["predicted_value"] == 12
     assert [each["predicted_value"] for each in answers[2].result().body] == [20, 21]
     assert stored(session) == [1, 12, 20, 21]
+
+
+def test_a_batch_with_work_for_two_models_is_scored_by_each_and_stored_together(
+    runner: HeldRunner, session: Session
+) -> None:
+    old, new = services(session, runner, "a" * 12, "b" * 12)
+    with ThreadPoolExecutor(6) as pool:
+        first = pool.submit(old.predict, body(1))
+        assert runner.reached.wait(WAIT_SECONDS)
+        later = [pool.submit(service.predict, body(x)) for service, x in ((old, 2), (new, 3), (old, 13), (new, 5))]
+        until(lambda: runner.waiting == 4)
+        runner.opened.set()
+        answers = [each.result(WAIT_SECONDS) for each in (first, later[0], later[1], later[3])]
+        with pytest.raises(InvalidBody):
+            later[2].result(WAIT_SECONDS)
+
+    assert [answer.body["predicted_value"] for answer in answers] == [1.0, 2.0, 3.0, 5.0]
+    rows = session.run(
+        lambda: session.database.execute_sql("SELECT observation_id, model_version FROM prediction").fetchall()
+    )
+    assert dict(rows) == {"1": "a" * 12, "2": "a" * 12, "3": "b" * 12, "5": "b" * 12}

@@ -30,8 +30,10 @@ CONTENT = (
     "SELECT * FROM prediction ORDER BY id",
     "SELECT * FROM label_correction ORDER BY id",
     "SELECT * FROM label_change ORDER BY id",
-    "SELECT name FROM sqlite_master WHERE type IN ('trigger', 'index') ORDER BY name",
+    "SELECT name FROM sqlite_master WHERE type IN ('trigger', 'index') AND tbl_name LIKE 'prediction%' ORDER BY name",
 )
+
+LATER = ["0003_ids_are_not_reused", "0004_models"]  # what `old_log` lacks
 
 
 def content(path: Path) -> list[list[Any]]:
@@ -68,7 +70,7 @@ def test_the_copy_has_every_row_correction_trigger_and_index(tmp_path: Path) -> 
     before = content(path)
     assert len(before[1]) == 33
 
-    assert prepare(connect(f"sqlite:///{path}")) == ["0003_ids_are_not_reused"]
+    assert prepare(connect(f"sqlite:///{path}")) == LATER
 
     assert content(path) == before
     assert prepare(connect(f"sqlite:///{path}")) == []
@@ -85,7 +87,7 @@ def test_a_table_that_was_copied_before_is_left_as_it_is(tmp_path: Path) -> None
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DELETE FROM schema_migration WHERE name LIKE '0003%'")
 
-    assert prepare(connect(f"sqlite:///{path}")) == ["0003_ids_are_not_reused"]
+    assert prepare(connect(f"sqlite:///{path}")) == LATER[:1]
     assert content(path) == before
 
 
@@ -227,7 +229,7 @@ def test_eight_processes_that_migrate_at_once_succeed_and_one_copies(tmp_path: P
     ended = [process.communicate(timeout=110) for process in processes]
 
     assert [process.returncode for process in processes] == [0] * 8, ended
-    assert sorted(out for out, _ in ended) == [b"['0003_ids_are_not_reused']\n", *[b"[]\n"] * 7]
+    assert sorted(out for out, _ in ended) == [f"{LATER}\n".encode(), *[b"[]\n"] * 7]
     assert content(path) == before
 
 
@@ -249,7 +251,7 @@ def test_a_process_that_is_killed_while_it_copies_leaves_the_log_as_it_was(tmp_p
     assert process.returncode == -signal.SIGKILL
 
     assert content(path) == before
-    assert prepare(connect(f"sqlite:///{path}")) == ["0003_ids_are_not_reused"]
+    assert prepare(connect(f"sqlite:///{path}")) == LATER
     assert content(path) == before
 
 

@@ -78,7 +78,8 @@ def post_predictions(served: Served, ids: range) -> None:
 
 @pytest.fixture
 def metrics(tmp_path: Path) -> Iterator[Metrics]:
-    made = Metrics("v", {None: ""}, lambda path: path, tuple)
+    made = Metrics(lambda path: path, tuple)
+    made.add_model("v", {None: ""})
     made.share(MultiprocessDir.make(tmp_path))
     yield made
     made.close()
@@ -337,14 +338,15 @@ def test_applications_in_one_process_share_nothing(make_client: MakeClient) -> N
 def test_requests_are_answered_without_a_directory_for_metrics(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    metrics = Metrics("v", {None: ""}, lambda path: path, tuple)
+    metrics = Metrics(lambda path: path, tuple)
+    metrics.add_model("v", {None: ""})
 
     def refuse(*_: object) -> None:
         raise OSError("No space left on device")
 
     monkeypatch.setattr(MultiprocessDir, "make", refuse)
     metrics.request("/predict", "POST", "200", 0.001)
-    metrics.batch(2, 0.001, [None, None])
+    metrics.batch(2, 0.001, [("v", None), ("v", None)])
     metrics.refused("reason")
 
     with pytest.raises(OSError, match="could not be made"):

@@ -15,12 +15,13 @@ import resource, sys
 from pathlib import Path
 from service.telemetry.metrics import Metrics
 from service.telemetry.multiprocess_dir import MultiprocessDir
-metrics = Metrics("v", {None: ""}, lambda path: path, tuple)
+metrics = Metrics(lambda path: path, tuple)
+metrics.add_model("v", {None: ""})
 metrics.share(MultiprocessDir.make(Path(sys.argv[1])))
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
 for i in range(200):
     metrics.request(f"/{i}", "GET", "200", 0.001)
-    metrics.batch(1, 0.001, [None])
+    metrics.batch(1, 0.001, [("v", None)])
     metrics.refused("reason")
 print(metrics.render().count("_duration_seconds_count{"))
 """

@@ -105,7 +105,7 @@ def test_the_index_and_the_openapi_document_need_no_key(client: Client, path: st
 
 
 def test_a_route_that_is_added_later_is_protected(client: Client) -> None:
-    client.application.add_url_rule("/later", view_func=lambda: {"secret": 1})
+    client.application.extensions["serving"].model.flask.add_url_rule("/later", view_func=lambda: {"secret": 1})
 
     assert client.get("/later").status_code == 401
     assert client.get("/later", headers=bearer(KEY)).json == {"secret": 1}

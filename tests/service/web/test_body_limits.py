@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from service.web.access_log import AccessLogMiddleware, RequestInfo
+from service.web.access_log import AccessLogMiddleware, RequestInfo, Serving
 from service.web.body_budget import BodyBudget
 from tests.conftest import Client, MakeClient
 from tests.support.passengers import prediction
@@ -104,7 +105,8 @@ def test_a_request_that_fails_gives_back_what_it_holds() -> None:
         RequestInfo.of(environ).held().hold_body(50)
         raise ZeroDivisionError
 
-    served = AccessLogMiddleware(application, "v", lambda *_: None, lambda _: None, budget)
+    serving = Serving(SimpleNamespace(version="v", application=application))
+    served = AccessLogMiddleware(serving, lambda *_: None, lambda _: None, budget)
     with pytest.raises(ZeroDivisionError):
         served({"PATH_INFO": "/", "REQUEST_METHOD": "POST"}, None)
 

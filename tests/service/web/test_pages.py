@@ -259,7 +259,8 @@ def test_a_class_is_accepted_as_text_and_as_json(
 def test_a_stream_refuses_limit_and_a_regression_refuses_predicted_class(
     client: Client, make_client: MakeClient, artifacts: dict[str, Path], tmp_path: Path
 ) -> None:
-    regression = make_client(artifacts=str(artifacts["diabetes"]), admin_key=(ADMIN["X-API-Key"],))
+    other = f"sqlite:///{tmp_path}/regression.db"
+    regression = make_client(artifacts=str(artifacts["diabetes"]), admin_key=(ADMIN["X-API-Key"],), database_url=other)
 
     assert client.get("/predictions?limit=5", headers=NDJSON).status_code == 422
     assert client.get("/predictions?labelled=no", headers=NDJSON).status_code == 422

@@ -1,0 +1,231 @@
+"""All that serves one model, built as one piece: a swap exchanges the bundle, and a request uses the bundle that it
+began with. What the models share, such as connections and queues, outlives a swap."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache, partial
+from typing import Any
+
+from flask_restful import Api
+
+from serialize import Artifact
+from serialize.artifact import Answers
+from serialize.recipes import RECIPES
+from service.batching import Aside, Batcher, run_in_background
+from service.demo import Demo
+from service.errors import InvalidBody
+from service.monitoring.drift import Drift
+from service.monitoring.monitor import Monitor, Reports
+from service.monitoring.performance import Performance
+from service.prediction.batches import Outcome, ServedModel, Work
+from service.prediction.filter import PerformanceQuery, Selection
+from service.prediction.observation import ObservationParser, canonical
+from service.prediction.scoring import Score, Scorer
+from service.prediction.service import FEW_ITEMS, PredictionService
+from service.prediction.true_label import LabelParser
+from service.settings import Settings
+from service.storage.column_cache import ColumnCache
+from service.storage.connection import kind
+from service.storage.deletion import Reset
+from service.storage.postgresql_columns import PostgresqlColumns
+from service.storage.predictions import PredictionLog
+from service.storage.session import Session
+from service.storage.sqlite_columns import SqliteColumns
+from service.telemetry.live_performance import LivePerformance
+from service.telemetry.metric_definitions import MODEL, Sample
+from service.telemetry.metrics import CONTENT_TYPE, Metrics
+from service.web import resources
+from service.web.app import Application
+from service.web.auth import ApiKeyMiddleware
+from service.web.example import ObservationValues, example_observation
+from service.web.index import index
+from service.web.json_body import BodyLimits, JsonBody
+from service.web.pages import LogAccess, LogPages
+from service.web.problem import answer_error, encoded, json_api, refusal
+from service.web.query import LogArguments
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all models use: the session that writes predictions and the batcher before it, the session and the batcher
+    of the reports, and the functions of resources that need no model."""
+
+    settings: Settings
+    session: Session
+    batcher: Batcher[Work, Outcome]
+    reader: Session
+    reports: Reports
+    metrics: Metrics
+    render: Callable[[], str]
+    is_ready: Callable[[], None]
+    reset: Reset
+    empty: Callable[[], Any]
+    log: LogAccess
+    aside: Aside
+    columns: dict[Any, tuple[SqliteColumns | PostgresqlColumns, ColumnCache]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bundle:
+    """One model as it is served: the Flask application with its routes, the WSGI application that checks the keys
+    before it, and the live performance for /metrics."""
+
+    artifact: Artifact
+    flask: Application
+    application: ApiKeyMiddleware
+    live: LivePerformance
+
+    @property
+    def version(self) -> str:
+        """The version of the model."""
+        return self.artifact.version
+
+    def samples(self) -> list[Sample]:
+        """The gauges of the model for a scrape."""
+        labels = {"model_version": self.version, "name": self.artifact.manifest.name}
+        return [Sample(MODEL, labels, 1), *self.live.samples()]
+
+
+def build(shared: Shared, artifact: Artifact) -> Bundle:
+    """The bundle of a model whose golden rows were compared. It answers no request yet."""
+    manifest = artifact.manifest
+    monitor = _monitor(shared, artifact)
+    report = partial(monitor.performance, PerformanceQuery(Selection(artifact.version)))
+    live = LivePerformance(artifact.version, report, lambda: shared.metrics.directory, run_in_background)
+    classes = {label: label if isinstance(label, str) else json.dumps(label) for label in manifest.task.classes}
+    shared.metrics.add_model(artifact.version, classes or {None: ""})
+    app = flask_app(shared.aside)
+    settings = shared.settings
+    service = PredictionService(_served(shared, artifact), shared.batcher, settings.max_items, shared.aside)
+    _add_resources(json_api(app), shared, artifact, service, monitor, live)
+    guarded = ApiKeyMiddleware(app.wsgi_app, settings.api_key, settings.admin_key, refusal)
+    return Bundle(artifact, app, guarded, live)
+
+
+def flask_app(aside: Aside) -> Application:
+    """A Flask application without routes."""
+    app = Application("service", partial(answer_error, aside=aside))
+    app.debug = False  # FLASK_DEBUG must not change how failures are answered
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    return app
+
+
+def outputs(settings: Settings, artifact: Artifact) -> Answers:
+    """The function that scores: the compiled model if there is one and the settings allow it, else the pipeline."""
+    if artifact.compiled is not None and settings.scorer == "compiled":
+        return artifact.compiled.outputs
+    return artifact.model.outputs
+
+
+def _scorer(settings: Settings, artifact: Artifact) -> Scorer:
+    return Scorer(artifact.manifest.task, outputs(settings, artifact), artifact.model.class_indices)
+
+
+def _served(shared: Shared, artifact: Artifact) -> ServedModel:
+    task = artifact.manifest.task
+    return ServedModel(
+        artifact.version,
+        ObservationParser(artifact.manifest.signature),
+        LabelParser(task),
+        _scorer(shared.settings, artifact),
+        PredictionLog(shared.session, artifact.version, task.threshold, regression=task.kind == "regression"),
+    )
+
+
+def _monitor(shared: Shared, artifact: Artifact) -> Monitor:
+    """The reports on the log. Models with the same classes share the cached columns of the log."""
+    manifest = artifact.manifest
+    kind_of_task = (task := manifest.task).kind, tuple(map(canonical, task.classes)), task.positive_class
+    if kind_of_task not in shared.columns:
+        read = SqliteColumns if kind(shared.reader.database) == "sqlite" else PostgresqlColumns
+        columns = read(shared.reader.database, task)
+        shared.columns[kind_of_task] = columns, ColumnCache(columns)
+    columns, cache = shared.columns[kind_of_task]
+    drift = Drift(manifest, artifact.version, cache, columns.documents)
+    return Monitor(Performance(manifest, cache), drift, shared.reports)
+
+
+def _add_resources(
+    api: Api,
+    shared: Shared,
+    artifact: Artifact,
+    service: PredictionService,
+    monitor: Monitor,
+    live: LivePerformance,
+) -> None:
+    manifest, settings, aside = artifact.manifest, shared.settings, shared.aside
+    columns = len(manifest.signature.names)
+    limits = BodyLimits(settings.max_body_bytes, settings.max_array_bytes, settings.max_items, columns)
+    body = JsonBody(limits, aside)
+
+    def encode(data: Any) -> bytes:
+        """The bytes of an answer, with few of its items encoded in the event loop."""
+        is_long = isinstance(data, list) and len(data) > FEW_ITEMS
+        return aside(partial(encoded, data)) if is_long else encoded(data)
+
+    def metrics_text() -> str:
+        text = shared.render()
+        live.refresh()
+        return text
+
+    table: list[tuple[type, tuple[str, ...], tuple[Any, ...]]] = [
+        (resources.Index, ("/",), (cache(lambda: encoded(index(manifest, artifact.version))),)),
+        (resources.Predict, ("/predict",), (service, body, encode)),
+        (resources.Update, ("/update",), (service, body, encode)),
+        (resources.ModelCard, ("/model",), (cache(lambda: encoded(_card(artifact))),)),
+        (resources.Document, ("/openapi.json",), (_document(settings, artifact),)),
+        (resources.PerformanceReport, ("/performance",), (monitor, manifest.signature.names)),
+        (resources.DriftReport, ("/drift",), (monitor,)),
+        (resources.MetricsText, ("/metrics",), (metrics_text, CONTENT_TYPE)),
+        (resources.Live, ("/livez",), ()),
+        (resources.Ready, ("/readyz", "/healthz"), (shared.is_ready,)),
+        (resources.EmptyLog, ("/admin/reset",), (shared.reset, shared.empty, body)),
+        (resources.SeedLog, ("/admin/seed",), (Demo(manifest, service, RECIPES, settings.max_items, aside), body)),
+        (resources.Predictions, ("/predictions",), (LogPages(LogArguments(manifest.task), shared.log),)),
+    ]
+    for resource, urls, collaborators in table:
+        api.add_resource(resource, *urls, resource_class_args=collaborators)
+
+
+def _document(settings: Settings, artifact: Artifact) -> Callable[[], bytes]:
+    """What GET /openapi.json answers, built at the first call. If two first calls overlap, each builds all of it."""
+    manifest = artifact.manifest
+    parser, scorer = ObservationParser(manifest.signature), _scorer(settings, artifact)
+
+    def is_answered(values: ObservationValues) -> bool:
+        try:
+            (score,) = scorer.score_apart([parser.parse({"id": 0, "observation": values})])
+        except InvalidBody:
+            return False
+        return isinstance(score, Score)
+
+    example = example_observation(manifest, is_answered)
+
+    @cache
+    def build() -> bytes:
+        from service.web.openapi import document  # noqa: PLC0415 - loaded only if a client asks for it
+
+        needs_key = bool(settings.api_key)
+        return encoded(document(manifest, artifact.version, example, settings.max_items, needs_key=needs_key))
+
+    return build
+
+
+def _card(artifact: Artifact) -> dict[str, Any]:
+    """The body of GET /model."""
+    manifest = artifact.manifest
+    return {
+        "name": manifest.name,
+        "version": artifact.version,
+        **manifest.task.to_json(),
+        "signature": manifest.signature.to_json(),
+        "metrics": manifest.metrics,
+        "importances": manifest.importances,
+        "libraries": manifest.libraries,
+        "compiled": artifact.compiled is not None,
+        "not_compiled": manifest.not_compiled,
+        "warnings": list(manifest.warnings),
+        "class_counts": manifest.class_counts,
+    }

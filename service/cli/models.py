@@ -1,0 +1,131 @@
+"""The commands for the registry: `python -m service models|register|promote|rollback|retire|pull`."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from peewee import PeeweeException
+from rich.console import Console
+from rich.table import Table
+
+from serialize.content import read_content
+from serialize.errors import ArtifactError, DumpError
+from service.errors import ServiceError
+from service.registry.registry import Registry
+from service.registry.release import author, registry_of
+from service.settings import Settings, SettingsError
+from service.storage.connection import DatabaseError, database_of
+from service.storage.migrate import require_log
+from service.storage.session import Session
+
+_OFF = (
+    "The registry is off, because the database is PostgreSQL and MODEL_SIGNING_KEY is not set. Set it to a key, such "
+    "as the output of `openssl rand -hex 32`."
+)
+
+
+@click.group("models", invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line.")
+@click.pass_context
+def models(context: click.Context, as_json: bool) -> None:
+    """List the models of the registry, the newest first."""
+    if context.invoked_subcommand is not None:
+        return
+    with _registry() as registry:
+        champion, found = registry.promotions.champion(), registry.store.models()
+    rows = [
+        {**{k: v for k, v in asdict(model).items() if k not in ("manifest", "signature")}, "champion": is_champion}
+        for model in found
+        for is_champion in [model.version == champion]
+    ]
+    if as_json:
+        for row in rows:
+            click.echo(json.dumps({**row, "registered_at": row["registered_at"].isoformat()}))
+        return
+    table = Table("version", "name", "state", "registered", "by", "note")
+    for row in rows:
+        state = "champion" if row["champion"] else row["state"]
+        registered = f"{row['registered_at']:%Y-%m-%d %H:%M:%S}"
+        table.add_row(row["version"], row["name"], state, registered, row["registered_by"], row["note"] or "")
+    Console().print(table)
+
+
+@models.command("resign")
+def resign() -> None:
+    """Sign all models with the first key of MODEL_SIGNING_KEY, after it was replaced."""
+    with _registry() as registry:
+        signed = registry.resign()
+    click.echo(f"{len(signed)} models were signed with the new key.")
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--note", help="A text for the list of models.")
+def register(directory: Path, note: str | None) -> None:
+    """Store the artifact in DIRECTORY in the database. The last line of the output is its version."""
+    with _registry() as registry:
+        content = read_content(directory, Settings.from_env().trust())
+        model = registry.register(content, author(), note)
+    click.echo(model.version)
+
+
+@click.command()
+@click.argument("version")
+@click.option("--reason", help="A text for the history.")
+@click.option("--force", is_flag=True, help="Promote it even if it refuses observations of the log.")
+def promote(version: str, reason: str | None, force: bool) -> None:
+    """Make a registered model the champion, which serves.
+
+    The model is loaded in a process of its own, its golden rows are compared, and it must accept the newest 1,000
+    observations of the log."""
+    with _registry() as registry:
+        registry.promote(version, author(), reason, force=force)
+    click.echo(f"{version} is the champion.")
+
+
+@click.command()
+@click.option("--reason", help="A text for the history.")
+def rollback(reason: str | None) -> None:
+    """Make the model before the champion the champion again. Each rollback goes back one further."""
+    with _registry() as registry:
+        version = registry.rollback(author(), reason)
+    click.echo(f"{version} is the champion.")
+
+
+@click.command()
+@click.argument("version")
+def retire(version: str) -> None:
+    """Remove the files of a model from the database. Its manifest stays for reports."""
+    with _registry() as registry:
+        registry.retire(version)
+    click.echo(f"{version} is retired.")
+
+
+@click.command()
+@click.argument("version")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The folder to write.")
+def pull(version: str, output: Path) -> None:
+    """Write a registered model to a folder, as an artifact with its signature."""
+    with _registry() as registry:
+        registry.pull(version, output)
+    click.echo(f"{version} was written to {output}.")
+
+
+@contextmanager
+def _registry() -> Iterator[Registry]:
+    """The registry of DATABASE_URL. Turns expected errors into one line on standard error."""
+    try:
+        settings = Settings.from_env()
+        session = Session(require_log(database_of(settings)))
+        try:
+            registry = registry_of(settings, session)
+            if registry is None:
+                raise click.ClickException(_OFF)
+            yield registry
+        finally:
+            session.close()
+    except (SettingsError, DatabaseError, ArtifactError, DumpError, ServiceError, PeeweeException, OSError) as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,1 @@
+"""Models in the database: registered, promoted to champion, rolled back and retired."""

@@ -1,0 +1,66 @@
+"""Loads a registered model and proves it, with limited memory; `prove` starts this program for it.
+
+`python -m service.registry VERSION` prints, as JSON, the faults of the newest logged observations by column."""
+
+import json
+import resource
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from serialize.artifact import load_content
+from serialize.errors import ArtifactError, one_line
+from serialize.signature import Signature
+from service.errors import InvalidBody, ServiceError
+from service.prediction.observation import ObservationParser
+from service.registry.release import registry_of
+from service.settings import Settings, set_native_defaults
+from service.storage.connection import database_of
+from service.storage.log_reader import log_reader
+from service.storage.session import Session
+
+_NEWEST = 1000
+_SHARE_OF_FREE_MEMORY = 0.8
+
+
+def _main(version: str) -> None:
+    set_native_defaults()
+    _limit_memory()
+    settings = Settings.from_env()
+    session = Session(database_of(settings))
+    registry = registry_of(settings, session)
+    if registry is None:
+        sys.exit("the registry is off; set MODEL_SIGNING_KEY")
+    try:
+        artifact = load_content(registry.content(version))
+        artifact.verify_all()
+        print(json.dumps(_refused(artifact.manifest.signature, session)))  # noqa: T201 - the answer of this program
+    except (ArtifactError, ServiceError) as error:
+        sys.exit(str(error))
+    except MemoryError as error:
+        sys.exit(f"it needs more memory than is free ({one_line(error)})")
+    finally:
+        session.close()
+
+
+def _refused(signature: Signature, session: Session) -> dict[str, int]:
+    """The number of the newest observations that a signature refuses, by column."""
+    parser, reader = ObservationParser(signature), log_reader(session.database)
+    found: Counter[str] = Counter()
+    for row in session.read(lambda: reader.older(size=_NEWEST)).rows:
+        try:
+            parser.parse({"id": 0, "observation": json.loads(row.observation)})
+        except InvalidBody as error:
+            found.update({fault.pointer.removeprefix("/observation/") for fault in error.faults})
+    return dict(found)
+
+
+def _limit_memory() -> None:
+    lines: dict[str, Any] = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    free = int(lines["MemAvailable"].split()[0]) * 1024
+    resource.setrlimit(resource.RLIMIT_DATA, (int(free * _SHARE_OF_FREE_MEMORY),) * 2)
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

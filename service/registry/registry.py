@@ -1,0 +1,204 @@
+"""The registry: which models there are, which one is to serve, and their files, which are trusted only if they are
+signed."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from serialize.content import Content, checked_content, write_content
+from serialize.errors import ArtifactError
+from serialize.manifest import Manifest
+from serialize.trust import Trust, is_signature, signature
+from service.errors import ModelConflict, UnknownModel
+from service.storage.model_store import INCOMING, REGISTERED, RETIRED, ModelStore, StoredModel, now
+from service.storage.promotions import Promoted, Promotions
+
+MEGABYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """`keys` sign the manifests: the first signs, all verify. `max_bytes` limits the files of a model. With
+    `digest`, the only manifest that may serve, nothing can be changed. `prove` loads a model elsewhere and
+    tells how many logged observations it refuses for each column. For one caller at a time.
+
+    Every method raises Unavailable if the database cannot be used now."""
+
+    store: ModelStore
+    promotions: Promotions
+    keys: tuple[str, ...]
+    max_bytes: int
+    prove: Callable[[str], Mapping[str, int]]
+    digest: str | None = None
+
+    def register(
+        self, content: Content, by: str, note: str | None = None, trained_until: int | None = None
+    ) -> StoredModel:
+        """Stores a model that was read with the conditions for an artifact, and signs it. To repeat it changes nothing;
+        an upload that was interrupted goes on. Raises ModelConflict if it is too large or the registry is
+        read-only."""
+        self._require_writable()
+        size = sum(map(len, content.files.values()))
+        if size > self.max_bytes:
+            raise ModelConflict(
+                f"The files of the model have {size / MEGABYTE:.0f} MiB, and MODEL_MAX_BYTES allows "
+                f"{self.max_bytes / MEGABYTE:.0f}; raise it, or serve the model from ARTIFACTS."
+            )
+        row = StoredModel(
+            version=content.version,
+            name=content.manifest.name,
+            format=json.loads(content.encoded)["format"],
+            manifest=content.encoded,
+            signature=signature(content.encoded, self.keys[0]),
+            state=INCOMING,
+            registered_at=now(),
+            registered_by=by,
+            trained_until=trained_until,
+            note=note,
+        )
+        self.store.add(row)
+        self._take_over_signature(content)
+        self._store_files(content)
+        self.store.set_state(content.version, REGISTERED)
+        return self.model(content.version)
+
+    def model(self, version: str) -> StoredModel:
+        """A model by its version. Raises UnknownModel."""
+        found = self.store.model(version)
+        if found is None:
+            raise UnknownModel(f"There is no model {version}; `python -m service models` lists them.")
+        return found
+
+    def manifest(self, version: str) -> Manifest:
+        """The manifest of a model, also of one whose files were removed. Raises UnknownModel, and ArtifactError if it
+        is not signed by one of the keys."""
+        found = self.model(version)
+        Trust(keys=self.keys, must_be_signed=True).require(_place(version), found.manifest, found.signature)
+        return Manifest.from_bytes(found.manifest)
+
+    def content(self, version: str) -> Content:
+        """The files of a model, checked and not unpickled. Raises UnknownModel, and ArtifactError unless the manifest
+        is signed by one of the keys and lists exactly these files."""
+        found = self.model(version)
+        trust = Trust(self.digest, self.keys, must_be_signed=True)
+        return checked_content(
+            _place(version), found.manifest, found.signature, lambda name: self.store.file(version, name), trust
+        )
+
+    def pull(self, version: str, target: Path) -> None:
+        """Writes the files of a model, with the signature, to a folder. Raises as `content`, and DumpError for a folder
+        that holds something else or cannot be written."""
+        write_content(self.content(version), target)
+
+    def promote(
+        self,
+        version: str,
+        by: str,
+        reason: str | None = None,
+        figures: Mapping[str, Any] | None = None,
+        *,
+        force: bool = False,
+    ) -> None:
+        """Proves a model and makes it the champion. Raises UnknownModel; ModelConflict if it cannot serve, already is
+        the champion, refuses one of the newest logged observations (unless `force`), or another promotion came
+        between."""
+        self._require_writable()
+        state, champion = self.model(version).state, self.promotions.champion()
+        if state != REGISTERED:
+            raise ModelConflict(f"Model {version} is {state}, so it cannot serve; register it again.")
+        if champion == version:
+            raise ModelConflict(f"Model {version} is the champion already.")
+        self._require_proven(version, force=force)
+        if not self.promotions.promote(version, champion, by, reason, figures):
+            raise ModelConflict("Another promotion came first; look at the champion and try again.")
+
+    def previous(self) -> Promoted:
+        """The promotion that the next rollback undoes. Each rollback goes back one further. Raises ModelConflict if
+        there is none."""
+        history = self.promotions.history()
+        undone = {entry.undoes for entry in history}
+        for entry in reversed(history):
+            if entry.undoes is None and entry.id not in undone:
+                if entry.from_version is None:
+                    break
+                return entry
+        raise ModelConflict("There is no earlier champion to go back to.")
+
+    def rollback(self, by: str, reason: str | None = None) -> str:
+        """Makes the model before the champion the champion again, and returns its version. Raises ModelConflict if
+        there is none, it cannot serve, or another promotion came between."""
+        self._require_writable()
+        entry = self.previous()
+        champion, target = self.promotions.champion(), str(entry.from_version)
+        state = self.model(target).state
+        if state != REGISTERED:
+            raise ModelConflict(f"Model {target}, the one before, is {state}; promote another one.")
+        if not self.promotions.promote(target, champion, by, reason or "rollback", undoes=entry.id):
+            raise ModelConflict("Another promotion came first; look at the champion and try again.")
+        return target
+
+    def retire(self, version: str) -> None:
+        """Removes the files of a model, which can then not serve. Its manifest stays. Raises UnknownModel, and
+        ModelConflict if it is the champion."""
+        self._require_writable()
+        self.model(version)
+        if not self.store.set_state(version, RETIRED, unless_champion=True):
+            raise ModelConflict(f"Model {version} is the champion; promote another one before you retire it.")
+        self.store.remove_files(version)
+
+    def resign(self) -> list[str]:
+        """Signs all models with the first key again that another key has signed, and returns their versions. Raises
+        ArtifactError, and signs none, if one has no valid signature."""
+        self._require_writable()
+        models = self.store.models()
+        for model in models:
+            Trust(keys=self.keys, must_be_signed=True).require(_place(model.version), model.manifest, model.signature)
+        old = [each for each in models if not is_signature(each.signature, each.manifest, self.keys[:1])]
+        for model in old:
+            self.store.replace_signature(model.version, signature(model.manifest, self.keys[0]))
+        return [model.version for model in old]
+
+    def _require_proven(self, version: str, *, force: bool) -> None:
+        try:
+            refused = self.prove(version)
+        except ArtifactError as error:
+            raise ModelConflict(str(error)) from error
+        if refused and not force:
+            columns = ", ".join(f"{name} ({count})" for name, count in sorted(refused.items()))
+            raise ModelConflict(
+                f"Model {version} refuses observations of the log, by column: {columns}. Dump it with wider "
+                "declarations, or promote it with --force."
+            )
+
+    def _take_over_signature(self, content: Content) -> None:
+        """Signs a known model again if none of the keys signed it: its manifest is one that was trusted just now.
+        Raises ArtifactError if the stored manifest is another."""
+        found = self.model(content.version)
+        if found.manifest != content.encoded:
+            raise ArtifactError(f"{_place(content.version)} has another manifest than this one; dump the model again.")
+        if not is_signature(found.signature, found.manifest, self.keys):
+            self.store.replace_signature(content.version, signature(content.encoded, self.keys[0]))
+
+    def _store_files(self, content: Content) -> None:
+        """Stores the parts that are missing; all parts, if what is there has other digests. Raises ArtifactError if the
+        files are not there afterwards."""
+        for is_last in (False, True):
+            for name, file in content.files.items():
+                self.store.add_file(content.version, name, file)
+            try:
+                self.content(content.version)
+                return
+            except ArtifactError:
+                if is_last:
+                    raise
+                self.store.remove_files(content.version)
+
+    def _require_writable(self) -> None:
+        if self.digest is not None:
+            raise ModelConflict("MODEL_DIGEST is set, so no other model may serve; the registry cannot be changed.")
+
+
+def _place(version: str) -> str:
+    return f"Model {version} of the registry"

@@ -1,0 +1,116 @@
+"""Models and their files in the database: written in parts, read only if they are complete."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+from peewee import ModelDelete
+
+from service.storage.model_tables import Champion, ModelFile, RegisteredModel
+from service.storage.session import Session
+
+PART_BYTES = 4 * 1024 * 1024
+
+INCOMING, REGISTERED, REFUSED, RETIRED = "incoming", "registered", "refused", "retired"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """A row of the table `model`."""
+
+    version: str
+    name: str
+    format: int
+    manifest: bytes
+    signature: str
+    state: str
+    registered_at: datetime
+    registered_by: str
+    trained_until: int | None
+    note: str | None
+
+
+class ModelStore:
+    """Reads and writes models through its own session. For one caller at a time. Every method raises Unavailable if
+    the database cannot be used now."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._database = session.database
+
+    def add(self, model: StoredModel) -> None:
+        """Notes a model whose files will follow. One that is known keeps its row."""
+        row = {name: getattr(model, name) for name in StoredModel.__slots__}
+        insert = RegisteredModel.insert(row).on_conflict_ignore()
+        self._session.run(lambda: insert.execute(self._database))
+
+    def add_file(self, version: str, name: str, content: bytes) -> None:
+        """Stores a file of a model in parts, each in a transaction of its own. Parts that are there stay as they
+        are."""
+        known = set(self._session.read(lambda: self._parts(version, name)))
+        for part, start in enumerate(range(0, max(1, len(content)), PART_BYTES)):
+            if part not in known:
+                self._session.run(partial(self._add_part, version, name, part, content[start : start + PART_BYTES]))
+
+    def set_state(self, version: str, state: str, *, unless_champion: bool = False) -> bool:
+        """Gives a model another state. Returns False, and changes nothing, if there is no such model, or if it is the
+        champion and must not be."""
+        return self._session.run(lambda: self._set_state(version, state, unless_champion=unless_champion))
+
+    def replace_signature(self, version: str, signature: str) -> None:
+        """Gives a model another signature."""
+        update = RegisteredModel.update(signature=signature).where(RegisteredModel.version == version)
+        self._session.run(lambda: update.execute(self._database))
+
+    def remove_files(self, version: str) -> None:
+        """Deletes the files of a model. Its manifest stays, because reports on its predictions need it."""
+        delete = ModelDelete(ModelFile).where(ModelFile.version == version)
+        self._session.run(lambda: delete.execute(self._database))
+
+    def models(self) -> list[StoredModel]:
+        """All models, the newest first."""
+        query = RegisteredModel.select().order_by(RegisteredModel.registered_at.desc(), RegisteredModel.version)
+        return self._session.read(lambda: [_stored(row) for row in query.execute(self._database)])
+
+    def model(self, version: str) -> StoredModel | None:
+        """The model of a version, or None."""
+        query = RegisteredModel.select().where(RegisteredModel.version == version)
+        return next(iter(self._session.read(lambda: [_stored(row) for row in query.execute(self._database)])), None)
+
+    def file(self, version: str, name: str) -> bytes | None:
+        """The content of a file, or None if no part of it is there. Whether it is whole shows in its digest."""
+        parts = self._session.read(lambda: self._parts(version, name))
+        if not parts:
+            return None
+        return b"".join(self._session.read(partial(self._part, version, name, part)) for part in parts)
+
+    def _parts(self, version: str, name: str) -> Sequence[int]:
+        query = ModelFile.select(ModelFile.part).where(ModelFile.version == version, ModelFile.name == name)
+        return [part for (part,) in query.order_by(ModelFile.part).tuples().execute(self._database)]
+
+    def _part(self, version: str, name: str, part: int) -> bytes:
+        query = ModelFile.select(ModelFile.bytes).where(
+            ModelFile.version == version, ModelFile.name == name, ModelFile.part == part
+        )
+        return b"".join(bytes(content) for (content,) in query.tuples().execute(self._database))
+
+    def _add_part(self, version: str, name: str, part: int, content: bytes) -> None:
+        row = {"version": version, "name": name, "part": part, "bytes": content}
+        ModelFile.insert(row).on_conflict_ignore().execute(self._database)
+
+    def _set_state(self, version: str, state: str, *, unless_champion: bool) -> bool:
+        update = RegisteredModel.update(state=state).where(RegisteredModel.version == version)
+        if unless_champion:
+            update = update.where(RegisteredModel.version.not_in(Champion.select(Champion.version)))
+        return bool(update.execute(self._database))
+
+
+def now() -> datetime:
+    """The present moment."""
+    return datetime.now(UTC)
+
+
+def _stored(row: RegisteredModel) -> StoredModel:
+    values = {name: getattr(row, name) for name in StoredModel.__slots__}
+    return StoredModel(**{**values, "manifest": bytes(values["manifest"])})

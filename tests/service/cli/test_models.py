@@ -1,0 +1,165 @@
+"""The commands of the registry, from a release to a rollback."""
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from serialize.content import read_content
+from service.__main__ import main
+from tests.conftest import MakeClient
+from tests.support.passengers import prediction
+
+KEY, OTHER = "k" * 32, "o" * 32
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, database_url: str, artifacts: dict[str, Path]) -> Any:
+    """Runs a command on an empty database of each kind. Its last lines are the result."""
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("ARTIFACTS", str(artifacts["titanic"]))
+    monkeypatch.setenv("MODEL_SIGNING_KEY", KEY)
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(main, arguments)
+
+    return run
+
+
+def last_line(result: Result) -> str:
+    assert result.exit_code == 0, result.output
+    return str(result.output.splitlines()[-1])
+
+
+def listed(run: Any) -> dict[str, dict[str, Any]]:
+    rows = [json.loads(line) for line in run("models", "--json").output.splitlines()]
+    return {row["version"]: row for row in rows}
+
+
+@pytest.mark.long  # proves models in processes of their own
+def test_a_model_is_released_registered_promoted_rolled_back_and_retired(
+    run: Any, artifacts: dict[str, Path], tmp_path: Path
+) -> None:
+    first = read_content(artifacts["titanic"]).version
+    assert last_line(run("release")) == f"Model {first} is the champion now."
+    assert last_line(run("release")) == f"Model {first} is registered; the champion stays."
+
+    second = last_line(run("register", str(artifacts["iris"]), "--note", "flowers"))
+    assert second == read_content(artifacts["iris"]).version
+    assert last_line(run("promote", second, "--reason", "try it")) == f"{second} is the champion."
+    assert listed(run)[second]["champion"] is True
+    assert listed(run)[second]["note"] == "flowers"
+    assert "champion" in run("models").output
+
+    assert last_line(run("rollback")) == f"{first} is the champion."
+    assert run("retire", first).output == (
+        f"Error: Model {first} is the champion; promote another one before you retire it.\n"
+    )
+    assert last_line(run("pull", second, "-o", str(tmp_path / "pulled"))).startswith(second)
+    assert read_content(tmp_path / "pulled").version == second
+    assert last_line(run("retire", second)) == f"{second} is retired."
+    assert listed(run)[second]["state"] == "retired"
+    refused = run("promote", second)
+    assert (refused.exit_code, refused.output) == (
+        1, f"Error: Model {second} is retired, so it cannot serve; register it again.\n",
+    )  # fmt: skip
+
+
+@pytest.mark.long  # proves a model in a process of its own
+def test_a_model_that_refuses_logged_observations_names_the_columns(
+    run: Any, make_client: MakeClient, database_url: str, artifacts: dict[str, Path]
+) -> None:
+    run("release")
+    client = make_client(database_url=database_url, model_signing_key=KEY)
+    for number in range(3):
+        assert client.post("/predict", json=prediction(number)).status_code == 200
+    flowers = last_line(run("register", str(artifacts["iris"])))
+
+    refused = run("promote", flowers)
+
+    assert refused.exit_code == 1
+    assert "refuses observations of the log, by column" in refused.output
+    assert "Age (3)" in refused.output
+    assert last_line(run("promote", flowers, "--force")) == f"{flowers} is the champion."
+
+
+@pytest.mark.long  # starts a process that loads a model
+def test_a_model_that_answers_otherwise_than_at_its_dump_is_not_promoted(
+    run: Any, tmp_path: Path, artifacts: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("release")
+    version = last_line(run("register", str(artifacts["iris"])))
+    monkeypatch.setenv("MODEL_SIGNING_KEY", OTHER)
+
+    refused = run("promote", version)
+
+    assert refused.exit_code == 1
+    assert "is not the signature" in refused.output
+    assert "Traceback" not in refused.output
+
+
+def test_the_keys_are_replaced_without_a_moment_without_a_valid_signature(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("release")
+    monkeypatch.setenv("MODEL_SIGNING_KEY", f"{OTHER},{KEY}")
+
+    assert last_line(run("models", "resign")) == "1 models were signed with the new key."
+    assert last_line(run("models", "resign")) == "0 models were signed with the new key."
+
+
+def test_postgresql_without_a_key_says_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, postgresql_url: str, artifacts: dict[str, Path]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", postgresql_url)
+    monkeypatch.setenv("ARTIFACTS", str(artifacts["titanic"]))
+    monkeypatch.delenv("MODEL_SIGNING_KEY", raising=False)
+
+    released = CliRunner().invoke(main, ["release"])
+    listed = CliRunner().invoke(main, ["models"])
+
+    assert released.output.endswith("is not registered.\n")
+    assert listed.exit_code == 1
+    assert "MODEL_SIGNING_KEY" in listed.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("promote", "0" * 12), ("retire", "0" * 12), ("pull", "0" * 12, "-o", "out"), ("rollback",), ("register", "no")],
+)
+def test_what_cannot_be_done_is_one_sentence(run: Any, arguments: tuple[str, ...]) -> None:
+    run("migrate")
+
+    result = run(*arguments)
+
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")
+    assert len(result.output.splitlines()) == 1
+
+
+def test_an_empty_database_has_no_registry_and_no_file_is_made(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run("models")
+
+    assert result.exit_code == 1
+    assert "python -m service migrate" in result.output
+
+
+def test_a_copied_log_does_not_carry_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MODEL_SIGNING_KEY", raising=False)
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/log.db")
+    assert CliRunner().invoke(main, ["release"]).exit_code == 0
+    with closing(sqlite3.connect(tmp_path / "log.db")) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    (tmp_path / "copy").mkdir()
+    shutil.copy(tmp_path / "log.db", tmp_path / "copy" / "log.db")
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/copy/log.db")
+
+    refused = CliRunner().invoke(main, ["models", "resign"])
+
+    assert refused.exit_code == 1
+    assert "is not the signature" in refused.output

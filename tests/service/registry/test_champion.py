@@ -1,0 +1,114 @@
+"""A start serves the champion; if it cannot, the model of ARTIFACTS, and it says why."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from serialize.content import Content, read_content
+from serialize.errors import ArtifactError
+from service.registry.registry import Registry
+from service.storage.connection import connect
+from service.storage.migrate import prepare
+from service.storage.model_store import ModelStore
+from service.storage.promotions import Promotions
+from service.storage.session import Session
+from tests.conftest import MakeClient
+from tests.service.registry.test_registry import CHANGES
+
+KEY = "k" * 32
+
+
+@pytest.fixture
+def registry(database_url: str) -> Iterator[Registry]:
+    database = connect(database_url)
+    prepare(database)
+    session = Session(database)
+    yield Registry(ModelStore(session), Promotions(session), (KEY,), 2**30, lambda _: {})
+    session.close()
+
+
+@pytest.fixture
+def served(make_client: MakeClient, database_url: str, artifacts: dict[str, Path]) -> Callable[..., str]:
+    """The version that a new start serves, with the titanic model in ARTIFACTS."""
+
+    def served(**settings: str) -> str:
+        given = {"artifacts": str(artifacts["titanic"]), "model_signing_key": KEY, **settings}
+        return str(make_client(database_url=database_url, **given).get("/model").json["version"])
+
+    return served
+
+
+@pytest.fixture
+def titanic(artifacts: dict[str, Path]) -> Content:
+    return read_content(artifacts["titanic"])
+
+
+@pytest.fixture
+def iris(artifacts: dict[str, Path]) -> Content:
+    return read_content(artifacts["iris"])
+
+
+def test_the_first_start_makes_its_model_the_champion(
+    served: Callable[..., str], registry: Registry, titanic: Content
+) -> None:
+    assert served() == titanic.version
+    assert registry.promotions.champion() == titanic.version
+    assert served() == titanic.version
+    assert len(registry.promotions.history()) == 1
+
+
+def test_a_start_serves_the_champion_and_not_the_folder(
+    served: Callable[..., str], registry: Registry, iris: Content, tmp_path: Path
+) -> None:
+    served()
+    registry.promote(registry.register(iris, "me@here").version, "me@here")
+
+    assert served() == iris.version
+    assert served(artifacts=str(tmp_path / "missing")) == iris.version
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_champion_that_cannot_serve_is_named_and_stays_the_champion(
+    served: Callable[..., str],
+    registry: Registry,
+    iris: Content,
+    titanic: Content,
+    change: Callable[[Registry, str], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    version = registry.register(iris, "me@here").version
+    registry.promote(version, "me@here")
+    change(registry, version)
+
+    assert served() == titanic.version
+    assert f"level=error event=champion-unusable version={version}" in capsys.readouterr().out
+    assert registry.promotions.champion() == version
+    with pytest.raises(ArtifactError):
+        served(artifacts="no-such-folder")
+
+
+def test_the_digest_decides_before_the_champion(
+    served: Callable[..., str], registry: Registry, iris: Content, titanic: Content
+) -> None:
+    registry.promote(registry.register(iris, "me@here").version, "me@here")
+
+    assert served(model_digest=titanic.digest) == titanic.version
+    assert registry.promotions.champion() == iris.version
+
+
+def test_a_model_that_is_too_large_serves_and_is_not_registered(
+    make_client: MakeClient, registry: Registry, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = make_client(database_url=database_url, model_signing_key=KEY, model_max_bytes=1000)
+
+    assert client.get("/readyz").status_code == 200
+    assert "event=not-registered" in capsys.readouterr().out
+    assert registry.promotions.champion() is None
+
+
+def test_postgresql_without_a_key_serves_the_folder_and_says_what_to_set(
+    make_client: MakeClient, postgresql_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert make_client(database_url=postgresql_url).get("/readyz").status_code == 200
+    assert "event=registry-off" in capsys.readouterr().out

@@ -1,0 +1,270 @@
+"""Models are registered whole, trusted only by their signature, promoted and rolled back."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from serialize.content import Content, read_content
+from serialize.errors import ArtifactError, DumpError
+from serialize.trust import Trust, signature
+from service.errors import ModelConflict, UnknownModel
+from service.registry.registry import Registry
+from service.storage.connection import connect
+from service.storage.migrate import prepare
+from service.storage.model_store import INCOMING, REGISTERED, RETIRED, ModelStore
+from service.storage.promotions import Promotions
+from service.storage.session import Session
+
+KEY, OTHER = "k" * 32, "o" * 32
+
+
+@pytest.fixture
+def session(database_url: str) -> Iterator[Session]:
+    database = connect(database_url)
+    prepare(database)
+    session = Session(database)
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def registry(session: Session) -> Registry:
+    return Registry(ModelStore(session), Promotions(session), (KEY,), 256 * 1024 * 1024, lambda _: {})
+
+
+@pytest.fixture(scope="module")
+def models(artifacts: dict[str, Path]) -> dict[str, Content]:
+    return {name: read_content(artifacts[name]) for name in ("titanic", "iris", "diabetes")}
+
+
+def test_a_registered_model_is_read_back_byte_by_byte(registry: Registry, models: dict[str, Content]) -> None:
+    stored = registry.register(models["titanic"], "me@here", "a note", 17)
+
+    assert (stored.state, stored.registered_by, stored.note, stored.trained_until) == (
+        REGISTERED, "me@here", "a note", 17,
+    )  # fmt: skip
+    assert registry.content(stored.version) == replace(models["titanic"], signature=stored.signature)
+    assert stored.signature == signature(models["titanic"].encoded, KEY)
+    assert registry.manifest(stored.version) == models["titanic"].manifest
+
+
+def test_to_register_again_changes_nothing(registry: Registry, models: dict[str, Content]) -> None:
+    first = registry.register(models["titanic"], "me@here")
+
+    assert registry.register(models["titanic"], "another@there") == first
+    assert len(registry.store.models()) == 1
+
+
+def test_a_model_above_the_limit_is_refused(registry: Registry, models: dict[str, Content]) -> None:
+    size = sum(map(len, models["titanic"].files.values()))
+
+    with pytest.raises(ModelConflict, match="MODEL_MAX_BYTES"):
+        replace(registry, max_bytes=size - 1).register(models["titanic"], "me@here")
+    assert registry.store.models() == []
+    replace(registry, max_bytes=size).register(models["titanic"], "me@here")
+
+
+def test_an_interrupted_registration_is_incoming_and_goes_on(
+    registry: Registry, models: dict[str, Content], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_file = ModelStore.add_file
+
+    def interrupted(store: ModelStore, version: str, name: str, content: bytes) -> None:
+        if name != "pipeline.joblib":
+            raise KeyboardInterrupt
+        add_file(store, version, name, content)
+
+    monkeypatch.setattr(ModelStore, "add_file", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        registry.register(models["titanic"], "me@here")
+    version = models["titanic"].version
+    assert registry.model(version).state == INCOMING
+    with pytest.raises(ArtifactError, match="missing"):
+        registry.content(version)
+    with pytest.raises(ModelConflict, match="incoming"):
+        registry.promote(version, "me@here")
+
+    monkeypatch.setattr(ModelStore, "add_file", add_file)
+    assert registry.register(models["titanic"], "me@here").state == REGISTERED
+
+
+def poisoned_file(registry: Registry, version: str) -> None:
+    registry.store.remove_files(version)
+    registry.store.add_file(version, "pipeline.joblib", b"cos\nsystem\n(S'true'\ntR.")
+
+
+def truncated_file(registry: Registry, version: str) -> None:
+    content = registry.store.file(version, "pipeline.joblib")
+    assert content
+    registry.store.remove_files(version)
+    registry.store.add_file(version, "pipeline.joblib", content[:-1])
+
+
+def no_files(registry: Registry, version: str) -> None:
+    registry.store.remove_files(version)
+
+
+def wrong_signature(registry: Registry, version: str) -> None:
+    registry.store.replace_signature(version, signature(registry.model(version).manifest, OTHER))
+
+
+def empty_signature(registry: Registry, version: str) -> None:
+    registry.store.replace_signature(version, "")
+
+
+CHANGES: list[Callable[[Registry, str], None]] = [
+    poisoned_file, truncated_file, no_files, wrong_signature, empty_signature,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_model_is_not_read_and_a_new_registration_mends_it(
+    registry: Registry, models: dict[str, Content], change: Callable[[Registry, str], None]
+) -> None:
+    version = registry.register(models["titanic"], "me@here").version
+    change(registry, version)
+
+    with pytest.raises(ArtifactError):
+        registry.content(version)
+
+    registry.register(models["titanic"], "me@here")
+    assert registry.content(version).files == models["titanic"].files
+
+
+def test_only_the_manifest_of_the_digest_is_read_and_nothing_changes(
+    registry: Registry, models: dict[str, Content]
+) -> None:
+    first = registry.register(models["titanic"], "me@here").version
+    second = registry.register(models["iris"], "me@here").version
+    registry.promote(first, "me@here")
+    pinned = replace(registry, digest=models["titanic"].digest)
+
+    assert pinned.content(first).digest == models["titanic"].digest
+    with pytest.raises(ArtifactError, match="MODEL_DIGEST"):
+        pinned.content(second)
+    for change in (
+        lambda: pinned.promote(second, "me@here"),
+        lambda: pinned.rollback("me@here"),
+        lambda: pinned.retire(second),
+        pinned.resign,
+        lambda: pinned.register(models["diabetes"], "me@here"),
+    ):
+        with pytest.raises(ModelConflict, match="MODEL_DIGEST"):
+            change()
+
+
+def test_an_unknown_model_is_named(registry: Registry) -> None:
+    for use in (registry.model, registry.content, registry.retire, lambda version: registry.promote(version, "me")):
+        with pytest.raises(UnknownModel, match="no model 000000000000"):
+            use("0" * 12)
+
+
+def test_each_rollback_goes_back_one_further(registry: Registry, models: dict[str, Content]) -> None:
+    a, b, c = (registry.register(model, "me@here").version for model in models.values())
+    for version in (a, b, c):
+        registry.promote(version, "me@here")
+
+    assert registry.rollback("me@here") == b
+    assert registry.rollback("me@here") == a
+    with pytest.raises(ModelConflict, match="no earlier champion"):
+        registry.rollback("me@here")
+    registry.promote(c, "me@here")
+    assert registry.rollback("me@here", "worse") == a
+
+    assert [entry.to_version for entry in registry.promotions.history()] == [a, b, c, b, a, c, a]
+    assert registry.promotions.history()[-1].reason == "worse"
+
+
+def test_a_rollback_to_a_retired_model_is_refused(registry: Registry, models: dict[str, Content]) -> None:
+    a, b, _ = (registry.register(model, "me@here").version for model in models.values())
+    registry.promote(a, "me@here")
+    registry.promote(b, "me@here")
+    registry.retire(a)
+
+    with pytest.raises(ModelConflict, match=f"{a}, the one before, is retired"):
+        registry.rollback("me@here")
+
+
+def test_the_champion_is_not_promoted_again_and_not_retired(registry: Registry, models: dict[str, Content]) -> None:
+    version = registry.register(models["titanic"], "me@here").version
+    registry.promote(version, "me@here")
+
+    with pytest.raises(ModelConflict, match="is the champion already"):
+        registry.promote(version, "me@here")
+    with pytest.raises(ModelConflict, match="promote another one"):
+        registry.retire(version)
+    assert registry.content(version).files
+
+
+def test_a_retired_model_keeps_its_manifest_and_can_be_registered_again(
+    registry: Registry, models: dict[str, Content]
+) -> None:
+    version = registry.register(models["titanic"], "me@here").version
+    registry.retire(version)
+
+    assert registry.model(version).state == RETIRED
+    assert registry.manifest(version) == models["titanic"].manifest
+    assert registry.store.file(version, "pipeline.joblib") is None
+    assert registry.register(models["titanic"], "me@here").state == REGISTERED
+
+
+def test_a_new_key_signs_again_what_the_old_one_signed(registry: Registry, models: dict[str, Content]) -> None:
+    version = registry.register(models["titanic"], "me@here").version
+    both = replace(registry, keys=(OTHER, KEY))
+    newer = both.register(models["iris"], "me@here").version
+
+    assert both.content(version).digest == models["titanic"].digest
+    assert both.resign() == [version]
+    assert both.resign() == []
+    alone = replace(registry, keys=(OTHER,))
+    assert [alone.content(each).version for each in (version, newer)] == [version, newer]
+
+
+def test_nothing_is_signed_again_if_one_signature_is_wrong(registry: Registry, models: dict[str, Content]) -> None:
+    good, bad = (registry.register(models[name], "me@here").version for name in ("titanic", "iris"))
+    wrong_signature(registry, bad)
+
+    with pytest.raises(ArtifactError, match=bad):
+        replace(registry, keys=("n" * 32, KEY)).resign()
+    assert registry.model(good).signature == signature(models["titanic"].encoded, KEY)
+
+
+def test_a_model_that_cannot_be_proven_is_not_promoted(registry: Registry, models: dict[str, Content]) -> None:
+    def prove(version: str) -> dict[str, int]:
+        raise ArtifactError(f"Model {version} cannot be proven: no memory")
+
+    version = registry.register(models["titanic"], "me@here").version
+
+    with pytest.raises(ModelConflict, match="no memory"):
+        replace(registry, prove=prove).promote(version, "me@here", force=True)
+    assert registry.promotions.champion() is None
+
+
+def test_a_model_that_refuses_logged_observations_is_promoted_only_by_force(
+    registry: Registry, models: dict[str, Content]
+) -> None:
+    version = registry.register(models["titanic"], "me@here").version
+    narrow = replace(registry, prove=lambda _: {"Fare": 3, "Age": 17})
+
+    with pytest.raises(ModelConflict, match=r"Age \(17\), Fare \(3\)"):
+        narrow.promote(version, "me@here")
+    assert registry.promotions.champion() is None
+    narrow.promote(version, "me@here", force=True)
+    assert registry.promotions.champion() == version
+
+
+def test_a_model_is_pulled_as_an_artifact_with_its_signature(
+    registry: Registry, models: dict[str, Content], tmp_path: Path
+) -> None:
+    version = registry.register(models["titanic"], "me@here").version
+
+    registry.pull(version, tmp_path / "pulled")
+
+    pulled = read_content(tmp_path / "pulled", Trust(keys=(KEY,), must_be_signed=True))
+    assert (pulled.digest, pulled.files) == (models["titanic"].digest, models["titanic"].files)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    with pytest.raises(DumpError, match="other files"):
+        registry.pull(version, tmp_path / "other")

@@ -1,0 +1,77 @@
+"""A release step registers the model of ARTIFACTS and promotes it if it is new."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from serialize.content import sign
+from serialize.errors import ArtifactError
+from service.registry.release import registry_of, release
+from service.settings import Settings
+from service.storage.connection import database_of
+from service.storage.migrate import prepare
+from service.storage.session import Session
+
+KEY = "k" * 32
+
+
+@pytest.fixture
+def settings(database_url: str, artifacts: dict[str, Path]) -> Settings:
+    settings = Settings(database_url=database_url, artifacts=str(artifacts["titanic"]), model_signing_key=KEY)
+    prepare(database_of(settings))
+    return settings
+
+
+def champion(settings: Settings) -> str | None:
+    session = Session(database_of(settings))
+    registry = registry_of(settings, session)
+    assert registry is not None
+    found = registry.promotions.champion()
+    session.close()
+    return found
+
+
+def test_the_first_release_promotes_and_a_restart_does_not(settings: Settings) -> None:
+    content, promoted = release(settings)
+
+    assert promoted is True
+    assert champion(settings) == content.version
+    assert release(settings) == (content, False)
+
+
+def test_a_new_model_is_promoted(settings: Settings, artifacts: dict[str, Path]) -> None:
+    release(settings)
+    content, promoted = release(replace(settings, artifacts=str(artifacts["iris"])))
+
+    assert promoted is True
+    assert champion(settings) == content.version
+
+
+def test_with_a_digest_the_registry_stays_as_it_is(settings: Settings) -> None:
+    content, _ = release(settings)
+
+    assert release(replace(settings, model_digest=content.digest)) == (content, None)
+
+
+def test_what_is_not_trusted_is_not_signed(settings: Settings, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(settings.artifacts, tmp_path / "copy"))
+    strict = replace(settings, artifacts=str(folder), require_signed=True)
+
+    with pytest.raises(ArtifactError, match="is not signed"):
+        release(strict)
+    assert champion(settings) is None
+    sign(folder, "o" * 32)
+    with pytest.raises(ArtifactError, match="is not the signature"):
+        release(replace(strict, require_signed=False))
+    sign(folder, KEY)
+    assert release(strict)[1] is True
+
+
+def test_postgresql_without_a_key_has_no_registry(postgresql_url: str, artifacts: dict[str, Path]) -> None:
+    settings = Settings(database_url=postgresql_url, artifacts=str(artifacts["titanic"]))
+    prepare(database_of(settings))
+
+    assert release(settings)[1] is None
+    assert registry_of(settings, Session(database_of(settings))) is None
