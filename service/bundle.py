@@ -68,7 +68,7 @@ class Shared:
     columns: dict[Any, tuple[SqliteColumns | PostgresqlColumns, ColumnCache]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Bundle:
     """One model as it is served: the Flask application with its routes, the WSGI application that checks the keys
     before it, and the live performance for /metrics."""
