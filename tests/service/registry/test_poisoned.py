@@ -174,6 +174,7 @@ def test_the_poison_runs_code_if_it_is_signed(
     assert canary.exists()
 
 
+@pytest.mark.long  # starts a service for each change
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_start_does_not_unpickle_a_changed_model(
     registry: Registry,
@@ -227,6 +228,7 @@ def test_a_changed_model_is_not_unpickled_by_a_promotion(
     assert not canary.exists()
 
 
+@pytest.mark.long  # starts a service for each change
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_swap_does_not_unpickle_a_changed_model(
     registry: Registry, attacker: Attacker, start: Callable[[], Client], titanic: Content, canary: Path, change: Change
