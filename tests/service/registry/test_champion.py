@@ -1,6 +1,6 @@
 """A start serves the champion; if it cannot, the model of ARTIFACTS, and it says why."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,24 +8,9 @@ import pytest
 from serialize.content import Content, read_content
 from serialize.errors import ArtifactError
 from service.registry.registry import Registry
-from service.storage.connection import connect
-from service.storage.migrate import prepare
-from service.storage.model_store import ModelStore
-from service.storage.promotions import Promotions
-from service.storage.session import Session
 from tests.conftest import MakeClient
+from tests.service.registry.conftest import KEY
 from tests.service.registry.test_registry import CHANGES
-
-KEY = "k" * 32
-
-
-@pytest.fixture
-def registry(database_url: str) -> Iterator[Registry]:
-    database = connect(database_url)
-    prepare(database)
-    session = Session(database)
-    yield Registry(ModelStore(session), Promotions(session), (KEY,), 2**30, lambda _: {})
-    session.close()
 
 
 @pytest.fixture
