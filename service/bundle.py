@@ -4,7 +4,7 @@ began with. What the models share, such as connections and queues, outlives a sw
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 from flask_restful import Api
@@ -24,6 +24,7 @@ from service.prediction.observation import ObservationParser
 from service.prediction.scoring import Score, Scorer
 from service.prediction.service import FEW_ITEMS, PredictionService
 from service.prediction.true_label import LabelParser
+from service.registry.champion import Wanted
 from service.settings import Settings
 from service.storage.deletion import Reset
 from service.storage.predictions import PredictionLog
@@ -60,9 +61,10 @@ class Shared:
     empty: Callable[[], Any]
     log: LogAccess
     aside: Aside
+    wanted: Wanted
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Bundle:
     """One model as it is served: the Flask application with its routes, the WSGI application that checks the keys
     before it, and the live performance for /metrics."""
@@ -157,7 +159,7 @@ def _add_resources(
         (resources.Index, ("/",), (cache(lambda: encoded(index(manifest, artifact.version))),)),
         (resources.Predict, ("/predict",), (service, body, encode)),
         (resources.Update, ("/update",), (service, body, encode)),
-        (resources.ModelCard, ("/model",), (cache(lambda: encoded(_card(artifact))),)),
+        (resources.ModelCard, ("/model",), (_model_card(shared.wanted, artifact),)),
         (resources.Document, ("/openapi.json",), (_document(settings, artifact),)),
         (resources.PerformanceReport, ("/performance",), (monitor, manifest.signature.names)),
         (resources.DriftReport, ("/drift",), (monitor,)),
@@ -196,8 +198,17 @@ def _document(settings: Settings, artifact: Artifact) -> Callable[[], bytes]:
     return build
 
 
+def _model_card(wanted: Wanted, artifact: Artifact) -> Callable[[], bytes]:
+    """What GET /model answers: encoded again only if the champion is another, or cannot serve."""
+
+    @lru_cache(maxsize=1)
+    def card(version: str | None, why: str | None) -> bytes:
+        return encoded({**_card(artifact), "serving": artifact.version, "wanted": version, "why": why})
+
+    return lambda: card(wanted.version, wanted.why)
+
+
 def _card(artifact: Artifact) -> dict[str, Any]:
-    """The body of GET /model."""
     manifest = artifact.manifest
     return {
         "name": manifest.name,

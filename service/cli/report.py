@@ -18,7 +18,7 @@ from service.monitoring.log_cache import LogCache
 from service.monitoring.performance import Performance
 from service.prediction.filter import DEFAULT_LAST, DriftQuery, PerformanceQuery, Selection
 from service.prediction.moment import moment_of
-from service.registry.champion import champion_content
+from service.registry.champion import Wanted, champion_content
 from service.registry.manifests import manifests_of
 from service.registry.release import registry_of
 from service.report.html import html, is_report, value
@@ -36,7 +36,7 @@ def make(settings: Settings, selection: Selection) -> tuple[Report, dict[str, An
     latest rows if there is no period. Raises ArtifactError, DatabaseError, InvalidQuery for too many windows, and
     Unavailable if the log cannot be read now."""
     require_log(database_of(settings))
-    content = champion_content(settings) or read_content(settings.artifacts, settings.trust())
+    content = champion_content(settings, Wanted()) or read_content(settings.artifacts, settings.trust())
     has_period = selection.since is not None or selection.until is not None
     query, recent = PerformanceQuery(selection), DriftQuery(selection, None if has_period else DEFAULT_LAST)
     with closing(Session(require_log(database_of(settings)))) as session:

@@ -115,6 +115,9 @@ def _card(manifest: Manifest, version: str) -> Example:
         "not_compiled": None,
         "warnings": [],
         "class_counts": dict.fromkeys(list(manifest.class_counts)[:1], _COUNT),
+        "serving": version,
+        "wanted": version,
+        "why": None,
     }
 
 
