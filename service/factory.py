@@ -16,10 +16,12 @@ from serialize.task import Label
 from service.batching import Aside, Batcher, OneAtATime, runner
 from service.bundle import Bundle, Shared, build, flask_app, outputs
 from service.export.reset_dump import dump_log
+from service.monitoring.log_cache import LogCaches
 from service.monitoring.monitor import Reports
 from service.pacing import Paced
 from service.prediction.batches import Batches
 from service.registry.champion import Wanted, load_champion, make_first_champion, note_other_artifacts
+from service.registry.manifests import manifests_of
 from service.registry.release import registry_of
 from service.registry.swap import Swap
 from service.settings import Settings
@@ -129,8 +131,9 @@ def _shared(settings: Settings, session: Session, metrics: Metrics, aside: Aside
         settings=settings,
         session=session,
         batcher=batched(Batches(session.run, on_batch).process, on_queue_depth=metrics.waiting),
-        reader=reader,
         reports=Reports(reader.read, read_batched),
+        caches=LogCaches(reader.database),
+        manifest_of=manifests_of(registry_of(settings, reader)),
         metrics=metrics,
         render=_together(read_batched, metrics.render),
         is_ready=_together(batched, _session(settings, _PROBE_PATIENCE_SECONDS).ping),

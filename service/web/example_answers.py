@@ -194,6 +194,7 @@ def _drift(manifest: Manifest, version: str) -> Example:
         "count": _COUNT,
         "compared": _COUNT,
         "model_version": version,
+        "reference": version,
         "verdict": "ok",
         "drifted": [],
         "columns": {column.name: drift_of_column(column, manifest.profile["columns"][column.name])},

@@ -172,7 +172,7 @@ _COMMON: Schemas = {
     "Figure": _object(**_INTERVAL, training=_REAL_OR_NULL),
     "Drift": _object(
         **_each(_COUNT, "count", "compared"),
-        model_version=TEXT,
+        **_each(TEXT, "model_version", "reference"),
         verdict=_DRIFT_VERDICT,
         drifted=_array(TEXT),
         columns=_mapping(reference("DriftOfColumn")),
