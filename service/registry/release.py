@@ -21,7 +21,9 @@ def registry_of(settings: Settings, session: Session) -> Registry | None:
     if not keys:
         return None
     digest = settings.model_digest or None
-    return Registry(ModelStore(session), Promotions(session), keys, settings.model_max_bytes, prove, digest)
+    return Registry(
+        ModelStore(session), Promotions(session), keys, settings.model_max_bytes, prove, digest, settings.models_kept
+    )
 
 
 def release(settings: Settings) -> tuple[Content, bool | None]:
