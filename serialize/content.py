@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from serialize.errors import ArtifactError
+from serialize.errors import StoreError
 from serialize.folder import (
     MANIFEST,
     SIGNATURE,
@@ -73,7 +73,7 @@ def _read_url(url: str, trust: Trust) -> Content:
     found = read_files(url, [MANIFEST], trust.max_bytes, optional=[SIGNATURE])
     encoded, signed = found[MANIFEST], found[SIGNATURE]
     if encoded is None:
-        raise ArtifactError(f"{url} holds no {MANIFEST}; push a model there or name another place in ARTIFACTS.")
+        raise StoreError(f"{url} holds no {MANIFEST}; push a model there or name another place in ARTIFACTS.")
     cache, left = Cache.of_user(), trust.max_bytes - len(encoded)
 
     def read(name: str) -> bytes | None:

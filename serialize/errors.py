@@ -12,6 +12,10 @@ class ArtifactError(ValueError):
     """The folder is not an artifact that may be loaded, or its outputs differ from those recorded at dump."""
 
 
+class StoreError(ArtifactError):
+    """A URL cannot be read or written now: there is no such place, access is denied, or the server fails."""
+
+
 class RefusedValue(ValueError):
     """An estimator may raise it for a value that fits the signature and that it cannot score. The service then answers
     422 and names the column and the value."""

@@ -74,7 +74,7 @@ def _release() -> None:
 
     _migrate()
     try:
-        content, promoted = release(Settings.from_env())
+        content, promoted = release(Settings.from_env(), lambda reason: click.echo(f"Warning: {reason}", err=True))
     except (SettingsError, DatabaseError, ArtifactError, ServiceError) as error:
         raise click.ClickException(_one_line(error)) from error
     outcome = {True: "is the champion now", False: "is registered; the champion stays", None: "is not registered"}

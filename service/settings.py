@@ -11,6 +11,8 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from serialize.trust import MODEL_MAX_BYTES, Trust, signing_keys
 
+MODELS_KEPT = 10
+
 _MIN_KEY_CHARACTERS = 16
 _KEY = re.compile(r"[!-+\--~]+")  # visible ASCII without the comma, which separates keys
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -87,6 +89,7 @@ class Settings:
     model_signing_key: str = field(default="", repr=False)
     require_signed: Flag = False
     model_max_bytes: Count = MODEL_MAX_BYTES
+    models_kept: Annotated[int, Field(ge=2, lt=2**63)] = MODELS_KEPT
     host: Annotated[str, BeforeValidator(_host)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 5000
     web_concurrency: Count = 2

@@ -10,9 +10,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from serialize.errors import ArtifactError
+from serialize.errors import ArtifactError, StoreError
 
 PATIENCE_SECONDS = 30.0
+_TOO_LARGE = 3  # the status of the program after too many bytes
 _TOTAL = 10
 _COMMAND = (sys.executable, "-P", str(Path(__file__).with_name("transfer.py")))
 
@@ -21,7 +22,8 @@ def read_files(
     url: str, names: Sequence[str], limit: int, *, optional: Sequence[str] = (), patience: float = PATIENCE_SECONDS
 ) -> dict[str, bytes | None]:
     """The content of these files of a URL, None for one that is missing. One that is `optional` also counts as missing
-    if the server denies access to it. Raises ArtifactError, also if they have more than `limit` bytes together."""
+    if the server denies access to it. Raises StoreError, and ArtifactError if they have more than `limit` bytes
+    together."""
     wanted = [*names, *optional]
     request = {"action": "read", "names": wanted, "optional": optional, "limit": limit}
     files: dict[str, bytes | None] = {}
@@ -37,7 +39,7 @@ def read_files(
 
 
 def write_files(url: str, files: Mapping[str, bytes | None], *, patience: float = PATIENCE_SECONDS) -> None:
-    """Writes files to a URL in this order; None removes a file. Raises ArtifactError."""
+    """Writes files to a URL in this order; None removes a file. Raises StoreError."""
     sizes = [(name, None if content is None else len(content)) for name, content in files.items()]
     with _transfer(url, {"action": "write", "files": sizes}, patience) as child:
         for content in files.values():
@@ -47,7 +49,8 @@ def write_files(url: str, files: Mapping[str, bytes | None], *, patience: float 
 
 @contextmanager
 def _transfer(url: str, request: Mapping[str, Any], patience: float) -> Iterator[Any]:
-    """The running program, which has its request. Raises ArtifactError if it does not succeed."""
+    """The running program, which has its request. Raises ArtifactError if it does not succeed: StoreError unless it
+    met too many bytes."""
     seconds = _TOTAL * patience
     line = json.dumps({"url": url, "patience": patience, "seconds": seconds, **request}).encode() + b"\n"
     pipe = subprocess.PIPE
@@ -66,9 +69,9 @@ def _transfer(url: str, request: Mapping[str, Any], patience: float) -> Iterator
             raise
         told = child.stderr.read()
     if child.returncode == -signal.SIGALRM:
-        raise ArtifactError(f"The transfer of {url} took more than {seconds:.0f} s; try again with a faster network.")
+        raise StoreError(f"The transfer of {url} took more than {seconds:.0f} s; try again with a faster network.")
     if child.returncode:
-        raise ArtifactError(_sentence(url, told))
+        raise (ArtifactError if child.returncode == _TOO_LARGE else StoreError)(_sentence(url, told))
 
 
 def _sentence(url: str, told: bytes) -> str:

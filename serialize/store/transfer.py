@@ -45,7 +45,7 @@ class _TooLarge(Exception):
 
 
 def main() -> None:
-    """Answers the request on standard input. Ends with status 1 after an error."""
+    """Answers the request on standard input. Ends with status 1 after an error, 3 after too many bytes."""
     request = json.loads(sys.stdin.buffer.readline())
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, request["seconds"])
@@ -59,7 +59,7 @@ def main() -> None:
         else:
             _read(store, request["names"], request["optional"], request["limit"])
     except _TooLarge:
-        _refuse(f"{url} holds more bytes than MODEL_MAX_BYTES allows; raise it if the model is really so large.")
+        _refuse(f"{url} holds more bytes than MODEL_MAX_BYTES allows; raise it if the model is really so large.", 3)
     except Exception as error:  # noqa: BLE001 - obstore's messages may hold credentials, so none leaves this process
         _refuse(f"{url} cannot be {'written' if writes else 'read'}: {_reason(error, _variables(url)) or otherwise}.")
 
@@ -150,10 +150,10 @@ def _tell(answer: dict[str, Any]) -> None:
     sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
 
 
-def _refuse(sentence: str) -> NoReturn:
+def _refuse(sentence: str, status: int = 1) -> NoReturn:
     # A file may have been sent in part, so the error goes to the other stream.
     sys.stderr.write(json.dumps(sentence) + "\n")
-    sys.exit(1)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,21 @@ from serialize.errors import ArtifactError
 from serialize.manifest import Manifest
 from serialize.trust import Trust, is_signature, signature
 from service.errors import ModelConflict, UnknownModel
-from service.storage.model_store import INCOMING, REGISTERED, RETIRED, ModelStore, StoredModel, now
+from service.settings import MODELS_KEPT
+from service.storage.model_store import INCOMING, REGISTERED, ModelStore, StoredModel, now
 from service.storage.promotions import Promoted, Promotions
 
 MEGABYTE = 1024 * 1024
+
+_LONGEST_UPLOAD = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Registry:
     """`keys` sign the manifests: the first signs, all verify. `max_bytes` limits the files of a model. With
     `digest`, the only manifest that may serve, nothing can be changed. `prove` loads a model elsewhere and
-    tells how many logged observations it refuses for each column. For one caller at a time.
+    tells how many logged observations it refuses for each column. Of `kept` models the files stay. For one caller at
+    a time.
 
     Every method raises Unavailable if the database cannot be used now."""
 
@@ -33,13 +38,14 @@ class Registry:
     max_bytes: int
     prove: Callable[[str], Mapping[str, int]]
     digest: str | None = None
+    kept: int = MODELS_KEPT
 
     def register(
         self, content: Content, by: str, note: str | None = None, trained_until: int | None = None
     ) -> StoredModel:
         """Stores a model that was read with the conditions for an artifact, and signs it. To repeat it changes nothing;
-        an upload that was interrupted goes on. Raises ModelConflict if it is too large or the registry is
-        read-only."""
+        an upload that was interrupted goes on. Then retires the oldest models beyond `kept`. Raises ModelConflict if it
+        is too large or was retired meanwhile, or if the registry is read-only."""
         self._require_writable()
         size = sum(map(len, content.files.values()))
         if size > self.max_bytes:
@@ -62,7 +68,9 @@ class Registry:
         self.store.add(row)
         self._take_over_signature(content)
         self._store_files(content)
-        self.store.set_state(content.version, REGISTERED)
+        if not self.store.complete(content.version):
+            raise ModelConflict(f"Model {content.version} was retired while it was registered; register it again.")
+        self._prune(content.version)
         return self.model(content.version)
 
     def model(self, version: str) -> StoredModel:
@@ -116,18 +124,23 @@ class Registry:
         self._require_proven(version, force=force)
         if not self.promotions.promote(version, champion, by, reason, figures):
             raise ModelConflict("Another promotion came first; look at the champion and try again.")
+        self._prune(version)
 
     def previous(self) -> Promoted:
         """The promotion that the next rollback undoes. Each rollback goes back one further. Raises ModelConflict if
         there is none."""
+        entry = self._previous()
+        if entry is None:
+            raise ModelConflict("There is no earlier champion to go back to.")
+        return entry
+
+    def _previous(self) -> Promoted | None:
         history = self.promotions.history()
         undone = {entry.undoes for entry in history}
         for entry in reversed(history):
             if entry.undoes is None and entry.id not in undone:
-                if entry.from_version is None:
-                    break
-                return entry
-        raise ModelConflict("There is no earlier champion to go back to.")
+                return None if entry.from_version is None else entry
+        return None
 
     def rollback(self, by: str, reason: str | None = None) -> str:
         """Makes the model before the champion the champion again, and returns its version. Raises ModelConflict if
@@ -147,9 +160,8 @@ class Registry:
         ModelConflict if it is the champion."""
         self._require_writable()
         self.model(version)
-        if not self.store.set_state(version, RETIRED, unless_champion=True):
+        if not self.store.retire(version):
             raise ModelConflict(f"Model {version} is the champion; promote another one before you retire it.")
-        self.store.remove_files(version)
 
     def resign(self) -> list[str]:
         """Signs all models with the first key again that another key has signed, and returns their versions. Raises
@@ -162,6 +174,20 @@ class Registry:
         for model in old:
             self.store.replace_signature(model.version, signature(model.manifest, self.keys[0]))
         return [model.version for model in old]
+
+    def _prune(self, new: str) -> None:
+        """Retires the oldest models beyond `kept`, but not `new`, the champion and the one before it; and uploads that
+        were interrupted more than a day ago."""
+        entry = self._previous()
+        spared = {new, self.promotions.champion(), entry.from_version if entry else None}
+        models = self.store.models()
+        registered = [model.version for model in models if model.state == REGISTERED]
+        others = [version for version in registered if version not in spared]
+        surplus = others[max(0, self.kept - (len(registered) - len(others))) :]
+        since = now() - _LONGEST_UPLOAD
+        surplus += [model.version for model in models if model.state == INCOMING and model.registered_at < since]
+        for version in surplus:
+            self.store.retire(version)
 
     def _require_proven(self, version: str, *, force: bool) -> None:
         try:

@@ -1,9 +1,12 @@
 """The release step of a deployment: it registers the model of ARTIFACTS, and promotes it if it is new."""
 
 import getpass
+import logging
 import socket
+from collections.abc import Callable
 
 from serialize.content import Content, read_content
+from serialize.errors import ArtifactError, StoreError
 from service.registry.keys import registry_keys
 from service.registry.proof import prove
 from service.registry.registry import Registry
@@ -13,6 +16,8 @@ from service.storage.model_store import ModelStore
 from service.storage.promotions import Promotions
 from service.storage.session import Session
 
+_log = logging.getLogger("service")
+
 
 def registry_of(settings: Settings, session: Session) -> Registry | None:
     """The registry in the database of the session, or None if it is off: PostgreSQL without MODEL_SIGNING_KEY. Raises
@@ -21,23 +26,42 @@ def registry_of(settings: Settings, session: Session) -> Registry | None:
     if not keys:
         return None
     digest = settings.model_digest or None
-    return Registry(ModelStore(session), Promotions(session), keys, settings.model_max_bytes, prove, digest)
+    return Registry(
+        ModelStore(session), Promotions(session), keys, settings.model_max_bytes, prove, digest, settings.models_kept
+    )
 
 
-def release(settings: Settings) -> tuple[Content, bool | None]:
+def release(settings: Settings, warn: Callable[[str], None] = _log.warning) -> tuple[Content, bool | None]:
     """Registers the model of ARTIFACTS, in a database that has its tables, and promotes it if this deployment is the
-    first that brings it. Returns it, and whether it was promoted: None if the registry is off or read-only. Raises
+    first that brings it. Returns it, and whether it was promoted: None if the registry is off or read-only. If
+    ARTIFACTS is a URL that cannot be read now, and the champion can serve, it warns and returns the champion. Raises
     ArtifactError, ModelConflict and Unavailable."""
-    content = read_content(settings.artifacts, settings.trust())
     session = Session(database_of(settings))
     try:
         registry = registry_of(settings, session)
+        try:
+            content = read_content(settings.artifacts, settings.trust())
+        except StoreError as error:
+            kept = _champion(registry, error)
+            warn(f"{error} So model {kept.version} stays the champion.")
+            return kept, False
         if registry is None or registry.digest is not None:
             return content, None
         registry.register(content, author(), "release")
         return content, registry.promotions.release(content.version, socket.gethostname(), author())
     finally:
         session.close()
+
+
+def _champion(registry: Registry | None, error: StoreError) -> Content:
+    """The champion, if there is one that can serve. Otherwise raises the error."""
+    version = None if registry is None else registry.promotions.champion()
+    if registry is None or version is None:
+        raise error
+    try:
+        return registry.content(version)
+    except ArtifactError as unusable:
+        raise StoreError(f"{error} The champion cannot serve either: {unusable}") from error
 
 
 def author() -> str:

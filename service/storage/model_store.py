@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from peewee import ModelDelete, fn
+from peewee import ModelDelete, SqliteDatabase, fn
 
 from service.storage.model_tables import Champion, ModelFile, RegisteredModel
 from service.storage.session import Session
@@ -40,9 +40,13 @@ class ModelStore:
         self._database = session.database
 
     def add(self, model: StoredModel) -> None:
-        """Notes a model whose files will follow. One that is known keeps its row."""
+        """Notes a model whose files will follow. One that is registered keeps its row; one that is known otherwise
+        keeps its manifest and signature."""
         row = {name: getattr(model, name) for name in StoredModel.__slots__}
-        insert = RegisteredModel.insert(row).on_conflict_ignore()
+        changed = {name: value for name, value in row.items() if name not in ("version", "manifest", "signature")}
+        insert = RegisteredModel.insert(row).on_conflict(
+            conflict_target=[RegisteredModel.version], update=changed, where=RegisteredModel.state != REGISTERED
+        )
         self._session.run(lambda: insert.execute(self._database))
 
     def add_file(self, version: str, name: str, content: bytes) -> None:
@@ -53,10 +57,17 @@ class ModelStore:
             if part not in known:
                 self._session.run(partial(self._add_part, version, name, part, content[start : start + PART_BYTES]))
 
-    def set_state(self, version: str, state: str, *, unless_champion: bool = False) -> bool:
-        """Gives a model another state. Returns False, and changes nothing, if there is no such model, or if it is the
-        champion and must not be."""
-        return self._session.run(lambda: self._set_state(version, state, unless_champion=unless_champion))
+    def complete(self, version: str) -> bool:
+        """Makes a model whose files are all there registered. Returns False, and changes nothing, if it was retired
+        meanwhile."""
+        in_time = (RegisteredModel.version == version) & RegisteredModel.state.in_([INCOMING, REGISTERED])
+        update = RegisteredModel.update(state=REGISTERED).where(in_time)
+        return bool(self._session.run(lambda: update.execute(self._database)))
+
+    def retire(self, version: str) -> bool:
+        """Makes a model retired and deletes its files, in one transaction. Its manifest stays, because reports on its
+        predictions need it. Returns False, and changes nothing, if it is the champion."""
+        return self._session.run(lambda: self._retire(version))
 
     def replace_signature(self, version: str, signature: str) -> None:
         """Gives a model another signature."""
@@ -64,9 +75,8 @@ class ModelStore:
         self._session.run(lambda: update.execute(self._database))
 
     def remove_files(self, version: str) -> None:
-        """Deletes the files of a model. Its manifest stays, because reports on its predictions need it."""
-        delete = ModelDelete(ModelFile).where(ModelFile.version == version)
-        self._session.run(lambda: delete.execute(self._database))
+        """Deletes the files of a model."""
+        self._session.run(lambda: self._remove_files(version))
 
     def models(self) -> list[StoredModel]:
         """All models, the newest first."""
@@ -104,11 +114,21 @@ class ModelStore:
         row = {"version": version, "name": name, "part": part, "bytes": content}
         ModelFile.insert(row).on_conflict_ignore().execute(self._database)
 
-    def _set_state(self, version: str, state: str, *, unless_champion: bool) -> bool:
-        update = RegisteredModel.update(state=state).where(RegisteredModel.version == version)
-        if unless_champion:
-            update = update.where(RegisteredModel.version.not_in(Champion.select(Champion.version)))
-        return bool(update.execute(self._database))
+    def _retire(self, version: str) -> bool:
+        """PostgreSQL first waits for a promotion that has locked the row, because a statement sees only what was
+        committed before it began."""
+        if not isinstance(self._database, SqliteDatabase):
+            lock = RegisteredModel.select(RegisteredModel.version).where(RegisteredModel.version == version)
+            list(lock.for_update().tuples().execute(self._database))
+        update = RegisteredModel.update(state=RETIRED).where(RegisteredModel.version == version)
+        update = update.where(RegisteredModel.version.not_in(Champion.select(Champion.version)))
+        if not update.execute(self._database):
+            return False
+        self._remove_files(version)
+        return True
+
+    def _remove_files(self, version: str) -> None:
+        ModelDelete(ModelFile).where(ModelFile.version == version).execute(self._database)
 
 
 def now() -> datetime:

@@ -8,6 +8,7 @@ from typing import Any
 
 from peewee import ModelDelete, SqliteDatabase
 
+from service.errors import ModelConflict
 from service.storage.model_store import REGISTERED
 from service.storage.model_tables import Champion, Promotion, RegisteredModel, ReleaseStep
 from service.storage.session import Session
@@ -70,7 +71,7 @@ class Promotions:
     def release(self, version: str, machine: str, by: str) -> bool:
         """What a release step does, in one transaction: promotes a registered model, unless this machine brought it in
         its own last step (a restart), or the last step of any machine did (another machine of the same deployment).
-        Returns whether it promoted."""
+        Returns whether it promoted. Raises ModelConflict if the model is not registered."""
         return self._session.run(lambda: self._release(version, machine, by))
 
     def history(self) -> list[Promoted]:
@@ -107,6 +108,8 @@ class Promotions:
         steps = ReleaseStep.select(ReleaseStep.machine, ReleaseStep.version).order_by(ReleaseStep.id)
         if not isinstance(self._database, SqliteDatabase):
             self._database.execute_sql("LOCK TABLE release_step IN SHARE ROW EXCLUSIVE MODE")
+        if not self._is_registered(version):
+            raise ModelConflict(f"Model {version} was retired meanwhile; repeat the release step.")
         brought = list(steps.tuples().execute(self._database))
         champion = self._champion()
         is_new = dict(brought).get(machine) != version and (not brought or brought[-1][1] != version)

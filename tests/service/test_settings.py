@@ -40,6 +40,7 @@ def test_each_field_is_read_from_its_variable() -> None:
         "MODEL_SIGNING_KEY": "k" * 32,
         "REQUIRE_SIGNED": "1",
         "MODEL_MAX_BYTES": "11",
+        "MODELS_KEPT": "12",
     }
 
     settings = Settings.from_env(environment)
@@ -67,6 +68,7 @@ def test_each_field_is_read_from_its_variable() -> None:
         model_digest="ab" * 32,
         model_signing_key="k" * 32,
         model_max_bytes=11,
+        models_kept=12,
         require_signed=True,
     )
 
@@ -76,6 +78,7 @@ def test_each_field_is_read_from_its_variable() -> None:
     [
         ("PORT", "http"),
         ("PORT", "70000"),
+        ("MODELS_KEPT", "1"),
         ("WEB_CONCURRENCY", "0"),
         ("WEB_CONCURRENCY", "-1"),
         ("REQUEST_TIMEOUT", "nan"),

@@ -1,6 +1,7 @@
 """The commands of the registry, from a release to a rollback."""
 
 import json
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -147,6 +148,28 @@ def test_an_empty_database_has_no_registry_and_no_file_is_made(run: Any, monkeyp
 
     assert result.exit_code == 1
     assert "python -m service migrate" in result.output
+
+
+@pytest.mark.long  # starts the program that reads a URL
+def test_a_release_without_its_url_succeeds_with_one_warning(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUIRE_SIGNED", "1")
+    folder = os.environ["ARTIFACTS"]
+    monkeypatch.setenv("ARTIFACTS", "file:///no-such-folder/model")
+    refused = run("release")
+    monkeypatch.setenv("ARTIFACTS", folder)
+    monkeypatch.setenv("REQUIRE_SIGNED", "0")
+    version = last_line(run("release")).split()[1]
+    monkeypatch.setenv("ARTIFACTS", "file:///no-such-folder/model")
+    monkeypatch.setenv("REQUIRE_SIGNED", "1")
+
+    result = run("release")
+
+    assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
+    assert refused.stderr.startswith("Error: file:///no-such-folder/model cannot be read: ")
+    assert result.exit_code == 0
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("Warning: file:///no-such-folder/model cannot be read: ")
+    assert result.stdout.endswith(f"Model {version} is registered; the champion stays.\n")
 
 
 def test_a_copied_log_does_not_carry_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """A start serves the champion; if it cannot, the model of ARTIFACTS, and it says why."""
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,6 +59,21 @@ def test_a_start_serves_the_champion_and_not_the_folder(
     assert served() == iris.version
     assert f"event=artifacts-not-served version={titanic.version}" in capsys.readouterr().out
     assert served(artifacts=str(tmp_path / "missing")) == iris.version
+
+
+def test_a_start_with_a_champion_does_not_read_the_url(
+    served: Callable[..., str], registry: Registry, iris: Content, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.promote(registry.register(iris, "me@here").version, "me@here")
+    monkeypatch.setattr(subprocess, "Popen", None)
+
+    assert served(artifacts="s3://no-such-bucket/folder", require_signed=True) == iris.version
+
+
+@pytest.mark.long  # starts the program that reads a URL
+def test_a_start_without_a_champion_needs_the_url(served: Callable[..., str]) -> None:
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        served(artifacts="file:///no-such-folder/model", require_signed=True)
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -1,7 +1,10 @@
 """Models are registered whole, trusted only by their signature, promoted and rolled back."""
 
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,10 @@ from serialize.errors import ArtifactError, DumpError
 from serialize.trust import Trust, signature
 from service.errors import ModelConflict, UnknownModel
 from service.registry.registry import Registry
-from service.storage.model_store import INCOMING, REGISTERED, RETIRED, ModelStore
+from service.storage.connection import connect
+from service.storage.model_store import INCOMING, REGISTERED, RETIRED, ModelStore, now
+from service.storage.promotions import Promotions
+from service.storage.session import Session
 from tests.service.registry.conftest import KEY
 
 OTHER = "o" * 32
@@ -191,6 +197,104 @@ def test_a_retired_model_keeps_its_manifest_and_can_be_registered_again(
     assert registry.manifest(version) == models["titanic"].manifest
     assert registry.store.file(version, "pipeline.joblib") is None
     assert registry.register(models["titanic"], "me@here").state == REGISTERED
+    assert registry.content(version).files == models["titanic"].files
+    registry.promote(version, "me@here")
+
+
+def test_the_oldest_models_beyond_the_number_are_retired(registry: Registry, models: dict[str, Content]) -> None:
+    few = replace(registry, kept=2)
+    a, b, c = (few.register(model, "me@here").version for model in models.values())
+
+    assert {model.version: model.state for model in few.store.models()} == {
+        a: RETIRED, b: REGISTERED, c: REGISTERED,
+    }  # fmt: skip
+    assert few.store.file(a, "pipeline.joblib") is None
+    assert few.manifest(a) == models["titanic"].manifest
+    with pytest.raises(ModelConflict, match=f"{a} is retired"):
+        few.promote(a, "me@here")
+
+    few.register(models["titanic"], "me@here")  # as a deployment of the old version does
+    assert few.model(b).state == RETIRED
+    few.promote(a, "me@here")
+
+
+def test_the_champion_and_the_one_before_keep_their_files(registry: Registry, models: dict[str, Content]) -> None:
+    few = replace(registry, kept=2)
+    a, b = (few.register(models[name], "me@here").version for name in ("titanic", "iris"))
+    few.promote(a, "me@here")
+    few.promote(b, "me@here")
+
+    c = few.register(models["diabetes"], "me@here").version  # one more than the number, until the next promotion
+    assert {model.state for model in few.store.models()} == {REGISTERED}
+
+    few.promote(c, "me@here")
+    assert few.model(a).state == RETIRED
+    assert few.rollback("me@here") == b
+    assert few.content(b).files == models["iris"].files
+
+
+def test_only_an_upload_that_was_interrupted_long_ago_is_removed(
+    registry: Registry, models: dict[str, Content]
+) -> None:
+    old, new = "0" * 12, "1" * 12
+    row = replace(registry.register(models["titanic"], "me@here"), state=INCOMING)
+    registry.store.add(replace(row, version=old, registered_at=now() - timedelta(days=1, minutes=1)))
+    registry.store.add(replace(row, version=new, registered_at=now() - timedelta(hours=23)))
+    for version in (old, new):
+        registry.store.add_file(version, "pipeline.joblib", b"the first part")
+
+    registry.register(models["iris"], "me@here")
+
+    assert (registry.model(old).state, registry.store.file(old, "pipeline.joblib")) == (RETIRED, None)
+    assert (registry.model(new).state, registry.store.file(new, "pipeline.joblib")) == (INCOMING, b"the first part")
+
+
+def test_a_model_that_is_retired_during_its_registration_is_not_registered(
+    registry: Registry, models: dict[str, Content], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete = ModelStore.complete
+
+    def retired_before(store: ModelStore, version: str) -> bool:
+        store.retire(version)
+        return complete(store, version)
+
+    monkeypatch.setattr(ModelStore, "complete", retired_before)
+
+    with pytest.raises(ModelConflict, match="register it again"):
+        registry.register(models["titanic"], "me@here")
+    assert registry.model(models["titanic"].version).state == RETIRED
+
+
+def test_of_promotions_and_registrations_at_once_no_champion_lacks_its_files(
+    registry: Registry, models: dict[str, Content], database_url: str
+) -> None:
+    contents = list(models.values())
+    registry.promote(registry.register(contents[0], "me@here").version, "me@here")
+    wrong: list[str] = []
+
+    def change(number: int) -> None:
+        session = Session(connect(database_url))
+        few = replace(registry, store=ModelStore(session), promotions=Promotions(session), kept=2)
+        for step in range(6):
+            content = contents[(number + step) % 3]
+            with suppress(ModelConflict):
+                few.register(content, "me@here")
+                few.promote(content.version, "me@here")
+            champion = few.promotions.champion()
+            if champion and few.model(champion).state != REGISTERED:
+                wrong.append(champion)
+        session.close()
+
+    threads = [threading.Thread(target=change, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert wrong == []
+    champion = registry.promotions.champion()
+    assert champion
+    assert registry.content(champion).files
 
 
 def test_a_new_key_signs_again_what_the_old_one_signed(registry: Registry, models: dict[str, Content]) -> None:

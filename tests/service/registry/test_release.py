@@ -5,16 +5,19 @@ import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from serialize.content import read_content, sign
-from serialize.errors import ArtifactError
+from serialize.content import push_content, read_content, sign
+from serialize.errors import ArtifactError, StoreError
 from service.registry.release import registry_of, release
 from service.settings import Settings
 from service.storage.connection import database_of
 from service.storage.migrate import prepare
 from service.storage.session import Session
+from tests.support.moto import S3
+from tests.support.replies import replies, send
 
 KEY = "k" * 32
 
@@ -136,3 +139,73 @@ def test_postgresql_without_a_key_has_no_registry(postgresql_url: str, artifacts
 
     assert release(settings)[1] is None
     assert registry_of(settings, Session(database_of(settings))) is None
+
+
+def away(settings: Settings, **changed: Any) -> Settings:
+    """The settings with a URL that cannot be read."""
+    given = {"artifacts": "file:///no-such-folder/model", "require_signed": True, **changed}
+    return replace(settings, **given)
+
+
+@pytest.mark.long  # starts the program that reads a URL
+@pytest.mark.parametrize("url", ["file:///no-such-folder/model", "s3://bucket/folder"])
+def test_a_url_that_cannot_be_read_does_not_stop_a_release_with_a_champion(
+    settings: Settings, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, _ = release(settings)
+    told: list[str] = []
+    for name, value in S3("", "bucket").variables.items():
+        monkeypatch.setenv(name, value)
+    with replies(send("404 Not Found", b"<Code>NoSuchBucket</Code>")) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.address)
+        kept, promoted = release(away(settings, artifacts=url), told.append)
+
+    assert (kept.version, promoted) == (content.version, False)
+    assert told == [f"{url} cannot be read: {told[0].partition('read: ')[2]}"]
+    assert told[0].endswith(f"So model {content.version} stays the champion.")
+    assert release(settings)[1] is False
+
+
+@pytest.mark.long  # starts the program that reads a URL
+def test_a_folder_without_a_model_does_not_stop_a_release_with_a_champion(settings: Settings, tmp_path: Path) -> None:
+    release(settings)
+    told: list[str] = []
+
+    release(away(settings, artifacts=f"file://{tmp_path}"), told.append)
+
+    assert "holds no manifest.json" in told[0]
+
+
+@pytest.mark.long  # starts the program that reads a URL
+def test_a_url_that_cannot_be_read_stops_a_release_without_a_champion_that_can_serve(settings: Settings) -> None:
+    with pytest.raises(ArtifactError, match="cannot be read: there is no such"):
+        release(away(settings))
+    content, _ = release(settings)
+
+    with pytest.raises(ArtifactError, match=r"The champion cannot serve either: .*MODEL_DIGEST"):
+        release(away(settings, model_digest="0" * 64))
+    with pytest.raises(ArtifactError, match=r"The champion cannot serve either: .*signature"):
+        release(away(settings, model_signing_key="o" * 32))
+    assert champion(settings) == content.version
+
+
+@pytest.mark.long  # starts the program that reads a URL
+def test_a_model_that_is_not_trusted_or_too_large_stops_a_release_in_any_case(
+    settings: Settings, tmp_path: Path
+) -> None:
+    release(settings)
+    url = f"file://{tmp_path}/pushed"
+    push_content(read_content(settings.artifacts), url)
+
+    with pytest.raises(ArtifactError, match="is not signed"):
+        release(away(settings, artifacts=url))
+    with pytest.raises(ArtifactError, match="more bytes than MODEL_MAX_BYTES"):
+        release(away(settings, artifacts=url, model_max_bytes=100))
+
+
+def test_postgresql_without_a_key_has_no_champion_to_go_on_with(postgresql_url: str) -> None:
+    settings = Settings(database_url=postgresql_url, artifacts="file:///no-such-folder/model", model_digest="0" * 64)
+    prepare(database_of(settings))
+
+    with pytest.raises(StoreError, match="cannot be read"):
+        release(settings)

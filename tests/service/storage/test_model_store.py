@@ -2,13 +2,15 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from service.storage import model_store
 from service.storage.connection import connect
 from service.storage.migrate import prepare
-from service.storage.model_store import INCOMING, REGISTERED, ModelStore
+from service.storage.model_store import INCOMING, REGISTERED, RETIRED, ModelStore
 from service.storage.session import Session
 from tests.service.storage.test_promotions import A, B, stored
 
@@ -88,6 +90,28 @@ def test_without_its_files_a_model_keeps_its_manifest(store: ModelStore) -> None
 
     assert store.file(A, "pipeline.joblib") is None
     assert store.model(A) == stored(A)
+
+
+def test_a_retired_model_has_no_files_and_is_not_completed(store: ModelStore) -> None:
+    store.add(stored(A))
+    store.add_file(A, "pipeline.joblib", b"content")
+
+    assert store.retire(A)
+
+    assert store.file(A, "pipeline.joblib") is None
+    assert not store.complete(A)
+    assert store.model(A) == stored(A, RETIRED)
+
+
+def test_an_incoming_model_that_is_added_again_is_as_new_as_the_repetition(store: ModelStore) -> None:
+    later = replace(stored(A, INCOMING), registered_at=datetime(2026, 2, 1, tzinfo=UTC), registered_by="me@here")
+    store.add(stored(A, INCOMING))
+    store.add(later)
+
+    assert store.model(A) == later
+    assert store.complete(A)
+    store.add(stored(A, INCOMING))
+    assert store.model(A) == replace(later, state=REGISTERED)
 
 
 def test_a_signature_is_replaced(store: ModelStore) -> None:

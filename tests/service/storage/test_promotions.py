@@ -4,15 +4,18 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
 
+from service.errors import ModelConflict
 from service.storage.connection import connect
 from service.storage.migrate import prepare
 from service.storage.model_store import INCOMING, REGISTERED, RETIRED, ModelStore, StoredModel
 from service.storage.promotions import Promotions
 from service.storage.session import Session
+from tests.support.waiting import until
 
-A, B, C = "a" * 12, "b" * 12, "c" * 12
+A, B, C, D = "a" * 12, "b" * 12, "c" * 12, "d" * 12
 
 
 def stored(version: str, state: str = REGISTERED) -> StoredModel:
@@ -63,9 +66,9 @@ def test_a_promotion_that_expects_another_champion_changes_nothing(promotions: P
 
 @pytest.mark.parametrize("state", [INCOMING, RETIRED, "refused"])
 def test_only_a_registered_model_is_promoted(promotions: Promotions, store: ModelStore, state: str) -> None:
-    store.set_state(B, state)
+    store.add(stored(D, state))
 
-    assert not promotions.promote(B, None, "me@here")
+    assert not promotions.promote(D, None, "me@here")
     assert not promotions.promote("0" * 12, None, "me@here")
     assert promotions.champion() is None
     assert promotions.history() == []
@@ -74,9 +77,33 @@ def test_only_a_registered_model_is_promoted(promotions: Promotions, store: Mode
 def test_the_champion_is_not_retired(promotions: Promotions, store: ModelStore) -> None:
     promotions.promote(A, None, "me@here")
 
-    assert not store.set_state(A, RETIRED, unless_champion=True)
-    assert store.set_state(B, RETIRED, unless_champion=True)
+    assert not store.retire(A)
+    assert store.retire(B)
     assert {model.version: model.state for model in store.models()} == {A: REGISTERED, B: RETIRED, C: REGISTERED}
+
+
+def test_a_model_is_not_retired_while_a_promotion_of_it_is_under_way(
+    promotions: Promotions, store: ModelStore, postgresql_server: str, request: pytest.FixtureRequest
+) -> None:
+    if "sqlite" in request.node.name:
+        pytest.skip("SQLite has one writer at a time")
+    promotions.promote(A, None, "me@here")
+    store.add_file(B, "pipeline.joblib", b"content")
+    url = request.getfixturevalue("database_url")
+    session, outcomes = Session(connect(url)), []
+    retire = threading.Thread(target=lambda: outcomes.append(ModelStore(session).retire(B)))
+
+    with psycopg.connect(url) as other, psycopg.connect(postgresql_server, autocommit=True) as watcher:
+        other.execute("SELECT state FROM model WHERE version = %s FOR UPDATE", (B,))
+        other.execute("UPDATE champion SET version = %s", (B,))
+        retire.start()
+        until(lambda: watcher.execute("SELECT FROM pg_locks WHERE NOT granted").rowcount > 0)
+    retire.join()
+    session.close()
+
+    assert outcomes == [False]
+    assert store.model(B) == stored(B)
+    assert store.file(B, "pipeline.joblib") == b"content"
 
 
 def test_of_simultaneous_promotions_one_happens(promotions: Promotions, database_url: str) -> None:
@@ -143,6 +170,18 @@ def test_a_release_of_what_already_serves_adds_no_entry(promotions: Promotions) 
     assert not promotions.release(B, "one", "me@here")
     assert len(promotions.history()) == 2
     assert not promotions.release(B, "two", "me@here")
+
+
+def test_a_release_of_a_model_that_was_retired_meanwhile_is_refused_and_can_be_repeated(
+    promotions: Promotions, store: ModelStore
+) -> None:
+    promotions.release(A, "one", "me@here")
+    store.retire(B)
+
+    with pytest.raises(ModelConflict, match="retired meanwhile"):
+        promotions.release(B, "one", "me@here")
+    store.add(stored(B))
+    assert promotions.release(B, "one", "me@here")
 
 
 def test_simultaneous_release_steps_of_one_deployment_promote_once(promotions: Promotions, database_url: str) -> None:
