@@ -6,9 +6,10 @@ FROM python:${PYTHON}-slim AS build
 WORKDIR /app
 RUN python -m venv --without-pip /venv
 COPY requirements.txt .
-# The libraries bring 160 MB of their own tests.
+# The libraries bring 160 MB of their own tests, and 16 MB of sources, headers and type stubs that nothing runs.
 RUN pip --python /venv/bin/python install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt \
-    && find /venv -type d \( -name test -o -name tests \) -prune -exec rm -r {} +
+    && find /venv -type d \( -name test -o -name tests \) -prune -exec rm -r {} + \
+    && find /venv -type f \( -name '*.py[xi]' -o -name '*.px[di]' -o -name '*.[ach]' -o -name '*.[ch]pp' \) -delete
 COPY . .
 RUN python -m compileall -q . && chmod -R a+rX .
 

@@ -19,7 +19,7 @@ from service.export.reset_dump import dump_log
 from service.monitoring.monitor import Reports
 from service.pacing import Paced
 from service.prediction.batches import Batches
-from service.registry.champion import Wanted, load_champion, make_first_champion
+from service.registry.champion import Wanted, load_champion, make_first_champion, note_other_artifacts
 from service.registry.release import registry_of
 from service.registry.swap import Swap
 from service.settings import Settings
@@ -172,6 +172,7 @@ def _artifact(settings: Settings, wanted: Wanted) -> Artifact:
             wanted.fail(champion.version, str(error))
         else:
             wanted.serve(artifact.version)
+            note_other_artifacts(settings, artifact.version)
             return artifact
     content = read_content(settings.artifacts, settings.trust())
     artifact = _proven(settings, load_content(content, Path(settings.artifacts)))

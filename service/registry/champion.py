@@ -1,11 +1,16 @@
 """The model that a process serves when it starts: the champion of the registry, or else the model of ARTIFACTS."""
 
+import hashlib
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from serialize.artifact import Artifact, load_content
 from serialize.content import Content
 from serialize.errors import ArtifactError
+from serialize.folder import read_manifest
+from serialize.store.address import is_url
 from service.errors import ModelConflict, ServiceError, Unavailable
 from service.registry.registry import Registry
 from service.registry.release import author, registry_of
@@ -63,6 +68,19 @@ def load_champion(settings: Settings, wanted: Wanted) -> Artifact | None:
     except ArtifactError as error:
         wanted.fail(content.version, str(error))
         return None
+
+
+def note_other_artifacts(settings: Settings, champion: str) -> None:
+    """Logs that the folder ARTIFACTS holds another model than the champion, which serves."""
+    if is_url(settings.artifacts):
+        return
+    with suppress(ArtifactError):
+        version = hashlib.sha256(read_manifest(Path(settings.artifacts))).hexdigest()[:12]
+        if version != champion:
+            event(
+                _log, logging.INFO, "artifacts-not-served", version=version,
+                reason="The champion of the registry serves; `python -m service release` promotes a new model.",
+            )  # fmt: skip
 
 
 def make_first_champion(settings: Settings, content: Content, wanted: Wanted) -> None:

@@ -44,12 +44,19 @@ def test_the_first_start_makes_its_model_the_champion(
 
 
 def test_a_start_serves_the_champion_and_not_the_folder(
-    served: Callable[..., str], registry: Registry, iris: Content, tmp_path: Path
+    served: Callable[..., str],
+    registry: Registry,
+    iris: Content,
+    titanic: Content,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     served()
+    assert "artifacts-not-served" not in capsys.readouterr().out
     registry.promote(registry.register(iris, "me@here").version, "me@here")
 
     assert served() == iris.version
+    assert f"event=artifacts-not-served version={titanic.version}" in capsys.readouterr().out
     assert served(artifacts=str(tmp_path / "missing")) == iris.version
 
 
