@@ -78,6 +78,11 @@ class Promotions:
         query = Promotion.select().order_by(Promotion.id)
         return self._session.read(lambda: [_promoted(row) for row in query.execute(self._database)])
 
+    def newest(self, limit: int) -> list[Promoted]:
+        """The newest promotions, the newest first."""
+        query = Promotion.select().order_by(Promotion.id.desc()).limit(limit)
+        return self._session.read(lambda: [_promoted(row) for row in query.execute(self._database)])
+
     def _champion(self) -> str | None:
         query = Champion.select(Champion.version).where(Champion.id == _ONLY)
         return next((version for (version,) in query.tuples().execute(self._database)), None)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import psycopg
 from peewee import Database, DatabaseError, DataError, IntegrityError, InterfaceError, SqliteDatabase
 
+from service.batching import Aside
 from service.errors import Unavailable
 from service.storage.readiness import require_writable
 from service.storage.sqlite_file import KeptFile, WriterLock
@@ -116,6 +117,30 @@ class Session:
         if self._file is not None:
             self._file.require()  # connecting would create an empty file
         self.database.connect()
+
+
+class SessionInTurn(Session):
+    """A session for many callers. `aside` does their work in turn, and each closes the connection."""
+
+    def __init__(self, database: Database, aside: Aside, patience: float = 5.0) -> None:
+        super().__init__(database, patience)
+        self._aside = aside
+
+    def run(self, work: Callable[[], Value]) -> Value:
+        """The same as in a session. Raises Unavailable, also if its turn does not come, and otherwise alike."""
+        done: Value = self._aside(lambda: self._run_and_close(work))
+        return done
+
+    def read(self, work: Callable[[], Value]) -> Value:
+        """The same as in a session. Raises Unavailable, also if its turn does not come."""
+        found: Value = self._aside(lambda: super(SessionInTurn, self).read(work))
+        return found
+
+    def _run_and_close(self, work: Callable[[], Value]) -> Value:
+        try:
+            return super().run(work)
+        finally:
+            self.close()
 
 
 def _unavailable(error: BaseException) -> Unavailable:

@@ -166,12 +166,12 @@ def test_each_rollback_goes_back_one_further(registry: Registry, models: dict[st
     for version in (a, b, c):
         registry.promote(version, "me@here")
 
-    assert registry.rollback("me@here") == b
-    assert registry.rollback("me@here") == a
+    assert registry.rollback("me@here") == (b, c)
+    assert registry.rollback("me@here") == (a, b)
     with pytest.raises(ModelConflict, match="no earlier champion"):
         registry.rollback("me@here")
     registry.promote(c, "me@here")
-    assert registry.rollback("me@here", "worse") == a
+    assert registry.rollback("me@here", "worse") == (a, c)
 
     assert [entry.to_version for entry in registry.promotions.history()] == [a, b, c, b, a, c, a]
     assert registry.promotions.history()[-1].reason == "worse"
