@@ -10,6 +10,7 @@ from serialize.content import Content, read_content
 from serialize.errors import ArtifactError, DumpError
 from serialize.trust import Trust, signature
 from service.errors import ModelConflict, UnknownModel
+from service.registry.proof import prove
 from service.registry.registry import Registry
 from service.storage.connection import connect
 from service.storage.migrate import prepare
@@ -268,3 +269,10 @@ def test_a_model_is_pulled_as_an_artifact_with_its_signature(
     (tmp_path / "other" / "notes.txt").write_text("mine")
     with pytest.raises(DumpError, match="other files"):
         registry.pull(version, tmp_path / "other")
+
+
+def test_a_proof_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.registry.proof._SECONDS", 0.01)
+
+    with pytest.raises(ArtifactError, match=r"took more than 0\.01 s"):
+        prove("0" * 12)
