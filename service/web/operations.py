@@ -70,6 +70,7 @@ def operations(
             "drift",
             "Observations and predictions compared with the training.",
             "Drift",
+            (404, 503),
             query=(*_SELECTION, "last", "reference"),
         ),
         "get /models": client(
