@@ -103,13 +103,14 @@ class Registry:
 
     def content(self, version: str) -> Content:
         """The files of a model, checked and not unpickled. Raises UnknownModel, and ArtifactError unless the manifest
-        is signed by one of the keys and lists exactly these files."""
+        is signed by one of the keys, belongs to this version and lists exactly these files."""
         found = self.model(version)
         trust = Trust(self.digest, self.keys, must_be_signed=True)
-        _require_version(version, hashlib.sha256(found.manifest).hexdigest())
-        return checked_content(
+        content = checked_content(
             _place(version), found.manifest, found.signature, lambda name: self.store.file(version, name), trust
         )
+        _require_version(version, content.digest)
+        return content
 
     def pull(self, version: str, target: Path) -> None:
         """Writes the files of a model, with the signature, to a folder. Raises as `content`, and DumpError for a folder

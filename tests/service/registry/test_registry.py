@@ -17,6 +17,7 @@ from service.registry.proof import prove
 from service.registry.registry import Registry
 from service.storage.connection import connect
 from service.storage.model_store import INCOMING, REGISTERED, RETIRED, ModelStore, now
+from service.storage.model_tables import RegisteredModel
 from service.storage.promotions import Promotions
 from service.storage.session import Session
 from tests.service.registry.conftest import KEY
@@ -107,6 +108,21 @@ def empty_signature(registry: Registry, version: str) -> None:
 CHANGES: list[Callable[[Registry, str], None]] = [
     poisoned_file, truncated_file, no_files, wrong_signature, empty_signature,
 ]  # fmt: skip
+
+
+def test_a_version_with_the_signed_manifest_of_another_model_is_refused(
+    session: Session, registry: Registry, models: dict[str, Content]
+) -> None:
+    titanic, iris = (registry.register(models[name], "me@here") for name in ("titanic", "iris"))
+    exchange = RegisteredModel.update(manifest=iris.manifest, signature=iris.signature)
+    session.run(lambda: exchange.where(RegisteredModel.version == titanic.version).execute(session.database))
+    registry.store.remove_files(titanic.version)
+    for name, file in models["iris"].files.items():
+        registry.store.add_file(titanic.version, name, file)
+
+    for read in (registry.manifest, registry.content):
+        with pytest.raises(ArtifactError, match="another model"):
+            read(titanic.version)
 
 
 @pytest.mark.parametrize("change", CHANGES)
