@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from peewee import PeeweeException
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from serialize.content import read_content
 from serialize.errors import ArtifactError, DumpError
@@ -46,13 +46,15 @@ def models(context: click.Context, as_json: bool) -> None:
         for row in rows:
             click.echo(json.dumps({**row, "registered_at": row["registered_at"].isoformat()}))
         return
-    table = Table("version", "name", "state", "registered", "by", "note", "url")
+    table = Table(Column("version", no_wrap=True), "name", "state", "registered", "by", "note")
     for row in rows:
         state = "champion" if row["champion"] else row["state"]
         registered = f"{row['registered_at']:%Y-%m-%d %H:%M:%S}"
-        others = row["registered_by"], row["note"] or "", row["url"] or ""
-        table.add_row(row["version"], row["name"], state, registered, *others)
+        table.add_row(row["version"], row["name"], state, registered, row["registered_by"], row["note"] or "")
     Console().print(table)
+    for row in rows:
+        if row["url"]:
+            click.echo(f"The files of {row['version']} are at {row['url']}.")
 
 
 @models.command("resign")
