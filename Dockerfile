@@ -21,7 +21,7 @@ WORKDIR /app
 USER 10001
 # Everything that is written goes to /data, so the rest of the file system can be read-only.
 ENV PATH=/venv/bin:$PATH HOST=0.0.0.0 DATABASE_URL=sqlite:////data/predictions.db EXPORTS=/data/exports \
-    PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+    MALLOC_ARENA_MAX=2 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 EXPOSE 5000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["python", "-c", "\
 import os, sys; from http.client import HTTPConnection; \

@@ -15,6 +15,8 @@ except (SettingsError, ArtifactError, DatabaseError) as error:
     sys.exit(f"The service cannot start. {error}")
 
 if __name__ == "__main__":
+    if app.extensions["swap"] is not None:
+        app.extensions["swap"].start(seconds=0)
     app.run(
         settings.host,
         settings.port,

@@ -18,7 +18,6 @@ from service.server.early_stop import end_at_sigterm  # noqa: E402
 
 end_at_sigterm()  # until gunicorn handles it, which is after the application is loaded
 
-from service.batching import run_in_background  # noqa: E402
 from service.server.descriptors import connection_limit  # noqa: E402
 from service.server.shares import Shares  # noqa: E402
 from service.settings import Settings, SettingsError, set_native_defaults  # noqa: E402
@@ -56,6 +55,8 @@ keepalive = 95
 loglevel = _settings.log_level
 logger_class = "service.server.gunicorn_logger.GunicornLogger"
 control_socket_disable = True
+
+_FIRST_LOOK_SECONDS = 1.0  # at the champion, before a new worker accepts connections
 
 
 def _metrics(server: Any) -> Any:
@@ -96,7 +97,14 @@ def post_fork(server: object, worker: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     swap = worker.wsgi.extensions["swap"]
     if swap is not None:
-        run_in_background(swap.follow)
+        swap.start(_FIRST_LOOK_SECONDS)
+
+
+def on_reload(server: object) -> None:
+    """Registers and promotes the model of ARTIFACTS at a HUP. Not in this process: its memory is that of all workers
+    that it starts later, so it loads no model again. The workers take the champion as always."""
+    command = [sys.executable, "-m", "service", "release"]
+    os.posix_spawn(sys.executable, command, os.environ, setsigmask=())  # noqa: TID251 - passed on, not read
 
 
 def child_exit(server: object, worker: Any) -> None:
@@ -107,10 +115,13 @@ def on_exit(server: object) -> None:
     _metrics(server).close()
 
 
-def worker_exit(server: object, worker: object) -> None:
+def worker_exit(server: Any, worker: object) -> None:
     """Ends a worker without interpreter shutdown, after its last request. In a regular exit, ONNX Runtime would wait
     for a thread that exists only in the master."""
     stopped = sys.exc_info()[1]
+    swap = server.app.wsgi().extensions["swap"]
+    if swap is not None:
+        swap.stop()
     code = stopped.code if isinstance(stopped, SystemExit) else 0
     log_format.line_output().finish(log_format.EXIT_SECONDS)
     os._exit(code if isinstance(code, int) else 0)

@@ -3,8 +3,8 @@ began with. What the models share, such as connections and queues, outlives a sw
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cache, partial
+from dataclasses import dataclass
+from functools import cache, lru_cache, partial
 from typing import Any
 
 from flask_restful import Api
@@ -15,23 +15,20 @@ from serialize.recipes import RECIPES
 from service.batching import Aside, Batcher, run_in_background
 from service.demo import Demo
 from service.errors import InvalidBody
-from service.monitoring.drift import Drift
-from service.monitoring.monitor import Monitor, Reports
-from service.monitoring.performance import Performance
+from service.monitoring.drift import ModelVersion
+from service.monitoring.log_cache import LogCaches
+from service.monitoring.monitor import ManifestOf, Monitor, Reports
 from service.prediction.batches import Outcome, ServedModel, Work
 from service.prediction.filter import PerformanceQuery, Selection
-from service.prediction.observation import ObservationParser, canonical
+from service.prediction.observation import ObservationParser
 from service.prediction.scoring import Score, Scorer
 from service.prediction.service import FEW_ITEMS, PredictionService
 from service.prediction.true_label import LabelParser
+from service.registry.champion import Wanted
 from service.settings import Settings
-from service.storage.column_cache import ColumnCache
-from service.storage.connection import kind
 from service.storage.deletion import Reset
-from service.storage.postgresql_columns import PostgresqlColumns
 from service.storage.predictions import PredictionLog
 from service.storage.session import Session
-from service.storage.sqlite_columns import SqliteColumns
 from service.telemetry.live_performance import LivePerformance
 from service.telemetry.metric_definitions import MODEL, Sample
 from service.telemetry.metrics import CONTENT_TYPE, Metrics
@@ -48,14 +45,15 @@ from service.web.query import LogArguments
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all models use: the session that writes predictions and the batcher before it, the session and the batcher
-    of the reports, and the functions of resources that need no model."""
+    """What all models use: the session that writes predictions and the batcher before it, the queue of the reports with
+    the columns of the log and the manifests of other versions, and the functions of resources that need no model."""
 
     settings: Settings
     session: Session
     batcher: Batcher[Work, Outcome]
-    reader: Session
     reports: Reports
+    caches: LogCaches
+    manifest_of: ManifestOf
     metrics: Metrics
     render: Callable[[], str]
     is_ready: Callable[[], None]
@@ -63,10 +61,10 @@ class Shared:
     empty: Callable[[], Any]
     log: LogAccess
     aside: Aside
-    columns: dict[Any, tuple[SqliteColumns | PostgresqlColumns, ColumnCache]] = field(default_factory=dict)
+    wanted: Wanted
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Bundle:
     """One model as it is served: the Flask application with its routes, the WSGI application that checks the keys
     before it, and the live performance for /metrics."""
@@ -90,7 +88,7 @@ class Bundle:
 def build(shared: Shared, artifact: Artifact) -> Bundle:
     """The bundle of a model whose golden rows were compared. It answers no request yet."""
     manifest = artifact.manifest
-    monitor = _monitor(shared, artifact)
+    monitor = Monitor(ModelVersion(artifact.version, manifest), shared.caches, shared.manifest_of, shared.reports)
     report = partial(monitor.performance, PerformanceQuery(Selection(artifact.version)))
     live = LivePerformance(artifact.version, report, lambda: shared.metrics.directory, run_in_background)
     classes = {label: label if isinstance(label, str) else json.dumps(label) for label in manifest.task.classes}
@@ -134,19 +132,6 @@ def _served(shared: Shared, artifact: Artifact) -> ServedModel:
     )
 
 
-def _monitor(shared: Shared, artifact: Artifact) -> Monitor:
-    """The reports on the log. Models with the same classes share the cached columns of the log."""
-    manifest = artifact.manifest
-    kind_of_task = (task := manifest.task).kind, tuple(map(canonical, task.classes)), task.positive_class
-    if kind_of_task not in shared.columns:
-        read = SqliteColumns if kind(shared.reader.database) == "sqlite" else PostgresqlColumns
-        columns = read(shared.reader.database, task)
-        shared.columns[kind_of_task] = columns, ColumnCache(columns)
-    columns, cache = shared.columns[kind_of_task]
-    drift = Drift(manifest, artifact.version, cache, columns.documents)
-    return Monitor(Performance(manifest, cache), drift, shared.reports)
-
-
 def _add_resources(
     api: Api,
     shared: Shared,
@@ -174,7 +159,7 @@ def _add_resources(
         (resources.Index, ("/",), (cache(lambda: encoded(index(manifest, artifact.version))),)),
         (resources.Predict, ("/predict",), (service, body, encode)),
         (resources.Update, ("/update",), (service, body, encode)),
-        (resources.ModelCard, ("/model",), (cache(lambda: encoded(_card(artifact))),)),
+        (resources.ModelCard, ("/model",), (_model_card(shared.wanted, artifact),)),
         (resources.Document, ("/openapi.json",), (_document(settings, artifact),)),
         (resources.PerformanceReport, ("/performance",), (monitor, manifest.signature.names)),
         (resources.DriftReport, ("/drift",), (monitor,)),
@@ -213,8 +198,17 @@ def _document(settings: Settings, artifact: Artifact) -> Callable[[], bytes]:
     return build
 
 
+def _model_card(wanted: Wanted, artifact: Artifact) -> Callable[[], bytes]:
+    """What GET /model answers: encoded again only if the champion is another, or cannot serve."""
+
+    @lru_cache(maxsize=1)
+    def card(version: str | None, why: str | None) -> bytes:
+        return encoded({**_card(artifact), "serving": artifact.version, "wanted": version, "why": why})
+
+    return lambda: card(wanted.version, wanted.why)
+
+
 def _card(artifact: Artifact) -> dict[str, Any]:
-    """The body of GET /model."""
     manifest = artifact.manifest
     return {
         "name": manifest.name,

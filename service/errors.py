@@ -39,6 +39,11 @@ class Fault:
         """A fault of an observation id: `what` follows the id in the detail."""
         return cls(where, f"Observation ID: {observation_id} {what}", observation_id, expected)
 
+    @classmethod
+    def of_parameter(cls, name: str, value: Any, expected: str, what: str | None = None) -> "Fault":
+        """A fault of a query parameter: the detail says what was expected, unless `what` says something else."""
+        return cls(pointer(name), f"{name}: {what or 'expected ' + expected}; got {shown(value)}", value, expected)
+
     def within(self, prefix: str) -> "Fault":
         """The same fault, with `prefix` before its pointer."""
         return Fault(prefix + self.pointer, self.detail, self.value, self.expected)

@@ -11,15 +11,17 @@ from peewee import Database
 
 from serialize import Artifact, ArtifactError
 from serialize.artifact import load_content
-from serialize.content import read_content
+from serialize.content import Content, read_content
 from serialize.task import Label
 from service.batching import Aside, Batcher, OneAtATime, runner
 from service.bundle import Bundle, Shared, build, flask_app, outputs
 from service.export.reset_dump import dump_log
+from service.monitoring.log_cache import LogCaches
 from service.monitoring.monitor import Reports
 from service.pacing import Paced
 from service.prediction.batches import Batches
-from service.registry.champion import load_champion, make_first_champion, note_unusable
+from service.registry.champion import Wanted, load_champion, make_first_champion, note_other_artifacts
+from service.registry.manifests import manifests_of
 from service.registry.release import registry_of
 from service.registry.swap import Swap
 from service.settings import Settings
@@ -52,7 +54,8 @@ def create_app(settings: Settings) -> Flask:
     log_format.configure(settings.log_level)
     database = database_of(settings)
     prepare(database)
-    artifact = _artifact(settings)
+    wanted = Wanted()
+    artifact = _artifact(settings, wanted)
     _warn_of_few_connections(settings.web_concurrency, connection_limit(database))
     _warn_of_ephemeral_log(database)
     aside: Aside = OneAtATime(runner(), settings.request_timeout)
@@ -67,7 +70,7 @@ def create_app(settings: Settings) -> Flask:
         return serving.model.samples()
 
     metrics = app.extensions["metrics"] = Metrics(route_of, samples)
-    shared = _shared(settings, session, metrics, aside)
+    shared = _shared(settings, session, metrics, aside, wanted)
     serving: Serving[Bundle] = Serving(build(shared, artifact))
     app.extensions["serving"] = serving
     app.extensions["swap"] = _swap(settings, shared, serving)
@@ -95,20 +98,22 @@ def _swap(settings: Settings, shared: Shared, serving: Serving[Bundle]) -> Swap 
     if registry is None or registry.digest is not None:
         return None
 
-    def exchange(artifact: Artifact) -> None:
-        serving.model = build(shared, artifact)
+    def exchange(content: Content) -> Bundle:
+        before, serving.model = serving.model, build(shared, _proven(settings, load_content(content)))
+        return before
 
     return Swap(
         registry,
+        shared.wanted,
         lambda: serving.model.version,
-        partial(_proven, settings),
         exchange,
         lambda: shared.metrics.directory,
-        runner(),
+        OneAtATime(runner(), settings.request_timeout),
+        shared.metrics.lacks_champion,
     )
 
 
-def _shared(settings: Settings, session: Session, metrics: Metrics, aside: Aside) -> Shared:
+def _shared(settings: Settings, session: Session, metrics: Metrics, aside: Aside, wanted: Wanted) -> Shared:
     """What all models use. Each part that reads or erases has a connection of its own."""
     limited = partial(Batcher, max_pending=settings.max_pending, timeout=settings.request_timeout)
     paced = Paced(runner())
@@ -126,8 +131,9 @@ def _shared(settings: Settings, session: Session, metrics: Metrics, aside: Aside
         settings=settings,
         session=session,
         batcher=batched(Batches(session.run, on_batch).process, on_queue_depth=metrics.waiting),
-        reader=reader,
         reports=Reports(reader.read, read_batched),
+        caches=LogCaches(reader.database),
+        manifest_of=manifests_of(registry_of(settings, reader)),
         metrics=metrics,
         render=_together(read_batched, metrics.render),
         is_ready=_together(batched, _session(settings, _PROBE_PATIENCE_SECONDS).ping),
@@ -135,6 +141,7 @@ def _shared(settings: Settings, session: Session, metrics: Metrics, aside: Aside
         empty=partial(batched(reset.empty_for_each).submit, None),
         log=LogAccess(log_reader(reading.database), reading.read, erase, read_batched, batched),
         aside=aside,
+        wanted=wanted,
     )
 
 
@@ -157,18 +164,22 @@ def _warn_of_ephemeral_log(database: Database) -> None:
         )  # fmt: skip
 
 
-def _artifact(settings: Settings) -> Artifact:
+def _artifact(settings: Settings, wanted: Wanted) -> Artifact:
     """The champion of the registry; if there is none, or it cannot serve, the model of ARTIFACTS, which becomes the
     champion if there is none. Raises ArtifactError unless one is trusted and gives the outputs of its golden rows."""
-    champion = load_champion(settings)
+    champion = load_champion(settings, wanted)
     if champion is not None:
         try:
-            return _proven(settings, champion)
+            artifact = _proven(settings, champion)
         except ArtifactError as error:
-            note_unusable(champion.version, error)
+            wanted.fail(champion.version, str(error))
+        else:
+            wanted.serve(artifact.version)
+            note_other_artifacts(settings, artifact.version)
+            return artifact
     content = read_content(settings.artifacts, settings.trust())
     artifact = _proven(settings, load_content(content, Path(settings.artifacts)))
-    make_first_champion(settings, content)
+    make_first_champion(settings, content, wanted)
     return artifact
 
 

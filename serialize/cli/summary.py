@@ -79,7 +79,7 @@ def next_step(directory: Path) -> Iterator[str]:
     """How to serve the artifact in a folder."""
     variable = f"ARTIFACTS={quote(str(directory.resolve()))}"
     yield f"Next, in a checkout: {variable} make serve"
-    yield f"Or, with the installed package (docs/install.md): {variable} gunicorn app:app"
+    yield f"Or, with the installed package (docs/install.md): {variable} python -m service serve"
 
 
 def listed(texts: Iterable[str]) -> str:

@@ -11,22 +11,22 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from serialize.content import Content, read_content
+from serialize.content import read_content
 from service.export.atomic_file import new_file
-from service.monitoring.drift import Drift
+from service.monitoring.drift import Drift, ModelVersion
+from service.monitoring.log_cache import LogCache
 from service.monitoring.performance import Performance
 from service.prediction.filter import DEFAULT_LAST, DriftQuery, PerformanceQuery, Selection
 from service.prediction.moment import moment_of
-from service.registry.champion import champion_content
+from service.registry.champion import Wanted, champion_content
+from service.registry.manifests import manifests_of
+from service.registry.release import registry_of
 from service.report.html import html, is_report, value
 from service.report.report import Report, Reporter
 from service.settings import Settings
-from service.storage.column_cache import ColumnCache
-from service.storage.connection import database_of, kind
+from service.storage.connection import database_of
 from service.storage.migrate import require_log
-from service.storage.postgresql_columns import PostgresqlColumns
 from service.storage.session import Session
-from service.storage.sqlite_columns import SqliteColumns
 
 _HEAD = 1_000
 
@@ -36,17 +36,16 @@ def make(settings: Settings, selection: Selection) -> tuple[Report, dict[str, An
     latest rows if there is no period. Raises ArtifactError, DatabaseError, InvalidQuery for too many windows, and
     Unavailable if the log cannot be read now."""
     require_log(database_of(settings))
-    content = champion_content(settings) or read_content(settings.artifacts, settings.trust())
+    content = champion_content(settings, Wanted()) or read_content(settings.artifacts, settings.trust())
     has_period = selection.since is not None or selection.until is not None
     query, recent = PerformanceQuery(selection), DriftQuery(selection, None if has_period else DEFAULT_LAST)
-    database, manifest = require_log(database_of(settings)), content.manifest
-    columns = (SqliteColumns if kind(database) == "sqlite" else PostgresqlColumns)(database, manifest.task)
-    cache = ColumnCache(columns)
-    drift = Drift(manifest, content.version, cache, columns.documents)
-    reporter = Reporter(manifest, Performance(manifest, cache), drift, cache)
-    with closing(Session(database)) as session:
+    with closing(Session(require_log(database_of(settings)))) as session:
+        model = _model(settings, session, selection.model_version, ModelVersion(content.version, content.manifest))
+        log = LogCache(session.database, model.manifest.task)
+        performance = Performance(model.manifest, log.columns)
+        reporter = Reporter(model.manifest, performance, Drift(model, log), log.columns)
         report = session.read(lambda: reporter.report(query, recent))
-    return report, _about(content, report, selection)
+    return report, _about(model, report, selection)
 
 
 def require_free(path: Path) -> None:
@@ -93,7 +92,13 @@ def show(report: Report, console: Console) -> None:
         )
 
 
-def _about(content: Content, report: Report, selection: Selection) -> dict[str, Any]:
+def _model(settings: Settings, session: Session, version: str | None, served: ModelVersion) -> ModelVersion:
+    """The model of a version that the registry has, or else the one that serves."""
+    manifest = manifests_of(registry_of(settings, session))(version) if version not in (None, served.version) else None
+    return served if version is None or manifest is None else ModelVersion(version, manifest)
+
+
+def _about(model: ModelVersion, report: Report, selection: Selection) -> dict[str, Any]:
     performance, drift = report.performance, report.drift
     given = {
         "model version": selection.model_version,
@@ -101,9 +106,9 @@ def _about(content: Content, report: Report, selection: Selection) -> dict[str, 
         "until": None if selection.until is None else moment_of(selection.until),
     }
     return {
-        "model": content.manifest.name,
-        "version": content.version,
-        "task": content.manifest.task.kind,
+        "model": model.manifest.name,
+        "version": model.version,
+        "task": model.manifest.task.kind,
         "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "selection": ", ".join(f"{name} {text}" for name, text in given.items() if text is not None) or "the whole log",
         "predictions": f"{performance['count']:,}, {performance['labelled']:,} of them with a label",

@@ -2,39 +2,50 @@
 detects covariate shift, not concept drift."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from serialize.manifest import Manifest
+from serialize.signature import ColumnKind
 from service.monitoring.comparison import Comparison, Counts, compare, compare_numbers, unrounded
 from service.monitoring.intervals import Array
+from service.monitoring.log_cache import LogCache
 from service.monitoring.performance import FEWEST, selected
 from service.monitoring.significance import holm
 from service.pacing import give_way
 from service.prediction.filter import DriftQuery
-from service.storage.column_cache import ColumnCache, Rows
+from service.storage.column_cache import Rows
 
 MOST_COMPARED = 20_000
 
 Document = tuple[str, str | None]
-Documents = Callable[[Array], Mapping[int, Document]]
 
 _TESTS_A_COLUMN = 3
 _ORDER = ("ok", "watch", "drifted")
+_NUMERIC = {"integer", "number"}
+_NO_PROFILE = {"count": 0, "null_rate": 0.0}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A model version, and its manifest."""
+
+    version: str
+    manifest: Manifest
 
 
 class Drift:
-    """Reports on a log against the profile of a manifest, whose outputs are those of the model `version`. `documents`
-    maps the ids that exist to the JSON texts of observation and probabilities."""
+    """Reports on a log, as the task of `model` reads it, against the profile of `reference`: by default of the same
+    model."""
 
-    def __init__(self, manifest: Manifest, version: str, cache: ColumnCache, documents: Documents) -> None:
-        self._manifest = manifest
-        self._version = version
-        self._ledger = cache
-        self._documents = documents
+    def __init__(self, model: ModelVersion, log: LogCache, reference: ModelVersion | None = None) -> None:
+        self._model = model
+        self._reference = reference or model
+        self._ledger = log.columns
+        self._documents = log.documents
 
     def report(self, query: DriftQuery) -> dict[str, Any]:
         """The body of GET /drift, finite JSON."""
@@ -52,7 +63,8 @@ class Drift:
         body = {
             "count": len(rows),
             "compared": len(compared),
-            "model_version": self._version,
+            "model_version": self._model.version,
+            "reference": self._reference.version,
             "verdict": max(verdicts, key=_ORDER.index) if verdicts else None,
             "drifted": [name for name, column in columns.items() if column["verdict"] == "drifted"],
             "columns": columns,
@@ -67,30 +79,41 @@ class Drift:
         observations = [json.loads(observation) for observation, _ in documents]
         give_way()
         outputs = list(self._outputs(rows, documents))
-        columns = self._manifest.profile["columns"]
+        columns = self._reference.manifest.profile["columns"]
         prose = sum("vocabulary" in profile for profile in columns.values())
         tests = _TESTS_A_COLUMN * (len(columns) + len(outputs)) + prose
-        reference_rows = 0
-        for column in self._manifest.signature:
-            profile = columns[column.name]
-            values = [each.get(column.name) if isinstance(each, dict) else None for each in observations]
-            reference_rows = profile["count"]
+        reference_rows = max((profile["count"] for profile in columns.values()), default=0)
+        names = set()
+        for name, kind, profile in self._profiles():
+            values = [each.get(name) if isinstance(each, dict) else None for each in observations]
+            names.add(name)
             give_way()
-            yield column.name, compare(column.kind, profile, values, tests)
+            yield name, compare(kind, profile, values, tests)
         for name, profile, numbers in outputs:
             compared = Comparison({})
             if len(numbers):
                 compared = compare_numbers(profile, unrounded(profile, numbers), reference_rows, tests)
             statistics = {"kind": "output", "count": len(numbers), **compared.statistics}
-            key = f"output {name}" if name in self._manifest.signature.names else name
-            yield key, replace(compared, statistics=statistics)
+            yield f"output {name}" if name in names else name, replace(compared, statistics=statistics)
+
+    def _profiles(self) -> Iterator[tuple[str, ColumnKind, Mapping[str, Any]]]:
+        """The name, the kind and the profile of each column. A column that only one of the two models has, or that has
+        another kind in the other, is compared with nothing."""
+        own = {column.name: column.kind for column in self._model.manifest.signature}
+        known = {column.name: column.kind for column in self._reference.manifest.signature}
+        profiles = self._reference.manifest.profile["columns"]
+        for name in {**own, **known}:
+            kinds = {own.get(name), known.get(name)}
+            is_compared = len(kinds) == 1 or kinds <= _NUMERIC
+            yield name, known.get(name) or own[name], profiles[name] if is_compared else _NO_PROFILE
 
     def _outputs(self, rows: Rows, documents: Sequence[Document]) -> Iterator[tuple[str, Mapping[str, Any], Array]]:
-        """The outputs of this model version with their profiles; the profile does not describe other versions."""
+        """The outputs of the reference's version with their profiles, which do not describe other versions."""
         model_keys = self._ledger.model_keys
-        own = np.isin(rows.model_key, [i for i, (version, _) in enumerate(model_keys) if version == self._version])
-        profile = self._manifest.profile["outputs"]
-        if self._manifest.task.kind != "multiclass":
+        places = [i for i, (version, _) in enumerate(model_keys) if version == self._reference.version]
+        own = np.isin(rows.model_key, places)
+        profile = self._reference.manifest.profile["outputs"]
+        if self._reference.manifest.task.kind != "multiclass":
             for name, numbers in profile.items():
                 yield name, numbers, rows.output[own]
             return

@@ -5,12 +5,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from serialize.manifest import Manifest
+from serialize.task import Task
 from service.batching import Batcher, Process
-from service.errors import ServiceError
-from service.monitoring.drift import Drift
+from service.errors import Fault, InvalidQuery, ServiceError
+from service.monitoring.drift import Drift, ModelVersion
+from service.monitoring.log_cache import LogCache, LogCaches
 from service.monitoring.performance import Performance
 from service.prediction.filter import DriftQuery, PerformanceQuery
 
+ManifestOf = Callable[[str], Manifest | None]
 Query = PerformanceQuery | DriftQuery
 Report = Callable[[], dict[str, Any]]
 
@@ -37,30 +41,55 @@ class Reports:
 
     def _outcome(self, monitor: "Monitor", query: Query) -> dict[str, Any] | Exception:
         try:
-            return self._reading(partial(monitor.report, query))
+            return self._reading(monitor.prepared(query))
         except ServiceError as error:
             return error
 
 
 class Monitor:
-    """Makes the bodies of /performance and /drift for one model, through the queue of all `reports`."""
+    """Makes the bodies of /performance and /drift while a model serves, through the queue of all `reports`. A report on
+    another version uses the manifest that `manifest_of` gives, or that of the `served` model if it gives None."""
 
-    def __init__(self, performance: Performance, drift: Drift, reports: Reports) -> None:
-        self._performance = performance
-        self._drift = drift
+    def __init__(self, served: ModelVersion, caches: LogCaches, manifest_of: ManifestOf, reports: Reports) -> None:
+        self._served = served
+        self._caches = caches
+        self._manifest_of = manifest_of
         self._reports = reports
+        self._own = self._other = caches.of(served.manifest.task)
 
     def performance(self, query: PerformanceQuery) -> dict[str, Any]:
-        """The body of GET /performance. Raises InvalidQuery for too many windows, and Unavailable if the log cannot be
-        read now."""
+        """The body of GET /performance. Raises InvalidQuery for too many windows and for a column that the model does
+        not have, and Unavailable if the log cannot be read now."""
         return self._reports.submit(self, query)
 
     def drift(self, query: DriftQuery) -> dict[str, Any]:
-        """The body of GET /drift. Raises Unavailable if the log cannot be read now."""
+        """The body of GET /drift. Raises InvalidQuery for an unknown reference, and Unavailable if the log cannot be
+        read now."""
         return self._reports.submit(self, query)
 
-    def report(self, query: Query) -> dict[str, Any]:
-        """The report itself, with the connection open."""
+    def prepared(self, query: Query) -> Report:
+        """The report itself, to be made with the connection open. Reads the manifests of other versions; raises
+        InvalidQuery for an unknown reference, and Unavailable."""
+        version = query.selection.model_version
+        model = (version and self._model(version)) or self._served
+        log = self._log(model.manifest.task)
         if isinstance(query, PerformanceQuery):
-            return self._performance.report(query)
-        return self._drift.report(query)
+            return partial(Performance(model.manifest, log.columns).report, query)
+        reference = self._model(query.reference) if query.reference else model
+        if reference is None:
+            expected = "the version of a model in the registry; `python -m service models` lists them"
+            raise InvalidQuery([Fault.of_parameter("reference", query.reference, expected)])
+        return partial(Drift(model, log, reference).report, query)
+
+    def _model(self, version: str) -> ModelVersion | None:
+        if version == self._served.version:
+            return self._served
+        manifest = self._manifest_of(version)
+        return None if manifest is None else ModelVersion(version, manifest)
+
+    def _log(self, task: Task) -> LogCache:
+        """The log as the task reads it. Beside that of the served model, only the last one is kept."""
+        found = self._caches.of(task)
+        if found is not self._own:
+            self._other = found
+        return found

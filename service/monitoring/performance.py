@@ -50,7 +50,9 @@ class Performance:
         self._ledger = cache
 
     def report(self, query: PerformanceQuery) -> dict[str, Any]:
-        """The body of GET /performance, finite JSON. Raises InvalidQuery for more than MOST_WINDOWS windows."""
+        """The body of GET /performance, finite JSON. Raises InvalidQuery for more than MOST_WINDOWS windows, and for
+        groups by a column that the model does not have."""
+        self._groups.require(query.by)
         return self.of(selected(self._ledger.rows(), self._ledger.model_keys, query.selection), query)
 
     def of(self, rows: Rows, query: PerformanceQuery) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from serialize.formats.datetimes import seconds, short
 from serialize.manifest import Manifest
+from service.errors import Fault, InvalidQuery
 from service.monitoring.intervals import Array
 
 MOST_GROUPS = 50
@@ -24,6 +25,11 @@ class Groups:
     def __init__(self, manifest: Manifest) -> None:
         self._kinds = {column.name: column.kind for column in manifest.signature}
         self._profile = manifest.profile["columns"]
+
+    def require(self, column: str | None) -> None:
+        """Raises InvalidQuery unless it is None or a column of the manifest."""
+        if column is not None and column not in self._kinds:
+            raise InvalidQuery([Fault.of_parameter("by", column, "one of " + ", ".join(self._kinds))])
 
     def of(self, column: str, values: Sequence[str | None], codes: Array) -> Iterator[tuple[Any, Array]]:
         """Yields (value or [from, to] or None for null, mask of the rows) by group, the largest first. `codes` are

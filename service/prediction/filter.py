@@ -38,10 +38,12 @@ class PerformanceQuery:
 
 @dataclass(frozen=True, slots=True)
 class DriftQuery:
-    """The query of GET /drift: the `last` rows of a selection, or all of them if `last` is None."""
+    """The query of GET /drift: the `last` rows of a selection, or all of them if `last` is None, compared with the
+    training of the model version `reference`; None is the model of the selection."""
 
     selection: Selection
     last: int | None = DEFAULT_LAST
+    reference: str | None = None
 
 
 EVERYTHING = PredictionFilter()

@@ -1,10 +1,16 @@
 """The model that a process serves when it starts: the champion of the registry, or else the model of ARTIFACTS."""
 
+import hashlib
 import logging
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 
 from serialize.artifact import Artifact, load_content
 from serialize.content import Content
 from serialize.errors import ArtifactError
+from serialize.folder import read_manifest
+from serialize.store.address import is_url
 from service.errors import ModelConflict, ServiceError, Unavailable
 from service.registry.registry import Registry
 from service.registry.release import author, registry_of
@@ -16,33 +22,68 @@ from service.telemetry.log_format import event
 _log = logging.getLogger("service")
 
 
-def champion_content(settings: Settings) -> Content | None:
+@dataclass(slots=True)
+class Wanted:
+    """The champion as this process last saw it, and why it does not serve, if it cannot."""
+
+    version: str | None = None
+    why: str | None = None
+
+    def serve(self, version: str) -> None:
+        """Notes that a champion serves, or is about to."""
+        self.version, self.why = version, None
+
+    def failed(self, version: str) -> bool:
+        """Whether this champion was tried and cannot serve."""
+        return self.version == version and self.why is not None
+
+    def fail(self, version: str, why: str) -> None:
+        """Notes that the champion cannot serve, and logs why."""
+        self.version, self.why = version, why
+        event(_log, logging.ERROR, "champion-unusable", version=version, reason=why)
+
+
+def champion_content(settings: Settings, wanted: Wanted) -> Content | None:
     """The files of the champion in a database that has its tables, checked and not unpickled. None if there is none, or
-    if it cannot be served; a log line then says why."""
+    if it cannot be served, which `wanted` then tells."""
     session = Session(database_of(settings))
     try:
         registry = registry_of(settings, session)
         if registry is None:
             _note_off()
             return None
-        return _content(registry)
+        return _content(registry, wanted)
     finally:
         session.close()
 
 
-def load_champion(settings: Settings) -> Artifact | None:
-    """The same as a model in memory whose golden rows are not yet compared."""
-    content = champion_content(settings)
+def load_champion(settings: Settings, wanted: Wanted) -> Artifact | None:
+    """The champion in a database that has its tables; its golden rows are not yet compared. None if there is none, or
+    if it cannot be loaded, which `wanted` then tells."""
+    content = champion_content(settings, wanted)
     if content is None:
         return None
     try:
         return load_content(content)
     except ArtifactError as error:
-        note_unusable(content.version, error)
+        wanted.fail(content.version, str(error))
         return None
 
 
-def make_first_champion(settings: Settings, content: Content) -> None:
+def note_other_artifacts(settings: Settings, champion: str) -> None:
+    """Logs that the folder ARTIFACTS holds another model than the champion, which serves."""
+    if is_url(settings.artifacts):
+        return
+    with suppress(ArtifactError):
+        version = hashlib.sha256(read_manifest(Path(settings.artifacts))).hexdigest()[:12]
+        if version != champion:
+            event(
+                _log, logging.INFO, "artifacts-not-served", version=version,
+                reason="The champion of the registry serves; `python -m service release` promotes a new model.",
+            )  # fmt: skip
+
+
+def make_first_champion(settings: Settings, content: Content, wanted: Wanted) -> None:
     """Registers the model of ARTIFACTS and makes it the champion, if there is none yet."""
     session = Session(database_of(settings))
     try:
@@ -50,18 +91,14 @@ def make_first_champion(settings: Settings, content: Content) -> None:
         if registry is not None and registry.digest is None and registry.promotions.champion() is None:
             registry.register(content, author(), "first start")
             registry.promotions.promote(content.version, None, author(), "first start")
+            wanted.serve(content.version)
     except ModelConflict as error:
         event(_log, logging.WARNING, "not-registered", version=content.version, reason=error.detail)
     finally:
         session.close()
 
 
-def note_unusable(version: str, error: Exception) -> None:
-    """Logs that the champion does not serve, and why."""
-    event(_log, logging.ERROR, "champion-unusable", version=version, reason=str(error))
-
-
-def _content(registry: Registry) -> Content | None:
+def _content(registry: Registry, wanted: Wanted) -> Content | None:
     version = registry.promotions.champion()
     if version is None:
         return None
@@ -70,7 +107,7 @@ def _content(registry: Registry) -> Content | None:
     except Unavailable:
         raise
     except (ArtifactError, ServiceError) as error:
-        note_unusable(version, error)
+        wanted.fail(version, str(error))
         return None
 
 

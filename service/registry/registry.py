@@ -1,6 +1,7 @@
 """The registry: which models there are, which one is to serve, and their files, which are trusted only if they are
 signed."""
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -98,9 +99,11 @@ class Registry:
 
     def manifest(self, version: str) -> Manifest:
         """The manifest of a model, also of one whose files were removed. Raises UnknownModel, and ArtifactError if it
-        is not signed by one of the keys."""
+        is not signed by one of the keys, or belongs to another version."""
         found = self.model(version)
         Trust(keys=self.keys, must_be_signed=True).require(_place(version), found.manifest, found.signature)
+        if not hashlib.sha256(found.manifest).hexdigest().startswith(version):
+            raise ArtifactError(f"{_place(version)} has the manifest of another model; register it again.")
         return Manifest.from_bytes(found.manifest)
 
     def content(self, version: str) -> Content:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from peewee import ModelDelete, SqliteDatabase
+from peewee import ModelDelete, SqliteDatabase, fn
 
 from service.storage.model_tables import Champion, ModelFile, RegisteredModel
 from service.storage.session import Session
@@ -95,6 +95,11 @@ class ModelStore:
         if not parts:
             return None
         return b"".join(self._session.read(partial(self._part, version, name, part)) for part in parts)
+
+    def number_of_parts(self, version: str) -> int:
+        """How many parts the files of a model have together."""
+        query = ModelFile.select(fn.COUNT(ModelFile.part)).where(ModelFile.version == version)
+        return int(self._session.read(lambda: query.scalar(self._database)))
 
     def _parts(self, version: str, name: str) -> Sequence[int]:
         query = ModelFile.select(ModelFile.part).where(ModelFile.version == version, ModelFile.name == name)

@@ -44,7 +44,7 @@ class Promotions:
 
     def watched_champion(self) -> str | None:
         """The same, on a connection that stays open: for a caller that asks again and again."""
-        return self._session.watch(self._champion)
+        return self._session.read(self._champion, keeps_open=True)
 
     def promote(
         self,

@@ -58,28 +58,22 @@ class Session:
         except _UNREACHABLE as error:
             raise _unavailable(error) from error
 
-    def read(self, work: Callable[[], Value]) -> Value:
-        """Does work that only reads, without a transaction, and closes the connection. It blocks no writer. Raises
-        Unavailable if the database cannot be read now."""
+    def read(self, work: Callable[[], Value], *, keeps_open: bool = False) -> Value:
+        """Does work that only reads, without a transaction, and closes the connection, unless it `keeps_open` for the
+        next time. It blocks no writer. Raises Unavailable if the database cannot be read now."""
         try:
             if self.database.is_closed():
                 self._open()
-            return work()
-        except _UNREACHABLE as error:
-            raise _unavailable(error) from error
-        finally:
-            self.close()
-
-    def watch(self, work: Callable[[], Value]) -> Value:
-        """Does work that only reads, without a transaction, on a connection that stays open for the next time. Raises
-        Unavailable if the database cannot be read now."""
-        try:
-            if self.database.is_closed():
-                self._open()
-            return work()
+            done = work()
         except _UNREACHABLE as error:
             self.close()
             raise _unavailable(error) from error
+        except BaseException:
+            self.close()
+            raise
+        if not keeps_open:
+            self.close()
+        return done
 
     def ping(self) -> None:
         """Raises Unavailable unless predictions and labels can be written now. Closes the connection."""

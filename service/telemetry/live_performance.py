@@ -86,4 +86,4 @@ class LivePerformance:
             return None
 
     def _path(self) -> Path:
-        return self._directory() / "performance.json"
+        return self._directory() / f"performance-{self._labels['model_version']}.json"

@@ -63,6 +63,9 @@ DROPPED_LINES = _spec(
     "dropped_log_lines_total", "counter", "lines", "Lines of output that could not be written, or not in time."
 )
 WORKERS = _spec("workers", "gauge", "processes", "Live worker processes.")
+NO_CHAMPION = _spec(
+    "workers_without_champion", "gauge", "processes", "Live workers that cannot serve the champion of the registry."
+)
 MODEL = _spec("model_info", "gauge", "1", "The served model; the value is 1.", "model_version", "name")
 LOGGED = _spec("logged_predictions", "gauge", "predictions", "Predictions of the model in the log.", "model_version")
 LABELLED = _spec("labelled_predictions", "gauge", "predictions", "Predictions with a true label.", "model_version")
@@ -86,7 +89,8 @@ PERFORMANCE_AT = _spec(
 )
 
 METRICS = (
-    *(REQUESTS, REQUEST_SECONDS, REFUSED, PREDICTIONS, BATCH, COMMIT, QUEUE, DROPPED_LINES, WORKERS, MODEL),
+    *(REQUESTS, REQUEST_SECONDS, REFUSED, PREDICTIONS, BATCH, COMMIT, QUEUE, DROPPED_LINES, WORKERS),
+    *(NO_CHAMPION, MODEL),
     *(LOGGED, LABELLED, LABELLED_SHARE),
     *(PERFORMANCE, PERFORMANCE_LOW, PERFORMANCE_HIGH, PERFORMANCE_TRAINING, PERFORMANCE_AT),
 )

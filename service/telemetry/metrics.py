@@ -107,6 +107,10 @@ class Metrics:
         """Sets the number of requests that wait in this process."""
         self._metric(metrics.QUEUE).set(depth)
 
+    def lacks_champion(self, lacks: bool) -> None:
+        """Sets whether this process cannot serve the champion."""
+        self._metric(metrics.NO_CHAMPION).set(lacks)
+
     def dropped_log_line(self) -> None:
         """Counts a line that was not written to the output."""
         self._metric(metrics.DROPPED_LINES).inc()
@@ -137,6 +141,7 @@ class Metrics:
             if not self._metrics:
                 self._add(metrics.WORKERS).set(1)
                 self._add(metrics.QUEUE).set(0)
+                self._add(metrics.NO_CHAMPION).set(0)
                 self._add(metrics.DROPPED_LINES)
                 for predicted in self._predictions.values():
                     self._add(metrics.PREDICTIONS, predicted)

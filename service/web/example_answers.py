@@ -115,6 +115,9 @@ def _card(manifest: Manifest, version: str) -> Example:
         "not_compiled": None,
         "warnings": [],
         "class_counts": dict.fromkeys(list(manifest.class_counts)[:1], _COUNT),
+        "serving": version,
+        "wanted": version,
+        "why": None,
     }
 
 
@@ -191,6 +194,7 @@ def _drift(manifest: Manifest, version: str) -> Example:
         "count": _COUNT,
         "compared": _COUNT,
         "model_version": version,
+        "reference": version,
         "verdict": "ok",
         "drifted": [],
         "columns": {column.name: drift_of_column(column, manifest.profile["columns"][column.name])},

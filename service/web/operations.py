@@ -67,7 +67,10 @@ def operations(
             query=(*_SELECTION, "window", "by"),
         ),
         "get /drift": client(
-            "drift", "Observations and predictions compared with the training.", "Drift", query=(*_SELECTION, "last")
+            "drift",
+            "Observations and predictions compared with the training.",
+            "Drift",
+            query=(*_SELECTION, "last", "reference"),
         ),
         "get /metrics": client(
             "metrics", "Metrics in the text format of Prometheus.", "MetricsText", media="text/plain"
@@ -200,6 +203,11 @@ def _parameters(manifest: Manifest, version: str, example_id: str) -> dict[str, 
             f"Only this many of the latest rows; by default {DEFAULT_LAST} if no time is given.",
             integer(1, MOST_LAST),
             DEFAULT_LAST,
+        ),
+        "reference": (
+            "Compare with the training of this model version of the registry; by default, with that of the model.",
+            {**TEXT, "minLength": 1, "pattern": NO_NUL},
+            version,
         ),
         "limit": (
             f"The most rows of a page, {LIMIT} by default. A stream has no limit.",

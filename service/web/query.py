@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from serialize.task import Task
-from service.errors import Fault, InvalidBody, InvalidQuery, MalformedBody, pointer, shown
+from service.errors import Fault, InvalidBody, InvalidQuery, MalformedBody, pointer
 from service.prediction.filter import DEFAULT_LAST, DriftQuery, PerformanceQuery, PredictionFilter, Selection
 from service.prediction.moment import EXPECTED_MOMENT, parse_moment
 from service.prediction.observation import canonical, key_of, parse_id
@@ -26,20 +26,22 @@ EXPECTED_VERSION = "a version of a model, text without NUL"
 
 
 def performance_query(arguments: Arguments, columns: Sequence[str]) -> PerformanceQuery:
-    """The parameters model_version, since, until, window and by. Raises InvalidQuery."""
+    """The parameters model_version, since, until, window and by, which is one of `columns`; another model version may
+    have others, so the report checks them. Raises InvalidQuery."""
     read = ArgumentReader(arguments, ("model_version", "since", "until", "window", "by"))
     window = read.one_of("window", WINDOWS)
-    by = read.one_of("by", columns)
+    by = read.read("by", str, "") if "model_version" in arguments else read.one_of("by", columns)
     return PerformanceQuery(read.selection(), window, by)
 
 
 def drift_query(arguments: Arguments) -> DriftQuery:
-    """The parameters model_version, since, until and last. With a time and no `last`, all rows of that time count.
-    Raises InvalidQuery."""
-    read = ArgumentReader(arguments, ("model_version", "since", "until", "last"))
+    """The parameters model_version, since, until, last and reference. With a time and no `last`, all rows of that time
+    count. Raises InvalidQuery."""
+    read = ArgumentReader(arguments, ("model_version", "since", "until", "last", "reference"))
     last = read.number("last", MOST_LAST)
     timed = "since" in arguments or "until" in arguments
-    return DriftQuery(read.selection(), last if last is not None or timed else DEFAULT_LAST)
+    reference = read.read("reference", _version, EXPECTED_VERSION)
+    return DriftQuery(read.selection(), last if last is not None or timed else DEFAULT_LAST, reference)
 
 
 class ArgumentReader:
@@ -93,8 +95,7 @@ class ArgumentReader:
             return None
 
     def _refuse(self, name: str, value: Any, expected: str, what: str | None = None) -> None:
-        detail = f"{name}: {what or 'expected ' + expected}; got {shown(value)}"
-        self._faults.append(Fault(pointer(name), detail, value, expected))
+        self._faults.append(Fault.of_parameter(name, value, expected, what))
 
 
 def _version(text: str) -> str:

@@ -155,6 +155,9 @@ _COMMON: Schemas = {
         not_compiled=_nullable(TEXT),
         warnings=_array(TEXT),
         class_counts=_mapping(_COUNT),
+        serving={**VERSION, "description": "The same as `version`."},
+        wanted={**_nullable(VERSION), "description": "The champion of the registry; null if it is off or has none."},
+        why={**_nullable(TEXT), "description": "Why the champion does not serve; null if it does, or is being loaded."},
     ),
     "Logged": _object(_SCORE, **_ROW),
     "LoggedPage": _object(
@@ -169,7 +172,7 @@ _COMMON: Schemas = {
     "Figure": _object(**_INTERVAL, training=_REAL_OR_NULL),
     "Drift": _object(
         **_each(_COUNT, "count", "compared"),
-        model_version=TEXT,
+        **_each(TEXT, "model_version", "reference"),
         verdict=_DRIFT_VERDICT,
         drifted=_array(TEXT),
         columns=_mapping(reference("DriftOfColumn")),

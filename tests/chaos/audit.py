@@ -3,10 +3,11 @@
 import json
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 
 import psycopg
 
@@ -51,9 +52,16 @@ def rows(database_url: str, ids: str = "%") -> list[Row]:
         return postgresql.execute(statement.replace("observation FROM", "observation::text FROM").encode()).fetchall()
 
 
-def audit(acknowledged: Iterable[Acknowledged], stored: Iterable[Row], *, exact: bool = False) -> Audit:
+def audit(
+    acknowledged: Iterable[Acknowledged],
+    stored: Iterable[Row],
+    *,
+    exact: bool = False,
+    expected: Callable[[Row], float | None] | None = None,
+) -> Audit:
     """Compares the two. At most one answer per id may be a first answer, the others must be replays. With `exact` there
-    must be one first answer; otherwise it may have been lost on its way."""
+    must be one first answer; otherwise it may have been lost on its way. `expected` gives the probability of a row, by
+    default that of the shipped model."""
     found = Audit()
     by_key: dict[str, list[Row]] = defaultdict(list)
     for row in stored:
@@ -72,8 +80,9 @@ def audit(acknowledged: Iterable[Acknowledged], stored: Iterable[Row], *, exact:
             found.blame("not one first answer", sum(not one.replayed for one in given) != 1)
         else:
             found.blame("two first answers", sum(not one.replayed for one in given) > 1)
+    right = expected or _of_shipped_model
     for same in by_key.values():
-        found.blame("a row with another probability", sum(not _is_right(row) for row in same))
+        found.blame("a row with another probability", sum(not _is_close(right(row), row[2]) for row in same))
     return found
 
 
@@ -87,9 +96,12 @@ def _is_row(one: Acknowledged, stored: Iterable[Row]) -> bool:
     )
 
 
-def _is_right(row: Row) -> bool:
-    expected = _expected().get(json.dumps(sorted(known(json.loads(row[4])).items())))
-    return expected is not None and abs(expected - row[2]) <= _TOLERANCE
+def _of_shipped_model(row: Row) -> float | None:
+    return probabilities(ARTIFACTS).get(key_of(json.loads(row[4])))
+
+
+def _is_close(expected: float | None, found: float) -> bool:
+    return expected is not None and abs(expected - found) <= _TOLERANCE
 
 
 def known(values: dict[str, object]) -> dict[str, object]:
@@ -101,9 +113,13 @@ def known(values: dict[str, object]) -> dict[str, object]:
     }
 
 
+def key_of(values: dict[str, object]) -> str:
+    """The same text for the same observation."""
+    return json.dumps(sorted(known(values).items()))
+
+
 @cache
-def _expected() -> dict[str, float]:
-    """The probability of each passenger from the pipeline."""
-    probas = load(ARTIFACTS).model.outputs(PASSENGERS)[:, 1]
-    texts = (json.dumps(sorted(known(values).items())) for values in PASSENGERS)
-    return dict(zip(texts, map(float, probas), strict=True))
+def probabilities(folder: Path) -> dict[str, float]:
+    """The probability of each passenger from the pipeline of an artifact, by `key_of` the observation."""
+    probas = load(folder).model.outputs(PASSENGERS)[:, 1]
+    return dict(zip(map(key_of, PASSENGERS), map(float, probas), strict=True))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.chaos import controls, databases, load, senders
 from tests.chaos.cluster import Cluster
-from tests.chaos.faults import bodies, descriptors, erasure, exports, files, flushes, output, processes, readers
+from tests.chaos.faults import bodies, descriptors, erasure, exports, files, flushes, output, processes, readers, swaps
 from tests.chaos.outcome import Outcome, Scale
 from tests.chaos.stage import Stage, web_command
 
@@ -73,6 +73,8 @@ def _on_each_database() -> list[Case]:
         _staged(readers.readers_are_slow, "sqlite", **readers.ONE_WORKER),
         _staged(descriptors.descriptors_are_exhausted, "sqlite"),
         _on_file(output.output_is_stalled),
+        _staged(swaps.models_are_swapped, "sqlite", **swaps.SIGNED),
+        _staged(swaps.models_are_swapped, "postgresql", **swaps.SIGNED),
     ]
 
 
@@ -92,7 +94,7 @@ def _at_length() -> list[Case]:
 
 def _staged(fault: Callable[[Stage, Scale], Outcome], kind: str, app: str = "", **variables: str) -> Case:
     """A fault of the service on a database; `app` is a variant of the service."""
-    command = (web_command()[0], app) if app else None
+    command = web_command(app) if app else None
 
     def run(cluster: Cluster, folder: Path, scale: Scale) -> Outcome:
         url = f"sqlite:///{folder}/log.db" if kind == "sqlite" else cluster.new_database()
@@ -109,6 +111,7 @@ def _of_postgresql() -> list[Case]:
         databases.server_refuses,
         databases.server_falls_silent,
         databases.server_has_no_connection_left,
+        swaps.database_is_away_during_a_swap,
     )
     return [Case(fault.__name__, fault) for fault in faults]
 
@@ -134,4 +137,5 @@ def _controls() -> list[Case]:
         Case("id_is_not_unique", lambda cluster, folder, _: controls.id_is_not_unique(cluster, folder)),
         _staged(controls.label_is_not_committed, "sqlite", app="tests.chaos.uncommitted:app"),
         _staged(controls.label_is_not_committed, "postgresql", app="tests.chaos.uncommitted:app"),
+        _staged(swaps.rows_name_another_model, "sqlite", app="tests.chaos.misnamed:app", **swaps.SIGNED),
     ]

@@ -46,7 +46,7 @@ def commit_is_not_flushed(cluster: Cluster, folder: Path) -> Outcome:
 
 def id_is_not_unique(cluster: Cluster, folder: Path) -> Outcome:
     """The service without the UNIQUE constraint, with a check before each insert: the audit must find duplicates."""
-    command = (web_command()[0], "tests.chaos.unguarded:app")
+    command = web_command("tests.chaos.unguarded:app")
     with Stage(folder, cluster.new_database(), command) as stage:
         cluster.administer_in(
             stage.database_url, "ALTER TABLE prediction DROP CONSTRAINT prediction_observation_id_key"

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -39,11 +39,16 @@ class History:
 
 
 def audit_log(
-    database_url: str, acknowledged: Iterable[Acknowledged], labelled: Iterable[Labelled], *, exact: bool = False
+    database_url: str,
+    acknowledged: Iterable[Acknowledged],
+    labelled: Iterable[Labelled],
+    *,
+    exact: bool = False,
+    expected: Callable[[Row], float | None] | None = None,
 ) -> Audit:
-    """Compares predictions and labels with a database; `exact` as in `audit`."""
+    """Compares predictions and labels with a database; `exact` and `expected` as in `audit`."""
     stored = rows(database_url)
-    found = audit(acknowledged, stored, exact=exact)
+    found = audit(acknowledged, stored, exact=exact, expected=expected)
     audit_labels(found, labelled, stored, histories(database_url))
     return found
 

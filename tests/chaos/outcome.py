@@ -50,10 +50,19 @@ class Scale:
     soak_requests: int
     bodies: int
     arrays: int
+    promotions: int
 
 
 SHORT = Scale(
-    kills=20, repeats=1, outage_seconds=9, lock_seconds=7, load_seconds=4, soak_requests=8000, bodies=6, arrays=6
+    kills=20,
+    repeats=1,
+    outage_seconds=9,
+    lock_seconds=7,
+    load_seconds=4,
+    soak_requests=8000,
+    bodies=6,
+    arrays=6,
+    promotions=4,
 )
 LONG = Scale(
     kills=40,
@@ -64,6 +73,7 @@ LONG = Scale(
     soak_requests=144_000,
     bodies=30,
     arrays=64,
+    promotions=20,
 )
 
 

@@ -19,13 +19,20 @@ class Recorder:
     """Posts to /predict and /update from many senders while the block runs. A sender repeats a request until it gets a
     200, as a good client does; about one request in four is a label of an earlier prediction, some of them corrections.
     With `retries` two senders send the same predictions at the same time, and again later, and one of them labels.
-    `aside` is a journal for other senders."""
+    `aside` is a journal for other senders. Recorders on one database need numbers of their own, from `first` on."""
 
     def __init__(
-        self, port: int, *, senders: int = SENDERS, retries: bool = False, labels: bool = True, name: str = "r"
+        self,
+        port: int,
+        *,
+        senders: int = SENDERS,
+        retries: bool = False,
+        labels: bool = True,
+        name: str = "r",
+        first: int = 0,
     ) -> None:
         self.journals = [Journal() for _ in range(senders)]
-        self._port, self._retries, self._labels, self._name = port, retries, labels, name
+        self._port, self._retries, self._labels, self._name, self._first = port, retries, labels, name, first
         self.aside = Journal()
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._send_on, args=(i,), daemon=True) for i in range(senders)]
@@ -67,7 +74,7 @@ class Recorder:
         return time.monotonic() - since
 
     def _send_on(self, number: int) -> None:
-        source = number // 2 if self._retries else number
+        source = self._first + (number // 2 if self._retries else number)
         chosen = random.Random(source)
         sender = Sender(self._port, self.journals[number])
         labels = self._labels and not (self._retries and number % 2)

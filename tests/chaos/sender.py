@@ -18,12 +18,15 @@ ObservationId = int | str
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """A 200 of /predict: the id, the index of the passenger, the answer, and whether it was a replay."""
+    """A 200 of /predict: the id, the index of the passenger, the answer, and whether it was a replay. `version` is the
+    model version in its header, and `asked_at` the time of the request in seconds since 1970."""
 
     id: ObservationId
     passenger: int
     answer: dict[str, Any]
     replayed: bool
+    version: str | None = None
+    asked_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -74,6 +77,7 @@ class Sender:
     def is_acknowledged(self, id_: ObservationId, passenger: int) -> bool:
         """Sends a prediction once and returns whether the answer was 200."""
         self._journal.sent += 1
+        asked_at = time.time()
         try:
             answer = self._sent("/predict", {"id": id_, "observation": PASSENGERS[passenger]})
         except ConnectionRefusedError:
@@ -82,7 +86,10 @@ class Sender:
         if answer is None or not self._is_good(answer):
             return False
         replayed = answer.headers.get("Idempotent-Replayed") == "true"
-        self._journal.acknowledged.append(Acknowledged(id_, passenger, json.loads(answer.body), replayed))
+        version = answer.headers.get("X-Model-Version")
+        self._journal.acknowledged.append(
+            Acknowledged(id_, passenger, json.loads(answer.body), replayed, version, asked_at)
+        )
         self._journal.answered_at = time.monotonic()
         return True
 

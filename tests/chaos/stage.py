@@ -21,10 +21,10 @@ _DESCRIPTORS = 16384
 _QUIET = {"LOG_LEVEL": "warning"}  # otherwise the log fills the disk first
 
 
-def web_command() -> tuple[str, ...]:
-    """The command of the Procfile."""
+def web_command(app: str = "app:app") -> tuple[str, ...]:
+    """The command of the Procfile, for a variant `app` of the service."""
     lines = dict(line.split(": ", 1) for line in (PROJECT / "Procfile").read_text().splitlines())
-    return tuple(lines["web"].split())
+    return tuple(lines["web"].replace("app:app", app).split())
 
 
 class Stage:

@@ -47,6 +47,14 @@ def test_rows_equal_to_their_answers_are_good(acknowledged: list[Acknowledged], 
     assert (found.acknowledged, found.lost, found.duplicated, found.wrong) == (3, 0, 0, 0)
 
 
+def test_a_row_must_have_the_probability_that_is_expected_of_it(
+    acknowledged: list[Acknowledged], stored: list[Row]
+) -> None:
+    assert audit(acknowledged, stored, expected=lambda row: row[2]).wrong == 0
+    assert audit(acknowledged, stored, expected=lambda row: row[2] + 1e-6).wrong == 3
+    assert audit(acknowledged, stored, expected=lambda _: None).wrong == 3
+
+
 def test_an_acknowledged_id_without_a_row_is_lost(acknowledged: list[Acknowledged], stored: list[Row]) -> None:
     assert audit(acknowledged, stored[1:]).lost == 1
 

@@ -153,7 +153,7 @@ def test_the_outcome_of_a_training_is_printed_with_the_next_step(cli: Cli, tmp_p
     )
     variable = f"ARTIFACTS='{tmp_path}/my model'"
     assert f"{variable} make serve" in result.stdout
-    assert f"{variable} gunicorn app:app" in result.stdout
+    assert f"{variable} python -m service serve" in result.stdout
     zip_code = load("my model").manifest.signature.columns[-1]
     assert zip_code.categories == tuple(f"{number:05}" for number in range(9))
 

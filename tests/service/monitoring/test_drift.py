@@ -14,15 +14,13 @@ from sklearn.linear_model import LogisticRegression
 from serialize import Artifact, dump, load
 from serialize.frame import observations
 from serialize.recipes import RECIPES
-from service.monitoring.drift import Drift
+from service.monitoring.drift import Drift, ModelVersion
+from service.monitoring.log_cache import LogCache
 from service.prediction.filter import DriftQuery, Selection
 from service.prediction.observation import ObservationParser
 from service.prediction.scoring import Scorer
-from service.storage.column_cache import ColumnCache
-from service.storage.connection import connect, kind
+from service.storage.connection import connect
 from service.storage.migrate import prepare
-from service.storage.postgresql_columns import PostgresqlColumns
-from service.storage.sqlite_columns import SqliteColumns
 from service.storage.statements import Statements, inserted_row
 from tests.conftest import Client, MakeClient
 from tests.support.logged import START, erase, logged, write
@@ -41,9 +39,7 @@ class Log:
         self.database = connect(f"sqlite:///{folder}/log.db")
         prepare(self.database)
         self.database.connect()
-        columns = SqliteColumns(self.database, manifest.task)
-        ledger = ColumnCache(columns)
-        self.drift = Drift(manifest, artifact.version, ledger, columns.documents)
+        self.drift = Drift(ModelVersion(artifact.version, manifest), LogCache(self.database, manifest.task))
         self.parser = ObservationParser(manifest.signature)
         self.scorer = Scorer(manifest.task, artifact.model.outputs, artifact.model.class_indices)
         self.version = artifact.version
@@ -253,8 +249,8 @@ def test_an_erased_row_is_not_compared(database: Database) -> None:
 
 def drift_of(database: Database) -> tuple[Drift, str]:
     artifact = load(ARTIFACTS)
-    columns = (SqliteColumns if kind(database) == "sqlite" else PostgresqlColumns)(database, artifact.manifest.task)
-    return Drift(artifact.manifest, artifact.version, ColumnCache(columns), columns.documents), artifact.version
+    model = ModelVersion(artifact.version, artifact.manifest)
+    return Drift(model, LogCache(database, artifact.manifest.task)), artifact.version
 
 
 def test_the_latest_rows_are_compared(client: Client) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from service.batching import Batcher, run_here
-from service.monitoring.monitor import Monitor, Reports
+from service.monitoring.monitor import Report, Reports
 from service.prediction.filter import DriftQuery, PerformanceQuery, Selection
 from tests.support.waiting import WAIT_SECONDS, until
 
@@ -20,24 +20,28 @@ class HeldReports:
         self.queries: list[Any] = []
         self.go_on = threading.Event()
 
-    def report(self, query: Any) -> dict[str, Any]:
+    def prepared(self, query: Any) -> Report:
+        return lambda: self._report(query)
+
+    def _report(self, query: Any) -> dict[str, Any]:
         self.queries.append(query)
         assert self.go_on.wait(WAIT_SECONDS)
         return {"query": query}
 
 
 def test_callers_that_wait_with_the_same_query_share_one_report() -> None:
-    reports, waiting = HeldReports(), [0]
+    held, waiting = HeldReports(), [0]
     batched: Any = partial(Batcher, run=run_here, max_pending=100, timeout=WAIT_SECONDS, on_queue_depth=waiting.append)
-    monitor = Monitor(reports, reports, Reports(lambda report: report(), batched))  # type: ignore[arg-type]
+    reports = Reports(lambda report: report(), batched)
+    submit = partial(reports.submit, held)  # type: ignore[arg-type]
     with ThreadPoolExecutor(12) as pool:
-        first = pool.submit(monitor.performance, ALL)
-        until(lambda: reports.queries == [ALL])
-        later = [pool.submit(monitor.performance, query) for query in (ALL, OTHER) * 5]
-        drift = pool.submit(monitor.drift, DriftQuery(Selection()))
+        first = pool.submit(submit, ALL)
+        until(lambda: held.queries == [ALL])
+        later = [pool.submit(submit, query) for query in (ALL, OTHER) * 5]
+        drift = pool.submit(submit, DriftQuery(Selection()))
         until(lambda: waiting[-1] == 11)
-        reports.go_on.set()
+        held.go_on.set()
         answers = [each.result(WAIT_SECONDS) for each in (first, *later, drift)]
 
-    assert sorted(map(reports.queries.count, (ALL, OTHER, DriftQuery(Selection())))) == [1, 1, 2]
+    assert sorted(map(held.queries.count, (ALL, OTHER, DriftQuery(Selection())))) == [1, 1, 2]
     assert [answer["query"] for answer in answers] == [ALL, *(ALL, OTHER) * 5, DriftQuery(Selection())]

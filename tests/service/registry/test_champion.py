@@ -1,7 +1,7 @@
 """A start serves the champion; if it cannot, the model of ARTIFACTS, and it says why."""
 
 import posix
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,24 +9,9 @@ import pytest
 from serialize.content import Content, read_content
 from serialize.errors import ArtifactError
 from service.registry.registry import Registry
-from service.storage.connection import connect
-from service.storage.migrate import prepare
-from service.storage.model_store import ModelStore
-from service.storage.promotions import Promotions
-from service.storage.session import Session
 from tests.conftest import MakeClient
+from tests.service.registry.conftest import KEY
 from tests.service.registry.test_registry import CHANGES
-
-KEY = "k" * 32
-
-
-@pytest.fixture
-def registry(database_url: str) -> Iterator[Registry]:
-    database = connect(database_url)
-    prepare(database)
-    session = Session(database)
-    yield Registry(ModelStore(session), Promotions(session), (KEY,), 2**30, lambda _: {})
-    session.close()
 
 
 @pytest.fixture
@@ -60,12 +45,19 @@ def test_the_first_start_makes_its_model_the_champion(
 
 
 def test_a_start_serves_the_champion_and_not_the_folder(
-    served: Callable[..., str], registry: Registry, iris: Content, tmp_path: Path
+    served: Callable[..., str],
+    registry: Registry,
+    iris: Content,
+    titanic: Content,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     served()
+    assert "artifacts-not-served" not in capsys.readouterr().out
     registry.promote(registry.register(iris, "me@here").version, "me@here")
 
     assert served() == iris.version
+    assert f"event=artifacts-not-served version={titanic.version}" in capsys.readouterr().out
     assert served(artifacts=str(tmp_path / "missing")) == iris.version
 
 

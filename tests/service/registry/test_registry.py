@@ -2,7 +2,7 @@
 
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -16,26 +16,12 @@ from serialize.trust import Trust, signature
 from service.errors import ModelConflict, UnknownModel
 from service.registry.registry import Registry
 from service.storage.connection import connect
-from service.storage.migrate import prepare
 from service.storage.model_store import INCOMING, REGISTERED, RETIRED, ModelStore, now
 from service.storage.promotions import Promotions
 from service.storage.session import Session
+from tests.service.registry.conftest import KEY
 
-KEY, OTHER = "k" * 32, "o" * 32
-
-
-@pytest.fixture
-def session(database_url: str) -> Iterator[Session]:
-    database = connect(database_url)
-    prepare(database)
-    session = Session(database)
-    yield session
-    session.close()
-
-
-@pytest.fixture
-def registry(session: Session) -> Registry:
-    return Registry(ModelStore(session), Promotions(session), (KEY,), 256 * 1024 * 1024, lambda _: {})
+OTHER = "o" * 32
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,8 @@
 """A release step registers the model of ARTIFACTS and promotes it if it is new."""
 
 import shutil
+import socket
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,19 @@ def settings(database_url: str, artifacts: dict[str, Path]) -> Settings:
     return settings
 
 
+@pytest.fixture
+def deploy(
+    settings: Settings, artifacts: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str, str], bool | None]:
+    """Does the release step of a machine with one of the models, and tells whether it promoted it."""
+
+    def deploy(machine: str, model: str) -> bool | None:
+        monkeypatch.setattr(socket, "gethostname", lambda: machine)
+        return release(replace(settings, artifacts=str(artifacts[model])))[1]
+
+    return deploy
+
+
 def champion(settings: Settings) -> str | None:
     session = Session(database_of(settings))
     registry = registry_of(settings, session)
@@ -50,6 +65,52 @@ def test_a_new_model_is_promoted(settings: Settings, artifacts: dict[str, Path])
 
     assert promoted is True
     assert champion(settings) == content.version
+
+
+def test_in_a_rolling_deploy_an_old_machine_that_restarts_does_not_bring_back_its_model(
+    settings: Settings, deploy: Callable[[str, str], bool | None], artifacts: dict[str, Path]
+) -> None:
+    assert [deploy("one", "titanic"), deploy("two", "titanic")] == [True, False]
+
+    assert deploy("one", "iris") is True
+    assert deploy("two", "titanic") is False  # it restarts half-way
+    assert deploy("two", "iris") is False
+    assert deploy("one", "iris") is False
+
+    assert champion(settings) == read_content(artifacts["iris"]).version
+
+
+def test_a_rollback_of_a_deploy_on_two_machines_brings_back_the_old_model(
+    settings: Settings, deploy: Callable[[str, str], bool | None], artifacts: dict[str, Path]
+) -> None:
+    for model in ("titanic", "iris"):
+        assert [deploy("one", model), deploy("two", model)] == [True, False]
+
+    assert deploy("two", "titanic") is True
+    assert deploy("one", "iris") is False  # it restarts before it is rolled back
+    assert deploy("one", "titanic") is False
+    assert champion(settings) == read_content(artifacts["titanic"]).version
+
+    assert [deploy("one", "iris"), deploy("two", "iris")] == [True, False]
+
+
+def test_a_retrained_champion_outlives_restarts_and_new_machines_until_the_next_model_is_deployed(
+    settings: Settings, deploy: Callable[[str, str], bool | None], artifacts: dict[str, Path]
+) -> None:
+    assert [deploy("one", "titanic"), deploy("two", "titanic")] == [True, False]
+    retrained = read_content(artifacts["diabetes"])
+    session = Session(database_of(settings))
+    registry = registry_of(settings, session)
+    assert registry is not None
+    registry.register(retrained, "me@here")
+    registry.promotions.promote(retrained.version, champion(settings), "me@here")
+    session.close()
+
+    assert [deploy(machine, "titanic") for machine in ("one", "two", "three")] == [False] * 3
+    assert champion(settings) == retrained.version
+
+    assert [deploy("one", "iris"), deploy("two", "iris")] == [True, False]
+    assert champion(settings) == read_content(artifacts["iris"]).version
 
 
 def test_with_a_digest_the_registry_stays_as_it_is(settings: Settings) -> None:

@@ -28,6 +28,7 @@ from service.__main__ import main
 from service.cli import report as report_file
 from service.prediction.filter import Selection
 from service.prediction.moment import parse_moment
+from service.registry.release import release
 from service.report.report import Report
 from service.settings import Settings
 from service.storage.connection import connect
@@ -308,3 +309,20 @@ def test_the_shipped_model_is_the_one_that_is_named(log: Any, database_url: str,
     run(database_url, "-o", str(tmp_path / "report.html"))
 
     assert load(ARTIFACTS).version in Opened((tmp_path / "report.html").read_text()).text
+
+
+def test_a_report_on_an_older_version_is_that_of_its_model(
+    make_client: MakeClient, database_url: str, artifacts: dict[str, Path]
+) -> None:
+    client = make_client(database_url=database_url, model_signing_key="k" * 32)
+    fill(client, "titanic", 40)
+    settings = Settings(database_url=database_url, artifacts=str(artifacts["iris"]), model_signing_key="k" * 32)
+    champion, old = release(settings)[0].version, load(ARTIFACTS).version
+
+    found, about = report_file.make(settings, Selection(old))
+    present = report_file.make(settings, Selection())[1]
+
+    assert (about["model"], about["version"], about["task"]) == ("titanic", old, "binary")
+    assert (found.performance["labelled"], found.drift["model_version"]) == (40, old)
+    assert "roc_auc" in found.performance["metrics"]
+    assert (present["model"], present["version"]) == ("iris", champion)

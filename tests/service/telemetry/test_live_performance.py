@@ -42,7 +42,7 @@ def figures(folder: Path, later: Later, report: Callable[[], dict[str, Any]] = l
 
 def keep(folder: Path, *, age: float, took: float) -> None:
     kept = {"report": REPORT, "at": time.time() - age, "took": took}
-    (folder / "performance.json").write_text(json.dumps(kept))
+    (folder / "performance-v.json").write_text(json.dumps(kept))
 
 
 def test_the_first_scrape_gets_nothing_and_starts_one_computation(tmp_path: Path, later: Later) -> None:
@@ -53,6 +53,13 @@ def test_the_first_scrape_gets_nothing_and_starts_one_computation(tmp_path: Path
 
     assert not list(live.samples())
     assert len(later.jobs) == 1
+
+
+def test_the_figures_of_another_version_are_not_taken(tmp_path: Path, later: Later) -> None:
+    figures(tmp_path, later).refresh()
+    later.do()
+
+    assert not list(LivePerformance("w", lambda: REPORT, lambda: tmp_path, later).samples())
 
 
 def test_the_next_scrape_gets_the_values_from_any_worker(tmp_path: Path, later: Later) -> None:

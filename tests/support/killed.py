@@ -1,0 +1,55 @@
+"""Runs a command of the service in a process that ends before one of its steps, as if `kill -9` came at that moment."""
+
+import itertools
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from peewee import Database
+
+from service.__main__ import main
+from service.registry import release
+from service.storage import model_store
+
+KILLED = -signal.SIGKILL
+PART_BYTES = 2048  # so that the models of the tests have several parts
+
+_STEPS = ((Database, "execute_sql"), (Database, "commit"), (os, "link"), (os, "unlink"))
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload([__name__])  # a command then starts without its imports, which take seconds
+
+
+def run(arguments: tuple[str, ...], variables: Mapping[str, str], output: Path, die_before: int = 0) -> int:
+    """Runs `python -m service` with these arguments and returns its exit code. It kills itself before the step
+    `die_before`: a statement, a commit, or the link to the new key file or its removal, counted from 1. It skips the
+    proof of a model, which takes seconds. Its output goes to a file."""
+    process = _processes.Process(target=_run, args=(arguments, dict(variables), output, die_before))
+    process.start()
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+def _run(arguments: tuple[str, ...], variables: Mapping[str, str], output: Path, die_before: int) -> None:
+    os.environ.update(variables)
+    model_store.PART_BYTES = PART_BYTES
+    steps = itertools.count(1)
+    for owner, name in _STEPS:
+        setattr(owner, name, _deadly(getattr(owner, name), steps, die_before))
+    unproven = patch.object(release, "prove", return_value={})
+    with unproven, output.open("w") as file, redirect_stdout(file), redirect_stderr(file):
+        main(arguments)
+
+
+def _deadly(step: Callable[..., Any], steps: "itertools.count[int]", die_before: int) -> Callable[..., Any]:
+    def counted(*arguments: Any, **options: Any) -> Any:
+        if next(steps) == die_before:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return step(*arguments, **options)
+
+    return counted
