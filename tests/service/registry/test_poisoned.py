@@ -125,7 +125,7 @@ CHANGES: list[Change] = [*POISONED, truncated_part, missing_part, empty_signatur
 
 @pytest.fixture
 def registry(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    """A registry with small parts, which does not notice that a manifest belongs to another version: the signature alone
+    """A registry with small parts. It does not notice that a manifest belongs to another version: the signature alone
     must suffice."""
     monkeypatch.setattr(model_store, "PART_BYTES", PART_BYTES)
     monkeypatch.setattr("service.registry.registry._require_version", lambda *_: None)

@@ -160,7 +160,7 @@ def test_while_the_database_is_away_the_model_stays_and_one_line_says_so(
     version = promoted("iris")
     caplog.set_level("INFO")
     with monkeypatch.context() as patched:
-        patched.setattr(Session, "read", away)
+        patched.setattr(Session, "watch", away)
         assert not worker.swap.look()
         assert not worker.swap.look()
     assert worker.state() == ("first", None, None)
