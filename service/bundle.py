@@ -24,6 +24,7 @@ from service.prediction.observation import ObservationParser
 from service.prediction.scoring import Score, Scorer
 from service.prediction.service import FEW_ITEMS, PredictionService
 from service.prediction.true_label import LabelParser
+from service.registry.catalog import Catalog, facts
 from service.registry.champion import Wanted
 from service.settings import Settings
 from service.storage.deletion import Reset
@@ -32,7 +33,7 @@ from service.storage.session import Session
 from service.telemetry.live_performance import LivePerformance
 from service.telemetry.metric_definitions import MODEL, Sample
 from service.telemetry.metrics import CONTENT_TYPE, Metrics
-from service.web import resources
+from service.web import model_resources, resources
 from service.web.app import Application
 from service.web.auth import ApiKeyMiddleware
 from service.web.example import ObservationValues, example_observation
@@ -60,6 +61,7 @@ class Shared:
     reset: Reset
     empty: Callable[[], Any]
     log: LogAccess
+    catalog: Catalog
     aside: Aside
     wanted: Wanted
 
@@ -169,6 +171,10 @@ def _add_resources(
         (resources.EmptyLog, ("/admin/reset",), (shared.reset, shared.empty, body)),
         (resources.SeedLog, ("/admin/seed",), (Demo(manifest, service, RECIPES, settings.max_items, aside), body)),
         (resources.Predictions, ("/predictions",), (LogPages(LogArguments(manifest.task), shared.log),)),
+        (model_resources.Models, ("/models",), (shared.catalog,)),
+        (model_resources.OneModel, ("/models/<version>",), (shared.catalog,)),
+        (model_resources.Promote, ("/admin/models/<version>/promote",), (shared.catalog, body)),
+        (model_resources.Rollback, ("/admin/models/rollback",), (shared.catalog, body)),
     ]
     for resource, urls, collaborators in table:
         api.add_resource(resource, *urls, resource_class_args=collaborators)
@@ -213,13 +219,6 @@ def _card(artifact: Artifact) -> dict[str, Any]:
     return {
         "name": manifest.name,
         "version": artifact.version,
-        **manifest.task.to_json(),
-        "signature": manifest.signature.to_json(),
-        "metrics": manifest.metrics,
-        "importances": manifest.importances,
-        "libraries": manifest.libraries,
+        **facts(manifest),
         "compiled": artifact.compiled is not None,
-        "not_compiled": manifest.not_compiled,
-        "warnings": list(manifest.warnings),
-        "class_counts": manifest.class_counts,
     }

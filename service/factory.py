@@ -13,13 +13,14 @@ from serialize import Artifact, ArtifactError
 from serialize.artifact import load_content
 from serialize.content import Content, read_content
 from serialize.task import Label
-from service.batching import Aside, Batcher, OneAtATime, runner
+from service.batching import Aside, Batcher, OneAtATime, run_here, runner
 from service.bundle import Bundle, Shared, build, flask_app, outputs
 from service.export.reset_dump import dump_log
 from service.monitoring.log_cache import LogCaches
 from service.monitoring.monitor import Reports
 from service.pacing import Paced
 from service.prediction.batches import Batches
+from service.registry.catalog import Catalog
 from service.registry.champion import Wanted, load_champion, make_first_champion, note_other_artifacts
 from service.registry.manifests import manifests_of
 from service.registry.release import registry_of
@@ -29,7 +30,7 @@ from service.storage.connection import connection_limit, database_of, kind
 from service.storage.deletion import Erasure, Reset
 from service.storage.log_reader import log_reader
 from service.storage.migrate import prepare
-from service.storage.session import Session
+from service.storage.session import Session, SessionInTurn
 from service.storage.sqlite_file import is_lost_with_container
 from service.telemetry import log_format
 from service.telemetry.metric_definitions import Sample
@@ -40,7 +41,7 @@ from service.web.pages import LogAccess
 
 _PATIENCE_SECONDS = 5.0
 _PROBE_PATIENCE_SECONDS = 2.0  # a health check must fail fast
-_SESSIONS = 7  # that create_app makes; each has at most one connection
+_SESSIONS = 8  # that create_app makes; each has at most one connection
 _NEARLY_ALL = 0.8  # of the connections that the server allows; others need some too
 
 Batched = Callable[..., Batcher[Any, Any]]
@@ -140,9 +141,17 @@ def _shared(settings: Settings, session: Session, metrics: Metrics, aside: Aside
         reset=reset,
         empty=partial(batched(reset.empty_for_each).submit, None),
         log=LogAccess(log_reader(reading.database), reading.read, erase, read_batched, batched),
+        catalog=_catalog(settings, aside),
         aside=aside,
         wanted=wanted,
     )
+
+
+def _catalog(settings: Settings, aside: Aside) -> Catalog:
+    """The registry for clients. While a promotion waits for the proof of its model, others use the connection."""
+    seconds = settings.request_timeout
+    session = SessionInTurn(database_of(settings, _PATIENCE_SECONDS), OneAtATime(runner(), seconds), _PATIENCE_SECONDS)
+    return Catalog(registry_of(settings, session), aside, OneAtATime(run_here, seconds))
 
 
 def _warn_of_few_connections(workers: int, limit: int | None) -> None:

@@ -20,6 +20,7 @@ from service.factory import create_app
 from service.settings import Settings
 from service.storage.connection import connect
 from service.storage.migrate import prepare
+from service.storage.session import Session
 from service.telemetry.multiprocess_dir import MultiprocessDir
 from tests.support.moto import S3, new_bucket, s3_server
 from tests.support.passengers import ARTIFACTS
@@ -100,6 +101,16 @@ def database(database_url: str) -> Iterator[Database]:
     database.connect()
     yield database
     database.close()
+
+
+@pytest.fixture
+def session(database_url: str) -> Iterator[Session]:
+    """The session of a prepared database."""
+    database = connect(database_url)
+    prepare(database)
+    session = Session(database)
+    yield session
+    session.close()
 
 
 @pytest.fixture(scope="session")

@@ -15,16 +15,11 @@ from serialize.content import read_content
 from serialize.errors import ArtifactError, DumpError
 from service.errors import ServiceError
 from service.registry.registry import Registry
-from service.registry.release import author, registry_of
+from service.registry.release import OFF, author, registry_of
 from service.settings import Settings, SettingsError
 from service.storage.connection import DatabaseError, database_of
 from service.storage.migrate import require_log
 from service.storage.session import Session
-
-_OFF = (
-    "The registry is off, because the database is PostgreSQL and MODEL_SIGNING_KEY is not set. Set it to a key, such "
-    "as the output of `openssl rand -hex 32`."
-)
 
 
 @click.group("models", invoke_without_command=True)
@@ -91,7 +86,7 @@ def promote(version: str, reason: str | None, force: bool) -> None:
 def rollback(reason: str | None) -> None:
     """Make the model before the champion the champion again. Each rollback goes back one further."""
     with _registry() as registry:
-        version = registry.rollback(author(), reason)
+        version = registry.rollback(author(), reason).champion
     click.echo(f"{version} is the champion.")
 
 
@@ -123,7 +118,7 @@ def _registry() -> Iterator[Registry]:
         try:
             registry = registry_of(settings, session)
             if registry is None:
-                raise click.ClickException(_OFF)
+                raise click.ClickException(OFF)
             yield registry
         finally:
             session.close()

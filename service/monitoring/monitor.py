@@ -8,7 +8,7 @@ from typing import Any
 from serialize.manifest import Manifest
 from serialize.task import Task
 from service.batching import Batcher, Process
-from service.errors import Fault, InvalidQuery, ServiceError
+from service.errors import ServiceError, UnknownModel, shown
 from service.monitoring.drift import Drift, ModelVersion
 from service.monitoring.log_cache import LogCache, LogCaches
 from service.monitoring.performance import Performance
@@ -63,13 +63,13 @@ class Monitor:
         return self._reports.submit(self, query)
 
     def drift(self, query: DriftQuery) -> dict[str, Any]:
-        """The body of GET /drift. Raises InvalidQuery for an unknown reference, and Unavailable if the log cannot be
+        """The body of GET /drift. Raises UnknownModel for an unknown reference, and Unavailable if the log cannot be
         read now."""
         return self._reports.submit(self, query)
 
     def prepared(self, query: Query) -> Report:
         """The report itself, to be made with the connection open. Reads the manifests of other versions; raises
-        InvalidQuery for an unknown reference, and Unavailable."""
+        UnknownModel for an unknown reference, and Unavailable."""
         version = query.selection.model_version
         model = (version and self._model(version)) or self._served
         log = self._log(model.manifest.task)
@@ -77,8 +77,7 @@ class Monitor:
             return partial(Performance(model.manifest, log.columns).report, query)
         reference = self._model(query.reference) if query.reference else model
         if reference is None:
-            expected = "the version of a model in the registry; `python -m service models` lists them"
-            raise InvalidQuery([Fault.of_parameter("reference", query.reference, expected)])
+            raise UnknownModel(f"reference: there is no model {shown(query.reference)} in the registry.")
         return partial(Drift(model, log, reference).report, query)
 
     def _model(self, version: str) -> ModelVersion | None:

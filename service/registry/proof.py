@@ -6,13 +6,20 @@ import sys
 
 from serialize.errors import ArtifactError
 
+_SECONDS = 300
+
 
 def prove(version: str) -> dict[str, int]:
     """Loads the model in a new process, compares all golden rows, and parses the newest 1,000 logged observations with
-    its signature. Returns how many it refuses for each column. Raises ArtifactError if the model cannot be loaded, or
-    answers otherwise than when it was dumped."""
+    its signature. Returns how many it refuses for each column. Raises ArtifactError if the model cannot be loaded,
+    answers otherwise than when it was dumped, or takes more than 300 s.
+
+    Under gevent call it in a greenlet: only the main thread can wait for a process, and its event loop goes on."""
     command = [sys.executable, "-m", "service.registry", version]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise ArtifactError(f"Model {version} cannot be proven: it took more than {_SECONDS} s.") from error
     if ended.returncode:
         lines = ended.stderr.strip().splitlines()
         reason = lines[-1] if lines else f"it ended with status {ended.returncode}, perhaps for lack of memory"

@@ -3,11 +3,12 @@ signed."""
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from serialize.content import Content, checked_content, write_content
 from serialize.errors import ArtifactError
@@ -21,6 +22,14 @@ from service.storage.promotions import Promoted, Promotions
 MEGABYTE = 1024 * 1024
 
 _LONGEST_UPLOAD = timedelta(days=1)
+_VERSION = re.compile("[0-9a-f]{12}")
+
+
+class Change(NamedTuple):
+    """The version that became the champion, and the one that was it before, if any."""
+
+    champion: str
+    before: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +84,7 @@ class Registry:
 
     def model(self, version: str) -> StoredModel:
         """A model by its version. Raises UnknownModel."""
-        found = self.store.model(version)
+        found = self.store.model(version) if _VERSION.fullmatch(version) else None
         if found is None:
             raise UnknownModel(f"There is no model {version}; `python -m service models` lists them.")
         return found
@@ -83,17 +92,21 @@ class Registry:
     def manifest(self, version: str) -> Manifest:
         """The manifest of a model, also of one whose files were removed. Raises UnknownModel, and ArtifactError if it
         is not signed by one of the keys, or belongs to another version."""
-        found = self.model(version)
-        Trust(keys=self.keys, must_be_signed=True).require(_place(version), found.manifest, found.signature)
-        if not hashlib.sha256(found.manifest).hexdigest().startswith(version):
-            raise ArtifactError(f"{_place(version)} has the manifest of another model; register it again.")
-        return Manifest.from_bytes(found.manifest)
+        return self.manifest_of(self.model(version))
+
+    def manifest_of(self, model: StoredModel) -> Manifest:
+        """The manifest of a model that was read. Raises ArtifactError if it is not signed by one of the keys, or
+        belongs to another version."""
+        Trust(keys=self.keys, must_be_signed=True).require(_place(model.version), model.manifest, model.signature)
+        _require_version(model.version, hashlib.sha256(model.manifest).hexdigest())
+        return Manifest.from_bytes(model.manifest)
 
     def content(self, version: str) -> Content:
         """The files of a model, checked and not unpickled. Raises UnknownModel, and ArtifactError unless the manifest
         is signed by one of the keys and lists exactly these files."""
         found = self.model(version)
         trust = Trust(self.digest, self.keys, must_be_signed=True)
+        _require_version(version, hashlib.sha256(found.manifest).hexdigest())
         return checked_content(
             _place(version), found.manifest, found.signature, lambda name: self.store.file(version, name), trust
         )
@@ -111,7 +124,7 @@ class Registry:
         figures: Mapping[str, Any] | None = None,
         *,
         force: bool = False,
-    ) -> None:
+    ) -> Change:
         """Proves a model and makes it the champion. Raises UnknownModel; ModelConflict if it cannot serve, already is
         the champion, refuses one of the newest logged observations (unless `force`), or another promotion came
         between."""
@@ -125,6 +138,7 @@ class Registry:
         if not self.promotions.promote(version, champion, by, reason, figures):
             raise ModelConflict("Another promotion came first; look at the champion and try again.")
         self._prune(version)
+        return Change(version, champion)
 
     def previous(self) -> Promoted:
         """The promotion that the next rollback undoes. Each rollback goes back one further. Raises ModelConflict if
@@ -142,9 +156,9 @@ class Registry:
                 return None if entry.from_version is None else entry
         return None
 
-    def rollback(self, by: str, reason: str | None = None) -> str:
-        """Makes the model before the champion the champion again, and returns its version. Raises ModelConflict if
-        there is none, it cannot serve, or another promotion came between."""
+    def rollback(self, by: str, reason: str | None = None) -> Change:
+        """Makes the model before the champion the champion again. Raises ModelConflict if there is none, it cannot
+        serve, or another promotion came between."""
         self._require_writable()
         entry = self.previous()
         champion, target = self.promotions.champion(), str(entry.from_version)
@@ -153,7 +167,7 @@ class Registry:
             raise ModelConflict(f"Model {target}, the one before, is {state}; promote another one.")
         if not self.promotions.promote(target, champion, by, reason or "rollback", undoes=entry.id):
             raise ModelConflict("Another promotion came first; look at the champion and try again.")
-        return target
+        return Change(target, champion)
 
     def retire(self, version: str) -> None:
         """Removes the files of a model, which can then not serve. Its manifest stays. Raises UnknownModel, and
@@ -198,7 +212,7 @@ class Registry:
             columns = ", ".join(f"{name} ({count})" for name, count in sorted(refused.items()))
             raise ModelConflict(
                 f"Model {version} refuses observations of the log, by column: {columns}. Dump it with wider "
-                "declarations, or promote it with --force."
+                'declarations, or promote it with --force, over HTTP {"force": true}.'
             )
 
     def _take_over_signature(self, content: Content) -> None:
@@ -226,8 +240,15 @@ class Registry:
 
     def _require_writable(self) -> None:
         if self.digest is not None:
-            raise ModelConflict("MODEL_DIGEST is set, so no other model may serve; the registry cannot be changed.")
+            raise ModelConflict(
+                "MODEL_DIGEST is set, so no other model may serve; to change the registry, remove MODEL_DIGEST."
+            )
 
 
 def _place(version: str) -> str:
     return f"Model {version} of the registry"
+
+
+def _require_version(version: str, digest: str) -> None:
+    if not digest.startswith(version):
+        raise ArtifactError(f"{_place(version)} has the manifest of another model; register it again.")

@@ -18,6 +18,11 @@ from service.storage.session import Session
 
 _log = logging.getLogger("service")
 
+OFF = (
+    "The registry is off, because the database is PostgreSQL and MODEL_SIGNING_KEY is not set. Set it to a key, such "
+    "as the output of `openssl rand -hex 32`."
+)
+
 
 def registry_of(settings: Settings, session: Session) -> Registry | None:
     """The registry in the database of the session, or None if it is off: PostgreSQL without MODEL_SIGNING_KEY. Raises

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 from peewee import ModelDelete, SqliteDatabase, fn
 
@@ -11,6 +12,9 @@ from service.storage.model_tables import Champion, ModelFile, RegisteredModel
 from service.storage.session import Session
 
 PART_BYTES = 4 * 1024 * 1024
+
+# The columns of a list of models; a manifest is large.
+LISTED = ("version", "name", "state", "registered_at", "registered_by", "trained_until", "note")
 
 INCOMING, REGISTERED, REFUSED, RETIRED = "incoming", "registered", "refused", "retired"
 
@@ -82,6 +86,13 @@ class ModelStore:
         """All models, the newest first."""
         query = RegisteredModel.select().order_by(RegisteredModel.registered_at.desc(), RegisteredModel.version)
         return self._session.read(lambda: [_stored(row) for row in query.execute(self._database)])
+
+    def newest(self, limit: int) -> list[dict[str, Any]]:
+        """What is LISTED of the newest models."""
+        columns = [getattr(RegisteredModel, name) for name in LISTED]
+        newest = RegisteredModel.registered_at.desc(), RegisteredModel.version
+        query = RegisteredModel.select(*columns).order_by(*newest).limit(limit)
+        return self._session.read(lambda: list(query.dicts().execute(self._database)))
 
     def model(self, version: str) -> StoredModel | None:
         """The model of a version, or None."""

@@ -44,7 +44,7 @@ class Promotions:
 
     def watched_champion(self) -> str | None:
         """The same, on a connection that stays open: for a caller that asks again and again."""
-        return self._session.read(self._champion, keeps_open=True)
+        return self._session.watch(self._champion)
 
     def promote(
         self,
@@ -77,6 +77,11 @@ class Promotions:
     def history(self) -> list[Promoted]:
         """All promotions, the oldest first."""
         query = Promotion.select().order_by(Promotion.id)
+        return self._session.read(lambda: [_promoted(row) for row in query.execute(self._database)])
+
+    def newest(self, limit: int) -> list[Promoted]:
+        """The newest promotions, the newest first."""
+        query = Promotion.select().order_by(Promotion.id.desc()).limit(limit)
         return self._session.read(lambda: [_promoted(row) for row in query.execute(self._database)])
 
     def _champion(self) -> str | None:

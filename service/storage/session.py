@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import psycopg
 from peewee import Database, DatabaseError, DataError, IntegrityError, InterfaceError, SqliteDatabase
 
+from service.batching import Aside
 from service.errors import Unavailable
 from service.storage.readiness import require_writable
 from service.storage.sqlite_file import KeptFile, WriterLock
@@ -58,22 +59,23 @@ class Session:
         except _UNREACHABLE as error:
             raise _unavailable(error) from error
 
-    def read(self, work: Callable[[], Value], *, keeps_open: bool = False) -> Value:
-        """Does work that only reads, without a transaction, and closes the connection, unless it `keeps_open` for the
-        next time. It blocks no writer. Raises Unavailable if the database cannot be read now."""
+    def read(self, work: Callable[[], Value]) -> Value:
+        """Does work that only reads, without a transaction, and closes the connection. It blocks no writer. Raises
+        Unavailable if the database cannot be read now."""
+        try:
+            return self.watch(work)
+        finally:
+            self.close()
+
+    def watch(self, work: Callable[[], Value]) -> Value:
+        """The same, but the connection stays open for the next time."""
         try:
             if self.database.is_closed():
                 self._open()
-            done = work()
+            return work()
         except _UNREACHABLE as error:
             self.close()
             raise _unavailable(error) from error
-        except BaseException:
-            self.close()
-            raise
-        if not keeps_open:
-            self.close()
-        return done
 
     def ping(self) -> None:
         """Raises Unavailable unless predictions and labels can be written now. Closes the connection."""
@@ -110,6 +112,30 @@ class Session:
         if self._file is not None:
             self._file.require()  # connecting would create an empty file
         self.database.connect()
+
+
+class SessionInTurn(Session):
+    """A session for many callers. `aside` does their work in turn, and each closes the connection."""
+
+    def __init__(self, database: Database, aside: Aside, patience: float = 5.0) -> None:
+        super().__init__(database, patience)
+        self._aside = aside
+
+    def run(self, work: Callable[[], Value]) -> Value:
+        """The same as in a session. Raises Unavailable, also if its turn does not come, and otherwise alike."""
+        done: Value = self._aside(lambda: self._run_and_close(work))
+        return done
+
+    def read(self, work: Callable[[], Value]) -> Value:
+        """The same as in a session. Raises Unavailable, also if its turn does not come."""
+        found: Value = self._aside(lambda: super(SessionInTurn, self).read(work))
+        return found
+
+    def _run_and_close(self, work: Callable[[], Value]) -> Value:
+        try:
+            return super().run(work)
+        finally:
+            self.close()
 
 
 def _unavailable(error: BaseException) -> Unavailable:

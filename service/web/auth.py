@@ -5,7 +5,7 @@ checks and /openapi.json need no key."""
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from service.errors import Forbidden, ServiceError, Unauthorized
@@ -14,6 +14,9 @@ OPEN_TO_ALL = ("/", "/livez", "/readyz", "/healthz", "/openapi.json")
 FOR_ADMINISTRATORS = ("admin", "predictions")
 
 _HEADERS = "as Authorization: Bearer <key> or as X-API-Key: <key>"
+
+_FINGERPRINT_DIGITS = 8
+_FINGERPRINT = "service.key_fingerprint"
 
 WsgiApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -51,9 +54,11 @@ class ApiKeyMiddleware:
         if is_admin and not self._administrators:
             raise Forbidden("The administration is closed; set ADMIN_KEY to open it.")
         given = _key_digests(environ)
-        if self._administrators.contain(given):
+        found = self._administrators.find(given)
+        if found is not None:
+            environ[_FINGERPRINT] = found.hex()[:_FINGERPRINT_DIGITS]
             return
-        if not self._users.contain(given):
+        if self._users.find(given) is None:
             wrong = "The API key is unknown; send a valid key" if given else "Send an API key"
             raise Unauthorized(f"{wrong}, {_HEADERS}.")
         if is_admin:
@@ -69,9 +74,15 @@ class _Keys:
     def __bool__(self) -> bool:
         return bool(self._digests)
 
-    def contain(self, digests: Sequence[bytes]) -> bool:
-        """Whether one of these is the digest of a key. It always compares every pair, to take the same time."""
-        return sum(hmac.compare_digest(own, given) for own in self._digests for given in digests) > 0
+    def find(self, digests: Sequence[bytes]) -> bytes | None:
+        """The first of these that is the digest of a key. It always compares every pair, to take the same time."""
+        found = [given for given in digests for own in self._digests if hmac.compare_digest(own, given)]
+        return found[0] if found else None
+
+
+def fingerprint(environ: Mapping[str, Any]) -> str:
+    """The first 8 hex digits of the SHA-256 of the administrator's key with which this request was let in."""
+    return str(environ[_FINGERPRINT])
 
 
 def _key_digests(environ: dict[str, Any]) -> list[bytes]:

@@ -13,11 +13,12 @@ from service.monitoring.task_metrics import QUANTILES
 from service.prediction.true_label import LabelParser
 from service.telemetry.metric_definitions import REQUESTS
 from service.web.index import index
-from service.web.schemas import METRICS
+from service.web.schemas import FACTS, METRICS
 
 Example = dict[str, Any]
 
 SEED_ROWS = 100
+REASON = "better on the predictions of January"
 
 _PROBA, _THRESHOLD = 0.75, 0.5
 _VALUE = 120.5
@@ -31,6 +32,7 @@ _TEXTS = {
     "note": "The time limit of 60 s was reached after 20 of 30 columns.",
 }
 _LABELLED, _COUNT = 100, 400
+_BEFORE = "0a1b2c3d4e5f"
 _CREATED, _LABELLED_AT = "2026-01-31T12:00:00.000000+00:00", "2026-02-01T09:30:00.000000+00:00"
 _METRICS_TEXT = (
     f"# HELP {REQUESTS.name} {REQUESTS.help}\n"
@@ -61,6 +63,10 @@ def example_answers(
         "model": _card(manifest, version),
         "performance": _performance(manifest),
         "drift": _drift(manifest, version),
+        "models": _models(manifest, version),
+        "registeredModel": _registered(manifest, version),
+        "promote": {"champion": version, "before": _BEFORE},
+        "rollback": {"champion": _BEFORE, "before": version},
         "metrics": _METRICS_TEXT,
         "erase": {**row, "corrections": []},
         "livez": {"status": "up"},
@@ -119,6 +125,33 @@ def _card(manifest: Manifest, version: str) -> Example:
         "wanted": version,
         "why": None,
     }
+
+
+def _listed(manifest: Manifest, version: str) -> Example:
+    return {
+        "version": version,
+        "name": manifest.name,
+        "state": "registered",
+        "registered_at": _CREATED,
+        "registered_by": "ann@laptop",
+        "trained_until": None,
+        "note": "with the data of January",
+        "champion": True,
+    }
+
+
+def _models(manifest: Manifest, version: str) -> Example:
+    promotion = {"id": 2, "from": _BEFORE, "to": version, "at": _LABELLED_AT, "by": "http:5e884898"}
+    return {
+        "champion": version,
+        "models": [_listed(manifest, version)],
+        "promotions": [{**promotion, "reason": REASON, "figures": None, "undoes": None}],
+    }
+
+
+def _registered(manifest: Manifest, version: str) -> Example:
+    card = _card(manifest, version)
+    return {**_listed(manifest, version), **{name: card[name] for name in FACTS}}
 
 
 def _made_up(figures: Mapping[str, Any]) -> Example:

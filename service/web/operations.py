@@ -12,9 +12,9 @@ from service.prediction.filter import DEFAULT_LAST
 from service.prediction.moment import MOMENT
 from service.prediction.observation import canonical
 from service.prediction.true_label import LabelParser
-from service.web.example_answers import SEED_ROWS, example_answers
+from service.web.example_answers import REASON, SEED_ROWS, example_answers
 from service.web.query import LIMIT, MOST_LAST, MOST_LIMIT, WINDOWS
-from service.web.schemas import ID_TEXT, NO_NUL, TEXT, Schema, Schemas, integer, label, reference
+from service.web.schemas import ID_TEXT, NO_NUL, TEXT, VERSION, Schema, Schemas, integer, label, reference
 
 # The server answers these to any request, most of them before it knows the route.
 _ANY = (400, 405, 414, 417, 431, 500, 501)
@@ -70,7 +70,22 @@ def operations(
             "drift",
             "Observations and predictions compared with the training.",
             "Drift",
+            (404, 503),
             query=(*_SELECTION, "last", "reference"),
+        ),
+        "get /models": client(
+            "models",
+            "The champion, the models of the registry and the promotions, the newest first.",
+            "Models",
+            (409, 503),
+            query=("listed",),
+        ),
+        "get /models/{version}": client(
+            "registeredModel",
+            "A model of the registry, with the facts of its manifest.",
+            "RegisteredModel",
+            (404, 409, 503),
+            query=("version",),
         ),
         "get /metrics": client(
             "metrics", "Metrics in the text format of Prometheus.", "MetricsText", media="text/plain"
@@ -106,6 +121,21 @@ def operations(
             (409, 503),
             body=_body("Seeding", {"rows": {"rows": SEED_ROWS}}, required=False),
             headers=("Idempotent-Replayed",),
+        ),
+        "post /admin/models/{version}/promote": admin(
+            "promote",
+            "Prove a model in a process of its own, which takes seconds, and make it the champion.",
+            "Promoted",
+            (404, 409, 503),
+            query=("version",),
+            body=_body("Promoting", {"reason": {"reason": REASON, "force": False}}, required=False),
+        ),
+        "post /admin/models/rollback": admin(
+            "rollback",
+            "Make the model before the champion the champion again. Each time goes back one further.",
+            "Promoted",
+            (409, 503),
+            body=_body("RollingBack", {"reason": {"reason": REASON}}, required=False),
         ),
         "get /openapi.json": everyone("openapi", "This document.", "OpenAPI", ()),
     }
@@ -143,8 +173,11 @@ def _operation(
     body: Schema | None = None,
     links: Schema | None = None,
 ) -> Schema:
-    """An operation. `answer` names the schema of the 200, `line` that of a line if the client asks for a stream."""
-    statuses = sorted({*_ANY, *key_refusals, *refusals, *(_BODY if body else ()), *((422,) if query else ())})
+    """An operation. `answer` names the schema of the 200, `line` that of a line if the client asks for a stream.
+    `query` names the parameters, of which one may be a part of the path."""
+    parameters = [known[one] for one in query if one in known]
+    has_query = any(one["in"] == "query" for one in parameters)
+    statuses = sorted({*_ANY, *key_refusals, *refusals, *(_BODY if body else ()), *((422,) if has_query else ())})
     content = {media: _content(answer, answers[name])}
     if line:
         content["application/x-ndjson"] = _content(line, answers["line"])
@@ -159,7 +192,7 @@ def _operation(
     return {
         "operationId": name,
         "summary": summary,
-        "parameters": [*common, *(known[one] for one in query if one in known)],
+        "parameters": [*common, *parameters],
         **({"requestBody": body} if body else {}),
         "responses": {"200": success, **failures},
         "security": security,
@@ -186,7 +219,7 @@ def _link(operation_id: str, body: Any) -> Schema:
 
 
 def _parameters(manifest: Manifest, version: str, example_id: str) -> dict[str, Schema]:
-    """The query parameters by name."""
+    """The parameters by name."""
     moment = {**TEXT, "pattern": MOMENT}
     columns = list(manifest.signature.names)
     described: dict[str, tuple[str, Schema, Any]] = {
@@ -231,4 +264,11 @@ def _parameters(manifest: Manifest, version: str, example_id: str) -> dict[str, 
             texts[0],
         )
     parameters = {name: parameter("query", name, *one) for name, one in described.items()}
-    return {**parameters, "erased": {**parameters["observation_id"], "required": True}}
+    listed = f"The most models, and the most promotions, {LIMIT} by default."
+    path = parameter("path", "version", "The version of a model.", VERSION, version)
+    return {
+        **parameters,
+        "listed": {**parameters["limit"], "description": listed},
+        "erased": {**parameters["observation_id"], "required": True},
+        "version": {**path, "required": True},
+    }

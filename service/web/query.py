@@ -44,6 +44,14 @@ def drift_query(arguments: Arguments) -> DriftQuery:
     return DriftQuery(read.selection(), last if last is not None or timed else DEFAULT_LAST, reference)
 
 
+def models_limit(arguments: Arguments) -> int:
+    """The parameter limit of a list of models. Raises InvalidQuery."""
+    read = ArgumentReader(arguments, ("limit",))
+    limit = read.number("limit", MOST_LIMIT)
+    read.require()
+    return limit or LIMIT
+
+
 class ArgumentReader:
     """Reads the `known` parameters of a query. It collects the faults until `require` or `selection` raises them."""
 

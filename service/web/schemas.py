@@ -14,6 +14,8 @@ from service.errors import LISTED_FAULTS
 from service.monitoring.comparison import CHANGES
 from service.monitoring.task_metrics import QUANTILES
 from service.prediction.true_label import LabelParser
+from service.storage.model_store import INCOMING, REFUSED, REGISTERED, RETIRED
+from service.web.admin_payload import MOST_REASON
 from service.web.query import MOST_KEY, MOST_LIMIT
 
 Schema = dict[str, Any]
@@ -128,6 +130,37 @@ _OF_CLASS = _object(labelled=_COUNT, metrics=_object(**_each(reference("Figure")
 _ESTIMATE = _object(
     method={"const": "CBPE"}, count=_COUNT, calibrated_on=_nullable(_COUNT), metrics=_mapping(_REAL_OR_NULL)
 )
+FACTS = (
+    *("task", "classes", "positive_class", "threshold", "ties", "signature", "metrics", "importances"),
+    *("libraries", "not_compiled", "warnings", "class_counts"),
+)
+_REASON: Schema = {
+    **_nullable(TEXT),
+    "minLength": 1,
+    "maxLength": MOST_REASON,
+    "pattern": NO_NUL,
+    "description": "A text for the history of promotions.",
+}
+_LISTED_MODEL: Schemas = {
+    "version": VERSION,
+    "name": TEXT,
+    "state": {"enum": [INCOMING, REGISTERED, REFUSED, RETIRED]},
+    "registered_at": _TIME,
+    "registered_by": TEXT,
+    "trained_until": {**_nullable(integer(1)), "description": "The newest row of the log that it was trained on."},
+    "note": _nullable(TEXT),
+    "champion": _BOOLEAN,
+}
+_PROMOTION = _object(
+    **_each(_nullable(VERSION), "from"),
+    id=integer(1),
+    to=VERSION,
+    at=_TIME,
+    by=TEXT,
+    reason=_nullable(TEXT),
+    figures=_nullable({"type": "object"}),
+    undoes={**_nullable(integer(1)), "description": "The id of the promotion that a rollback undid."},
+)
 
 # The schemas that are the same for every model.
 _COMMON: Schemas = {
@@ -170,6 +203,14 @@ _COMMON: Schemas = {
     "Seeding": _object({"rows": integer(1, MOST_ROWS)}),
     "Seeded": _object(recipe=TEXT, rows=integer(1)),
     "Figure": _object(**_INTERVAL, training=_REAL_OR_NULL),
+    "Models": _object(
+        champion=_nullable(VERSION),
+        models=_array(_object(**_LISTED_MODEL), maxItems=MOST_LIMIT),
+        promotions=_array(_PROMOTION, maxItems=MOST_LIMIT),
+    ),
+    "Promoting": _object({"reason": _REASON, "force": _BOOLEAN}),
+    "RollingBack": _object({"reason": _REASON}),
+    "Promoted": _object(champion=VERSION, before=_nullable(VERSION)),
     "Drift": _object(
         **_each(_COUNT, "count", "compared"),
         **_each(TEXT, "model_version", "reference"),
@@ -215,8 +256,10 @@ def schemas(manifest: Manifest, max_items: int) -> dict[str, Schema]:
     """Every schema by name; `max_items` is the most that an array may hold."""
     task, signature = manifest.task, manifest.signature
     prediction = _prediction(task)
+    card = _COMMON["Model"]["properties"]
     return {
         **_COMMON,
+        "RegisteredModel": _object(**_LISTED_MODEL, **{name: card[name] for name in FACTS}),
         "Observation": observation(signature),
         "Predictions": _one_or_many("Prediction", max_items),
         "TrueLabel": _object(id=reference("ObservationId"), **{LabelParser(task).name: label(task)}),

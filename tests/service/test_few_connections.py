@@ -1,10 +1,13 @@
 """A start warns if the workers may need nearly all connections that PostgreSQL allows."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 import service.factory
 from service.storage.connection import connect
-from service.storage.session import Session
+from service.storage.session import Session, SessionInTurn
 from tests.conftest import MakeClient
 
 
@@ -22,7 +25,8 @@ def test_the_warning_has_the_figures(
         database.execute_sql(f"ALTER DATABASE {database.database} CONNECTION LIMIT {limit}")
 
     make_client(database_url=postgresql_url, web_concurrency=workers)
-    figures = f"event=few-connections limit={limit} needed={6 * workers} workers={workers} of_each=6"
+    each = service.factory._SESSIONS
+    figures = f"event=few-connections limit={limit} needed={each * workers} workers={workers} of_each={each}"
 
     assert (figures in capsys.readouterr().out) == warns
 
@@ -32,12 +36,15 @@ def test_each_worker_has_as_many_sessions_as_the_warning_counts(
 ) -> None:
     made = []
 
-    class Counted(Session):
-        def __init__(self, *arguments: object) -> None:
-            super().__init__(*arguments)  # type: ignore[arg-type]
-            made.append(self)
+    def counted(kind: type[Session]) -> Callable[..., Session]:
+        def make(*arguments: Any) -> Session:
+            made.append(kind(*arguments))
+            return made[-1]
 
-    monkeypatch.setattr(service.factory, "Session", Counted)
+        return make
+
+    for kind in (Session, SessionInTurn):
+        monkeypatch.setattr(service.factory, kind.__name__, counted(kind))
     make_client(database_url=postgresql_url)
 
     assert len(made) == service.factory._SESSIONS

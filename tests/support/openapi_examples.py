@@ -60,12 +60,13 @@ def _assert_posts(document: Json, client: Any, path: str) -> None:
 def _assert_get(document: Json, client: Any, path: str) -> None:
     """Sends the request without parameters, with each of them, and with all."""
     operation = document["paths"][path]["get"]
+    url = path.format(**{one["name"]: one["example"] for one in operation["parameters"] if one.get("in") == "path"})
     for media in operation["responses"]["200"]["content"]:
-        _assert_answer(document, path, "get", client.get(path, headers={"Accept": media}))
+        _assert_answer(document, path, "get", client.get(url, headers={"Accept": media}))
     parameters = _query(operation)
     everything = {name: value for each in parameters for name, value in each.items()}
     for query in (*parameters, *([everything] if everything else [])):
-        response = client.get(path, query_string=query)
+        response = client.get(url, query_string=query)
         assert response.status_code == 200, (path, query, response.json)
         _require(document, operation["responses"]["200"]["content"]["application/json"]["schema"], response.json)
 

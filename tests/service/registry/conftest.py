@@ -1,27 +1,14 @@
 """A registry in an empty database of each kind."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from service.registry.registry import Registry
-from service.storage.connection import connect
-from service.storage.migrate import prepare
 from service.storage.model_store import ModelStore
 from service.storage.promotions import Promotions
 from service.storage.session import Session
 
 KEY = "k" * 32
 _MAX_BYTES = 256 * 1024 * 1024
-
-
-@pytest.fixture
-def session(database_url: str) -> Iterator[Session]:
-    database = connect(database_url)
-    prepare(database)
-    session = Session(database)
-    yield session
-    session.close()
 
 
 @pytest.fixture

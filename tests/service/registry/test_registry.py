@@ -13,6 +13,7 @@ from serialize.content import Content, read_content
 from serialize.errors import ArtifactError, DumpError
 from serialize.trust import Trust, signature
 from service.errors import ModelConflict, UnknownModel
+from service.registry.proof import prove
 from service.registry.registry import Registry
 from service.storage.connection import connect
 from service.storage.model_store import INCOMING, REGISTERED, RETIRED, ModelStore, now
@@ -155,12 +156,12 @@ def test_each_rollback_goes_back_one_further(registry: Registry, models: dict[st
     for version in (a, b, c):
         registry.promote(version, "me@here")
 
-    assert registry.rollback("me@here") == b
-    assert registry.rollback("me@here") == a
+    assert registry.rollback("me@here") == (b, c)
+    assert registry.rollback("me@here") == (a, b)
     with pytest.raises(ModelConflict, match="no earlier champion"):
         registry.rollback("me@here")
     registry.promote(c, "me@here")
-    assert registry.rollback("me@here", "worse") == a
+    assert registry.rollback("me@here", "worse") == (a, c)
 
     assert [entry.to_version for entry in registry.promotions.history()] == [a, b, c, b, a, c, a]
     assert registry.promotions.history()[-1].reason == "worse"
@@ -229,7 +230,7 @@ def test_the_champion_and_the_one_before_keep_their_files(registry: Registry, mo
 
     few.promote(c, "me@here")
     assert few.model(a).state == RETIRED
-    assert few.rollback("me@here") == b
+    assert few.rollback("me@here").champion == b
     assert few.content(b).files == models["iris"].files
 
 
@@ -355,3 +356,10 @@ def test_a_model_is_pulled_as_an_artifact_with_its_signature(
     (tmp_path / "other" / "notes.txt").write_text("mine")
     with pytest.raises(DumpError, match="other files"):
         registry.pull(version, tmp_path / "other")
+
+
+def test_a_proof_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.registry.proof._SECONDS", 0.01)
+
+    with pytest.raises(ArtifactError, match=r"took more than 0\.01 s"):
+        prove("0" * 12)

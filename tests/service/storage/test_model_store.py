@@ -1,27 +1,15 @@
 """Models are stored in parts, come back as the same bytes, and outlive an interrupted upload."""
 
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from service.storage import model_store
-from service.storage.connection import connect
-from service.storage.migrate import prepare
 from service.storage.model_store import INCOMING, REGISTERED, RETIRED, ModelStore
 from service.storage.session import Session
 from tests.service.storage.test_promotions import A, B, stored
-
-
-@pytest.fixture
-def session(database_url: str) -> Iterator[Session]:
-    database = connect(database_url)
-    prepare(database)
-    session = Session(database)
-    yield session
-    session.close()
 
 
 @pytest.fixture

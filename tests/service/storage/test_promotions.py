@@ -1,7 +1,6 @@
 """The champion changes whole or not at all, and a release step promotes only what is new."""
 
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import psycopg
@@ -9,7 +8,6 @@ import pytest
 
 from service.errors import ModelConflict
 from service.storage.connection import connect
-from service.storage.migrate import prepare
 from service.storage.model_store import INCOMING, REGISTERED, RETIRED, ModelStore, StoredModel
 from service.storage.promotions import Promotions
 from service.storage.session import Session
@@ -21,15 +19,6 @@ A, B, C, D = "a" * 12, "b" * 12, "c" * 12, "d" * 12
 def stored(version: str, state: str = REGISTERED) -> StoredModel:
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     return StoredModel(version, "titanic", 3, b"{}", "0" * 64, state, moment, "user@host", None, None)
-
-
-@pytest.fixture
-def session(database_url: str) -> Iterator[Session]:
-    database = connect(database_url)
-    prepare(database)
-    session = Session(database)
-    yield session
-    session.close()
 
 
 @pytest.fixture

@@ -1,17 +1,20 @@
 """A broken connection is replaced, and work that failed is reported as Unavailable."""
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
 import pytest
 from peewee import DataError
 
+from service.batching import OneAtATime, run_here
 from service.errors import Unavailable
 from service.storage.connection import connect
 from service.storage.migrate import prepare
-from service.storage.session import Session
+from service.storage.session import Session, SessionInTurn
 from service.storage.sqlite_file import WriterLock
+from tests.support.waiting import WAIT_SECONDS
 
 
 def count(session: Session) -> int:
@@ -171,3 +174,22 @@ def test_a_ping_writes_to_detect_a_full_disk(tmp_path: Path) -> None:
 
     assert log.stat().st_size > before
     held.close()
+
+
+def test_work_in_turn_never_overlaps_and_leaves_no_connection_open(database_url: str) -> None:
+    prepare(connect(database_url))
+    session = SessionInTurn(connect(database_url), OneAtATime(run_here, WAIT_SECONDS))
+    running: list[None] = []
+
+    def work() -> int:
+        running.append(None)
+        most = len(running)
+        session.database.execute_sql("SELECT 1").fetchone()
+        running.pop()
+        return most
+
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [pool.submit(do, work) for do in (session.run, session.read) * 20]
+
+    assert {job.result() for job in jobs} == {1}
+    assert session.database.is_closed()

@@ -47,6 +47,8 @@ def test_every_example_of_the_application_is_its_answer_to_a_request(client: Cli
         "unauthorized": ("/predict", {"headers": {}}),
         "forbidden": ("/admin/reset", {"headers": {"X-API-Key": KEY}}),
         "unknown-observation": ("/update", {"json": {"id": unknown, "true_class": 1}}),
+        "unknown-model": ("/models/000000000000", {"method": "GET"}),
+        "model-conflict": ("/admin/models/rollback", {}),
         "not-found": ("/nothing", {}),
         "method-not-allowed": ("/predict", {"method": "GET"}),
         "observation-conflict": ("/predict", {"json": prediction(known, Age=1)}),
