@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import click
@@ -140,6 +141,19 @@ def models(result: Result) -> str:
     return "\n".join([*lines, "", f"{said} {_where(result)}"])
 
 
+def swap_memory(result: Result) -> str:
+    """The private memory of a worker at the start and after some of the swaps."""
+    memory = result["private_mb"]
+    shown = sorted({number for number in (1, 2, 10, 20, 30, 40, len(memory)) if number <= len(memory)})
+    lines = [_row("swaps", "0", *map(str, shown)), _row("---", *["--:" for _ in (0, *shown)])]
+    figures = (result["start_mb"], *(memory[number - 1] for number in shown))
+    lines.append(_row("private memory of the worker, MB", *(f"{figure:.0f}" for figure in figures)))
+    said = (
+        f"{result['growth']:+.1%} from the second swap to the last; a swap took {median(result['swap_seconds']):.1f} s."
+    )
+    return "\n".join([*lines, "", f"{said} {_where(result)}"])
+
+
 TABLES: Mapping[str, Callable[[Result], str]] = {
     "comparison": comparison,
     "growth": growth,
@@ -147,6 +161,7 @@ TABLES: Mapping[str, Callable[[Result], str]] = {
     "score": score,
     "compiled": compiled,
     "models": models,
+    "swap-memory": swap_memory,
 }
 
 

@@ -35,7 +35,7 @@ _TREES = 90
 _VARIABLES = {"WEB_CONCURRENCY": "1", "MALLOC_ARENA_MAX": "2"}  # as in the Procfile
 _REQUESTS = 20
 _SWAP_SECONDS = 60.0
-_SETTLED_SECONDS = 3.0  # the old model is freed a second or two after its last request
+_READINGS = 5  # a second apart: the old model is freed a moment after its last request
 _ALLOWED_GROWTH = 0.15
 _MEGABYTE = 1024 * 1024
 
@@ -92,7 +92,6 @@ def _measured(forests: list[Artifact], swaps: int) -> dict[str, Any]:
         for number in range(1, swaps + 1):
             seconds.append(_swap(server, registry, forests[number % 2].version))
             _predict(server, forests[number % 2].version)
-            time.sleep(_SETTLED_SECONDS)
             memory.append(_private_mb(worker))
             click.echo(f"swap {number}: {memory[-1]:.0f} MB, {seconds[-1]:.1f} s", err=True)
         session.close()
@@ -123,7 +122,12 @@ def _predict(server: Server, version: str) -> None:
 
 
 def _private_mb(worker: psutil.Process) -> float:
-    return float(worker.memory_full_info().uss) / _MEGABYTE
+    """The least of several readings."""
+    readings = []
+    for _ in range(_READINGS):
+        time.sleep(1.0)
+        readings.append(float(worker.memory_full_info().uss))
+    return min(readings) / _MEGABYTE
 
 
 if __name__ == "__main__":
