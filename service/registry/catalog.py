@@ -101,4 +101,4 @@ def _promotion(entry: Promoted) -> dict[str, Any]:
 
 def _changed(change: Change, by: str) -> dict[str, Any]:
     event(_log, logging.INFO, "promoted", version=change.champion, before=change.before, by=by)
-    return change._asdict()
+    return {"champion": change.champion, "before": change.before}
