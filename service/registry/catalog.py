@@ -11,8 +11,8 @@ from service.batching import Aside
 from service.errors import ModelConflict
 from service.registry.registry import Change, Registry
 from service.registry.release import OFF
-from service.storage.model_store import LISTED
-from service.storage.promotions import Promoted
+from service.storage.models.promotions import Promoted
+from service.storage.models.store import LISTED
 from service.telemetry.log_format import event
 
 _log = logging.getLogger("service")

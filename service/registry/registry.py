@@ -17,8 +17,8 @@ from serialize.manifest import Manifest
 from serialize.trust import Trust, is_signature, signature
 from service.errors import ModelConflict, UnknownModel
 from service.settings import MODELS_KEPT
-from service.storage.model_store import INCOMING, REGISTERED, ModelStore, StoredModel, now
-from service.storage.promotions import Promoted, Promotions
+from service.storage.models.promotions import Promoted, Promotions
+from service.storage.models.store import INCOMING, REGISTERED, ModelStore, StoredModel, now
 
 MEGABYTE = 1024 * 1024
 

@@ -21,11 +21,11 @@ from serialize.trust import signature
 from service.errors import ModelConflict
 from service.registry.proof import prove
 from service.registry.registry import Registry
-from service.storage import model_store
 from service.storage.connection import connect
 from service.storage.migrate import prepare
-from service.storage.model_store import ModelStore
-from service.storage.promotions import Promotions
+from service.storage.models import store as model_store
+from service.storage.models.promotions import Promotions
+from service.storage.models.store import ModelStore
 from service.storage.session import Session
 from tests.conftest import Client, MakeClient
 

@@ -17,9 +17,9 @@ from service.errors import ModelConflict, UnknownModel
 from service.registry.proof import prove
 from service.registry.registry import Registry
 from service.storage.connection import connect
-from service.storage.model_store import INCOMING, REGISTERED, RETIRED, ModelStore, now
-from service.storage.model_tables import RegisteredModel
-from service.storage.promotions import Promotions
+from service.storage.models.promotions import Promotions
+from service.storage.models.store import INCOMING, REGISTERED, RETIRED, ModelStore, now
+from service.storage.models.tables import RegisteredModel
 from service.storage.session import Session
 from tests.service.registry.conftest import KEY
 

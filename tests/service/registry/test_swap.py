@@ -16,7 +16,7 @@ from service.errors import Unavailable
 from service.registry.champion import Wanted
 from service.registry.registry import Registry
 from service.registry.swap import Swap
-from service.storage import model_store
+from service.storage.models import store as model_store
 from service.storage.session import Session
 from tests.service.registry.test_registry import CHANGES
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from peewee import ModelDelete, SqliteDatabase, fn
 
-from service.storage.model_tables import Champion, ModelFile, RegisteredModel
+from service.storage.models.tables import Champion, ModelFile, RegisteredModel
 from service.storage.session import Session
 
 PART_BYTES = 4 * 1024 * 1024
