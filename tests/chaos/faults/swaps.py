@@ -1,15 +1,19 @@
 """Promotions while two services on one database are under load: no request fails, each row names the model that scored
 it, and all workers take the new champion in time."""
 
+import itertools
 import random
 import subprocess
 import sys
+import threading
 import time
 from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import requests
 
 from serialize.content import read_content
 from serialize.recipes.recipe import train
@@ -25,7 +29,7 @@ from tests.chaos.faults.outage import outage
 from tests.chaos.livez import Livez
 from tests.chaos.outcome import Outcome, Scale, concluded
 from tests.chaos.recorder import SENDERS, Recorder
-from tests.chaos.sender import Acknowledged, Journal
+from tests.chaos.sender import PASSENGERS, Acknowledged, Journal
 from tests.chaos.stage import Stage, until
 from tests.chaos.version_audit import audit_versions
 from tests.support.passengers import ARTIFACTS, PROJECT
@@ -37,6 +41,7 @@ _SWAP_SECONDS = 5.0
 _SWAP_AFTER_OUTAGE_SECONDS = 15.0
 _LIVEZ_SECONDS = 0.25
 _LOADED_SECONDS = 1.0
+_ITEMS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ class Models:
 
 
 def models_are_swapped(stage: Stage, scale: Scale) -> Outcome:
-    """Two masters under load, and a promotion back and forth, by the command."""
+    """Two masters under load, with arrays too, and a promotion back and forth, by the command."""
     models = _models(stage)
     (stage.folder / "second").mkdir()
     with ExitStack() as running:
@@ -61,6 +66,8 @@ def models_are_swapped(stage: Stage, scale: Scale) -> Outcome:
             running.enter_context(Recorder(each.port, senders=SENDERS // 2, first=number * SENDERS))
             for number, each in enumerate((stage, second))
         ]
+        for number, (each, recorder) in enumerate(zip((stage, second), recorders, strict=True)):
+            running.enter_context(_arrays(each, recorder.aside, f"array-{number}"))
         livez = running.enter_context(Livez(stage.port, second.port))
         for number in range(1, scale.promotions + 1):
             time.sleep(_LOADED_SECONDS)
@@ -72,7 +79,7 @@ def models_are_swapped(stage: Stage, scale: Scale) -> Outcome:
         [one for recorder in recorders for one in recorder.labelled()],
         models.folders,
     )
-    recorders[0].journals += recorders[1].journals  # as one, for the counts
+    recorders[0].journals += [*recorders[1].journals, recorders[1].aside]  # as one, for the counts
     promotions = _promotions(stage)[-scale.promotions :]
     seconds = _swap_seconds(recorders[0].acknowledged(), promotions)
     found.blame("a request that was not answered 200", _failed(recorders[0]))
@@ -138,6 +145,40 @@ def _models(stage: Stage) -> Models:
     train(replace(recipe, pipeline=recipe.pipeline.set_params(logisticregression__C=0.02)), folder)
     _run(stage, "register", str(folder))
     return Models({read_content(each).version: each for each in (ARTIFACTS, folder)})
+
+
+@contextmanager
+def _arrays(stage: Stage, journal: Journal, name: str) -> Iterator[None]:
+    """Posts arrays of predictions, one after the other, until the block ends, and keeps the answers."""
+    stopping = threading.Event()
+
+    def send_on() -> None:
+        with requests.Session() as session:
+            for number in itertools.takewhile(lambda _: not stopping.is_set(), itertools.count()):
+                items = [{"id": f"{name}-{number}-{i}", "observation": PASSENGERS[i]} for i in range(_ITEMS)]
+                asked_at = time.time()
+                journal.sent += _ITEMS
+                try:
+                    answer = session.post(f"http://127.0.0.1:{stage.port}/predict", json=items, timeout=30)
+                except requests.RequestException:
+                    journal.interrupted += 1
+                    continue
+                if answer.status_code != 200:
+                    journal.faults[f"status {answer.status_code} of an array"] += 1
+                    continue
+                version = answer.headers["X-Model-Version"]
+                journal.acknowledged += [
+                    Acknowledged(item["observation_id"], i, item, False, version, asked_at)
+                    for i, item in enumerate(answer.json())
+                ]
+
+    sender = threading.Thread(target=send_on)
+    sender.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        sender.join()
 
 
 def _run(stage: Stage, *arguments: str) -> None:
