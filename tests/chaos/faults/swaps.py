@@ -78,6 +78,7 @@ def models_are_swapped(stage: Stage, scale: Scale) -> Outcome:
         [one for recorder in recorders for one in recorder.acknowledged()],
         [one for recorder in recorders for one in recorder.labelled()],
         models.folders,
+        exact=True,
     )
     recorders[0].journals += [*recorders[1].journals, recorders[1].aside]  # as one, for the counts
     promotions = _promotions(stage)[-scale.promotions :]
