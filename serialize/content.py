@@ -74,6 +74,14 @@ def _read_url(url: str, trust: Trust) -> Content:
     encoded, signed = found[MANIFEST], found[SIGNATURE]
     if encoded is None:
         raise StoreError(f"{url} holds no {MANIFEST}; push a model there or name another place in ARTIFACTS.")
+    return content_of_url(
+        url, url, encoded, None if signed is None else signed.decode("ascii", "replace").strip(), trust
+    )
+
+
+def content_of_url(place: str, url: str, encoded: bytes, signed: str | None, trust: Trust) -> Content:
+    """The content of an artifact whose manifest is known already and whose files are at a URL. Like `checked_content`;
+    the bytes that `trust` allows include the manifest. Raises ArtifactError."""
     cache, left = Cache.of_user(), trust.max_bytes - len(encoded)
 
     def read(name: str) -> bytes | None:
@@ -84,9 +92,7 @@ def _read_url(url: str, trust: Trust) -> Content:
         left -= len(content or b"")
         return content
 
-    content = checked_content(
-        url, encoded, None if signed is None else signed.decode("ascii", "replace").strip(), read, trust
-    )
+    content = checked_content(place, encoded, signed, read, trust)
     for file in content.files.values():
         cache.put(file)
     cache.keep_only(content.manifest.files.values())

@@ -2,18 +2,19 @@
 ends: after `patience` seconds without an answer of the server, and in any case after ten times as long."""
 
 import json
+import os
+import posix
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from io import BufferedReader, BufferedWriter, FileIO
 from pathlib import Path
 from typing import Any
 
 from serialize.errors import ArtifactError, StoreError
 
 PATIENCE_SECONDS = 30.0
-_TOO_LARGE = 3  # the status of the program after too many bytes
 _TOTAL = 10
 _COMMAND = (sys.executable, "-P", str(Path(__file__).with_name("transfer.py")))
 
@@ -35,6 +36,8 @@ def read_files(
                 break
             size = json.loads(header)["size"]
             files[name] = None if size is None else child.stdout.read(size)
+    if len(files) < len(wanted):
+        raise _unanswered(url)
     return files
 
 
@@ -47,36 +50,76 @@ def write_files(url: str, files: Mapping[str, bytes | None], *, patience: float 
         child.stdin.close()
 
 
+class _Child:
+    """The running program, with its streams. It is started by `posix`, because gevent patches `subprocess` and `os`:
+    then they start programs in the main thread only, and a worker reads models in another one."""
+
+    def __init__(self) -> None:
+        (their_in, stdin), (stdout, their_out), (stderr, their_err) = (os.pipe() for _ in range(3))
+        self.stdin = BufferedWriter(FileIO(stdin, "w"))
+        self.stdout, self.stderr = BufferedReader(FileIO(stdout)), BufferedReader(FileIO(stderr))
+        theirs = [FileIO(their_in), FileIO(their_out, "w"), FileIO(their_err, "w")]
+        streams = [(os.POSIX_SPAWN_DUP2, end.fileno(), number) for number, end in enumerate(theirs)]
+        environment = os.environ  # noqa: TID251 - passed on, not read
+        self._process = posix.posix_spawn(
+            _COMMAND[0], _COMMAND, environment, file_actions=streams, setsigmask=(), setsigdef=(signal.SIGPIPE,)
+        )
+        for end in theirs:
+            end.close()
+
+    def kill(self) -> None:
+        """Ends the program at once."""
+        with suppress(ProcessLookupError):
+            os.kill(self._process, signal.SIGKILL)
+
+    def wait(self) -> int | None:
+        """Closes the streams and waits for the end. Returns the exit status, or minus the signal; None if the event
+        loop has taken it."""
+        with suppress(BrokenPipeError):
+            self.stdin.close()
+        self.stdout.close()
+        self.stderr.close()
+        try:
+            return os.waitstatus_to_exitcode(posix.waitpid(self._process, 0)[1])
+        except ChildProcessError:
+            return None
+
+
 @contextmanager
-def _transfer(url: str, request: Mapping[str, Any], patience: float) -> Iterator[Any]:
+def _transfer(url: str, request: Mapping[str, Any], patience: float) -> Iterator[_Child]:
     """The running program, which has its request. Raises ArtifactError if it does not succeed: StoreError unless it
     met too many bytes."""
     seconds = _TOTAL * patience
     line = json.dumps({"url": url, "patience": patience, "seconds": seconds, **request}).encode() + b"\n"
-    pipe = subprocess.PIPE
-    told = b""
-    # A broken pipe: the program has ended before it read everything, and says why on standard error.
-    with suppress(BrokenPipeError), subprocess.Popen(_COMMAND, stdin=pipe, stdout=pipe, stderr=pipe) as child:
-        assert child.stdin is not None
-        assert child.stderr is not None
-        try:
+    child, told = _Child(), b""
+    try:
+        with suppress(BrokenPipeError):  # the program has ended before it read everything, and says why
             child.stdin.write(line)
             yield child
-        except BrokenPipeError:
-            pass
-        except BaseException:  # such as Ctrl-C, which the program would not notice while it waits for the server
-            child.kill()
-            raise
         told = child.stderr.read()
-    if child.returncode == -signal.SIGALRM:
+    except BaseException:  # such as Ctrl-C, which the program would not notice while it waits for the server
+        child.kill()
+        raise
+    finally:
+        status = child.wait()
+    if error := _error(told):
+        raise (ArtifactError if error["is_too_large"] else StoreError)(error["sentence"])
+    if status == -signal.SIGALRM:
         raise StoreError(f"The transfer of {url} took more than {seconds:.0f} s; try again with a faster network.")
-    if child.returncode:
-        raise (ArtifactError if child.returncode == _TOO_LARGE else StoreError)(_sentence(url, told))
+    if status:
+        raise _unanswered(url)
 
 
-def _sentence(url: str, told: bytes) -> str:
+def _error(told: bytes) -> dict[str, Any] | None:
     """The error that the program told. Where it ended otherwise, as when obstore is not installed, there is none."""
     try:
-        return str(json.loads(told.splitlines()[-1]))
+        error = json.loads(told.splitlines()[-1])
     except (IndexError, ValueError):
-        return f"The program that reads {url} ended without an answer; install the libraries of requirements.txt."
+        return None
+    return error if isinstance(error, dict) else None
+
+
+def _unanswered(url: str) -> StoreError:
+    return StoreError(
+        f"The program that reads {url} ended without an answer; install the libraries of requirements.txt."
+    )

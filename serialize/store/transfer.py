@@ -2,8 +2,9 @@
 obstore cannot be used before a fork, and `python -m` would import all of serialize.
 
 Standard input holds a request, one line of JSON, and then the bytes of the files to write. Standard output gets for
-each file to read a line of JSON with its size, or null if it is missing, and then its bytes. An error is one sentence
-without any secret, the last line of standard error. SIGALRM ends the process when its time is up."""
+each file to read a line of JSON with its size, or null if it is missing, and then its bytes. An error is the last line
+of standard error, as JSON: a sentence without any secret, and whether there were too many bytes. SIGALRM ends the
+process when its time is up."""
 
 import json
 import os
@@ -45,7 +46,7 @@ class _TooLarge(Exception):
 
 
 def main() -> None:
-    """Answers the request on standard input. Ends with status 1 after an error, 3 after too many bytes."""
+    """Answers the request on standard input. Ends with status 1 after an error."""
     request = json.loads(sys.stdin.buffer.readline())
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, request["seconds"])
@@ -59,7 +60,10 @@ def main() -> None:
         else:
             _read(store, request["names"], request["optional"], request["limit"])
     except _TooLarge:
-        _refuse(f"{url} holds more bytes than MODEL_MAX_BYTES allows; raise it if the model is really so large.", 3)
+        _refuse(
+            f"{url} holds more bytes than MODEL_MAX_BYTES allows; raise it if the model is really so large.",
+            is_too_large=True,
+        )
     except Exception as error:  # noqa: BLE001 - obstore's messages may hold credentials, so none leaves this process
         _refuse(f"{url} cannot be {'written' if writes else 'read'}: {_reason(error, _variables(url)) or otherwise}.")
 
@@ -150,10 +154,10 @@ def _tell(answer: dict[str, Any]) -> None:
     sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
 
 
-def _refuse(sentence: str, status: int = 1) -> NoReturn:
+def _refuse(sentence: str, *, is_too_large: bool = False) -> NoReturn:
     # A file may have been sent in part, so the error goes to the other stream.
-    sys.stderr.write(json.dumps(sentence) + "\n")
-    sys.exit(status)
+    sys.stderr.write(json.dumps({"sentence": sentence, "is_too_large": is_too_large}) + "\n")
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -3,16 +3,17 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
 from peewee import PeeweeException
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from serialize.content import read_content
 from serialize.errors import ArtifactError, DumpError
+from serialize.store.address import checked_url, is_url
 from service.errors import ServiceError
 from service.registry.registry import Registry
 from service.registry.release import OFF, author, registry_of
@@ -40,12 +41,15 @@ def models(context: click.Context, as_json: bool) -> None:
         for row in rows:
             click.echo(json.dumps({**row, "registered_at": row["registered_at"].isoformat()}))
         return
-    table = Table("version", "name", "state", "registered", "by", "note")
+    table = Table(Column("version", no_wrap=True), "name", "state", "registered", "by", "note")
     for row in rows:
         state = "champion" if row["champion"] else row["state"]
         registered = f"{row['registered_at']:%Y-%m-%d %H:%M:%S}"
         table.add_row(row["version"], row["name"], state, registered, row["registered_by"], row["note"] or "")
     Console().print(table)
+    for row in rows:
+        if row["url"]:
+            click.echo(f"The files of {row['version']} are at {row['url']}.")
 
 
 @models.command("resign")
@@ -57,13 +61,24 @@ def resign() -> None:
 
 
 @click.command()
-@click.argument("directory", type=click.Path(path_type=Path))
+@click.argument("place", metavar="DIR|URL")
+@click.option("--digest", help="The sha256 of manifest.json; a URL needs it, or REQUIRE_SIGNED.")
 @click.option("--note", help="A text for the list of models.")
-def register(directory: Path, note: str | None) -> None:
-    """Store the artifact in DIRECTORY in the database. The last line of the output is its version."""
+def register(place: str, digest: str | None, note: str | None) -> None:
+    """Store the artifact in a folder or at a URL in the database. The last line of the output is its version.
+
+    A model at a URL that is larger than MODEL_MAX_BYTES stays there, and is read from there when it serves."""
     with _registry() as registry:
-        content = read_content(directory, Settings.from_env().trust())
-        model = registry.register(content, author(), note)
+        url = checked_url(place) if is_url(place) else None
+        trust = replace(Settings.from_env().trust(), max_bytes=registry.most_bytes)
+        if digest is not None:
+            trust = replace(trust, digest=digest)
+        elif url is not None and trust.digest is None and not trust.must_be_signed:
+            raise click.ClickException(
+                f"{url} is not read without a condition; give --digest with the sha256 that `python -m serialize push` "
+                "prints, or set REQUIRE_SIGNED=1 and MODEL_SIGNING_KEY."
+            )
+        model = registry.register(read_content(url or place, trust), author(), note, url=url)
     click.echo(model.version)
 
 

@@ -11,8 +11,8 @@ from service.batching import Aside
 from service.errors import ModelConflict
 from service.registry.registry import Change, Registry
 from service.registry.release import OFF
-from service.storage.model_store import LISTED
-from service.storage.promotions import Promoted
+from service.storage.models.promotions import Promoted
+from service.storage.models.store import LISTED
 from service.telemetry.log_format import event
 
 _log = logging.getLogger("service")
@@ -101,4 +101,4 @@ def _promotion(entry: Promoted) -> dict[str, Any]:
 
 def _changed(change: Change, by: str) -> dict[str, Any]:
     event(_log, logging.INFO, "promoted", version=change.champion, before=change.before, by=by)
-    return change._asdict()
+    return {"champion": change.champion, "before": change.before}

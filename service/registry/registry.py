@@ -7,20 +7,22 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from serialize.content import Content, checked_content, write_content
+from serialize.content import Content, checked_content, content_of_url, write_content
 from serialize.errors import ArtifactError
 from serialize.manifest import Manifest
 from serialize.trust import Trust, is_signature, signature
 from service.errors import ModelConflict, UnknownModel
 from service.settings import MODELS_KEPT
-from service.storage.model_store import INCOMING, REGISTERED, ModelStore, StoredModel, now
-from service.storage.promotions import Promoted, Promotions
+from service.storage.models.promotions import Promoted, Promotions
+from service.storage.models.store import INCOMING, REGISTERED, ModelStore, StoredModel, now
 
 MEGABYTE = 1024 * 1024
 
+_AT_URL = 10  # times MODEL_MAX_BYTES
 _LONGEST_UPLOAD = timedelta(days=1)
 _VERSION = re.compile("[0-9a-f]{12}")
 
@@ -49,18 +51,31 @@ class Registry:
     digest: str | None = None
     kept: int = MODELS_KEPT
 
+    @property
+    def most_bytes(self) -> int:
+        """The most bytes that are read from the URL of a model."""
+        return _AT_URL * self.max_bytes
+
     def register(
-        self, content: Content, by: str, note: str | None = None, trained_until: int | None = None
+        self,
+        content: Content,
+        by: str,
+        note: str | None = None,
+        trained_until: int | None = None,
+        url: str | None = None,
     ) -> StoredModel:
-        """Stores a model that was read with the conditions for an artifact, and signs it. To repeat it changes nothing;
-        an upload that was interrupted goes on. Then retires the oldest models beyond `kept`. Raises ModelConflict if it
-        is too large or was retired meanwhile, or if the registry is read-only."""
+        """Stores a model that was read with the conditions for an artifact, and signs it. The files of one that is
+        larger than `max_bytes` stay at the URL that they were read from. To repeat it changes nothing; an upload that
+        was interrupted goes on. Then retires the oldest models beyond `kept`. Raises ModelConflict if it is too large
+        and has no URL, if it was retired meanwhile, or if the registry is read-only."""
         self._require_writable()
         size = sum(map(len, content.files.values()))
-        if size > self.max_bytes:
+        is_large = size > self.max_bytes
+        if is_large and url is None:
             raise ModelConflict(
                 f"The files of the model have {size / MEGABYTE:.0f} MiB, and MODEL_MAX_BYTES allows "
-                f"{self.max_bytes / MEGABYTE:.0f}; raise it, or serve the model from ARTIFACTS."
+                f"{self.max_bytes / MEGABYTE:.0f} in the database; push it with `python -m serialize push` and "
+                "register its URL, or raise MODEL_MAX_BYTES."
             )
         row = StoredModel(
             version=content.version,
@@ -73,11 +88,13 @@ class Registry:
             registered_by=by,
             trained_until=trained_until,
             note=note,
+            url=url if is_large else None,
         )
         self.store.add(row)
         self._take_over_signature(content)
-        self._store_files(content)
-        if not self.store.complete(content.version):
+        if not is_large:
+            self._store_files(content)
+        if not self.store.complete(content.version, row.url):
             raise ModelConflict(f"Model {content.version} was retired while it was registered; register it again.")
         self._prune(content.version)
         return self.model(content.version)
@@ -103,13 +120,16 @@ class Registry:
 
     def content(self, version: str) -> Content:
         """The files of a model, checked and not unpickled. Raises UnknownModel, and ArtifactError unless the manifest
-        is signed by one of the keys and lists exactly these files."""
+        is signed by one of the keys, belongs to this version and lists exactly these files, and if its URL cannot be
+        read."""
         found = self.model(version)
-        trust = Trust(self.digest, self.keys, must_be_signed=True)
-        _require_version(version, hashlib.sha256(found.manifest).hexdigest())
-        return checked_content(
-            _place(version), found.manifest, found.signature, lambda name: self.store.file(version, name), trust
-        )
+        if found.url is None:
+            content = self._stored_content(found)
+        else:
+            trust = Trust(self.digest, self.keys, must_be_signed=True, max_bytes=self.most_bytes)
+            content = content_of_url(_place(version), found.url, found.manifest, found.signature, trust)
+        _require_version(version, content.digest)
+        return content
 
     def pull(self, version: str, target: Path) -> None:
         """Writes the files of a model, with the signature, to a folder. Raises as `content`, and DumpError for a folder
@@ -231,12 +251,16 @@ class Registry:
             for name, file in content.files.items():
                 self.store.add_file(content.version, name, file)
             try:
-                self.content(content.version)
+                self._stored_content(self.model(content.version))
                 return
             except ArtifactError:
                 if is_last:
                     raise
                 self.store.remove_files(content.version)
+
+    def _stored_content(self, model: StoredModel) -> Content:
+        read, trust = partial(self.store.file, model.version), Trust(self.digest, self.keys, must_be_signed=True)
+        return checked_content(_place(model.version), model.manifest, model.signature, read, trust)
 
     def _require_writable(self) -> None:
         if self.digest is not None:

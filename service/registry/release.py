@@ -12,8 +12,8 @@ from service.registry.proof import prove
 from service.registry.registry import Registry
 from service.settings import Settings
 from service.storage.connection import database_of
-from service.storage.model_store import ModelStore
-from service.storage.promotions import Promotions
+from service.storage.models.promotions import Promotions
+from service.storage.models.store import ModelStore
 from service.storage.session import Session
 
 _log = logging.getLogger("service")

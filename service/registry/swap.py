@@ -116,7 +116,7 @@ class Swap:
     @contextmanager
     def _alone_if_large(self, version: str) -> Iterator[None]:
         """Only one worker at a time loads a large model, so that memory stays bounded."""
-        if self._registry.store.number_of_parts(version) <= _SMALL_PARTS:
+        if 0 < self._registry.store.number_of_parts(version) <= _SMALL_PARTS:  # a model at a URL has none
             yield
             return
         with open(self._directory() / "swap.lock", "wb") as file:

@@ -14,7 +14,7 @@ from service.errors import LISTED_FAULTS
 from service.monitoring.comparison import CHANGES
 from service.monitoring.task_metrics import QUANTILES
 from service.prediction.true_label import LabelParser
-from service.storage.model_store import INCOMING, REFUSED, REGISTERED, RETIRED
+from service.storage.models.store import INCOMING, REFUSED, REGISTERED, RETIRED
 from service.web.admin_payload import MOST_REASON
 from service.web.query import MOST_KEY, MOST_LIMIT
 

@@ -14,8 +14,8 @@ import requests
 from serialize.content import Content, read_content
 from service.registry.registry import Registry
 from service.storage.connection import connect
-from service.storage.model_store import ModelStore
-from service.storage.promotions import Promotions
+from service.storage.models.promotions import Promotions
+from service.storage.models.store import ModelStore
 from service.storage.session import Session
 from tests.support.passengers import ARTIFACTS, prediction
 from tests.support.served import Served, serve

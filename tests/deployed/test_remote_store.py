@@ -98,3 +98,25 @@ def test_a_secret_in_the_url_is_not_shown(variables: dict[str, str]) -> None:
         told = refusal(f"https://user:{SECRET}@127.0.0.1:1/folder", variables, command)
 
         assert "The URL https://127.0.0.1:1/folder may hold only" in told
+
+
+def test_workers_and_the_next_start_serve_a_promoted_model_that_is_too_large_for_the_database(
+    s3: S3, variables: dict[str, str], tmp_path: Path, artifacts: dict[str, Path]
+) -> None:
+    size = sum(map(len, read_content(ARTIFACTS).files.values()))
+    given = {**variables, "MODEL_DIGEST": "", "MODEL_MAX_BYTES": str(size - 1)}
+    database = f"sqlite:///{tmp_path}/predictions.db"
+
+    def run(*arguments: str) -> None:
+        command = ("python", "-m", "service", *arguments)
+        environ = environment(DATABASE_URL=database, **{**given, "TMPDIR": str(tmp_path)})  # another cache
+        subprocess.run(command, cwd=PROJECT, env=environ, capture_output=True, timeout=100, check=True)
+
+    with serve(tmp_path, database, artifacts=artifacts["diabetes"], variables=given) as served:
+        run("register", s3.url, "--digest", DIGEST)
+        run("promote", DIGEST[:12])
+        until(lambda: served.log.read_text().count(f"event=swap version={DIGEST[:12]}") == 2)
+        assert served.post("/predict", prediction(1)).json()["proba"] == pytest.approx(PROBA, abs=1e-4)
+    with serve(tmp_path, database, artifacts="no-such-folder", variables=given) as served:
+        assert served.post("/predict", prediction(2)).json()["proba"] == pytest.approx(PROBA, abs=1e-4)
+    assert "champion-unusable" not in served.log.read_text()

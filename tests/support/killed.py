@@ -14,7 +14,7 @@ from peewee import Database
 
 from service.__main__ import main
 from service.registry import release
-from service.storage import model_store
+from service.storage.models import store as model_store
 
 KILLED = -signal.SIGKILL
 PART_BYTES = 2048  # so that the models of the tests have several parts

@@ -25,7 +25,8 @@ _TABLES = (
         registered_at {time} NOT NULL,
         registered_by TEXT NOT NULL,
         trained_until {integer},
-        note TEXT
+        note TEXT,
+        url TEXT
     ) {end}
     """,
     """

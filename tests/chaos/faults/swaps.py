@@ -22,7 +22,7 @@ from service.registry.registry import Registry
 from service.registry.release import registry_of
 from service.settings import Settings
 from service.storage.connection import database_of
-from service.storage.promotions import Promoted
+from service.storage.models.promotions import Promoted
 from service.storage.session import Session
 from tests.chaos.cluster import Cluster
 from tests.chaos.faults.outage import outage

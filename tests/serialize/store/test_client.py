@@ -2,6 +2,7 @@
 
 import socket
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from serialize import ArtifactError
 from serialize.store.client import read_files, write_files
 from tests.support.moto import S3, SECRET
+from tests.support.passengers import PROJECT
 from tests.support.replies import Reply, replies, send
 
 pytestmark = pytest.mark.long  # each transfer starts a process
@@ -197,3 +199,30 @@ def test_a_denied_file_counts_as_missing_only_if_it_is_optional(monkeypatch: pyt
 
         assert read_files(URL, ["a"], LIMIT, optional=["b"]) == {"a": b"{}", "b": None}
         assert "the server refuses access" in failed(URL)
+
+
+def test_a_thread_of_an_event_loop_reads_and_is_told_of_errors(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 1_000_000)
+    script = f"""
+from gevent import monkey
+monkey.patch_all()
+import subprocess
+import sys
+from gevent import get_hub
+from serialize.store.client import read_files
+
+def read(url):
+    try:
+        return len(read_files(url, ["a"], 2_000_000)["a"])
+    except ValueError as error:
+        return type(error).__name__
+
+for _ in range(2):
+    print([get_hub().threadpool.spawn(read, url).get() for url in ("file://{tmp_path}", "file://{tmp_path}/no")])
+    subprocess.run(["true"])  # from now on the event loop takes the status of every process
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert ended.stdout == 2 * "[1000000, 'StoreError']\n", ended.stderr

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from serialize.content import read_content
+from serialize.content import push_content, read_content, sign
 from service.__main__ import main
 from tests.conftest import MakeClient
+from tests.support.moto import S3
 from tests.support.passengers import prediction
 
 KEY, OTHER = "k" * 32, "o" * 32
@@ -170,6 +171,44 @@ def test_a_release_without_its_url_succeeds_with_one_warning(run: Any, monkeypat
     assert result.stderr.count("\n") == 1
     assert result.stderr.startswith("Warning: file:///no-such-folder/model cannot be read: ")
     assert result.stdout.endswith(f"Model {version} is registered; the champion stays.\n")
+
+
+@pytest.mark.long  # reads a URL and proves a model, in processes of their own
+def test_a_large_model_is_registered_promoted_and_pulled_by_its_url(
+    run: Any, artifacts: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3: S3
+) -> None:
+    run("release")
+    content = read_content(artifacts["iris"])
+    push_content(content, s3.url)
+    monkeypatch.setenv("MODEL_MAX_BYTES", str(sum(map(len, content.files.values())) - 1))
+
+    assert "register its URL" in run("register", str(artifacts["iris"])).output
+    assert "give --digest" in run("register", s3.url).output
+    refused = run("register", s3.url, "--digest", "0" * 64)
+    assert (refused.exit_code, refused.output.count("\n")) == (1, 1)
+    version = last_line(run("register", s3.url, "--digest", content.digest))
+
+    assert version == content.version
+    assert listed(run)[version]["url"] == s3.url
+    assert last_line(run("models")) == f"The files of {version} are at {s3.url}."
+    assert last_line(run("promote", version)) == f"{version} is the champion."
+    assert last_line(run("pull", version, "-o", str(tmp_path / "pulled"))).startswith(version)
+    assert read_content(tmp_path / "pulled").files == content.files
+
+
+@pytest.mark.long  # reads a URL in a process of its own
+def test_a_signed_model_is_registered_by_its_url_without_a_digest(
+    run: Any, artifacts: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("migrate")
+    folder = Path(shutil.copytree(artifacts["iris"], tmp_path / "copy"))
+    sign(folder, KEY)
+    push_content(read_content(folder), f"file://{tmp_path}/pushed")
+    monkeypatch.setenv("REQUIRE_SIGNED", "1")
+
+    version = last_line(run("register", f"file://{tmp_path}/pushed"))
+
+    assert listed(run)[version]["url"] is None
 
 
 def test_a_copied_log_does_not_carry_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

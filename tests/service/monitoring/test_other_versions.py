@@ -19,8 +19,8 @@ from service.registry.registry import Registry
 from service.storage import column_cache
 from service.storage.columns import LogColumns
 from service.storage.connection import connect
-from service.storage.model_store import ModelStore
-from service.storage.promotions import Promotions
+from service.storage.models.promotions import Promotions
+from service.storage.models.store import ModelStore
 from service.storage.session import Session
 from tests.conftest import Client, MakeClient
 from tests.support.manifests import rewrite

@@ -3,8 +3,8 @@
 import pytest
 
 from service.registry.registry import Registry
-from service.storage.model_store import ModelStore
-from service.storage.promotions import Promotions
+from service.storage.models.promotions import Promotions
+from service.storage.models.store import ModelStore
 from service.storage.session import Session
 
 KEY = "k" * 32

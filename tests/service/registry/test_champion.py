@@ -1,6 +1,6 @@
 """A start serves the champion; if it cannot, the model of ARTIFACTS, and it says why."""
 
-import subprocess
+import posix
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def test_a_start_with_a_champion_does_not_read_the_url(
     served: Callable[..., str], registry: Registry, iris: Content, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry.promote(registry.register(iris, "me@here").version, "me@here")
-    monkeypatch.setattr(subprocess, "Popen", None)
+    monkeypatch.delattr(posix, "posix_spawn")
 
     assert served(artifacts="s3://no-such-bucket/folder", require_signed=True) == iris.version
 

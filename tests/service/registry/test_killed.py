@@ -18,8 +18,8 @@ from service.registry.registry import Registry
 from service.registry.release import registry_of
 from service.settings import Settings
 from service.storage.connection import database_of
-from service.storage.model_store import REGISTERED
-from service.storage.model_tables import Champion
+from service.storage.models.store import REGISTERED
+from service.storage.models.tables import Champion
 from service.storage.session import Session
 from tests.conftest import empty_postgresql
 from tests.support.killed import KILLED, run

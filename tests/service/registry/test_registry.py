@@ -1,5 +1,6 @@
 """Models are registered whole, trusted only by their signature, promoted and rolled back."""
 
+import shutil
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,15 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from serialize.content import Content, read_content
+from serialize.content import Content, push_content, read_content
 from serialize.errors import ArtifactError, DumpError
 from serialize.trust import Trust, signature
 from service.errors import ModelConflict, UnknownModel
 from service.registry.proof import prove
 from service.registry.registry import Registry
 from service.storage.connection import connect
-from service.storage.model_store import INCOMING, REGISTERED, RETIRED, ModelStore, now
-from service.storage.promotions import Promotions
+from service.storage.models.promotions import Promotions
+from service.storage.models.store import INCOMING, REGISTERED, RETIRED, ModelStore, now
+from service.storage.models.tables import RegisteredModel
 from service.storage.session import Session
 from tests.service.registry.conftest import KEY
 
@@ -50,10 +52,84 @@ def test_to_register_again_changes_nothing(registry: Registry, models: dict[str,
 def test_a_model_above_the_limit_is_refused(registry: Registry, models: dict[str, Content]) -> None:
     size = sum(map(len, models["titanic"].files.values()))
 
-    with pytest.raises(ModelConflict, match="MODEL_MAX_BYTES"):
+    with pytest.raises(ModelConflict, match=r"MODEL_MAX_BYTES .* register its URL"):
         replace(registry, max_bytes=size - 1).register(models["titanic"], "me@here")
     assert registry.store.models() == []
     replace(registry, max_bytes=size).register(models["titanic"], "me@here")
+
+
+def large_at_url(registry: Registry, content: Content, folder: Path) -> tuple[Registry, str]:
+    """A registry for which the model is too large, and the model's URL."""
+    push_content(content, f"file://{folder}/pushed")
+    return replace(registry, max_bytes=sum(map(len, content.files.values())) - 1), f"file://{folder}/pushed"
+
+
+@pytest.mark.long  # reads a URL in processes of their own
+def test_the_files_of_a_large_model_stay_at_its_url(
+    registry: Registry, models: dict[str, Content], tmp_path: Path, cache_folder: Path
+) -> None:
+    small, url = large_at_url(registry, models["titanic"], tmp_path)
+
+    stored = small.register(models["titanic"], "me@here", url=url)
+
+    assert (stored.url, stored.state) == (url, REGISTERED)
+    assert small.store.file(stored.version, "pipeline.joblib") is None
+    assert small.content(stored.version) == replace(models["titanic"], signature=stored.signature)
+    assert cache_folder.is_dir()
+    small.promote(stored.version, "me@here")
+    small.pull(stored.version, tmp_path / "pulled")
+    assert read_content(tmp_path / "pulled").files == models["titanic"].files
+    assert replace(small, max_bytes=10**9).register(models["titanic"], "me@here", url=url).url is None
+    assert registry.store.file(stored.version, "pipeline.joblib") == models["titanic"].files["pipeline.joblib"]
+
+
+def test_a_model_that_fits_is_stored_although_it_has_a_url(registry: Registry, models: dict[str, Content]) -> None:
+    stored = registry.register(models["titanic"], "me@here", url="s3://bucket/folder")
+
+    assert stored.url is None
+    assert registry.content(stored.version).files == models["titanic"].files
+
+
+@pytest.mark.long  # reads a URL in processes of their own
+def test_a_changed_or_lost_file_at_the_url_of_a_model_is_refused(
+    registry: Registry, models: dict[str, Content], tmp_path: Path, cache_folder: Path
+) -> None:
+    small, url = large_at_url(registry, models["titanic"], tmp_path)
+    version = small.register(models["titanic"], "me@here", url=url).version
+    pipeline = tmp_path / "pushed" / "pipeline.joblib"
+    (tmp_path / "pushed" / "manifest.json").write_text("not read: the one of the registry counts")
+    assert small.content(version).files
+
+    shutil.rmtree(cache_folder)
+    pipeline.write_bytes(pipeline.read_bytes()[:-1] + b"!")
+    with pytest.raises(ArtifactError, match="is not the file that its manifest lists"):
+        small.content(version)
+    pipeline.unlink()
+    with pytest.raises(ArtifactError, match="is missing"):
+        small.content(version)
+    wrong_signature(small, version)
+    with pytest.raises(ArtifactError, match="is not the signature"):
+        small.content(version)
+
+
+@pytest.mark.long  # reads a URL in a process of its own
+def test_no_more_than_ten_times_the_limit_is_read_from_the_url_of_a_model(
+    registry: Registry, models: dict[str, Content], tmp_path: Path, cache_folder: Path
+) -> None:
+    small, url = large_at_url(registry, models["titanic"], tmp_path)
+    version = small.register(models["titanic"], "me@here", url=url).version
+
+    with pytest.raises(ArtifactError, match="more bytes than MODEL_MAX_BYTES"):
+        replace(small, max_bytes=small.max_bytes // 11).content(version)
+
+
+def test_a_large_model_is_retired_and_registered_again(registry: Registry, models: dict[str, Content]) -> None:
+    small = replace(registry, max_bytes=1, kept=2)
+    a, b, c = (small.register(model, "me@here", url=f"s3://models/{name}").version for name, model in models.items())
+
+    assert [small.model(version).state for version in (a, b, c)] == [RETIRED, REGISTERED, REGISTERED]
+    again = small.register(models["titanic"], "me@here", url="s3://elsewhere/titanic")
+    assert (again.state, again.url) == (REGISTERED, "s3://elsewhere/titanic")
 
 
 def test_an_interrupted_registration_is_incoming_and_goes_on(
@@ -107,6 +183,21 @@ def empty_signature(registry: Registry, version: str) -> None:
 CHANGES: list[Callable[[Registry, str], None]] = [
     poisoned_file, truncated_file, no_files, wrong_signature, empty_signature,
 ]  # fmt: skip
+
+
+def test_a_version_with_the_signed_manifest_of_another_model_is_refused(
+    session: Session, registry: Registry, models: dict[str, Content]
+) -> None:
+    titanic, iris = (registry.register(models[name], "me@here") for name in ("titanic", "iris"))
+    exchange = RegisteredModel.update(manifest=iris.manifest, signature=iris.signature)
+    session.run(lambda: exchange.where(RegisteredModel.version == titanic.version).execute(session.database))
+    registry.store.remove_files(titanic.version)
+    for name, file in models["iris"].files.items():
+        registry.store.add_file(titanic.version, name, file)
+
+    for read in (registry.manifest, registry.content):
+        with pytest.raises(ArtifactError, match="another model"):
+            read(titanic.version)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -255,9 +346,9 @@ def test_a_model_that_is_retired_during_its_registration_is_not_registered(
 ) -> None:
     complete = ModelStore.complete
 
-    def retired_before(store: ModelStore, version: str) -> bool:
+    def retired_before(store: ModelStore, version: str, url: str | None) -> bool:
         store.retire(version)
-        return complete(store, version)
+        return complete(store, version, url)
 
     monkeypatch.setattr(ModelStore, "complete", retired_before)
 

@@ -16,7 +16,7 @@ from service.errors import Unavailable
 from service.registry.champion import Wanted
 from service.registry.registry import Registry
 from service.registry.swap import Swap
-from service.storage import model_store
+from service.storage.models import store as model_store
 from service.storage.session import Session
 from tests.service.registry.test_registry import CHANGES
 
@@ -160,7 +160,7 @@ def test_while_the_database_is_away_the_model_stays_and_one_line_says_so(
     version = promoted("iris")
     caplog.set_level("INFO")
     with monkeypatch.context() as patched:
-        patched.setattr(Session, "read", away)
+        patched.setattr(Session, "watch", away)
         assert not worker.swap.look()
         assert not worker.swap.look()
     assert worker.state() == ("first", None, None)

@@ -15,8 +15,8 @@ from serialize.errors import ArtifactError
 from serialize.trust import signature
 from service.registry.registry import Registry
 from service.storage.connection import connect
-from service.storage.model_store import ModelStore
-from service.storage.promotions import Promotions
+from service.storage.models.promotions import Promotions
+from service.storage.models.store import ModelStore
 from service.storage.session import Session
 from tests.conftest import Client, MakeClient
 from tests.support.passengers import prediction

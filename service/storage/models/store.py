@@ -8,7 +8,7 @@ from typing import Any
 
 from peewee import ModelDelete, SqliteDatabase, fn
 
-from service.storage.model_tables import Champion, ModelFile, RegisteredModel
+from service.storage.models.tables import Champion, ModelFile, RegisteredModel
 from service.storage.session import Session
 
 PART_BYTES = 4 * 1024 * 1024
@@ -21,7 +21,7 @@ INCOMING, REGISTERED, REFUSED, RETIRED = "incoming", "registered", "refused", "r
 
 @dataclass(frozen=True, slots=True)
 class StoredModel:
-    """A row of the table `model`."""
+    """A row of the table `model`. The files of a model with a `url` are there, and not in the database."""
 
     version: str
     name: str
@@ -33,6 +33,7 @@ class StoredModel:
     registered_by: str
     trained_until: int | None
     note: str | None
+    url: str | None = None
 
 
 class ModelStore:
@@ -61,11 +62,11 @@ class ModelStore:
             if part not in known:
                 self._session.run(partial(self._add_part, version, name, part, content[start : start + PART_BYTES]))
 
-    def complete(self, version: str) -> bool:
-        """Makes a model whose files are all there registered. Returns False, and changes nothing, if it was retired
-        meanwhile."""
+    def complete(self, version: str, url: str | None = None) -> bool:
+        """Makes a model whose files are all there, or at this URL, registered. Returns False, and changes nothing, if
+        it was retired meanwhile."""
         in_time = (RegisteredModel.version == version) & RegisteredModel.state.in_([INCOMING, REGISTERED])
-        update = RegisteredModel.update(state=REGISTERED).where(in_time)
+        update = RegisteredModel.update(state=REGISTERED, url=url).where(in_time)
         return bool(self._session.run(lambda: update.execute(self._database)))
 
     def retire(self, version: str) -> bool:

@@ -8,8 +8,8 @@ import pytest
 
 from service.errors import ModelConflict
 from service.storage.connection import connect
-from service.storage.model_store import INCOMING, REGISTERED, RETIRED, ModelStore, StoredModel
-from service.storage.promotions import Promotions
+from service.storage.models.promotions import Promotions
+from service.storage.models.store import INCOMING, REGISTERED, RETIRED, ModelStore, StoredModel
 from service.storage.session import Session
 from tests.support.waiting import until
 

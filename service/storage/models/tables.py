@@ -7,7 +7,7 @@ from service.storage.tables import JsonTextField, UtcField
 
 class RegisteredModel(Model):
     """A model: its manifest as bytes with its signature, and whether all its files are there (`state`). `trained_until`
-    is the newest row of the log that it was trained on, if any."""
+    is the newest row of the log that it was trained on, if any. A model with a `url` has its files there."""
 
     version = TextField(primary_key=True)
     name = TextField()
@@ -19,6 +19,7 @@ class RegisteredModel(Model):
     registered_by = TextField()
     trained_until = BigIntegerField(null=True)
     note = TextField(null=True)
+    url = TextField(null=True)
 
     class Meta:
         table_name = "model"

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.storage import model_store
-from service.storage.model_store import INCOMING, REGISTERED, RETIRED, ModelStore
+from service.storage.models import store as model_store
+from service.storage.models.store import INCOMING, REGISTERED, RETIRED, ModelStore
 from service.storage.session import Session
-from tests.service.storage.test_promotions import A, B, stored
+from tests.service.storage.models.test_promotions import A, B, stored
 
 
 @pytest.fixture

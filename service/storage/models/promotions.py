@@ -9,8 +9,8 @@ from typing import Any
 from peewee import ModelDelete, SqliteDatabase
 
 from service.errors import ModelConflict
-from service.storage.model_store import REGISTERED
-from service.storage.model_tables import Champion, Promotion, RegisteredModel, ReleaseStep
+from service.storage.models.store import REGISTERED
+from service.storage.models.tables import Champion, Promotion, RegisteredModel, ReleaseStep
 from service.storage.session import Session
 
 _ONLY = 1  # the id of the champion's row
