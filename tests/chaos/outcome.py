@@ -62,7 +62,7 @@ SHORT = Scale(
     soak_requests=8000,
     bodies=6,
     arrays=6,
-    promotions=4,
+    promotions=2,
 )
 LONG = Scale(
     kills=40,

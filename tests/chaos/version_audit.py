@@ -20,6 +20,8 @@ def audit_versions(
     acknowledged: Iterable[Acknowledged],
     labelled: Iterable[Labelled],
     models: Mapping[str, Path],
+    *,
+    exact: bool = False,
 ) -> Audit:
     """The same as `audit_log`, with the folders of the models by version. A first answer must name the version of its
     row."""
@@ -29,7 +31,7 @@ def audit_versions(
         folder = models.get(versions[row[1]])
         return None if folder is None else probabilities(folder).get(key_of(json.loads(row[4])))
 
-    found = audit_log(database_url, given, labelled, exact=True, expected=expected)
+    found = audit_log(database_url, given, labelled, exact=exact, expected=expected)
     named = [one for one in given if not one.replayed]
     wrong = sum(one.version != versions.get(json.dumps(one.id)) for one in named)
     found.blame("an answer that names another model than its row", wrong)

@@ -78,6 +78,7 @@ def models_are_swapped(stage: Stage, scale: Scale) -> Outcome:
         [one for recorder in recorders for one in recorder.acknowledged()],
         [one for recorder in recorders for one in recorder.labelled()],
         models.folders,
+        exact=True,
     )
     recorders[0].journals += [*recorders[1].journals, recorders[1].aside]  # as one, for the counts
     promotions = _promotions(stage)[-scale.promotions :]
@@ -142,7 +143,9 @@ def rows_name_another_model(stage: Stage, scale: Scale) -> Outcome:
 def _models(stage: Stage) -> Models:
     """Registers a second model for the same passengers."""
     folder, recipe = stage.folder / "challenger", titanic()
-    train(replace(recipe, pipeline=recipe.pipeline.set_params(logisticregression__C=0.02)), folder)
+    pipeline = recipe.pipeline.set_params(logisticregression__C=0.02)
+    declared = {**recipe.declared, "metrics": "none", "importances": False}
+    train(replace(recipe, pipeline=pipeline, declared=declared), folder)
     _run(stage, "register", str(folder))
     return Models({read_content(each).version: each for each in (ARTIFACTS, folder)})
 
