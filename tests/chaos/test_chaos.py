@@ -10,7 +10,7 @@ from tests.chaos.cases import Case, cases
 from tests.chaos.cluster import Cluster, cluster
 from tests.chaos.outcome import SHORT
 
-pytestmark = [pytest.mark.alone, pytest.mark.long]
+pytestmark = [pytest.mark.alone, pytest.mark.long, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
