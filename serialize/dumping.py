@@ -66,15 +66,15 @@ def dump(
 
     `X_train` holds the n rows that the pipeline was fitted on: a DataFrame or Series of pandas, polars or Arrow, an
     array of shape (n, k) or (n,), or a list. `y_train` holds the targets, of shape (n,); if it is None, nothing is
-    measured. The signature (kinds, nulls, categories) is inferred from all n rows. The service shows `name`.
-    `threshold` and `positive_class` are for two classes: an observation belongs to the positive class if its
-    probability is at least the threshold. Without a threshold the pipeline decides, and its `predict` must follow from
-    its probabilities. `bounds` gives inclusive limits per column of numbers or datetimes, (low, high) with None for no
-    limit. `categories` restricts columns to the values in the training rows, or to the values given; `text` accepts
-    any string in a column; `nullable` lists columns that may be null although no training row has a null;
-    `accept_unseen` lists columns with categories that accept other values too, as long as the pipeline can answer
-    them, and True lists all of them. `columns` names the columns of an array. At the end, standard error gets a note
-    which columns refuse unseen values or nulls.
+    measured, and arguments that ask for it are refused. The signature (kinds, nulls, categories) is inferred from all
+    n rows. The service shows `name`. `threshold` and `positive_class` are for two classes: an observation belongs to
+    the positive class if its probability is at least the threshold. Without a threshold the pipeline decides, and its
+    `predict` must follow from its probabilities. `bounds` gives inclusive limits per column of numbers or datetimes,
+    (low, high) with None for no limit. `categories` restricts columns to the values in the training rows, or to the
+    values given; `text` accepts any string in a column; `nullable` lists columns that may be null although no training
+    row has a null; `accept_unseen` lists columns with categories that accept other values too, as long as the pipeline
+    can answer them, and True lists all of them. `columns` names the columns of an array. At the end, standard error
+    gets a note which columns refuse unseen values or nulls.
 
     Clones of the pipeline are fitted on folds of the rows and scored on the others, which takes as long as fitting it
     five times. `cv` (a number, a splitter or (train, test) index arrays), `groups` of shape (n,) and `cv_seconds` are
@@ -92,6 +92,8 @@ def dump(
     target = Path(directory).resolve()
     refuse_foreign_files(target)
     measurement = Measurement(metrics, cv, groups, cv_seconds, importances)
+    if y_train is None:
+        measurement.refuse_without_targets()
     task = infer_task(pipeline, threshold=threshold, positive_class=positive_class)
     with Progress() as progress:
         progress.stage("Reading the training rows")

@@ -98,7 +98,7 @@ class Swap:
         self._wanted.serve(version)
         try:
             if version != before:
-                self._before = weakref.ref(self._aside(lambda: self._load(version)))
+                self._before = self._aside(lambda: self._load(version))
                 self._collections = _COLLECTIONS
                 event(_log, logging.INFO, "swap", version=version, before=before)
         except Unavailable:
@@ -109,9 +109,11 @@ class Swap:
             self._wanted.fail(version, one_line(error))
         self._on_state(self._wanted.why is not None)
 
-    def _load(self, version: str) -> Any:
+    def _load(self, version: str) -> "weakref.ref[Any]":
+        """Returns a weak reference to what served before: a thread of the pool may keep what it returned until its next
+        job."""
         with self._alone_if_large(version), self._noted(version):
-            return self._exchange(self._registry.content(version))
+            return weakref.ref(self._exchange(self._registry.content(version)))
 
     @contextmanager
     def _alone_if_large(self, version: str) -> Iterator[None]:
