@@ -1,6 +1,6 @@
 """A PostgreSQL server for one test run, separate from other runs and users of the machine."""
 
-import subprocess
+import os
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def postgresql() -> Iterator[PostgresServer]:
     finally:
         stop(server)
         server.cleanup()
-        subprocess.Popen(["rm", "-rf", folder], start_new_session=True)
+        os.posix_spawnp("rm", ["rm", "-rf", folder], os.environ)
 
 
 def start(folder: Path) -> PostgresServer:
