@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from tests.chaos.exported import Exported
+from tests.chaos.audits.exported import Exported
 from tests.chaos.sender import ObservationId
 from tests.chaos.stage import ADMIN_KEY, Stage
 

@@ -135,7 +135,7 @@ def _controls() -> list[Case]:
     return [
         Case("commit_is_not_flushed", lambda cluster, folder, _: controls.commit_is_not_flushed(cluster, folder)),
         Case("id_is_not_unique", lambda cluster, folder, _: controls.id_is_not_unique(cluster, folder)),
-        _staged(controls.label_is_not_committed, "sqlite", app="tests.chaos.uncommitted:app"),
-        _staged(controls.label_is_not_committed, "postgresql", app="tests.chaos.uncommitted:app"),
-        _staged(swaps.rows_name_another_model, "sqlite", app="tests.chaos.misnamed:app", **swaps.SIGNED),
+        _staged(controls.label_is_not_committed, "sqlite", app="tests.chaos.broken.uncommitted:app"),
+        _staged(controls.label_is_not_committed, "postgresql", app="tests.chaos.broken.uncommitted:app"),
+        _staged(swaps.rows_name_another_model, "sqlite", app="tests.chaos.broken.misnamed:app", **swaps.SIGNED),
     ]

@@ -4,9 +4,9 @@ import time
 from copy import deepcopy
 from pathlib import Path
 
-from tests.chaos.audit import Audit, audit, rows
+from tests.chaos.audits.labels import audit_log
+from tests.chaos.audits.rows import Audit, audit, rows
 from tests.chaos.cluster import Cluster
-from tests.chaos.label_audit import audit_log
 from tests.chaos.outcome import Outcome, Scale, outcome
 from tests.chaos.recorder import Recorder
 from tests.chaos.sender import Acknowledged
@@ -46,7 +46,7 @@ def commit_is_not_flushed(cluster: Cluster, folder: Path) -> Outcome:
 
 def id_is_not_unique(cluster: Cluster, folder: Path) -> Outcome:
     """The service without the UNIQUE constraint, with a check before each insert: the audit must find duplicates."""
-    command = web_command("tests.chaos.unguarded:app")
+    command = web_command("tests.chaos.broken.unguarded:app")
     with Stage(folder, cluster.new_database(), command) as stage:
         cluster.administer_in(
             stage.database_url, "ALTER TABLE prediction DROP CONSTRAINT prediction_observation_id_key"

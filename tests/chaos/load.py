@@ -3,8 +3,8 @@
 import time
 from dataclasses import dataclass
 
+from tests.chaos.audits.labels import audit_log
 from tests.chaos.faults.flood import Flood
-from tests.chaos.label_audit import audit_log
 from tests.chaos.outcome import RECOVERY_SECONDS, Outcome, Scale, outcome
 from tests.chaos.recorder import Recorder
 from tests.chaos.stage import Stage

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.chaos.audit import Audit
-from tests.chaos.label_audit import audit_log
+from tests.chaos.audits.labels import audit_log
+from tests.chaos.audits.rows import Audit
 from tests.chaos.recorder import Recorder
 from tests.chaos.stage import Stage
 

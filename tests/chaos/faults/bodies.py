@@ -12,7 +12,7 @@ from http.client import HTTPException, HTTPResponse
 
 import psutil
 
-from tests.chaos.audit import Audit, audit, rows
+from tests.chaos.audits.rows import Audit, audit, rows
 from tests.chaos.outcome import Outcome, Scale, concluded, outcome
 from tests.chaos.recorder import Recorder
 from tests.chaos.sender import PASSENGERS, Acknowledged

@@ -7,8 +7,8 @@ from collections import Counter
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from tests.chaos.audits.labels import audit_log
 from tests.chaos.faults.connections import Fate, fate, is_served
-from tests.chaos.label_audit import audit_log
 from tests.chaos.outcome import RECOVERY_SECONDS, Outcome, Scale, concluded
 from tests.chaos.recorder import Recorder
 from tests.chaos.stage import Stage, until

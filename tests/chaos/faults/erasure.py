@@ -12,8 +12,8 @@ import psycopg
 
 from service.client import Client
 from tests.chaos.administrator import Administrator
-from tests.chaos.audit import rows
-from tests.chaos.erasure_audit import audit_erased
+from tests.chaos.audits.erasures import audit_erased
+from tests.chaos.audits.rows import rows
 from tests.chaos.outcome import Outcome, Scale, concluded
 from tests.chaos.recorder import Recorder
 from tests.chaos.sender import PASSENGERS

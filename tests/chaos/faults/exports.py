@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.chaos.administrator import Administrator
-from tests.chaos.erasure_audit import audit_erased
+from tests.chaos.audits.erasures import audit_erased
 from tests.chaos.faults.files import fill_up, limit_files, small_file_system
 from tests.chaos.outcome import RECOVERY_SECONDS, Outcome, Scale, concluded
 from tests.chaos.recorder import Recorder

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from service.client import Client
-from tests.chaos.label_audit import audit_log
+from tests.chaos.audits.labels import audit_log
 from tests.chaos.outcome import Outcome, Scale, outcome
 from tests.chaos.sender import PASSENGERS, Journal, Sender
 from tests.chaos.stage import Stage, until

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import requests
 
-from tests.chaos.label_audit import audit_log
+from tests.chaos.audits.labels import audit_log
 from tests.chaos.outcome import RECOVERY_SECONDS, Outcome, Scale, concluded
 from tests.chaos.recorder import Recorder
 from tests.chaos.stage import Stage, web_command

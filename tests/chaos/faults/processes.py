@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import psutil
 import psycopg
 
-from tests.chaos.label_audit import audit_log
+from tests.chaos.audits.labels import audit_log
 from tests.chaos.outcome import Outcome, Scale, outcome, recorded
 from tests.chaos.recorder import SENDERS, Recorder
 from tests.chaos.sender import Journal, Sender

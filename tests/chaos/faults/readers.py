@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from tests.chaos.audits.labels import audit_log
 from tests.chaos.faults.connections import is_served
-from tests.chaos.label_audit import audit_log
 from tests.chaos.outcome import Outcome, Scale, concluded
 from tests.chaos.recorder import Recorder
 from tests.chaos.stage import Stage, until

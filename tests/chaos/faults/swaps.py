@@ -24,6 +24,7 @@ from service.settings import Settings
 from service.storage.connection import database_of
 from service.storage.models.promotions import Promoted
 from service.storage.session import Session
+from tests.chaos.audits.versions import audit_versions
 from tests.chaos.cluster import Cluster
 from tests.chaos.faults.outage import outage
 from tests.chaos.livez import Livez
@@ -31,7 +32,6 @@ from tests.chaos.outcome import Outcome, Scale, concluded
 from tests.chaos.recorder import SENDERS, Recorder
 from tests.chaos.sender import PASSENGERS, Acknowledged, Journal
 from tests.chaos.stage import Stage, until
-from tests.chaos.version_audit import audit_versions
 from tests.support.passengers import ARTIFACTS, PROJECT
 from tests.support.served import environment
 

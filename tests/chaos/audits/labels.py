@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from tests.chaos.audit import Audit, Row, audit, known, rows
+from tests.chaos.audits.rows import Audit, Row, audit, known, rows
 from tests.chaos.sender import Acknowledged, Labelled
 
 _LABELS = "SELECT observation_id, true_class, labelled_at, id FROM prediction"

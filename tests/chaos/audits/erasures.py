@@ -3,8 +3,8 @@
 import json
 
 from tests.chaos.administrator import Administrator
-from tests.chaos.audit import Audit, audit, rows
-from tests.chaos.label_audit import audit_labels, histories
+from tests.chaos.audits.labels import audit_labels, histories
+from tests.chaos.audits.rows import Audit, audit, rows
 from tests.chaos.recorder import Recorder
 from tests.chaos.stage import Stage
 

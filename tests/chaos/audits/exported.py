@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.chaos.audit import Row
-from tests.chaos.label_audit import History
+from tests.chaos.audits.labels import History
+from tests.chaos.audits.rows import Row
 
 
 @dataclass(slots=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psycopg
 
-from tests.chaos.audit import Audit, Row, key_of, probabilities
-from tests.chaos.label_audit import audit_log
+from tests.chaos.audits.labels import audit_log
+from tests.chaos.audits.rows import Audit, Row, key_of, probabilities
 from tests.chaos.sender import Acknowledged, Labelled
 
 _VERSIONS = "SELECT observation_id, model_version FROM prediction"

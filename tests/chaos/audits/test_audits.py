@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from serialize import load
-from tests.chaos.audit import Audit, Row, audit
-from tests.chaos.label_audit import History, audit_labels
+from tests.chaos.audits.labels import History, audit_labels
+from tests.chaos.audits.rows import Audit, Row, audit
 from tests.chaos.outcome import Outcome
 from tests.chaos.sender import PASSENGERS, Acknowledged, Labelled
 from tests.chaos.table import table, written

@@ -1,0 +1,1 @@
+"""Services with a fault of their own, for the controls."""
