@@ -180,8 +180,8 @@ class Registry:
         return None
 
     def rollback(self, by: str, reason: str | None = None) -> Change:
-        """Makes the model before the champion the champion again. Raises ModelConflict if there is none, it cannot
-        serve, or another promotion came between."""
+        """Proves the model before the champion and makes it the champion again, whatever observations it refuses.
+        Raises ModelConflict if there is none, it cannot serve, or another promotion came between."""
         self._require_writable()
         champion = self.promotions.champion()  # before the history: a promotion in between is then noticed below
         entry = self.previous()
@@ -189,6 +189,7 @@ class Registry:
         state = self.model(target).state
         if state != REGISTERED:
             raise ModelConflict(f"Model {target}, the one before, is {state}; promote another one.")
+        self._require_proven(target, force=True)
         if not self.promotions.promote(target, champion, by, reason or "rollback", undoes=entry.id):
             raise ModelConflict("Another promotion came first; look at the champion and try again.")
         return Change(target, champion)

@@ -441,6 +441,20 @@ def test_a_model_that_cannot_be_proven_is_not_promoted(registry: Registry, model
     assert registry.promotions.champion() is None
 
 
+def test_a_rollback_to_a_model_that_cannot_be_proven_is_refused(registry: Registry, models: dict[str, Content]) -> None:
+    def prove(version: str) -> dict[str, int]:
+        raise ArtifactError(f"Model {version} cannot be proven: no memory")
+
+    a, b, _ = (registry.register(model, "me@here").version for model in models.values())
+    registry.promote(a, "me@here")
+    registry.promote(b, "me@here")
+
+    with pytest.raises(ModelConflict, match=f"{a} cannot be proven"):
+        replace(registry, prove=prove).rollback("me@here")
+    assert registry.promotions.champion() == b
+    assert replace(registry, prove=lambda _: {"Age": 3}).rollback("me@here") == (a, b)
+
+
 def test_a_model_that_refuses_logged_observations_is_promoted_only_by_force(
     registry: Registry, models: dict[str, Content]
 ) -> None:
