@@ -132,8 +132,11 @@ class Registry:
         return content
 
     def pull(self, version: str, target: Path) -> None:
-        """Writes the files of a model, with the signature, to a folder. Raises as `content`, and DumpError for a folder
-        that holds something else or cannot be written."""
+        """Writes the files of a model, with the signature, to a folder. Raises as `content`, ModelConflict if it has no
+        files, and DumpError for a folder that holds something else or cannot be written."""
+        state = self.model(version).state
+        if state != REGISTERED:
+            raise ModelConflict(f"Model {version} is {state}, so it has no files; register it again.")
         write_content(self.content(version), target)
 
     def promote(
@@ -177,14 +180,16 @@ class Registry:
         return None
 
     def rollback(self, by: str, reason: str | None = None) -> Change:
-        """Makes the model before the champion the champion again. Raises ModelConflict if there is none, it cannot
-        serve, or another promotion came between."""
+        """Proves the model before the champion and makes it the champion again, whatever observations it refuses.
+        Raises ModelConflict if there is none, it cannot serve, or another promotion came between."""
         self._require_writable()
+        champion = self.promotions.champion()  # before the history: a promotion in between is then noticed below
         entry = self.previous()
-        champion, target = self.promotions.champion(), str(entry.from_version)
+        target = str(entry.from_version)
         state = self.model(target).state
         if state != REGISTERED:
             raise ModelConflict(f"Model {target}, the one before, is {state}; promote another one.")
+        self._require_proven(target, force=True)
         if not self.promotions.promote(target, champion, by, reason or "rollback", undoes=entry.id):
             raise ModelConflict("Another promotion came first; look at the champion and try again.")
         return Change(target, champion)

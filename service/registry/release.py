@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from serialize.content import Content, read_content
 from serialize.errors import ArtifactError, StoreError
+from service.errors import ModelConflict
 from service.registry.keys import registry_keys
 from service.registry.proof import prove
 from service.registry.registry import Registry
@@ -39,7 +40,8 @@ def registry_of(settings: Settings, session: Session) -> Registry | None:
 def release(settings: Settings, warn: Callable[[str], None] = _log.warning) -> tuple[Content, bool | None]:
     """Registers the model of ARTIFACTS, in a database that has its tables, and promotes it if this deployment is the
     first that brings it. Returns it, and whether it was promoted: None if the registry is off or read-only. If
-    ARTIFACTS is a URL that cannot be read now, and the champion can serve, it warns and returns the champion. Raises
+    ARTIFACTS is a URL that cannot be read now, and the champion can serve, it warns and returns the champion. If the
+    model cannot be registered, and there is no champion that would serve in its place, it warns too. Raises
     ArtifactError, ModelConflict and Unavailable."""
     session = Session(database_of(settings))
     try:
@@ -52,7 +54,13 @@ def release(settings: Settings, warn: Callable[[str], None] = _log.warning) -> t
             return kept, False
         if registry is None or registry.digest is not None:
             return content, None
-        registry.register(content, author(), "release")
+        try:
+            registry.register(content, author(), "release")
+        except ModelConflict as error:  # for example, it is too large
+            if registry.promotions.champion() is not None:
+                raise
+            warn(f"{error.detail} So it serves without the registry.")
+            return content, None
         return content, registry.promotions.release(content.version, socket.gethostname(), author())
     finally:
         session.close()

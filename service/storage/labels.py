@@ -7,7 +7,7 @@ from typing import Any
 
 from peewee import Database
 
-from service.errors import Fault, ServiceError, UnknownObservation, pointer
+from service.errors import LISTED_FAULTS, Fault, InvalidBody, ServiceError, UnknownObservation, pointer
 from service.prediction.observation import canonical
 from service.prediction.record import Record
 from service.prediction.true_label import TrueLabel
@@ -25,7 +25,8 @@ class LabelLog:
 
     def record(self, groups: Sequence[Sequence[TrueLabel]]) -> list[list[Record] | ServiceError]:
         """Within a transaction: records the labels of each group and returns the rows as they are then. A replaced
-        label is kept as a correction. An id without a prediction is an UnknownObservation for its group."""
+        label is kept as a correction. An id without a prediction is an UnknownObservation for its group, and one with
+        the prediction of another kind of task, such as a class where this model predicts values, is an InvalidBody."""
         if not groups:
             return []
         keys = sorted({label.key for group in groups for label in group})
@@ -39,6 +40,10 @@ class LabelLog:
             if unknown:
                 outcomes.append(_unknown(unknown))
                 continue
+            other = {i: label for i, label in enumerate(group) if self._is_of_other_task(rows[label.key])}
+            if other:
+                outcomes.append(self._other_task(other))
+                continue
             for label in group:
                 corrections += self._relabel(rows[label.key], label, now, changed)
             outcomes.append([Record.of(rows[label.key]) for label in group])
@@ -46,6 +51,19 @@ class LabelLog:
         for correction in corrections:
             LabelCorrection.insert(correction).execute(self._database)
         return outcomes
+
+    def _is_of_other_task(self, row: Mapping[str, Any]) -> bool:
+        return (row["predicted_value"] is not None) != (self._true == "true_value")
+
+    def _other_task(self, labels: Mapping[int, TrueLabel]) -> InvalidBody:
+        """The error for labels of predictions of another kind of task, by their index in the group."""
+        takes, has = ("value", "class") if self._true == "true_value" else ("class", "value")
+        what = f"has a predicted {has}, so it takes no {self._true}"
+        faults = [
+            Fault.of_id(pointer(place, "id"), json.loads(label.key), what, f"the id of a predicted {takes}")
+            for place, label in list(labels.items())[:LISTED_FAULTS]
+        ]
+        return InvalidBody(faults)
 
     def _relabel(
         self, row: dict[str, Any], label: TrueLabel, now: datetime, changed: dict[int, Any]

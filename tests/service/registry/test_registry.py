@@ -17,7 +17,7 @@ from service.errors import ModelConflict, UnknownModel
 from service.registry.proof import prove
 from service.registry.registry import Registry
 from service.storage.connection import connect
-from service.storage.models.promotions import Promotions
+from service.storage.models.promotions import Promoted, Promotions
 from service.storage.models.store import INCOMING, REGISTERED, RETIRED, ModelStore, now
 from service.storage.models.tables import RegisteredModel
 from service.storage.session import Session
@@ -258,6 +258,26 @@ def test_each_rollback_goes_back_one_further(registry: Registry, models: dict[st
     assert registry.promotions.history()[-1].reason == "worse"
 
 
+def test_a_rollback_is_refused_if_a_promotion_comes_in_between(
+    registry: Registry, models: dict[str, Content], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b, c = (registry.register(model, "me@here").version for model in models.values())
+    registry.promote(a, "me@here")
+    registry.promote(b, "me@here")
+    history = registry.promotions.history
+
+    def slow_history() -> list[Promoted]:
+        monkeypatch.setattr(registry.promotions, "history", history)
+        entries = history()
+        registry.promote(c, "other@there")
+        return entries
+
+    monkeypatch.setattr(registry.promotions, "history", slow_history)
+    with pytest.raises(ModelConflict, match="Another promotion came first"):
+        registry.rollback("me@here")
+    assert registry.promotions.champion() == c
+
+
 def test_a_rollback_to_a_retired_model_is_refused(registry: Registry, models: dict[str, Content]) -> None:
     a, b, _ = (registry.register(model, "me@here").version for model in models.values())
     registry.promote(a, "me@here")
@@ -421,6 +441,20 @@ def test_a_model_that_cannot_be_proven_is_not_promoted(registry: Registry, model
     assert registry.promotions.champion() is None
 
 
+def test_a_rollback_to_a_model_that_cannot_be_proven_is_refused(registry: Registry, models: dict[str, Content]) -> None:
+    def prove(version: str) -> dict[str, int]:
+        raise ArtifactError(f"Model {version} cannot be proven: no memory")
+
+    a, b, _ = (registry.register(model, "me@here").version for model in models.values())
+    registry.promote(a, "me@here")
+    registry.promote(b, "me@here")
+
+    with pytest.raises(ModelConflict, match=f"{a} cannot be proven"):
+        replace(registry, prove=prove).rollback("me@here")
+    assert registry.promotions.champion() == b
+    assert replace(registry, prove=lambda _: {"Age": 3}).rollback("me@here") == (a, b)
+
+
 def test_a_model_that_refuses_logged_observations_is_promoted_only_by_force(
     registry: Registry, models: dict[str, Content]
 ) -> None:
@@ -447,6 +481,9 @@ def test_a_model_is_pulled_as_an_artifact_with_its_signature(
     (tmp_path / "other" / "notes.txt").write_text("mine")
     with pytest.raises(DumpError, match="other files"):
         registry.pull(version, tmp_path / "other")
+    registry.retire(version)
+    with pytest.raises(ModelConflict, match="is retired, so it has no files"):
+        registry.pull(version, tmp_path / "pulled")
 
 
 def test_a_proof_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from serialize.content import push_content, read_content, sign
 from serialize.errors import ArtifactError, StoreError
+from service.errors import ModelConflict
 from service.registry.release import registry_of, release
 from service.settings import Settings
 from service.storage.connection import database_of
@@ -201,6 +202,22 @@ def test_a_model_that_is_not_trusted_or_too_large_stops_a_release_in_any_case(
         release(away(settings, artifacts=url))
     with pytest.raises(ArtifactError, match="more bytes than MODEL_MAX_BYTES"):
         release(away(settings, artifacts=url, model_max_bytes=100))
+
+
+def test_a_folder_that_is_too_large_stops_a_release_only_if_a_champion_would_serve_in_its_place(
+    settings: Settings, artifacts: dict[str, Path]
+) -> None:
+    small = replace(settings, model_max_bytes=100)
+    warnings: list[str] = []
+
+    content, promoted = release(small, warnings.append)
+
+    assert promoted is None
+    assert "MODEL_MAX_BYTES allows" in warnings[0]
+    assert champion(settings) is None
+    assert release(settings) == (content, True)
+    with pytest.raises(ModelConflict, match="MODEL_MAX_BYTES allows"):
+        release(replace(small, artifacts=str(artifacts["iris"])))
 
 
 def test_postgresql_without_a_key_has_no_champion_to_go_on_with(postgresql_url: str) -> None:

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg.errors import LockNotAvailable
 
-from service.errors import ObservationConflict
+from service.errors import InvalidBody, ObservationConflict
 from service.prediction.observation import Observation, canonical, key_of
 from service.prediction.record import ScoredObservation, StoredPrediction
 from service.prediction.scoring import Score
@@ -232,3 +232,27 @@ class stopped:  # noqa: N801 - read as a verb in a with statement
     def __exit__(self, *_: object) -> None:
         self._rival.let_go()
         self._pool.shutdown()
+
+
+def test_a_label_of_another_task_changes_no_row(log: PredictionLog, session: Session) -> None:
+    log.commit([[scored("value")]], [])
+    classifier = PredictionLog(session, "b" * 12, 0.5)
+    a_class = ScoredObservation(scored("class").observation, Score(predicted_class=True, proba=0.7))
+    classifier.commit([[a_class]], [])
+
+    _, (refused, taken) = log.commit(
+        [], [[TrueLabel(key_of("value"), 1.0), TrueLabel(key_of("class"), 1.0)], [TrueLabel(key_of("value"), 2.0)]]
+    )
+    _, (other,) = classifier.commit([], [[TrueLabel(key_of("value"), True)]])
+
+    assert isinstance(refused, InvalidBody)
+    assert isinstance(other, InvalidBody)
+    assert [fault.pointer for fault in refused.faults] == ["/1/id"]
+    assert refused.faults[0].detail == "Observation ID: class has a predicted class, so it takes no true_value"
+    assert other.faults[0].detail == "Observation ID: value has a predicted value, so it takes no true_class"
+    assert isinstance(taken, list)
+    assert taken[0].true_label == 2.0
+    rows = session.run(
+        lambda: session.database.execute_sql("SELECT true_class, true_value FROM prediction ORDER BY id").fetchall()
+    )
+    assert [tuple(row) for row in rows] == [(None, 2.0), (None, None)]
