@@ -100,7 +100,7 @@ def make_first_champion(settings: Settings, content: Content, wanted: Wanted) ->
 
 def _content(registry: Registry, wanted: Wanted) -> Content | None:
     version = registry.promotions.champion()
-    if version is None:
+    if version is None or not (registry.digest or version).startswith(version):  # MODEL_DIGEST names another model
         return None
     try:
         return registry.content(version)

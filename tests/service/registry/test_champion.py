@@ -97,11 +97,16 @@ def test_a_champion_that_cannot_serve_is_named_and_stays_the_champion(
 
 
 def test_the_digest_decides_before_the_champion(
-    served: Callable[..., str], registry: Registry, iris: Content, titanic: Content
+    served: Callable[..., str],
+    registry: Registry,
+    iris: Content,
+    titanic: Content,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     registry.promote(registry.register(iris, "me@here").version, "me@here")
 
     assert served(model_digest=titanic.digest) == titanic.version
+    assert "champion-unusable" not in capsys.readouterr().out
     assert registry.promotions.champion() == iris.version
 
 
