@@ -180,8 +180,9 @@ class Registry:
         """Makes the model before the champion the champion again. Raises ModelConflict if there is none, it cannot
         serve, or another promotion came between."""
         self._require_writable()
+        champion = self.promotions.champion()  # before the history, so that a promotion in between is noticed
         entry = self.previous()
-        champion, target = self.promotions.champion(), str(entry.from_version)
+        target = str(entry.from_version)
         state = self.model(target).state
         if state != REGISTERED:
             raise ModelConflict(f"Model {target}, the one before, is {state}; promote another one.")

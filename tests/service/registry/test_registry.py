@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -256,6 +257,27 @@ def test_each_rollback_goes_back_one_further(registry: Registry, models: dict[st
 
     assert [entry.to_version for entry in registry.promotions.history()] == [a, b, c, b, a, c, a]
     assert registry.promotions.history()[-1].reason == "worse"
+
+
+@pytest.mark.parametrize("read", ["champion", "history"])
+def test_a_rollback_during_another_change_is_refused(
+    registry: Registry, models: dict[str, Content], monkeypatch: pytest.MonkeyPatch, read: str
+) -> None:
+    for model in models.values():
+        registry.promote(registry.register(model, "me@here").version, "me@here")
+    before = getattr(Promotions, read)
+
+    def changed_after(promotions: Promotions) -> Any:
+        found = before(promotions)
+        monkeypatch.undo()
+        registry.rollback("another@there")
+        return found
+
+    monkeypatch.setattr(Promotions, read, changed_after)
+    with pytest.raises(ModelConflict, match="Another promotion came first"):
+        registry.rollback("me@here")
+
+    assert len(registry.promotions.history()) == 4
 
 
 def test_a_rollback_to_a_retired_model_is_refused(registry: Registry, models: dict[str, Content]) -> None:
