@@ -8,6 +8,7 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 
@@ -90,6 +91,19 @@ def test_hup_brings_the_model_of_artifacts(tmp_path: Path, database_url: str, ar
     assert before == {read_content(ARTIFACTS).version}
     with opened(database_url) as registry:
         assert registry.promotions.champion() == version
+
+
+def test_the_release_step_of_a_hup_does_not_keep_the_port(tmp_path: Path, database_url: str) -> None:
+    def steps() -> list[psutil.Process]:
+        children = psutil.Process(served.process.pid).children()
+        return [child for child in children if "release" in (child.as_dict(["cmdline"])["cmdline"] or ())]
+
+    with serve(tmp_path, database_url, variables=VARIABLES) as served:
+        served.process.send_signal(signal.SIGHUP)
+        until(lambda: bool(steps()))
+        (step,) = steps()
+
+        assert not [one for one in step.net_connections() if one.status == psutil.CONN_LISTEN]
 
 
 def test_a_model_that_kills_its_worker_is_not_tried_by_the_next(tmp_path: Path, database_url: str) -> None:
