@@ -72,6 +72,13 @@ def test_a_model_is_released_registered_promoted_rolled_back_and_retired(
     )  # fmt: skip
 
 
+def test_the_list_shows_brackets_of_a_note(run: Any, artifacts: dict[str, Path]) -> None:
+    run("release")
+    assert run("register", str(artifacts["iris"]), "--note", "[v2] [/v2]").exit_code == 0
+
+    assert "[v2] [/v2]" in " ".join(run("models").output.split())
+
+
 @pytest.mark.long  # proves a model in a process of its own
 def test_a_model_that_refuses_logged_observations_names_the_columns(
     run: Any, make_client: MakeClient, database_url: str, artifacts: dict[str, Path]
