@@ -122,6 +122,20 @@ def test_a_model_that_kills_its_worker_is_not_tried_by_the_next(tmp_path: Path, 
     assert "\nprediction_service_workers_without_champion 2.0" in metrics
 
 
+def test_a_model_that_ends_its_process_ends_no_worker(tmp_path: Path, database_url: str) -> None:
+    content = read_content(ARTIFACTS)
+    with serve(tmp_path, database_url, variables=VARIABLES) as served:
+        workers = set(served.workers())
+        ending = _with_pipeline(content, b"csys\nexit\n(tR.")
+        with opened(database_url) as registry:
+            registry.register(ending, "me@here")
+            registry.promotions.promote(ending.version, content.version, "me@here")
+        until(lambda: served.log.read_text().count("event=champion-unusable") == 2)
+
+        assert set(served.workers()) == workers
+        assert versions(served) == {content.version}
+
+
 def _with_pipeline(content: Content, pipeline: bytes) -> Content:
     """The artifact with another pipeline and a manifest that fits."""
     files = {**content.files, "pipeline.joblib": pipeline}
