@@ -3,6 +3,7 @@
 import sys
 
 from serialize import ArtifactError
+from service.errors import ServiceError
 from service.factory import create_app
 from service.server.development_server import RequestHandler
 from service.settings import Settings, SettingsError
@@ -11,7 +12,7 @@ from service.storage.connection import DatabaseError
 try:
     settings = Settings.from_env()
     app = create_app(settings)
-except (SettingsError, ArtifactError, DatabaseError) as error:
+except (SettingsError, ArtifactError, DatabaseError, ServiceError) as error:
     sys.exit(f"The service cannot start. {error}")
 
 if __name__ == "__main__":

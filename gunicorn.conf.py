@@ -100,11 +100,14 @@ def post_worker_init(worker: Any) -> None:
         swap.start(_FIRST_LOOK_SECONDS)
 
 
-def on_reload(server: object) -> None:
+def on_reload(server: Any) -> None:
     """Registers and promotes the model of ARTIFACTS at a HUP. Not in this process: its memory is that of all workers
-    that it starts later, so it loads no model again. The workers take the champion as always."""
+    that it starts later, so it loads no model again. The workers take the champion as always. The release step does not
+    get the listening sockets, because it may outlive this process."""
     command = [sys.executable, "-m", "service", "release"]
-    os.posix_spawn(sys.executable, command, os.environ, setsigmask=())  # noqa: TID251 - passed on, not read
+    closed = [(os.POSIX_SPAWN_CLOSE, listener.fileno()) for listener in server.LISTENERS]
+    environment = os.environ  # noqa: TID251 - passed on, not read
+    os.posix_spawn(sys.executable, command, environment, file_actions=closed, setsigmask=())
 
 
 def child_exit(server: object, worker: Any) -> None:

@@ -118,7 +118,7 @@ def _unpickled(content: bytes, manifest: Manifest) -> Any:
                 f"The pipeline needs a module that cannot be imported here ({error}); "
                 f"{advice if own else remedy(manifest.libraries)}."
             ) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ArtifactError(
                 f"The pipeline cannot be unpickled ({one_line(error)}); {remedy(manifest.libraries)}."
             ) from error

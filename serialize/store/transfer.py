@@ -47,6 +47,7 @@ class _TooLarge(Exception):
 
 def main() -> None:
     """Answers the request on standard input. Ends with status 1 after an error."""
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # such as gunicorn's listening sockets, which would stay open
     request = json.loads(sys.stdin.buffer.readline())
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, request["seconds"])

@@ -46,7 +46,7 @@ def models(context: click.Context, as_json: bool) -> None:
         state = "champion" if row["champion"] else row["state"]
         registered = f"{row['registered_at']:%Y-%m-%d %H:%M:%S}"
         table.add_row(row["version"], row["name"], state, registered, row["registered_by"], row["note"] or "")
-    Console().print(table)
+    Console(markup=False).print(table)
     for row in rows:
         if row["url"]:
             click.echo(f"The files of {row['version']} are at {row['url']}.")

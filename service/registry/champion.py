@@ -11,7 +11,7 @@ from serialize.content import Content
 from serialize.errors import ArtifactError
 from serialize.folder import read_manifest
 from serialize.store.address import is_url
-from service.errors import ModelConflict, ServiceError, Unavailable
+from service.errors import ServiceError, Unavailable
 from service.registry.registry import Registry
 from service.registry.release import author, registry_of
 from service.settings import Settings
@@ -84,7 +84,8 @@ def note_other_artifacts(settings: Settings, champion: str) -> None:
 
 
 def make_first_champion(settings: Settings, content: Content, wanted: Wanted) -> None:
-    """Registers the model of ARTIFACTS and makes it the champion, if there is none yet."""
+    """Registers the model of ARTIFACTS and makes it the champion, if there is none yet. Logs why if it cannot; the
+    model serves all the same."""
     session = Session(database_of(settings))
     try:
         registry = registry_of(settings, session)
@@ -92,8 +93,8 @@ def make_first_champion(settings: Settings, content: Content, wanted: Wanted) ->
             registry.register(content, author(), "first start")
             registry.promotions.promote(content.version, None, author(), "first start")
             wanted.serve(content.version)
-    except ModelConflict as error:
-        event(_log, logging.WARNING, "not-registered", version=content.version, reason=error.detail)
+    except (ArtifactError, ServiceError) as error:
+        event(_log, logging.WARNING, "not-registered", version=content.version, reason=str(error))
     finally:
         session.close()
 

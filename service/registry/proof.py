@@ -17,12 +17,15 @@ def prove(version: str) -> dict[str, int]:
     Under gevent call it in a greenlet: only the main thread can wait for a process, and its event loop goes on."""
     command = [sys.executable, "-m", "service.registry", version]
     try:
-        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
+        ended = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise ArtifactError(f"Model {version} cannot be proven: it took more than {_SECONDS} s.") from error
     if ended.returncode:
         lines = ended.stderr.strip().splitlines()
         reason = lines[-1] if lines else f"it ended with status {ended.returncode}, perhaps for lack of memory"
         raise ArtifactError(f"Model {version} cannot be proven: {reason}")
-    refused: dict[str, int] = json.loads(ended.stdout)
+    try:
+        refused: dict[str, int] = json.loads(ended.stdout)
+    except ValueError as error:
+        raise ArtifactError(f"Model {version} cannot be proven: it ended the process that loads it.") from error
     return refused

@@ -1,9 +1,12 @@
 """A start that fails says why in a sentence, without any part of the URL of the database."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from service.storage.connection import connect
+from service.storage.migrate import prepare
 from tests.support.passengers import ARTIFACTS, PROJECT
 from tests.support.served import environment, free_port
 
@@ -47,3 +50,20 @@ def test_gunicorn_does_not_log_the_variables_it_is_given() -> None:
     assert ran.returncode != 0
     assert "no server listens" in ran.stderr
     assert "SECRET" not in ran.stdout + ran.stderr
+
+
+@pytest.mark.long  # starts the service
+def test_a_registry_that_cannot_be_read_is_told_in_a_sentence(tmp_path: Path) -> None:
+    database = connect(f"sqlite:///{tmp_path}/log.db")
+    prepare(database)
+    with database.connection_context():
+        database.execute_sql("DROP TABLE champion")
+    given = environment(DATABASE_URL=f"sqlite:///{tmp_path}/log.db", ARTIFACTS=str(ARTIFACTS), PYTHONPATH=str(PROJECT))
+
+    ran = subprocess.run(
+        ("python", "app.py"), cwd=PROJECT, env=given, capture_output=True, text=True, timeout=100, check=False
+    )
+
+    assert ran.returncode != 0
+    assert "The service cannot start. " in ran.stderr
+    assert "Traceback" not in ran.stderr

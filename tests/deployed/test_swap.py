@@ -8,6 +8,7 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 
@@ -92,6 +93,19 @@ def test_hup_brings_the_model_of_artifacts(tmp_path: Path, database_url: str, ar
         assert registry.promotions.champion() == version
 
 
+def test_the_release_step_of_a_hup_does_not_keep_the_port(tmp_path: Path, database_url: str) -> None:
+    def steps() -> list[psutil.Process]:
+        children = psutil.Process(served.process.pid).children()
+        return [child for child in children if "release" in (child.as_dict(["cmdline"])["cmdline"] or ())]
+
+    with serve(tmp_path, database_url, variables=VARIABLES) as served:
+        served.process.send_signal(signal.SIGHUP)
+        until(lambda: bool(steps()))
+        (step,) = steps()
+
+        assert not [one for one in step.net_connections() if one.status == psutil.CONN_LISTEN]
+
+
 def test_a_model_that_kills_its_worker_is_not_tried_by_the_next(tmp_path: Path, database_url: str) -> None:
     content = read_content(ARTIFACTS)
     with serve(tmp_path, database_url, variables=VARIABLES) as served:
@@ -106,6 +120,20 @@ def test_a_model_that_kills_its_worker_is_not_tried_by_the_next(tmp_path: Path, 
     assert {(card["serving"], card["wanted"]) for card in cards} == {(content.version, deadly.version)}
     assert all("died" in card["why"] for card in cards)
     assert "\nprediction_service_workers_without_champion 2.0" in metrics
+
+
+def test_a_model_that_ends_its_process_ends_no_worker(tmp_path: Path, database_url: str) -> None:
+    content = read_content(ARTIFACTS)
+    with serve(tmp_path, database_url, variables=VARIABLES) as served:
+        workers = set(served.workers())
+        ending = _with_pipeline(content, b"csys\nexit\n(tR.")
+        with opened(database_url) as registry:
+            registry.register(ending, "me@here")
+            registry.promotions.promote(ending.version, content.version, "me@here")
+        until(lambda: served.log.read_text().count("event=champion-unusable") == 2)
+
+        assert set(served.workers()) == workers
+        assert versions(served) == {content.version}
 
 
 def _with_pipeline(content: Content, pipeline: bytes) -> Content:

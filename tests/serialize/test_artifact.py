@@ -62,8 +62,9 @@ def test_a_flipped_bit_is_refused(artifact: Path, name: str) -> None:
         load(artifact)
 
 
-def test_a_pickle_that_cannot_be_read_is_refused(artifact: Path) -> None:
-    (artifact / "pipeline.joblib").write_bytes(b"no pickle")
+@pytest.mark.parametrize("content", [b"no pickle", b"csys\nexit\n(tR."])
+def test_a_pickle_that_cannot_be_read_is_refused(artifact: Path, content: bytes) -> None:
+    (artifact / "pipeline.joblib").write_bytes(content)
     vouch(artifact)
 
     with pytest.raises(ArtifactError, match=r"cannot be unpickled .*; dump the model again\.$"):

@@ -84,8 +84,11 @@ class Promotions:
         query = Promotion.select().order_by(Promotion.id.desc()).limit(limit)
         return self._session.read(lambda: [_promoted(row) for row in query.execute(self._database)])
 
-    def _champion(self) -> str | None:
+    def _champion(self, *, locks: bool = False) -> str | None:
+        """The champion. PostgreSQL can lock it, so that no other promotion comes before the end of the transaction."""
         query = Champion.select(Champion.version).where(Champion.id == _ONLY)
+        if locks and not isinstance(self._database, SqliteDatabase):
+            query = query.for_update()
         return next((version for (version,) in query.tuples().execute(self._database)), None)
 
     def _promote(self, entry: Mapping[str, Any]) -> bool:
@@ -116,7 +119,7 @@ class Promotions:
         if not self._is_registered(version):
             raise ModelConflict(f"Model {version} was retired meanwhile; repeat the release step.")
         brought = list(steps.tuples().execute(self._database))
-        champion = self._champion()
+        champion = self._champion(locks=True)
         is_new = dict(brought).get(machine) != version and (not brought or brought[-1][1] != version)
         entry = {"from_version": champion, "to_version": version, "promoted_by": by, "reason": "release"}
         promoted = (champion is None or (is_new and champion != version)) and self._promote(entry)

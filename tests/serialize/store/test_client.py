@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from serialize import ArtifactError
@@ -84,6 +85,22 @@ def test_a_server_that_fails_is_given_up(reply: Reply, told: str, monkeypatch: p
 
 def test_a_transfer_that_goes_on_and_on_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "took more than 3 s" in refusal(drip, monkeypatch, patience=0.3)
+
+
+def test_a_transfer_does_not_keep_the_sockets_of_its_starter_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    listening: list[int] = []
+
+    def reply(connection: socket.socket) -> None:
+        (transfer,) = psutil.Process().children()
+        listening.extend(one.laddr.port for one in transfer.net_connections() if one.status == psutil.CONN_LISTEN)
+        send("200 OK", b"{}")(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as kept, replies(reply) as server:
+        kept.set_inheritable(True)  # as gunicorn does
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.address)
+
+        assert read_files(URL, ["a"], LIMIT) == {"a": b"{}"}
+    assert listening == []
 
 
 def test_a_server_that_is_not_there_is_named() -> None:

@@ -72,6 +72,13 @@ def test_a_model_is_released_registered_promoted_rolled_back_and_retired(
     )  # fmt: skip
 
 
+def test_the_list_shows_brackets_of_a_note(run: Any, artifacts: dict[str, Path]) -> None:
+    run("release")
+    assert run("register", str(artifacts["iris"]), "--note", "[v2] [/v2]").exit_code == 0
+
+    assert "[v2] [/v2]" in " ".join(run("models").output.split())
+
+
 @pytest.mark.long  # proves a model in a process of its own
 def test_a_model_that_refuses_logged_observations_names_the_columns(
     run: Any, make_client: MakeClient, database_url: str, artifacts: dict[str, Path]
@@ -113,6 +120,27 @@ def test_the_keys_are_replaced_without_a_moment_without_a_valid_signature(
 
     assert last_line(run("models", "resign")) == "1 models were signed with the new key."
     assert last_line(run("models", "resign")) == "0 models were signed with the new key."
+
+
+def test_the_key_of_the_file_becomes_the_old_key_of_the_variable_or_is_lost(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, artifacts: dict[str, Path]
+) -> None:
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(main, arguments)
+
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/log.db")
+    monkeypatch.setenv("ARTIFACTS", str(artifacts["titanic"]))
+    monkeypatch.delenv("MODEL_SIGNING_KEY", raising=False)
+    run("release")
+    file = tmp_path / "log.db.model-key"
+    monkeypatch.setenv("MODEL_SIGNING_KEY", f"{OTHER},{file.read_text().strip()}")
+    assert last_line(run("models", "resign")) == "1 models were signed with the new key."
+
+    monkeypatch.setenv("MODEL_SIGNING_KEY", KEY)
+    version = read_content(artifacts["titanic"]).version
+    assert "is not the signature" in run("pull", version, "-o", str(tmp_path / "pulled")).output
+    assert last_line(run("register", str(artifacts["titanic"]))) == version
+    assert last_line(run("pull", version, "-o", str(tmp_path / "pulled"))).startswith(version)
 
 
 def test_postgresql_without_a_key_says_what_to_set(

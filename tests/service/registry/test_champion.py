@@ -9,6 +9,7 @@ import pytest
 from serialize.content import Content, read_content
 from serialize.errors import ArtifactError
 from service.registry.registry import Registry
+from service.storage.session import Session
 from tests.conftest import MakeClient
 from tests.service.registry.conftest import KEY
 from tests.service.registry.test_registry import CHANGES
@@ -117,6 +118,21 @@ def test_a_model_that_is_too_large_serves_and_is_not_registered(
 
     assert client.get("/readyz").status_code == 200
     assert "event=not-registered" in capsys.readouterr().out
+    assert registry.promotions.champion() is None
+
+
+def test_a_model_that_the_database_cannot_take_serves(
+    served: Callable[..., str],
+    registry: Registry,
+    session: Session,
+    titanic: Content,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with session.database.connection_context():
+        session.database.execute_sql("ALTER TABLE model_file RENAME TO another")  # so that no file can be stored
+
+    assert served() == titanic.version
+    assert f"event=not-registered version={titanic.version}" in capsys.readouterr().out
     assert registry.promotions.champion() is None
 
 

@@ -95,6 +95,28 @@ def test_a_model_is_not_retired_while_a_promotion_of_it_is_under_way(
     assert store.file(B, "pipeline.joblib") == b"content"
 
 
+def test_a_release_promotes_its_model_after_a_promotion_that_is_under_way(
+    promotions: Promotions, postgresql_server: str, request: pytest.FixtureRequest
+) -> None:
+    if "sqlite" in request.node.name:
+        pytest.skip("SQLite has one writer at a time")
+    promotions.release(A, "one", "me@here")
+    url = request.getfixturevalue("database_url")
+    session, outcomes = Session(connect(url)), []
+    release = threading.Thread(target=lambda: outcomes.append(Promotions(session).release(C, "one", "me@here")))
+
+    with psycopg.connect(url) as other, psycopg.connect(postgresql_server, autocommit=True) as watcher:
+        other.execute("UPDATE champion SET version = %s", (B,))
+        release.start()
+        until(lambda: watcher.execute("SELECT FROM pg_locks WHERE NOT granted").rowcount > 0)
+    release.join()
+    session.close()
+
+    assert outcomes == [True]
+    assert promotions.champion() == C
+    assert promotions.history()[-1].from_version == B
+
+
 def test_of_simultaneous_promotions_one_happens(promotions: Promotions, database_url: str) -> None:
     promotions.promote(A, None, "me@here")
     barrier, outcomes = threading.Barrier(8), []
