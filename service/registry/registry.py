@@ -20,8 +20,6 @@ from service.settings import MODELS_KEPT
 from service.storage.models.promotions import Promoted, Promotions
 from service.storage.models.store import INCOMING, REGISTERED, ModelStore, StoredModel, now
 
-MEGABYTE = 1024 * 1024
-
 _AT_URL = 10  # times MODEL_MAX_BYTES
 _LONGEST_UPLOAD = timedelta(days=1)
 _VERSION = re.compile("[0-9a-f]{12}")
@@ -73,9 +71,8 @@ class Registry:
         is_large = size > self.max_bytes
         if is_large and url is None:
             raise ModelConflict(
-                f"The files of the model have {size / MEGABYTE:.0f} MiB, and MODEL_MAX_BYTES allows "
-                f"{self.max_bytes / MEGABYTE:.0f} in the database; push it with `python -m serialize push` and "
-                "register its URL, or raise MODEL_MAX_BYTES."
+                f"The files of the model have {size:,} bytes, and MODEL_MAX_BYTES allows {self.max_bytes:,} in the "
+                "database; push it with `python -m serialize push` and register its URL, or raise MODEL_MAX_BYTES."
             )
         row = StoredModel(
             version=content.version,
