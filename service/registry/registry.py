@@ -231,9 +231,8 @@ class Registry:
         except ArtifactError as error:
             raise ModelConflict(str(error)) from error
         if refused and not force:
-            columns = ", ".join(f"{name} ({count})" for name, count in sorted(refused.items()))
             raise ModelConflict(
-                f"Model {version} refuses observations of the log, by column: {columns}. Dump it with wider "
+                f"Model {version} refuses observations of the log, by column: {counted(refused)}. Dump it with wider "
                 'declarations, or promote it with --force, over HTTP {"force": true}.'
             )
 
@@ -269,6 +268,11 @@ class Registry:
             raise ModelConflict(
                 "MODEL_DIGEST is set, so no other model may serve; to change the registry, remove MODEL_DIGEST."
             )
+
+
+def counted(refused: Mapping[str, int]) -> str:
+    """The columns of refused observations with their numbers."""
+    return ", ".join(f"{name} ({count})" for name, count in sorted(refused.items()))
 
 
 def _place(version: str) -> str:

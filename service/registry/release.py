@@ -10,7 +10,7 @@ from serialize.errors import ArtifactError, StoreError
 from service.errors import ModelConflict
 from service.registry.keys import registry_keys
 from service.registry.proof import prove
-from service.registry.registry import Registry
+from service.registry.registry import Registry, counted
 from service.settings import Settings
 from service.storage.connection import database_of
 from service.storage.models.promotions import Promotions
@@ -41,8 +41,8 @@ def release(settings: Settings, warn: Callable[[str], None] = _log.warning) -> t
     """Registers the model of ARTIFACTS, in a database that has its tables, and promotes it if this deployment is the
     first that brings it. Returns it, and whether it was promoted: None if the registry is off or read-only. If
     ARTIFACTS is a URL that cannot be read now, and the champion can serve, it warns and returns the champion. If the
-    model cannot be registered, and there is no champion that would serve in its place, it warns too. Raises
-    ArtifactError, ModelConflict and Unavailable."""
+    model cannot be registered, and there is no champion that would serve in its place, it warns too. A model that would
+    replace the champion is proven before. Raises ArtifactError, ModelConflict and Unavailable."""
     session = Session(database_of(settings))
     try:
         registry = registry_of(settings, session)
@@ -61,7 +61,12 @@ def release(settings: Settings, warn: Callable[[str], None] = _log.warning) -> t
                 raise
             warn(f"{error.detail} So it serves without the registry.")
             return content, None
-        return content, registry.promotions.release(content.version, socket.gethostname(), author())
+        machine = socket.gethostname()
+        if registry.promotions.release_replaces(content.version, machine):
+            refused = registry.prove(content.version)
+            if refused:
+                warn(f"Model {content.version} refuses observations of the log, by column: {counted(refused)}.")
+        return content, registry.promotions.release(content.version, machine, author())
     finally:
         session.close()
 

@@ -68,8 +68,9 @@ class Swap:
 
     def stop(self) -> None:
         """Tells the next worker that this one did not die of a model, if it ends while it loads one."""
-        if self._note is not None:
-            self._note.unlink(missing_ok=True)
+        note = self._note  # a thread may end the load meanwhile
+        if note is not None:
+            note.unlink(missing_ok=True)
 
     def look(self) -> bool:
         """Reads the champion once, and takes it if it is another. Returns whether the database answered; if it did not,
@@ -90,7 +91,7 @@ class Swap:
             pause = _SECONDS if self.look() else min(2 * pause, _LONGEST_SECONDS)
             self._has_looked = True
             self._free_before()
-            time.sleep(pause * random.uniform(1 - _SPREAD, 1 + _SPREAD))
+            time.sleep(min(pause * random.uniform(1 - _SPREAD, 1 + _SPREAD), _LONGEST_SECONDS))
 
     def _take(self, version: str) -> None:
         """Makes a version serve, or notes why it cannot. Raises Unavailable if the database goes away meanwhile."""

@@ -74,6 +74,10 @@ class Promotions:
         Returns whether it promoted. Raises ModelConflict if the model is not registered."""
         return self._session.run(lambda: self._release(version, machine, by))
 
+    def release_replaces(self, version: str, machine: str) -> bool:
+        """Whether a release step that brings a version now would replace the champion."""
+        return self._session.read(lambda: self._champion() not in (None, version) and self._is_new(version, machine))
+
     def history(self) -> list[Promoted]:
         """All promotions, the oldest first."""
         query = Promotion.select().order_by(Promotion.id)
@@ -112,18 +116,24 @@ class Promotions:
             query = query.for_update()
         return [state for (state,) in query.tuples().execute(self._database)] == [REGISTERED]
 
-    def _release(self, version: str, machine: str, by: str) -> bool:
+    def _brought(self) -> list[tuple[str, str]]:
+        """The machines with the versions that they brought, the newest last."""
         steps = ReleaseStep.select(ReleaseStep.machine, ReleaseStep.version).order_by(ReleaseStep.id)
+        return list(steps.tuples().execute(self._database))
+
+    def _is_new(self, version: str, machine: str) -> bool:
+        brought = self._brought()
+        return dict(brought).get(machine) != version and (not brought or brought[-1][1] != version)
+
+    def _release(self, version: str, machine: str, by: str) -> bool:
         if not isinstance(self._database, SqliteDatabase):
             self._database.execute_sql("LOCK TABLE release_step IN SHARE ROW EXCLUSIVE MODE")
         if not self._is_registered(version):
             raise ModelConflict(f"Model {version} was retired meanwhile; repeat the release step.")
-        brought = list(steps.tuples().execute(self._database))
-        champion = self._champion(locks=True)
-        is_new = dict(brought).get(machine) != version and (not brought or brought[-1][1] != version)
+        champion, is_new = self._champion(locks=True), self._is_new(version, machine)
         entry = {"from_version": champion, "to_version": version, "promoted_by": by, "reason": "release"}
         promoted = (champion is None or (is_new and champion != version)) and self._promote(entry)
-        if dict(brought).get(machine) != version:
+        if dict(self._brought()).get(machine) != version:
             ModelDelete(ReleaseStep).where(ReleaseStep.machine == machine).execute(self._database)
             step = {"machine": machine, "version": version, "released_at": datetime.now(UTC)}
             ReleaseStep.insert(step).execute(self._database)

@@ -12,6 +12,7 @@ from service.storage.models.tables import Champion, ModelFile, RegisteredModel
 from service.storage.session import Session
 
 PART_BYTES = 4 * 1024 * 1024
+_PARTS_AT_ONCE = 4
 
 # The columns of a list of models; a manifest is large.
 LISTED = ("version", "name", "state", "registered_at", "registered_by", "trained_until", "note")
@@ -70,9 +71,13 @@ class ModelStore:
         return bool(self._session.run(lambda: update.execute(self._database)))
 
     def retire(self, version: str) -> bool:
-        """Makes a model retired and deletes its files, in one transaction. Its manifest stays, because reports on its
-        predictions need it. Returns False, and changes nothing, if it is the champion."""
-        return self._session.run(lambda: self._retire(version))
+        """Makes a model retired and deletes its files, some parts in each transaction. Its manifest stays, because
+        reports on its predictions need it. Returns False, and changes nothing, if it is the champion."""
+        if not self._session.run(lambda: self._retire(version)):
+            return False
+        while self._session.run(lambda: self._remove_retired_parts(version)):
+            pass
+        return True
 
     def replace_signature(self, version: str, signature: str) -> None:
         """Gives a model another signature."""
@@ -126,18 +131,30 @@ class ModelStore:
         row = {"version": version, "name": name, "part": part, "bytes": content}
         ModelFile.insert(row).on_conflict_ignore().execute(self._database)
 
-    def _retire(self, version: str) -> bool:
-        """PostgreSQL first waits for a promotion that has locked the row, because a statement sees only what was
-        committed before it began."""
+    def _locked_state(self, version: str) -> str | None:
+        """The state of a model. PostgreSQL first waits for another transaction that has locked the row, because a
+        statement sees only what was committed before it began."""
+        query = RegisteredModel.select(RegisteredModel.state).where(RegisteredModel.version == version)
         if not isinstance(self._database, SqliteDatabase):
-            lock = RegisteredModel.select(RegisteredModel.version).where(RegisteredModel.version == version)
-            list(lock.for_update().tuples().execute(self._database))
+            query = query.for_update()
+        return next((state for (state,) in query.tuples().execute(self._database)), None)
+
+    def _retire(self, version: str) -> bool:
+        self._locked_state(version)
         update = RegisteredModel.update(state=RETIRED).where(RegisteredModel.version == version)
         update = update.where(RegisteredModel.version.not_in(Champion.select(Champion.version)))
-        if not update.execute(self._database):
+        return bool(update.execute(self._database))
+
+    def _remove_retired_parts(self, version: str) -> bool:
+        """Deletes some parts of a model, unless it is registered again. Returns whether there were any."""
+        if self._locked_state(version) != RETIRED:
             return False
-        self._remove_files(version)
-        return True
+        keys = ModelFile.select(ModelFile.name, ModelFile.part).where(ModelFile.version == version)
+        found = list(keys.limit(_PARTS_AT_ONCE).tuples().execute(self._database))
+        for name, part in found:
+            of_part = (ModelFile.version == version) & (ModelFile.name == name) & (ModelFile.part == part)
+            ModelDelete(ModelFile).where(of_part).execute(self._database)
+        return bool(found)
 
     def _remove_files(self, version: str) -> None:
         ModelDelete(ModelFile).where(ModelFile.version == version).execute(self._database)

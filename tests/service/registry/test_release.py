@@ -24,7 +24,15 @@ KEY = "k" * 32
 
 
 @pytest.fixture
-def settings(database_url: str, artifacts: dict[str, Path]) -> Settings:
+def refused(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """The observations of the log that every model refuses, by column."""
+    refused: dict[str, int] = {}
+    monkeypatch.setattr("service.registry.release.prove", lambda _: refused)
+    return refused
+
+
+@pytest.fixture
+def settings(database_url: str, artifacts: dict[str, Path], refused: dict[str, int]) -> Settings:
     settings = Settings(database_url=database_url, artifacts=str(artifacts["titanic"]), model_signing_key=KEY)
     prepare(database_of(settings))
     return settings
@@ -50,6 +58,39 @@ def champion(settings: Settings) -> str | None:
     found = registry.promotions.champion()
     session.close()
     return found
+
+
+def test_a_model_that_cannot_be_proven_does_not_replace_the_champion(
+    settings: Settings, artifacts: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(version: str) -> dict[str, int]:
+        raise ArtifactError(f"Model {version} cannot be proven: a library is missing")
+
+    before, _ = release(settings)
+    other = replace(settings, artifacts=str(artifacts["iris"]))
+    with monkeypatch.context() as patched:
+        patched.setattr("service.registry.release.prove", fail)
+        assert release(settings) == (before, False)  # it replaces nothing
+        with pytest.raises(ArtifactError, match="a library is missing"):
+            release(other)
+    assert champion(settings) == before.version
+
+    after, promoted = release(other)  # the step that failed does not count
+    assert promoted is True
+    assert champion(settings) == after.version
+
+
+def test_a_release_warns_of_observations_that_its_model_refuses(
+    settings: Settings, artifacts: dict[str, Path], refused: dict[str, int]
+) -> None:
+    release(settings)
+    refused |= {"Sex": 2, "Age": 7}
+    said: list[str] = []
+
+    content, promoted = release(replace(settings, artifacts=str(artifacts["iris"])), said.append)
+
+    assert promoted is True
+    assert said == [f"Model {content.version} refuses observations of the log, by column: Age (7), Sex (2)."]
 
 
 def test_the_first_release_promotes_and_a_restart_does_not(settings: Settings) -> None:
