@@ -3,6 +3,7 @@
 `python -m service.registry VERSION` prints, as JSON, the faults of the newest logged observations by column."""
 
 import json
+import math
 import os
 import resource
 import sys
@@ -23,6 +24,7 @@ from service.storage.session import Session
 
 _NEWEST = 1000
 _SHARE_OF_FREE_MEMORY = 0.8
+_CGROUP = Path("/sys/fs/cgroup")
 
 
 def _main(version: str) -> None:
@@ -61,9 +63,23 @@ def _refused(signature: Signature, session: Session) -> dict[str, int]:
 
 
 def _limit_memory() -> None:
-    lines: dict[str, Any] = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-    free = int(lines["MemAvailable"].split()[0]) * 1024
+    """Limits this process to a share of the memory that the machine and its container have free."""
+    free = min(_free_of_machine(), _free_of_container())
     resource.setrlimit(resource.RLIMIT_DATA, (int(free * _SHARE_OF_FREE_MEMORY),) * 2)
+
+
+def _free_of_machine() -> float:
+    lines: dict[str, Any] = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    return int(lines["MemAvailable"].split()[0]) * 1024
+
+
+def _free_of_container() -> float:
+    """Unlimited unless version 2 of cgroups sets a limit."""
+    try:
+        limit, used = ((_CGROUP / name).read_text() for name in ("memory.max", "memory.current"))
+    except OSError:
+        return math.inf
+    return math.inf if limit.strip() == "max" else int(limit) - int(used)
 
 
 if __name__ == "__main__":
