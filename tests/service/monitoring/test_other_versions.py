@@ -173,6 +173,7 @@ def execute(registry: Registry, statement: str, *values: Any) -> None:
     registry.store._session.run(lambda: database.execute_sql(statement.replace("{}", database.param), values))
 
 
+@pytest.mark.long  # dumps models and swaps them
 def test_a_swap_to_the_same_kind_of_task_reads_no_row_again(
     client: Client, serve: Serve, read: list[int], artifacts: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -216,6 +217,7 @@ def iris(folder: Path, longer: float) -> Path:
     return folder
 
 
+@pytest.mark.long  # dumps models and swaps them
 def test_drift_that_each_promotion_hides_shows_against_the_first_model(
     client: Client, serve: Serve, tmp_path: Path
 ) -> None:
@@ -235,6 +237,7 @@ def test_drift_that_each_promotion_hides_shows_against_the_first_model(
     }
 
 
+@pytest.mark.long  # dumps models and swaps them
 def test_a_column_that_only_one_model_has_is_named_and_not_compared(
     client: Client, serve: Serve, artifacts: dict[str, Path], tmp_path: Path
 ) -> None:

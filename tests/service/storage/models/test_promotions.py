@@ -71,18 +71,16 @@ def test_the_champion_is_not_retired(promotions: Promotions, store: ModelStore) 
     assert {model.version: model.state for model in store.models()} == {A: REGISTERED, B: RETIRED, C: REGISTERED}
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite has one writer at a time
 def test_a_model_is_not_retired_while_a_promotion_of_it_is_under_way(
-    promotions: Promotions, store: ModelStore, postgresql_server: str, request: pytest.FixtureRequest
+    promotions: Promotions, store: ModelStore, postgresql_server: str, database_url: str
 ) -> None:
-    if "sqlite" in request.node.name:
-        pytest.skip("SQLite has one writer at a time")
     promotions.promote(A, None, "me@here")
     store.add_file(B, "pipeline.joblib", b"content")
-    url = request.getfixturevalue("database_url")
-    session, outcomes = Session(connect(url)), []
+    session, outcomes = Session(connect(database_url)), []
     retire = threading.Thread(target=lambda: outcomes.append(ModelStore(session).retire(B)))
 
-    with psycopg.connect(url) as other, psycopg.connect(postgresql_server, autocommit=True) as watcher:
+    with psycopg.connect(database_url) as other, psycopg.connect(postgresql_server, autocommit=True) as watcher:
         other.execute("SELECT state FROM model WHERE version = %s FOR UPDATE", (B,))
         other.execute("UPDATE champion SET version = %s", (B,))
         retire.start()
@@ -95,17 +93,15 @@ def test_a_model_is_not_retired_while_a_promotion_of_it_is_under_way(
     assert store.file(B, "pipeline.joblib") == b"content"
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite has one writer at a time
 def test_a_release_promotes_its_model_after_a_promotion_that_is_under_way(
-    promotions: Promotions, postgresql_server: str, request: pytest.FixtureRequest
+    promotions: Promotions, postgresql_server: str, database_url: str
 ) -> None:
-    if "sqlite" in request.node.name:
-        pytest.skip("SQLite has one writer at a time")
     promotions.release(A, "one", "me@here")
-    url = request.getfixturevalue("database_url")
-    session, outcomes = Session(connect(url)), []
+    session, outcomes = Session(connect(database_url)), []
     release = threading.Thread(target=lambda: outcomes.append(Promotions(session).release(C, "one", "me@here")))
 
-    with psycopg.connect(url) as other, psycopg.connect(postgresql_server, autocommit=True) as watcher:
+    with psycopg.connect(database_url) as other, psycopg.connect(postgresql_server, autocommit=True) as watcher:
         other.execute("UPDATE champion SET version = %s", (B,))
         release.start()
         until(lambda: watcher.execute("SELECT FROM pg_locks WHERE NOT granted").rowcount > 0)
