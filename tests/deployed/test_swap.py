@@ -125,6 +125,7 @@ def test_a_model_that_kills_its_worker_is_not_tried_by_the_next(tmp_path: Path, 
 def test_a_model_that_ends_its_process_ends_no_worker(tmp_path: Path, database_url: str) -> None:
     content = read_content(ARTIFACTS)
     with serve(tmp_path, database_url, variables=VARIABLES) as served:
+        until(lambda: len(served.workers()) == 2)
         workers = set(served.workers())
         ending = _with_pipeline(content, b"csys\nexit\n(tR.")
         with opened(database_url) as registry:
