@@ -91,7 +91,7 @@ def test_a_transfer_does_not_keep_the_sockets_of_its_starter_open(monkeypatch: p
     listening: list[int] = []
 
     def reply(connection: socket.socket) -> None:
-        (transfer,) = [each for each in psutil.Process().children() if str(each.cmdline()[-1]).endswith("transfer.py")]
+        (transfer,) = [each for each in psutil.Process().children() if "transfer.py" in " ".join(each.cmdline())]
         listening.extend(one.laddr.port for one in transfer.net_connections() if one.status == psutil.CONN_LISTEN)
         send("200 OK", b"{}")(connection)
 
