@@ -18,7 +18,7 @@ from serialize.trust import Trust, is_signature, signature
 from service.errors import ModelConflict, UnknownModel
 from service.settings import MODELS_KEPT
 from service.storage.models.promotions import Promoted, Promotions
-from service.storage.models.store import INCOMING, REGISTERED, ModelStore, StoredModel, now
+from service.storage.models.store import INCOMING, REGISTERED, RETIRED, ModelStore, StoredModel, now
 
 _AT_URL = 10  # times MODEL_MAX_BYTES
 _LONGEST_UPLOAD = timedelta(days=1)
@@ -89,10 +89,16 @@ class Registry:
         )
         self.store.add(row)
         self._take_over_signature(content)
-        if not is_large:
-            self._store_files(content)
+        retired = ModelConflict(f"Model {content.version} was retired while it was registered; register it again.")
+        try:
+            if not is_large:
+                self._store_files(content)
+        except ArtifactError as error:
+            if self.model(content.version).state == RETIRED:
+                raise retired from error
+            raise
         if not self.store.complete(content.version, row.url):
-            raise ModelConflict(f"Model {content.version} was retired while it was registered; register it again.")
+            raise retired
         self._prune(content.version)
         return self.model(content.version)
 

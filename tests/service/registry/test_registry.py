@@ -379,6 +379,21 @@ def test_a_model_that_is_retired_during_its_registration_is_not_registered(
     assert registry.model(models["titanic"].version).state == RETIRED
 
 
+def test_a_model_that_is_retired_while_it_is_registered_is_named(
+    registry: Registry, models: dict[str, Content], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, add_file = models["titanic"], ModelStore.add_file
+
+    def retired_after(store: ModelStore, version: str, name: str, file: bytes) -> None:
+        add_file(store, version, name, file)
+        store.retire(version)
+
+    monkeypatch.setattr(ModelStore, "add_file", retired_after)
+    with pytest.raises(ModelConflict, match="was retired while it was registered"):
+        registry.register(content, "me@here")
+    assert registry.model(content.version).state == RETIRED
+
+
 def test_of_promotions_and_registrations_at_once_no_champion_lacks_its_files(
     registry: Registry, models: dict[str, Content], database_url: str
 ) -> None:
