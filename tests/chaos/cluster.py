@@ -15,7 +15,7 @@ from tests.support import postgresql
 
 _MOST_CONNECTIONS = 20
 _START_SECONDS = 60.0
-_OF_THE_SERVICE = "FROM pg_stat_activity WHERE application_name = 'prediction-service'"
+_TERMINATE = b"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'prediction-service'"
 
 
 class Cluster:
@@ -53,23 +53,31 @@ class Cluster:
 
     def terminate_connections(self) -> None:
         """Terminates every connection of the service."""
-        self.administer(f"SELECT pg_terminate_backend(pid) {_OF_THE_SERVICE}")
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            connection.execute(_TERMINATE)
 
     @contextmanager
     def filled(self) -> Iterator[None]:
-        """Terminates the connections of the service and takes all connections of the server until the block ends."""
+        """Terminates the connections of the service and takes all connections of the server until the block ends.
+
+        A connection may end between two looks and leave its place to the service; so two looks in a row must find no
+        place and no connection of the service."""
         with ExitStack() as others:
             first = others.enter_context(psycopg.connect(self._server.get_uri(), autocommit=True))
-            self._take_all(others)
-            while first.execute(f"SELECT count(*) {_OF_THE_SERVICE}".encode()).fetchone() != (0,):
-                first.execute(f"SELECT pg_terminate_backend(pid) {_OF_THE_SERVICE}".encode())
-                self._take_all(others)
+            quiet = 0
+            while quiet < 2:
+                taken, terminated = self._take_all(others), first.execute(_TERMINATE).fetchall()
+                quiet = 0 if taken or terminated else quiet + 1
             yield
 
-    def _take_all(self, others: ExitStack) -> None:
+    def _take_all(self, others: ExitStack) -> int:
+        """Takes the connections that are left and returns their number."""
+        taken = 0
         with suppress(psycopg.OperationalError):  # too many clients already
             while True:
                 others.enter_context(psycopg.connect(self._server.get_uri()))
+                taken += 1
+        return taken
 
     def stop(self) -> None:
         """Stops the server like a crash: `pg_ctl stop -m immediate`."""
