@@ -7,7 +7,8 @@ from service.storage.tables import JsonTextField, UtcField
 
 class RegisteredModel(Model):
     """A model: its manifest as bytes with its signature, and whether all its files are there (`state`). `trained_until`
-    is the newest row of the log that it was trained on, if any. A model with a `url` has its files there."""
+    is the newest row of the log that it was trained on, if any. A model with a `url` has its files there. `verdict` is
+    what the gate said of it, as JSON."""
 
     version = TextField(primary_key=True)
     name = TextField()
@@ -20,6 +21,7 @@ class RegisteredModel(Model):
     trained_until = BigIntegerField(null=True)
     note = TextField(null=True)
     url = TextField(null=True)
+    verdict = JsonTextField(null=True)
 
     class Meta:
         table_name = "model"
