@@ -1,0 +1,1 @@
+"""Jobs, retraining, the gate and the watch: how the model learns from its log."""
