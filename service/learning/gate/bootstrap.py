@@ -58,6 +58,11 @@ def units(values: Array, clusters: Array | None) -> tuple[Array, Array]:
     return sums[order], sizes[order]
 
 
+def cluster_count(clusters: Array) -> int:
+    """The number of clusters, as `units` tells them apart."""
+    return len(pd.factorize(clusters, use_na_sentinel=False)[1])
+
+
 def standard_error(sums: Array, sizes: Array) -> float:
     """The standard error of the mean of all rows of m units (of a ratio of two sums: Cochran 1977, chapter 6)."""
     count, total = len(sums), sizes.sum()

@@ -177,6 +177,18 @@ def test_a_regression_is_judged_by_squared_errors_and_needs_no_classes() -> None
     assert verdict.figures["log_loss"] == {"champion": None, "challenger": None}
 
 
+@pytest.mark.long
+def test_equal_regressions_with_heavy_tails_are_not_better_more_often_than_the_level_says() -> None:
+    rng = np.random.default_rng(0)
+    better = 0
+    for _ in range(100):
+        truth = rng.standard_t(2.1, 200)  # its variance hardly exists
+        champion, challenger = 0.5 * rng.normal(size=(2, 200))
+        better += judge(Case("regression", truth, champion, challenger, margin=0.0)).outcome == "better"
+
+    assert better <= 7  # 2.5 are expected at a level of 2.5 %; 7 is three deviations above
+
+
 def test_one_wild_error_of_the_champion_does_not_make_a_challenger_better() -> None:
     rng = np.random.default_rng(0)
     truth, champion, challenger = rng.normal(size=(3, 400))
