@@ -3,11 +3,13 @@ in the user's script, which no other process can import."""
 
 import importlib.metadata
 import io
+import os
 import pickle
 import platform
 import sys
 import types
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import joblib
@@ -43,7 +45,7 @@ def modules_of(pipeline: Any) -> set[str]:
 def library_versions(modules: set[str]) -> dict[str, str]:
     """The installed version of Python and of every distribution that the modules come from. This project is left out:
     a service that runs from a checkout has no installed version of it."""
-    by_module = importlib.metadata.packages_distributions()
+    by_module = _distributions()
     names = {name for module in modules - {"serialize"} for name in by_module.get(module, ())} | set(_ALWAYS)
     versions = {name: importlib.metadata.version(name) for name in sorted(names, key=str.lower)}
     return {"python": platform.python_version(), **versions}
@@ -84,8 +86,26 @@ def remedy(libraries: Mapping[str, str]) -> str:
 
 def own_modules(modules: set[str]) -> list[str]:
     """The user's own modules: those that neither Python nor an installed distribution provides."""
-    brought = set(importlib.metadata.packages_distributions()) | sys.stdlib_module_names | {"serialize"}
+    brought = set(_distributions()) | sys.stdlib_module_names | {"serialize"}
     return sorted(modules - brought)
+
+
+def _distributions() -> Mapping[str, list[str]]:
+    """The installed distributions of each top-level module. To find them takes a quarter of a second, so it is done
+    again only after an installation, which changes a folder of the path."""
+    return _distributions_in(tuple((path, _changed_at(path)) for path in sys.path))
+
+
+@lru_cache(maxsize=1)
+def _distributions_in(_folders: tuple[tuple[str, int], ...]) -> Mapping[str, list[str]]:
+    return importlib.metadata.packages_distributions()
+
+
+def _changed_at(path: str) -> int:
+    try:
+        return os.stat(path or ".").st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _unequal(libraries: Mapping[str, str]) -> list[tuple[str, str, str]]:
