@@ -27,7 +27,7 @@ class RowFilter:
 EVERY_ROW = RowFilter()
 
 
-class RowKey(NamedTuple):
+class LabelTimes(NamedTuple):
     """A labelled row: its key, when it was made, and when it got its present label."""
 
     id: int
@@ -45,8 +45,8 @@ class LabelledRow(NamedTuple):
 
 
 class LearningRows:
-    """Reads the rows of one kind of task through a session. For one caller at a time. Every method raises Unavailable if
-    the database cannot be read now."""
+    """Reads the rows of one kind of task through a session. For one caller at a time. Every method raises Unavailable
+    if the database cannot be read now."""
 
     def __init__(self, session: Session, *, regression: bool) -> None:
         self._session = session
@@ -54,12 +54,12 @@ class LearningRows:
         self._truth = Prediction.true_value if regression else Prediction.true_class
         self._answer = Prediction.predicted_value if regression else Prediction.predicted_class
 
-    def keys(self, chosen: RowFilter = EVERY_ROW) -> list[RowKey]:
+    def keys(self, chosen: RowFilter = EVERY_ROW) -> list[LabelTimes]:
         """The labelled rows, the oldest first."""
         query = Prediction.select(Prediction.id, Prediction.created_at, Prediction.labelled_at)
         query = query.where(*self._conditions(chosen), self._is_labelled())
         query = query.order_by(Prediction.created_at, Prediction.id)
-        return self._session.read(lambda: [RowKey(*row) for row in query.tuples().execute(self._database)])
+        return self._session.read(lambda: [LabelTimes(*row) for row in query.tuples().execute(self._database)])
 
     def blocks(self, ids: Sequence[int]) -> Iterator[list[LabelledRow]]:
         """The rows with these ids that still exist and are still labelled, in blocks, in the order of the ids."""

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from peewee import Database
 
-from service.storage.learning.rows import LabelledRow, LearningRows, RowFilter, RowKey
+from service.storage.learning.rows import LabelledRow, LearningRows, RowFilter, LabelTimes
 from service.storage.session import Session
 from tests.support.logged import START, labelled, logged, write
 
@@ -19,8 +19,8 @@ def test_the_keys_of_labelled_rows_come_in_the_order_of_time(database: Database)
     write(database, labelled(5), logged(2), labelled(1))
 
     assert rows_of(database).keys() == [
-        RowKey(3, START + SECOND, START + 3601 * SECOND),
-        RowKey(1, START + 5 * SECOND, START + 3605 * SECOND),
+        LabelTimes(3, START + SECOND, START + 3601 * SECOND),
+        LabelTimes(1, START + 5 * SECOND, START + 3605 * SECOND),
     ]
 
 
