@@ -13,8 +13,8 @@ from serialize.errors import one_line
 from serialize.frame import Row
 from serialize.model import Model
 from serialize.task import Outputs, Task
-from service.learning.examples import Array, Examples, truth_array
 from service.learning.gate.losses import row_losses
+from service.learning.retraining.examples import Array, Examples, truth_array
 
 ALL, WEIGHTED = "all rows", "all rows, weighted by recency"
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from serialize.task import Task
-from service.learning.examples import Examples, truth_array
 from service.learning.gate.missing import ENOUGH_OTHERS, ENOUGH_ROWS
-from service.learning.row_keys import RowKey
+from service.learning.retraining.examples import Examples, truth_array
+from service.learning.retraining.row_keys import RowKey
 from service.storage.learning.rows import LabelTimes
 from service.storage.models.store import StoredModel
 

@@ -12,7 +12,7 @@ from serialize.declarations import Declarations
 from serialize.frame import as_table
 from serialize.infer_signature import infer_signature
 from serialize.task import Task
-from service.learning.candidates import (
+from service.learning.retraining.candidates import (
     ALL,
     WEIGHTED,
     Candidate,
@@ -27,7 +27,7 @@ from service.learning.candidates import (
     recency_weights,
     recipes,
 )
-from service.learning.examples import Examples
+from service.learning.retraining.examples import Examples
 from tests.support.logged import START
 
 BINARY = Task("binary", (False, True), True, 0.5)

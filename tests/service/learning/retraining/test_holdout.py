@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from serialize.task import Task
-from service.learning.examples import Examples
-from service.learning.holdout import TrainedOn, maturity_of, split, trained_on, usual_rows
+from service.learning.retraining.examples import Examples
+from service.learning.retraining.holdout import TrainedOn, maturity_of, split, trained_on, usual_rows
 from service.storage.learning.rows import LabelTimes
 from service.storage.models.store import StoredModel
 from tests.support.logged import START

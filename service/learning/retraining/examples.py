@@ -14,7 +14,7 @@ from serialize.frame import Row
 from serialize.signature import Signature
 from serialize.task import Label, Task
 from service.errors import InvalidBody
-from service.learning.row_keys import RowKey, row_key_of
+from service.learning.retraining.row_keys import RowKey, row_key_of
 from service.prediction.observation import ObservationParser
 from service.prediction.true_label import LabelParser
 from service.storage.learning.rows import LabelledRow

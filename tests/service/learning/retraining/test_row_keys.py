@@ -8,7 +8,7 @@ import pandas as pd
 from serialize.declarations import Declarations
 from serialize.frame import as_table, observations
 from serialize.infer_signature import infer_signature
-from service.learning.row_keys import row_key_of
+from service.learning.retraining.row_keys import row_key_of
 
 
 def test_the_values_count_and_not_how_they_are_written() -> None:
