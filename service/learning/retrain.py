@@ -48,9 +48,13 @@ def retrain(settings: Settings, options: RetrainOptions, reporter: Reporter) -> 
 
     Run it in a process of its own: it unpickles the champion, and takes much memory and time. It uses one thread.
     Raises CannotRetrain if that is impossible here, Cancelled from the reporter, and Unavailable."""
-    registry = require_registry(registry_of(settings, CheckedSession(reporter)))
-    with threadpool_limits(1), parallel_config(backend="sequential"):
-        return _Retraining(settings, options, reporter, registry).run()
+    session = CheckedSession(reporter)
+    try:
+        registry = require_registry(registry_of(settings, session))
+        with threadpool_limits(1), parallel_config(backend="sequential"):
+            return _Retraining(settings, options, reporter, registry).run()
+    finally:
+        session.close()
 
 
 @dataclass(frozen=True, slots=True)
