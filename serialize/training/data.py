@@ -72,7 +72,11 @@ class Form:
 
     def rows(self, data: Any) -> list[dict[str, Scalar]]:
         """The observations of data in this form."""
-        return observations(_table(data, self.signature))
+        return observations(self.table(data))
+
+    def table(self, data: Any) -> pd.DataFrame:
+        """Data in this form as a table with the column names of the signature."""
+        return as_table(data)[1].set_axis(list(self.signature.names), axis=1)
 
     def to_json(self) -> dict[str, Any]:
         """The form as JSON, without the signature."""
@@ -122,11 +126,6 @@ def read(content: bytes, signature: Signature) -> TrainingData:
 def _has_names(y: Any) -> bool:
     y = as_pandas(y)
     return isinstance(y, pd.DataFrame) or (isinstance(y, pd.Series) and isinstance(y.name, str))
-
-
-def _table(data: Any, signature: Signature) -> pd.DataFrame:
-    """The data as a table with the column names of the signature."""
-    return as_table(data)[1].set_axis(list(signature.names), axis=1)
 
 
 def _rows(form: Form, columns: Sequence[list[Scalar]]) -> list[dict[str, Scalar]]:

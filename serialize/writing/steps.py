@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ import pandas as pd
 from serialize.artifact import Artifact, load
 from serialize.checks.golden_rows import choose, telling_rows
 from serialize.checks.rows import check_classes, check_rows
+from serialize.compiler.runtime import CompiledModel
 from serialize.errors import DumpError
 from serialize.figures import NONE
 from serialize.folder import COMPILED, MANIFEST, PIPELINE, new_folder
+from serialize.frame import Row
 from serialize.manifest import Manifest
 from serialize.model import Model, training_outputs
 from serialize.pickles import library_versions, modules_of, own_modules, pickled
@@ -70,13 +72,20 @@ def describe(name: str, model: Model, rows: Rows) -> tuple[Manifest, Outputs]:
     return manifest, outputs
 
 
-def files_of(model: Model, rows: Rows) -> tuple[dict[str, bytes], str | None]:
-    """The files of a model by name: the pipeline, and its compiled form, or the reason why there is none."""
+def files_of(model: Model, rows: Rows, more: Sequence[Row] = ()) -> tuple[dict[str, bytes], str | None]:
+    """The files of a model by name: the pipeline, and its compiled form, or the reason why there is none. The compiled
+    form must also answer `more` observations as the pipeline does."""
     from serialize.compiler.compile import compile_model  # noqa: PLC0415 - imports onnx, which serving does not need
+    from serialize.compiler.equivalence import difference_of_rows  # noqa: PLC0415 - the same
 
+    files = {PIPELINE: pickled(model.pipeline)}
     compilation = compile_model(model, rows.observations[:_VERIFIED_ROWS])
-    compiled = {} if compilation.content is None else {COMPILED: compilation.content}
-    return {PIPELINE: pickled(model.pipeline), **compiled}, compilation.reason
+    if compilation.content is None:
+        return files, compilation.reason
+    compiled = CompiledModel(compilation.content, model.task, model.signature)
+    if unequal := difference_of_rows(model, compiled.outputs, more[-_VERIFIED_ROWS:]):
+        return files, unequal
+    return {**files, COMPILED: compilation.content}, None
 
 
 def write(manifest: Manifest, files: Mapping[str, bytes], target: Path) -> Artifact:
