@@ -43,9 +43,10 @@ class RetrainOptions:
     dry_run: bool = False
 
     @classmethod
-    def of(cls, arguments: Mapping[str, Any]) -> "RetrainOptions":
-        """The options of a job. `window` is text such as `500` or `14d`, `guards` a list of columns, `since` and
-        `until` times in ISO 8601. A member that is null counts as not given. Raises InvalidBody with all faults."""
+    def of(cls, arguments: Mapping[str, Any], own: OwnRowsOf | None = None) -> "RetrainOptions":
+        """The options of a job or a command, and the rows of its file. `window` is text such as `500` or `14d`,
+        `guards` a list of columns, `since` and `until` times in ISO 8601. A member that is null counts as not given.
+        Raises InvalidBody with all faults."""
         given = {name: value for name, value in arguments.items() if value is not None}
         faults = [_unknown(name, value) for name, value in given.items() if name not in NAMES]
         faults += [fault for name, value in given.items() if name in NAMES and (fault := _fault(name, value))]
@@ -59,6 +60,7 @@ class RetrainOptions:
             rows=RowFilter(given.get("ids"), since, until),
             cluster=given.get("cluster"),
             guards=tuple(given.get("guards", ())),
+            own=own,
             promote=given.get("promote", False),
             dry_run=given.get("dry_run", False),
         )
