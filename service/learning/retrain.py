@@ -18,7 +18,7 @@ from service.errors import ModelConflict
 from service.learning.checked_session import CheckedSession
 from service.learning.gate.judge import judge
 from service.learning.gate.verdict import Verdict
-from service.learning.preconditions import require_registry
+from service.learning.retraining.requirements import require_registry
 from service.learning.reporter import Reporter
 from service.learning.retraining.attempts import Attempt, next_attempt
 from service.learning.retraining.candidates import Candidate, best, choose, recipes
@@ -47,7 +47,7 @@ def retrain(settings: Settings, options: RetrainOptions, reporter: Reporter) -> 
     happened as JSON: `champion` and `challenger` (versions), `outcome`, `state`, `promoted`, `message` and `verdict`.
 
     Run it in a process of its own: it unpickles the champion, and takes much memory and time. It uses one thread.
-    Raises CannotRetrain if that is impossible here, Cancelled from the reporter, and Unavailable."""
+    Raises CannotLearn if that is impossible here, Cancelled from the reporter, and Unavailable."""
     session = CheckedSession(reporter)
     try:
         registry = require_registry(registry_of(settings, session))

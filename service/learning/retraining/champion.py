@@ -7,7 +7,7 @@ from serialize.artifact import Artifact, load_content
 from serialize.errors import ArtifactError
 from serialize.frame import as_table, observations
 from serialize.training.data import TrainingData
-from service.learning.preconditions import CannotRetrain, require_columns, require_training_data
+from service.learning.retraining.requirements import require_columns, require_training_data
 from service.learning.retraining.examples import ExampleReader
 from service.learning.retraining.fitting import with_own
 from service.learning.retraining.holdout import TrainedOn, trained_on
@@ -35,13 +35,13 @@ class ChampionModel:
 
 
 def load_champion(registry: Registry, version: str, columns: Sequence[str], own: OwnRowsOf | None) -> ChampionModel:
-    """The champion, with the user's own rows if there are any. Raises CannotRetrain if it cannot be fitted again, does
+    """The champion, with the user's own rows if there are any. Raises CannotLearn if it cannot be fitted again, does
     not keep its training data or lacks one of these columns."""
     stored = registry.model(version)
     try:
         artifact = load_content(registry.content(version))
     except ArtifactError as error:
-        raise CannotRetrain(str(error)) from error
+        raise CannotLearn(str(error)) from error
     require_columns(artifact.manifest.signature, columns)
     base = require_training_data(artifact)
     reader = ExampleReader(artifact.manifest.task, artifact.manifest.signature)

@@ -13,7 +13,7 @@ from sklearn.frozen import FrozenEstimator
 
 from serialize import dump, load
 from serialize.content import read_content
-from service.learning.preconditions import CannotRetrain
+from service.errors import CannotLearn
 from service.learning.reporter import Cancelled, Reporter
 from service.learning.retrain import retrain, retrain_job
 from service.learning.retraining.options import RetrainOptions
@@ -267,15 +267,15 @@ def test_a_model_that_was_rolled_back_is_not_promoted_again(
 def test_what_makes_a_retraining_impossible_is_said_in_one_sentence(
     settings: Settings, session: Session, registry: Registry, folder: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(CannotRetrain, match="has no champion; run `python -m service release`"):
+    with pytest.raises(CannotLearn, match="has no champion; run `python -m service release`"):
         run(settings, session)
     artifact = load(folder)
-    with pytest.raises(CannotRetrain, match="MODEL_DIGEST is set"):
+    with pytest.raises(CannotLearn, match="MODEL_DIGEST is set"):
         run(replace(settings, model_digest=artifact.digest), session)
 
     make(tmp_path / "bare", include_training_data=False)
     release(registry, session, tmp_path / "bare")
-    with pytest.raises(CannotRetrain, match="include_training_data=True"):
+    with pytest.raises(CannotLearn, match="include_training_data=True"):
         run(settings, session)
 
     X, y = world(400, seed=0)
@@ -284,7 +284,7 @@ def test_what_makes_a_retraining_impossible_is_said_in_one_sentence(
         importances=False, columns=COLUMNS,
     )  # fmt: skip
     release(registry, session, tmp_path / "frozen")
-    with pytest.raises(CannotRetrain, match="FrozenEstimator"):
+    with pytest.raises(CannotLearn, match="FrozenEstimator"):
         run(settings, session)
 
 
@@ -292,7 +292,7 @@ def test_what_makes_a_retraining_impossible_is_said_in_one_sentence(
 def test_columns_of_the_options_must_be_the_models(
     settings: Settings, session: Session, registry: Registry, champion: str
 ) -> None:
-    with pytest.raises(CannotRetrain, match="no column 'age'; use one of x, other, group"):
+    with pytest.raises(CannotLearn, match="no column 'age'; use one of x, other, group"):
         run(settings, session, RetrainOptions(guards=("age",)))
 
 
