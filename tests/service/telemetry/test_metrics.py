@@ -22,7 +22,7 @@ from tests.conftest import Client, MakeClient
 from tests.support.passengers import PROJECT, prediction
 from tests.support.served import Served, serve
 
-VERSION = "1a6b3f73de37"
+VERSION = "5b3699a60b77"
 PREFIX = "prediction_service_"
 TWO_WORKERS = {"WEB_CONCURRENCY": "2"}
 KEY = "a-key-of-sixteen-characters"
