@@ -30,9 +30,7 @@ _COMMAND = (sys.executable, "-m", "service.cli.retrain_process")
 @click.option("--until", help="Only predictions made before this time.")
 @data_options
 @click.option("--cluster", metavar="COLUMN", help="Rows with one value of this column belong together.")
-@click.option(
-    "--guard", "guards", multiple=True, metavar="COLUMN", help="No group of it may get worse; may be repeated."
-)
+@click.option("--guard", multiple=True, metavar="COLUMN", help="No group of it may get worse; may be repeated.")
 @click.option("--promote", is_flag=True, help="Make the challenger the champion if the gate finds it better.")
 @click.option("--dry-run", is_flag=True, help="Store nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -46,7 +44,7 @@ def retrain(data: Path | None, target: str | None, sep: str, encoding: str, as_j
     if own.path is not None and own.target is None:
         raise click.UsageError("--data needs the column of the true classes or values; give it with --target.")
     file = None if own.path is None else [str(own.path), target, sep, encoding]
-    result = _run({**options, "guards": list(options["guards"])}, file)
+    result = _run({**options, "guard": list(options["guard"])}, file)
     if as_json:
         click.echo(json.dumps(result))
     else:

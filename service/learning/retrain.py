@@ -18,7 +18,6 @@ from service.errors import ModelConflict
 from service.learning.checked_session import CheckedSession
 from service.learning.gate.judge import judge
 from service.learning.gate.verdict import Verdict
-from service.learning.retraining.requirements import require_registry
 from service.learning.reporter import Reporter
 from service.learning.retraining.attempts import Attempt, next_attempt
 from service.learning.retraining.candidates import Candidate, best, choose, recipes
@@ -29,6 +28,7 @@ from service.learning.retraining.judging import case_of, is_clearly_worse, lacks
 from service.learning.retraining.options import RetrainOptions
 from service.learning.retraining.reading import Log, Read
 from service.learning.retraining.record import challenger_record, no_challenger, rows_json, training_record
+from service.learning.retraining.requirements import require_registry
 from service.registry.registry import Registry
 from service.registry.release import author, registry_of
 from service.settings import Settings

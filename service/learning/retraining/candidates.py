@@ -22,7 +22,7 @@ _LEAST_WINDOW = 100
 _MOST_WINDOWS = 6
 _HALF_LIVES = 4  # in the rows of the log
 _ROWS_AT_ONCE = 1_000
-_WINDOW = re.compile(r"(?P<rows>[1-9][0-9]{0,8})|(?P<days>[1-9][0-9]{0,4})d")
+_WINDOW = re.compile(r"(?P<rows>[1-9][0-9]{0,18})|(?P<days>[1-9][0-9]{0,4})d")
 
 
 @dataclass(frozen=True, slots=True)

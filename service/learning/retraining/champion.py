@@ -7,11 +7,12 @@ from serialize.artifact import Artifact, load_content
 from serialize.errors import ArtifactError
 from serialize.frame import as_table, observations
 from serialize.training.data import TrainingData
-from service.learning.retraining.requirements import require_columns, require_training_data
+from service.errors import CannotLearn
 from service.learning.retraining.examples import ExampleReader
 from service.learning.retraining.fitting import with_own
 from service.learning.retraining.holdout import TrainedOn, trained_on
 from service.learning.retraining.options import OwnRowsOf
+from service.learning.retraining.requirements import require_columns, require_training_data
 from service.learning.retraining.row_keys import RowKey, row_key_of
 from service.registry.registry import Registry
 

@@ -21,7 +21,7 @@ _NUMBERS = ("max_rows", "holdout")
 _TEXTS = ("cluster", "ids")
 _FLAGS = ("promote", "dry_run")
 _MOMENTS = ("since", "until")
-NAMES = ("window", "guards", *_NUMBERS, *_TEXTS, *_FLAGS, *_MOMENTS)
+NAMES = ("window", "guard", *_NUMBERS, *_TEXTS, *_FLAGS, *_MOMENTS)
 _WINDOW_EXPECTED = "a number of rows such as 500, or of days such as 14d"
 
 
@@ -45,7 +45,7 @@ class RetrainOptions:
     @classmethod
     def of(cls, arguments: Mapping[str, Any], own: OwnRowsOf | None = None) -> "RetrainOptions":
         """The options of a job or a command, and the rows of its file. `window` is text such as `500` or `14d`,
-        `guards` a list of columns, `since` and `until` times in ISO 8601. A member that is null counts as not given.
+        `guard` a list of columns, `since` and `until` times in ISO 8601. A member that is null counts as not given.
         Raises InvalidBody with all faults."""
         given = {name: value for name, value in arguments.items() if value is not None}
         faults = [_unknown(name, value) for name, value in given.items() if name not in NAMES]
@@ -59,7 +59,7 @@ class RetrainOptions:
             holdout=given.get("holdout"),
             rows=RowFilter(given.get("ids"), since, until),
             cluster=given.get("cluster"),
-            guards=tuple(given.get("guards", ())),
+            guards=tuple(given.get("guard", ())),
             own=own,
             promote=given.get("promote", False),
             dry_run=given.get("dry_run", False),

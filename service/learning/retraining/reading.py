@@ -48,7 +48,7 @@ class Log:
 
     def read(self, options: RetrainOptions, on_rows: OnRows) -> Read:
         """The newest labelled rows that the options choose. `on_rows` is told how many of how many are read."""
-        keys = self._rows.keys(options.rows)
+        keys = self._rows.times(options.rows)
         maturity = maturity_of(keys)
         matured_at = datetime.now(UTC) - maturity
         mature = [key for key in keys if key.created_at <= matured_at]
@@ -67,7 +67,7 @@ class Log:
     def other_training_keys(self, champion: TrainedOn, examples: Examples, on_rows: OnRows) -> set[RowKey]:
         """The keys of labelled rows that the champion was trained on and that are not among the examples."""
         known = set(examples.ids)
-        every = self._rows.keys()
+        every = self._rows.times()
         others = [key for key in every if key.id not in known and champion.holds(key.id, key.created_at)]
         found: set[RowKey] = set()
         for block in self._blocks(others, on_rows):

@@ -14,10 +14,12 @@ from service.registry.release import OFF
 
 
 def require_registry(registry: Registry | None) -> Registry:
-    """The registry. Raises CannotLearn."""
+    """The registry, if it has a champion that can be replaced. Raises CannotLearn."""
     reason = refusal(registry)
     if registry is None or reason is not None:
         raise CannotLearn(reason or OFF)
+    if registry.promotions.champion() is None:
+        raise CannotLearn("The registry has no champion; run `python -m service release` first.")
     return registry
 
 

@@ -54,7 +54,7 @@ class LearningRows:
         self._truth = Prediction.true_value if regression else Prediction.true_class
         self._answer = Prediction.predicted_value if regression else Prediction.predicted_class
 
-    def keys(self, chosen: RowFilter = EVERY_ROW) -> list[LabelTimes]:
+    def times(self, chosen: RowFilter = EVERY_ROW) -> list[LabelTimes]:
         """The labelled rows, the oldest first."""
         query = Prediction.select(Prediction.id, Prediction.created_at, Prediction.labelled_at)
         query = query.where(*self._conditions(chosen), self._is_labelled())

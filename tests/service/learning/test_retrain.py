@@ -301,7 +301,14 @@ def test_a_job_takes_its_options_as_json(
     settings: Settings, session: Session, registry: Registry, champion: str
 ) -> None:
     fill(session, 0, 1000, champion)
-    arguments = {"promote": True, "window": "200", "guards": ["group"], "cluster": "other", "ids": "row-"}
+    arguments = {
+        "promote": True,
+        "window": 200,
+        "guard": ["group"],
+        "max_rows": None,
+        "cluster": "other",
+        "ids": "row-",
+    }
 
     found = retrain_job(settings, arguments, Reporter(lambda share, sentence: None, lambda: None, session))
 

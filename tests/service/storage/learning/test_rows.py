@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from peewee import Database
 
-from service.storage.learning.rows import LabelledRow, LearningRows, RowFilter, LabelTimes
+from service.storage.learning.rows import LabelledRow, LabelTimes, LearningRows, RowFilter
 from service.storage.session import Session
 from tests.support.logged import START, labelled, logged, write
 
@@ -18,7 +18,7 @@ def rows_of(database: Database, *, regression: bool = False) -> LearningRows:
 def test_the_keys_of_labelled_rows_come_in_the_order_of_time(database: Database) -> None:
     write(database, labelled(5), logged(2), labelled(1))
 
-    assert rows_of(database).keys() == [
+    assert rows_of(database).times() == [
         LabelTimes(3, START + SECOND, START + 3601 * SECOND),
         LabelTimes(1, START + 5 * SECOND, START + 3605 * SECOND),
     ]
@@ -41,9 +41,9 @@ def test_labelled_values_are_those_of_a_regression(database: Database) -> None:
 
     of_values = rows_of(database, regression=True)
 
-    assert [key.id for key in of_values.keys()] == [2]
+    assert [key.id for key in of_values.times()] == [2]
     assert [row.truth for block in of_values.blocks([1, 2]) for row in block] == [2.5]
-    assert [key.id for key in rows_of(database).keys()] == [1]
+    assert [key.id for key in rows_of(database).times()] == [1]
 
 
 def test_a_filter_chooses_by_time_and_by_the_beginning_of_the_id(database: Database) -> None:
@@ -57,7 +57,7 @@ def test_a_filter_chooses_by_time_and_by_the_beginning_of_the_id(database: Datab
     rows = rows_of(database)
 
     def chosen(**options: object) -> list[int]:
-        return [key.id for key in rows.keys(RowFilter(**options))]  # type: ignore[arg-type]
+        return [key.id for key in rows.times(RowFilter(**options))]  # type: ignore[arg-type]
 
     assert chosen(ids="crm-") == [1]
     assert chosen(ids="crm") == [1, 4]
