@@ -19,7 +19,7 @@ from service.learning.retraining.examples import Array, Examples, truth_array
 ALL, WEIGHTED = "all rows", "all rows, weighted by recency"
 
 _LEAST_WINDOW = 100
-_MOST_WINDOWS = 6
+_MOST_WINDOWS = 7
 _HALF_LIVES = 4  # in the rows of the log
 _ROWS_AT_ONCE = 1_000
 _WINDOW = re.compile(r"(?P<rows>[1-9][0-9]{0,18})|(?P<days>[1-9][0-9]{0,4})d")
@@ -100,8 +100,8 @@ def parse_window(text: str) -> Window:
 
 
 def recipes(count: int, window: Window | None = None) -> list[Recipe]:
-    """The recipes for so many examples. Without a given window the windows are the newest half, quarter, and so on, of
-    at least 100 rows."""
+    """The recipes for so many examples. Without a given window the windows are all rows of the log, their newest half,
+    quarter, and so on, of at least 100 rows."""
     found = [Recipe(ALL), Recipe(WEIGHTED, is_weighted=True)]
     if window is not None:
         size = f"{window.rows} rows" if window.time is None else f"{window.time.days} days"
@@ -110,7 +110,7 @@ def recipes(count: int, window: Window | None = None) -> list[Recipe]:
 
 
 def _halves(count: int) -> Iterator[Recipe]:
-    size = count // 2
+    size = count
     for _ in range(_MOST_WINDOWS):
         if size < _LEAST_WINDOW:
             return

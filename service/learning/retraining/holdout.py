@@ -18,7 +18,7 @@ from service.storage.models.store import StoredModel
 
 USUAL_ROWS = 300
 MOST_ROWS = 20_000
-_ONE_IN = 25
+_ONE_IN = 50
 _SMALL_LOG = 3  # up to USUAL_ROWS, one row in so many
 _QUANTILE = 0.95
 
@@ -87,7 +87,7 @@ def split(
     """Splits examples by time. `base` are the keys of rows outside of the log that one of the models was, or will be,
     trained on. A row that is equal to one of them, or to an older row of the log, cannot judge.
 
-    The hold-out has `wanted` rows; by default a third of the examples up to 300, then 300, then 1 in 25, but at least
+    The hold-out has `wanted` rows; by default a third of the examples up to 300, then 300, then 1 in 50, but at least
     200 and at most 20,000. It becomes larger, up to half of the examples, until 20 rows are outside the largest class.
     If there are not so many rows, it is smaller. The choosing block before it has as many rows, but at most half of
     what is there; of these, rows that are equal to an older one do not choose."""

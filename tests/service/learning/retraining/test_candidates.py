@@ -130,7 +130,7 @@ def test_a_window_is_a_number_of_rows_or_of_days() -> None:
 
 def test_windows_halve_down_to_a_hundred_rows() -> None:
     assert [recipe.name for recipe in recipes(1000)[2:]] == [
-        "the newest 500 rows", "the newest 250 rows", "the newest 125 rows",
+        "the newest 1000 rows", "the newest 500 rows", "the newest 250 rows", "the newest 125 rows",
     ]  # fmt: skip
     assert [recipe.name for recipe in recipes(1000, Window(rows=40))] == [ALL, WEIGHTED, "the newest 40 rows"]
 

@@ -35,7 +35,7 @@ def test_the_newest_rows_judge_and_those_before_choose() -> None:
 
 def test_the_size_follows_the_log() -> None:
     assert [usual_rows(count) for count in (100, 750, 2_000, 7_500, 100_000, 10**6)] == [
-        200, 250, 300, 300, 4_000, 20_000,
+        200, 250, 300, 300, 2_000, 20_000,
     ]  # fmt: skip
 
 
