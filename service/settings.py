@@ -103,6 +103,8 @@ class Settings:
     max_body_bytes: Count = 1024 * 1024
     max_array_bytes: Count = 16 * 1024 * 1024
     max_bytes_in_flight: Count = 256 * 1024 * 1024
+    gate_margin: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    auto_promote: Flag = False
     allow_ephemeral_db: Flag = False
     dyno: str = ""
 

@@ -15,6 +15,7 @@ class Progress:
     def __init__(self) -> None:
         self._shown = monotonic()
         self._text, self._steps, self._total = "", 0, 0
+        self._is_share = False
         self._bar: Any = None
         self._task: Any = None
 
@@ -32,6 +33,12 @@ class Progress:
         self._text, self._steps, self._total = text, 0, total
         self._show()
 
+    def at(self, share: float, text: str) -> None:
+        """Shows what happens now, and which share of the whole job is done, from 0 to 1."""
+        self._text, self._steps, self._total = text, round(100 * share), 100
+        self._is_share = True
+        self._show()
+
     def advance(self, steps: int = 1) -> None:
         """Ends steps of the stage."""
         self._steps += steps
@@ -44,9 +51,13 @@ class Progress:
         if sys.stderr is not None and sys.stderr.isatty():
             self._draw()
         elif sys.stderr is not None:
-            steps = f" {self._steps} of {self._total}" if self._total else f" {self._steps}" if self._steps else ""
-            sys.stderr.write(f"{self._text}{steps}\n")
+            sys.stderr.write(f"{self._text}{self._counted()}\n")
             sys.stderr.flush()
+
+    def _counted(self) -> str:
+        if self._is_share:
+            return f", {self._steps} %"
+        return f" {self._steps} of {self._total}" if self._total else f" {self._steps}" if self._steps else ""
 
     def _draw(self) -> None:
         from rich.console import Console  # noqa: PLC0415 - a notebook shows lines, and needs no bar

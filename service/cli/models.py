@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import click
 from peewee import PeeweeException
@@ -20,6 +21,7 @@ from service.registry.release import OFF, author, registry_of
 from service.settings import Settings, SettingsError
 from service.storage.connection import DatabaseError, database_of
 from service.storage.migrate import require_log
+from service.storage.models.store import StoredModel
 from service.storage.session import Session
 
 
@@ -32,24 +34,27 @@ def models(context: click.Context, as_json: bool) -> None:
         return
     with _registry() as registry:
         champion, found = registry.promotions.champion(), registry.store.models()
-    rows = [
-        {**{k: v for k, v in asdict(model).items() if k not in ("manifest", "signature")}, "champion": is_champion}
-        for model in found
-        for is_champion in [model.version == champion]
-    ]
+    rows = [_row(model, champion) for model in found]
     if as_json:
         for row in rows:
             click.echo(json.dumps({**row, "registered_at": row["registered_at"].isoformat()}))
         return
-    table = Table(Column("version", no_wrap=True), "name", "state", "registered", "by", "note")
+    table = Table(Column("version", no_wrap=True), "name", "state", "registered", "by", "verdict", "note")
     for row in rows:
         state = "champion" if row["champion"] else row["state"]
         registered = f"{row['registered_at']:%Y-%m-%d %H:%M:%S}"
-        table.add_row(row["version"], row["name"], state, registered, row["registered_by"], row["note"] or "")
+        verdict = row["verdict"]["outcome"] if row["verdict"] else ""
+        table.add_row(row["version"], row["name"], state, registered, row["registered_by"], verdict, row["note"] or "")
     Console(markup=False).print(table)
     for row in rows:
         if row["url"]:
             click.echo(f"The files of {row['version']} are at {row['url']}.")
+
+
+def _row(model: StoredModel, champion: str | None) -> dict[str, Any]:
+    row = {name: value for name, value in asdict(model).items() if name not in ("manifest", "signature")}
+    verdict = None if model.verdict is None else json.loads(model.verdict)
+    return {**row, "verdict": verdict, "champion": model.version == champion}
 
 
 @models.command("resign")

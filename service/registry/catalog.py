@@ -49,7 +49,8 @@ class Catalog:
             described = self._aside(lambda: facts(registry.manifest_of(found)))
         except ArtifactError as error:
             raise ModelConflict(str(error)) from error
-        return {**_model(row, registry.promotions.champion()), **described}
+        verdict = None if found.verdict is None else json.loads(found.verdict)
+        return {**_model(row, registry.promotions.champion()), **described, "verdict": verdict}
 
     def promote(self, version: str, by: str, reason: str | None, *, force: bool) -> dict[str, Any]:
         """Proves a model and makes it the champion. Raises like `Registry.promote`."""

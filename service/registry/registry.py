@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from serialize.trust import Trust, is_signature, signature
 from service.errors import ModelConflict, UnknownModel
 from service.settings import MODELS_KEPT
 from service.storage.models.promotions import Promoted, Promotions
-from service.storage.models.store import INCOMING, REGISTERED, RETIRED, ModelStore, StoredModel, now
+from service.storage.models.store import INCOMING, REFUSED, REGISTERED, RETIRED, ModelStore, StoredModel, now
 
 _AT_URL = 10  # times MODEL_MAX_BYTES
 _LONGEST_UPLOAD = timedelta(days=1)
@@ -61,11 +61,13 @@ class Registry:
         note: str | None = None,
         trained_until: int | None = None,
         url: str | None = None,
+        verdict: Mapping[str, Any] | None = None,
     ) -> StoredModel:
         """Stores a model that was read with the conditions for an artifact, and signs it. The files of one that is
         larger than `max_bytes` stay at the URL that they were read from. To repeat it changes nothing; an upload that
-        was interrupted goes on. Then retires the oldest models beyond `kept`. Raises ModelConflict if it is too large
-        and has no URL, if it was retired meanwhile, or if the registry is read-only."""
+        was interrupted goes on. A new `verdict` of the gate replaces an older one. Then retires the oldest models
+        beyond `kept`. Raises ModelConflict if it is too large and has no URL, if it was retired meanwhile, or if the
+        registry is read-only."""
         self._require_writable()
         size = sum(map(len, content.files.values()))
         is_large = size > self.max_bytes
@@ -74,19 +76,8 @@ class Registry:
                 f"The files of the model have {size:,} bytes, and MODEL_MAX_BYTES allows {self.max_bytes:,} in the "
                 "database; push it with `python -m serialize push` and register its URL, or raise MODEL_MAX_BYTES."
             )
-        row = StoredModel(
-            version=content.version,
-            name=content.manifest.name,
-            format=json.loads(content.encoded)["format"],
-            manifest=content.encoded,
-            signature=signature(content.encoded, self.keys[0]),
-            state=INCOMING,
-            registered_at=now(),
-            registered_by=by,
-            trained_until=trained_until,
-            note=note,
-            url=url if is_large else None,
-        )
+        row = self._row(content, INCOMING, by, note, trained_until, verdict)
+        row = replace(row, url=url if is_large else None)
         self.store.add(row)
         self._take_over_signature(content)
         retired = ModelConflict(f"Model {content.version} was retired while it was registered; register it again.")
@@ -99,8 +90,57 @@ class Registry:
             raise
         if not self.store.complete(content.version, row.url):
             raise retired
+        self._replace_verdict(row)
         self._prune(content.version)
         return self.model(content.version)
+
+    def refuse(
+        self,
+        content: Content,
+        by: str,
+        verdict: Mapping[str, Any],
+        note: str | None = None,
+        trained_until: int | None = None,
+    ) -> StoredModel:
+        """Stores the manifest and the verdict of a model that the gate refused, without its files. A model that is
+        registered stays so. Raises ModelConflict if the registry is read-only."""
+        self._require_writable()
+        row = self._row(content, REFUSED, by, note, trained_until, verdict)
+        self.store.add(row)
+        self._take_over_signature(content)
+        found = self.model(content.version)
+        if found.state == REFUSED:
+            self.store.remove_files(content.version)  # of an upload that was interrupted
+        self._replace_verdict(row)
+        return self.model(content.version)
+
+    def _row(
+        self,
+        content: Content,
+        state: str,
+        by: str,
+        note: str | None,
+        trained_until: int | None,
+        verdict: Mapping[str, Any] | None,
+    ) -> StoredModel:
+        return StoredModel(
+            version=content.version,
+            name=content.manifest.name,
+            format=json.loads(content.encoded)["format"],
+            manifest=content.encoded,
+            signature=signature(content.encoded, self.keys[0]),
+            state=state,
+            registered_at=now(),
+            registered_by=by,
+            trained_until=trained_until,
+            note=note,
+            verdict=None if verdict is None else json.dumps(verdict, allow_nan=False),
+        )
+
+    def _replace_verdict(self, row: StoredModel) -> None:
+        """Stores a verdict on a model whose row was there before."""
+        if row.verdict is not None and self.model(row.version).verdict != row.verdict:
+            self.store.replace_verdict(row.version, row.verdict)
 
     def model(self, version: str) -> StoredModel:
         """A model by its version. Raises UnknownModel."""
@@ -150,16 +190,21 @@ class Registry:
         figures: Mapping[str, Any] | None = None,
         *,
         force: bool = False,
+        expected: str | None = None,
     ) -> Change:
         """Proves a model and makes it the champion. Raises UnknownModel; ModelConflict if it cannot serve, already is
-        the champion, refuses one of the newest logged observations (unless `force`), or another promotion came
-        between."""
+        the champion, refuses one of the newest logged observations (unless `force`), another promotion came between,
+        or the champion is not the one that is `expected`, if one is."""
         self._require_writable()
         state, champion = self.model(version).state, self.promotions.champion()
         if state != REGISTERED:
             raise ModelConflict(f"Model {version} is {state}, so it cannot serve; register it again.")
         if champion == version:
             raise ModelConflict(f"Model {version} is the champion already.")
+        if expected is not None and champion != expected:
+            raise ModelConflict(
+                f"The champion is {champion} now; model {version} was compared with {expected}, so it is not promoted."
+            )
         self._require_proven(version, force=force)
         if not self.promotions.promote(version, champion, by, reason, figures):
             raise ModelConflict("Another promotion came first; look at the champion and try again.")
@@ -218,11 +263,12 @@ class Registry:
         return [model.version for model in old]
 
     def _prune(self, new: str) -> None:
-        """Retires the oldest models beyond `kept`, but not `new`, the champion and the one before it; and uploads that
-        were interrupted more than a day ago."""
+        """Retires the oldest models beyond `kept`, but not `new`, the champion, the one before it and the newest
+        challenger; and uploads that were interrupted more than a day ago."""
         entry = self._previous()
-        spared = {new, self.promotions.champion(), entry.from_version if entry else None}
         models = self.store.models()
+        challengers = [each.version for each in models if each.state == REGISTERED and each.verdict is not None]
+        spared = {new, self.promotions.champion(), entry.from_version if entry else None, *challengers[:1]}
         registered = [model.version for model in models if model.state == REGISTERED]
         others = [version for version in registered if version not in spared]
         surplus = others[max(0, self.kept - (len(registered) - len(others))) :]

@@ -174,7 +174,7 @@ def _models(manifest: Manifest, version: str) -> Example:
 
 def _registered(manifest: Manifest, version: str) -> Example:
     card = _card(manifest, version)
-    return {**_listed(manifest, version), **{name: card[name] for name in FACTS}}
+    return {**_listed(manifest, version), **{name: card[name] for name in FACTS}, "verdict": None}
 
 
 def _made_up(figures: Mapping[str, Any]) -> Example:

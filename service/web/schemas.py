@@ -153,6 +153,10 @@ _LISTED_MODEL: Schemas = {
     "note": _nullable(TEXT),
     "champion": _BOOLEAN,
 }
+_VERDICT = {
+    "type": ["object", "null"],
+    "description": "What the gate said of a retrained model, with its figures; null for any other model.",
+}
 _PROMOTION = _object(
     **_each(_nullable(VERSION), "from"),
     id=integer(1),
@@ -283,7 +287,7 @@ def schemas(manifest: Manifest, max_items: int) -> dict[str, Schema]:
     card = _COMMON["Model"]["properties"]
     return {
         **_COMMON,
-        "RegisteredModel": _object(**_LISTED_MODEL, **{name: card[name] for name in FACTS}),
+        "RegisteredModel": _object(**_LISTED_MODEL, **{name: card[name] for name in FACTS}, verdict=_VERDICT),
         "Observation": observation(signature),
         "Predictions": _one_or_many("Prediction", max_items),
         "TrueLabel": _object(id=reference("ObservationId"), **{LabelParser(task).name: label(task)}),

@@ -22,7 +22,8 @@ INCOMING, REGISTERED, REFUSED, RETIRED = "incoming", "registered", "refused", "r
 
 @dataclass(frozen=True, slots=True)
 class StoredModel:
-    """A row of the table `model`. The files of a model with a `url` are there, and not in the database."""
+    """A row of the table `model`. The files of a model with a `url` are there, and not in the database. `verdict` is
+    what the gate said of it, as JSON."""
 
     version: str
     name: str
@@ -35,6 +36,7 @@ class StoredModel:
     trained_until: int | None
     note: str | None
     url: str | None = None
+    verdict: str | None = None
 
 
 class ModelStore:
@@ -47,9 +49,10 @@ class ModelStore:
 
     def add(self, model: StoredModel) -> None:
         """Notes a model whose files will follow. One that is registered keeps its row; one that is known otherwise
-        keeps its manifest and signature."""
+        keeps its manifest and signature, and its verdict if there is no new one."""
         row = {name: getattr(model, name) for name in StoredModel.__slots__}
-        changed = {name: value for name, value in row.items() if name not in ("version", "manifest", "signature")}
+        kept = ("version", "manifest", "signature", *(("verdict",) if model.verdict is None else ()))
+        changed = {name: value for name, value in row.items() if name not in kept}
         insert = RegisteredModel.insert(row).on_conflict(
             conflict_target=[RegisteredModel.version], update=changed, where=RegisteredModel.state != REGISTERED
         )
@@ -82,6 +85,11 @@ class ModelStore:
     def replace_signature(self, version: str, signature: str) -> None:
         """Gives a model another signature."""
         update = RegisteredModel.update(signature=signature).where(RegisteredModel.version == version)
+        self._session.run(lambda: update.execute(self._database))
+
+    def replace_verdict(self, version: str, verdict: str) -> None:
+        """Gives a model another verdict, which is JSON."""
+        update = RegisteredModel.update(verdict=verdict).where(RegisteredModel.version == version)
         self._session.run(lambda: update.execute(self._database))
 
     def remove_files(self, version: str) -> None:

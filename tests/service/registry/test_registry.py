@@ -1,5 +1,6 @@
 """Models are registered whole, trusted only by their signature, promoted and rolled back."""
 
+import json
 import shutil
 import threading
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from service.registry.proof import prove
 from service.registry.registry import Registry
 from service.storage.connection import connect
 from service.storage.models.promotions import Promotions
-from service.storage.models.store import INCOMING, REGISTERED, RETIRED, ModelStore, now
+from service.storage.models.store import INCOMING, REFUSED, REGISTERED, RETIRED, ModelStore, now
 from service.storage.models.tables import RegisteredModel
 from service.storage.session import Session
 from tests.service.registry.conftest import KEY
@@ -508,3 +509,46 @@ def test_a_proof_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -
 
     with pytest.raises(ArtifactError, match=r"took more than 0\.01 s"):
         prove("0" * 12)
+
+
+def test_a_challenger_keeps_its_verdict_and_its_files(registry: Registry, models: dict[str, Content]) -> None:
+    verdict = {"outcome": "not better", "figures": {"rows": 300}}
+    small = replace(registry, kept=2)
+    small.register(models["titanic"], "me@here")
+    small.promote(models["titanic"].version, "me@here")
+
+    challenger = small.register(models["iris"], "me@here", verdict=verdict)
+    small.register(models["diabetes"], "me@here")
+
+    assert json.loads(str(challenger.verdict)) == verdict
+    assert small.register(models["iris"], "me@here").state == REGISTERED
+    assert json.loads(str(small.register(models["iris"], "me@here", verdict={"outcome": "better"}).verdict)) == {
+        "outcome": "better"
+    }
+
+
+def test_a_refused_model_keeps_its_verdict_and_no_files(registry: Registry, models: dict[str, Content]) -> None:
+    refused = registry.refuse(models["iris"], "me@here", {"outcome": "not better"}, "a note", 17)
+
+    assert (refused.state, refused.note, refused.trained_until) == (REFUSED, "a note", 17)
+    assert registry.store.number_of_parts(refused.version) == 0
+    assert registry.manifest(refused.version) == models["iris"].manifest
+    with pytest.raises(ModelConflict, match="is refused, so it cannot serve"):
+        registry.promote(refused.version, "me@here")
+
+    again = registry.register(models["iris"], "me@here")
+    assert (again.state, again.verdict) == (REGISTERED, refused.verdict)
+    assert registry.refuse(models["iris"], "me@here", {"outcome": "not enough"}).state == REGISTERED
+
+
+def test_a_promotion_that_expects_another_champion_changes_nothing(
+    registry: Registry, models: dict[str, Content]
+) -> None:
+    for content in models.values():
+        registry.register(content, "me@here")
+    registry.promote(models["titanic"].version, "me@here")
+
+    with pytest.raises(ModelConflict, match="so it is not promoted"):
+        registry.promote(models["iris"].version, "me@here", expected=models["diabetes"].version)
+    assert registry.promotions.champion() == models["titanic"].version
+    registry.promote(models["iris"].version, "me@here", expected=models["titanic"].version)

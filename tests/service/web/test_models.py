@@ -160,9 +160,10 @@ def test_a_model_is_described_by_its_manifest(client: Client, registry: Registry
     found = client.get(f"/models/{models['titanic'].version}").json
 
     assert {name: found[name] for name in listed} == listed
-    others = set(found) - set(listed)
+    others = set(found) - {*listed, "verdict"}
     assert {"task", "classes", "threshold", "signature", "metrics", "libraries", "warnings"} <= others
     assert {name: found[name] for name in others} == {name: card[name] for name in others}
+    assert found["verdict"] is None
 
 
 def test_a_retired_model_and_one_of_another_task_are_described(

@@ -1,0 +1,31 @@
+"""How often challengers were judged: the more attempts since a promotion, the stricter the gate."""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from service.storage.models.promotions import Promoted
+from service.storage.models.store import StoredModel
+
+NOT_ENOUGH = "not enough"  # a verdict that compared nothing, and so is no attempt
+
+
+class Attempt(NamedTuple):
+    """The number of the next attempt, from 1, and when the last one was, if there was one."""
+
+    number: int
+    last: datetime | None
+
+
+def next_attempt(models: Iterable[StoredModel], history: Iterable[Promoted]) -> Attempt:
+    """The next attempt, by the verdicts that are stored with the models. It counts from the last promotion on."""
+    promoted = max((entry.promoted_at for entry in history), default=None)
+    verdicts = [json.loads(model.verdict) for model in models if model.verdict is not None]
+    judged = [
+        datetime.fromisoformat(verdict["judged_at"])
+        for verdict in verdicts
+        if "judged_at" in verdict and verdict["outcome"] != NOT_ENOUGH
+    ]
+    since = [moment for moment in judged if promoted is None or moment > promoted]
+    return Attempt(len(since) + 1, max(judged, default=None))

@@ -1,0 +1,38 @@
+"""Attempts are counted from the last promotion on, and those that compared nothing are none."""
+
+import json
+from datetime import datetime, timedelta
+
+from service.learning.retraining.attempts import Attempt, next_attempt
+from service.storage.models.promotions import Promoted
+from service.storage.models.store import StoredModel
+from tests.support.logged import START
+
+DAY = timedelta(days=1)
+
+
+def judged(at: datetime, outcome: str = "not better") -> StoredModel:
+    verdict = json.dumps({"outcome": outcome, "judged_at": at.isoformat()})
+    return StoredModel("a" * 12, "churn", 3, b"", "", "registered", at, "me", None, None, None, verdict)
+
+
+def promoted(at: datetime) -> Promoted:
+    return Promoted(1, None, "a" * 12, at, "me", None, None, None)
+
+
+def test_the_first_attempt_has_none_before_it() -> None:
+    unjudged = StoredModel("a" * 12, "churn", 3, b"", "", "registered", START, "me", None, None)
+
+    assert next_attempt([unjudged], [promoted(START)]) == Attempt(1, None)
+
+
+def test_attempts_count_from_the_last_promotion() -> None:
+    models = [judged(START + number * DAY) for number in range(4)]
+
+    assert next_attempt(models, []) == Attempt(5, START + 3 * DAY)
+    assert next_attempt(models, [promoted(START), promoted(START + 2 * DAY)]) == Attempt(2, START + 3 * DAY)
+    assert next_attempt(models, [promoted(START + 9 * DAY)]) == Attempt(1, START + 3 * DAY)
+
+
+def test_a_verdict_that_compared_nothing_is_no_attempt() -> None:
+    assert next_attempt([judged(START, "not enough")], []) == Attempt(1, None)
