@@ -94,7 +94,7 @@ class PairReader:
         found: int | None = Prediction.select(fn.MIN(Prediction.id)).where(Prediction.id > after).scalar(self._database)
         return found
 
-    def _query(self, wanted: LabelledRows, first: int, last: int) -> ModelSelect[Prediction]:
+    def _query(self, wanted: LabelledRows, first: int, last: int) -> "ModelSelect[Prediction]":
         regression = self._task.kind == "regression"
         truth = Prediction.true_value if regression else Prediction.true_class
         column = {"regression": "predicted_value", "binary": "proba", "multiclass": "probas"}[self._task.kind]

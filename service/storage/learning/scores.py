@@ -84,7 +84,9 @@ class ShadowScores:
         return {id_ for (id_,) in query.tuples().execute(self._database)}
 
 
-def _between(query: ModelSelect[Prediction], after: int, end: int, since: datetime | None) -> ModelSelect[Prediction]:
+def _between(
+    query: "ModelSelect[Prediction]", after: int, end: int, since: datetime | None
+) -> "ModelSelect[Prediction]":
     chosen = query.where(Prediction.id > after, Prediction.id <= end)
     return chosen if since is None else chosen.where(Prediction.created_at >= since)
 

@@ -1,0 +1,44 @@
+"""`python -m service replay` says what a model scored, and what it refused."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from serialize.content import read_content
+from service.__main__ import main
+from service.registry.registry import Registry
+from tests.conftest import Client
+from tests.service.learning.conftest import KEY, client, fill, registry, session  # noqa: F401 - fixtures
+
+
+@pytest.fixture(autouse=True)
+def _variables(monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("MODEL_SIGNING_KEY", KEY)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ("replay", *arguments))
+
+
+def test_the_command_counts_what_was_scored_and_refused(
+    client: Client,  # noqa: F811
+    registry: Registry,  # noqa: F811
+    artifacts: dict[str, Path],
+) -> None:
+    fill(client, 10)
+    iris = registry.register(read_content(artifacts["iris"]), "me@here").version
+
+    first, again = run(iris, "--since", "2020-01-01"), run(iris)
+
+    assert first.exit_code == 0, first.output
+    lines = first.output.splitlines()
+    assert lines[0] == f"{iris} scored 0 rows of the log."
+    assert lines[1].startswith("It refused 10, by column: Age (10), Cabin (10)")
+    assert again.output.splitlines() == [f"{iris} scored 0 rows of the log.", "It refused 10 before."]
+
+
+def test_an_unknown_version_and_a_wrong_time_are_named(client: Client) -> None:  # noqa: F811
+    assert "There is no model 000000000000" in run("000000000000").output
+    assert "'yesterday' is not a date" in run("0" * 12, "--since", "yesterday").output
