@@ -15,6 +15,7 @@ from peewee import PeeweeException
 from rich.console import Console
 
 from serialize.errors import ArtifactError
+from service.cli.compare import compare
 from service.cli.import_log import import_log
 from service.cli.log import export, purge
 from service.cli.models import models, promote, pull, register, retire, rollback
@@ -36,7 +37,7 @@ def main() -> None:
 
 main.add_command(export)
 main.add_command(purge)
-for command in (import_log, models, register, promote, rollback, retire, pull, replay):
+for command in (import_log, models, register, promote, rollback, retire, pull, replay, compare):
     main.add_command(command)
 
 

@@ -16,6 +16,7 @@ from serialize.task import Label
 from service.batching import Aside, Batcher, OneAtATime, run_here, runner
 from service.bundle import Bundle, Shared, build, flask_app, outputs
 from service.export.reset_dump import dump_log
+from service.learning.comparison import comparison
 from service.monitoring.log_cache import LogCaches
 from service.monitoring.monitor import Reports
 from service.pacing import Paced
@@ -135,6 +136,7 @@ def _shared(settings: Settings, session: Session, metrics: Metrics, aside: Aside
         reports=Reports(reader.read, read_batched),
         caches=LogCaches(reader.database),
         manifest_of=manifests_of(registry_of(settings, reader)),
+        compare=partial(comparison, reader.database),
         metrics=metrics,
         render=_together(read_batched, metrics.render),
         is_ready=_together(batched, _session(settings, _PROBE_PATIENCE_SECONDS).ping),
