@@ -21,6 +21,7 @@ from service.cli.log import export, purge
 from service.cli.models import models, promote, pull, register, retire, rollback
 from service.cli.options import FiniteRange, OwnData, data_options, selection_options, service_options
 from service.cli.replay import replay
+from service.cli.worker import worker
 from service.errors import ServiceError
 from service.prediction.filter import Selection
 from service.settings import Settings, SettingsError
@@ -37,7 +38,7 @@ def main() -> None:
 
 main.add_command(export)
 main.add_command(purge)
-for command in (import_log, models, register, promote, rollback, retire, pull, replay, compare):
+for command in (import_log, models, register, promote, rollback, retire, pull, replay, compare, worker):
     main.add_command(command)
 
 

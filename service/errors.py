@@ -104,6 +104,10 @@ class UnknownModel(ServiceError):
     status, slug, title = 404, "unknown-model", "Unknown model"
 
 
+class UnknownJob(ServiceError):
+    status, slug, title = 404, "unknown-job", "Unknown job"
+
+
 class SlowBody(ServiceError):
     status, slug, title = 408, "slow-body", "Request body timeout"
 
@@ -116,6 +120,12 @@ class ModelConflict(ServiceError):
     """A model that cannot be registered, promoted or retired as things are."""
 
     status, slug, title = 409, "model-conflict", "Model conflict"
+
+
+class JobConflict(ServiceError):
+    """A job that cannot be queued or cancelled as things are."""
+
+    status, slug, title = 409, "job-conflict", "Job conflict"
 
 
 class BodyTooLarge(ServiceError):
@@ -143,6 +153,12 @@ class InvalidQuery(InvalidBody):
     """Unknown or invalid query parameters; the pointer of a fault is the name of the parameter."""
 
     slug, title = "invalid-query", "Invalid query parameters"
+
+
+class CannotLearn(ServiceError):
+    """A job that this service can never do as it is set up; the detail has the reason."""
+
+    status, slug, title = 422, "cannot-learn", "The model cannot be trained here"
 
 
 class Unavailable(ServiceError):

@@ -3,19 +3,16 @@
 `python -m service.registry VERSION` prints, as JSON, the faults of the newest logged observations by column."""
 
 import json
-import math
 import os
-import resource
 import sys
 from collections import Counter
-from pathlib import Path
-from typing import Any
 
 from serialize.artifact import load_content
 from serialize.errors import ArtifactError, one_line
 from serialize.signature import Signature
 from service.errors import InvalidBody, ServiceError
 from service.prediction.observation import ObservationParser
+from service.registry.memory import limit_memory
 from service.registry.release import registry_of
 from service.settings import Settings, set_native_defaults
 from service.storage.connection import database_of
@@ -23,15 +20,13 @@ from service.storage.log_reader import log_reader
 from service.storage.session import Session
 
 _NEWEST = 1000
-_SHARE_OF_FREE_MEMORY = 0.8
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 def _main(version: str) -> None:
     answer = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the model prints is no part of the answer
     set_native_defaults()
-    _limit_memory()
+    limit_memory()
     settings = Settings.from_env()
     session = Session(database_of(settings))
     registry = registry_of(settings, session)
@@ -60,26 +55,6 @@ def _refused(signature: Signature, session: Session) -> dict[str, int]:
         except InvalidBody as error:
             found.update({fault.pointer.removeprefix("/observation/") for fault in error.faults})
     return dict(found)
-
-
-def _limit_memory() -> None:
-    """Limits this process to a share of the memory that the machine and its container have free."""
-    free = min(_free_of_machine(), _free_of_container())
-    resource.setrlimit(resource.RLIMIT_DATA, (int(free * _SHARE_OF_FREE_MEMORY),) * 2)
-
-
-def _free_of_machine() -> float:
-    lines: dict[str, Any] = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-    return int(lines["MemAvailable"].split()[0]) * 1024
-
-
-def _free_of_container() -> float:
-    """Unlimited unless version 2 of cgroups sets a limit."""
-    try:
-        limit, used = ((_CGROUP / name).read_text() for name in ("memory.max", "memory.current"))
-    except OSError:
-        return math.inf
-    return math.inf if limit.strip() == "max" else int(limit) - int(used)
 
 
 if __name__ == "__main__":

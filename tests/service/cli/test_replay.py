@@ -9,7 +9,7 @@ from serialize.content import read_content
 from service.__main__ import main
 from service.registry.registry import Registry
 from tests.conftest import Client
-from tests.service.learning.conftest import KEY, client, fill, registry, session  # noqa: F401 - fixtures
+from tests.service.conftest import KEY, fill
 
 
 @pytest.fixture(autouse=True)
@@ -23,12 +23,12 @@ def run(*arguments: str) -> Result:
 
 
 def test_the_command_counts_what_was_scored_and_refused(
-    client: Client,  # noqa: F811
-    registry: Registry,  # noqa: F811
+    service: Client,
+    models: Registry,
     artifacts: dict[str, Path],
 ) -> None:
-    fill(client, 10)
-    iris = registry.register(read_content(artifacts["iris"]), "me@here").version
+    fill(service, 10)
+    iris = models.register(read_content(artifacts["iris"]), "me@here").version
 
     first, again = run(iris, "--since", "2020-01-01"), run(iris)
 
@@ -39,6 +39,6 @@ def test_the_command_counts_what_was_scored_and_refused(
     assert again.output.splitlines() == [f"{iris} scored 0 rows of the log.", "It refused 10 before."]
 
 
-def test_an_unknown_version_and_a_wrong_time_are_named(client: Client) -> None:  # noqa: F811
+def test_an_unknown_version_and_a_wrong_time_are_named(service: Client) -> None:
     assert "There is no model 000000000000" in run("000000000000").output
     assert "'yesterday' is not a date" in run("0" * 12, "--since", "yesterday").output

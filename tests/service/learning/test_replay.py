@@ -19,7 +19,7 @@ from service.storage.learning.tables import ShadowScore
 from service.storage.session import Session
 from service.storage.tables import Prediction
 from tests.conftest import Client
-from tests.service.learning.conftest import fill
+from tests.service.conftest import fill
 from tests.support.passengers import all_passengers
 
 ROWS = 60
@@ -31,10 +31,10 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def replay(session: Session, registry: Registry, twin: Content) -> Replay:
+def replay(session: Session, models: Registry, twin: Content) -> Replay:
     """Of the twin of the titanic model, which is registered."""
-    registry.register(twin, "me@here")
-    return replay_of(session, registry, twin.version, compiled=True)
+    models.register(twin, "me@here")
+    return replay_of(session, models, twin.version, compiled=True)
 
 
 def pairs(session: Session, first: str, second: str, task: Task) -> Pairs:
@@ -50,13 +50,13 @@ def stored(session: Session) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("compiled", [True, False])
 def test_the_scores_are_those_that_the_service_gives(
-    client: Client, session: Session, registry: Registry, twin: Content, compiled: bool
+    service: Client, session: Session, models: Registry, twin: Content, compiled: bool
 ) -> None:
-    champion = fill(client, ROWS)
-    registry.register(twin, "me@here")
+    champion = fill(service, ROWS)
+    models.register(twin, "me@here")
     shares: list[float] = []
 
-    done = replay_of(session, registry, twin.version, compiled=compiled).run(progress=shares.append)
+    done = replay_of(session, models, twin.version, compiled=compiled).run(progress=shares.append)
 
     found = pairs(session, champion, twin.version, twin.manifest.task)
     assert (done.scored, done.refused, len(found)) == (ROWS, 0, ROWS)
@@ -72,8 +72,8 @@ class Interrupted(Exception):
     """The user pressed Ctrl-C."""
 
 
-def test_what_was_interrupted_goes_on_and_gives_the_same(client: Client, session: Session, replay: Replay) -> None:
-    fill(client, ROWS)
+def test_what_was_interrupted_goes_on_and_gives_the_same(service: Client, session: Session, replay: Replay) -> None:
+    fill(service, ROWS)
 
     def interrupt(_: float) -> None:
         raise Interrupted
@@ -89,8 +89,8 @@ def test_what_was_interrupted_goes_on_and_gives_the_same(client: Client, session
     assert len(stored(session)) == ROWS
 
 
-def test_only_rows_from_a_time_on_are_scored(client: Client, session: Session, replay: Replay) -> None:
-    fill(client, ROWS)
+def test_only_rows_from_a_time_on_are_scored(service: Client, session: Session, replay: Replay) -> None:
+    fill(service, ROWS)
 
     assert replay.run(datetime.now(UTC) + timedelta(days=1)).scored == 0
     assert replay.run(datetime.now(UTC) - timedelta(days=1), after=40).end >= ROWS
@@ -102,11 +102,11 @@ def test_an_empty_log_is_scored_at_once(replay: Replay) -> None:
 
 
 def test_rows_that_the_signature_refuses_are_counted_by_column_and_not_tried_again(
-    client: Client, session: Session, registry: Registry, artifacts: dict[str, Path]
+    service: Client, session: Session, models: Registry, artifacts: dict[str, Path]
 ) -> None:
-    fill(client, ROWS)
-    iris = registry.register(read_content(artifacts["iris"]), "me@here").version
-    running = replay_of(session, registry, iris, compiled=True)
+    fill(service, ROWS)
+    iris = models.register(read_content(artifacts["iris"]), "me@here").version
+    running = replay_of(session, models, iris, compiled=True)
 
     done = running.run()
 
@@ -115,10 +115,10 @@ def test_rows_that_the_signature_refuses_are_counted_by_column_and_not_tried_aga
 
 
 def test_rows_that_the_model_itself_cannot_score_are_refused_alone(
-    client: Client, session: Session, registry: Registry, twin: Content, artifacts: dict[str, Path]
+    service: Client, session: Session, models: Registry, twin: Content, artifacts: dict[str, Path]
 ) -> None:
-    fill(client, 3)
-    registry.register(twin, "me@here")
+    fill(service, 3)
+    models.register(twin, "me@here")
     artifact = load(artifacts["titanic"])
     fails: Any = Fails(artifact)
     replay = Replay(session, replace(artifact, model=fails, digest=twin.digest), compiled=False)

@@ -1,6 +1,5 @@
 """A service whose log a second model scores too."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from shutil import copytree
 
@@ -8,7 +7,6 @@ import pytest
 
 from serialize.content import Content, read_content
 from service.registry.registry import Registry
-from service.storage.connection import connect
 from service.storage.models.promotions import Promotions
 from service.storage.models.store import ModelStore
 from service.storage.session import Session
@@ -20,21 +18,13 @@ KEY = "k" * 32
 
 
 @pytest.fixture
-def client(make_client: MakeClient, database_url: str) -> Client:
+def service(make_client: MakeClient, database_url: str) -> Client:
     """A service that starts with the titanic model, which is the champion."""
     return make_client(database_url=database_url, model_signing_key=KEY)
 
 
 @pytest.fixture
-def session(client: Client, database_url: str) -> Iterator[Session]:
-    """A session on the database of the service."""
-    session = Session(connect(database_url))
-    yield session
-    session.close()
-
-
-@pytest.fixture
-def registry(session: Session) -> Registry:
+def models(service: Client, session: Session) -> Registry:
     """The registry of the service; its proof accepts every model."""
     return Registry(ModelStore(session), Promotions(session), (KEY,), 2**30, lambda _: {})
 
@@ -48,9 +38,9 @@ def twin(artifacts: dict[str, Path], tmp_path: Path) -> Content:
     return read_content(folder)
 
 
-def fill(client: Client, rows: int) -> str:
+def fill(service: Client, rows: int) -> str:
     """Labelled predictions of passengers with the ids 0, 1, ... Returns the version that answered."""
     observations = all_passengers()[:rows]
-    client.post("/predict", json=[{"id": i, "observation": one} for i, one in enumerate(observations)])
-    client.post("/update", json=[{"id": i, "true_class": i % 3 == 0} for i in range(rows)])
-    return str(client.get("/model").json["version"])
+    service.post("/predict", json=[{"id": i, "observation": one} for i, one in enumerate(observations)])
+    service.post("/update", json=[{"id": i, "true_class": i % 3 == 0} for i in range(rows)])
+    return str(service.get("/model").json["version"])

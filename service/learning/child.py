@@ -1,0 +1,122 @@
+"""The process that works on one job. Its parent, the worker, reports that the job lives, and ends this process if the
+job is cancelled."""
+
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from ctypes import CDLL
+from typing import Any
+
+from serialize.errors import ArtifactError, DumpError, one_line
+from service.errors import ServiceError, Unavailable
+from service.learning.kinds import kind_of
+from service.learning.reporter import Cancelled, Reporter
+from service.registry.memory import limit_memory
+from service.settings import Settings
+from service.storage.connection import DatabaseError, database_of
+from service.storage.learning.jobs import FAILED, SUCCEEDED, JobGone, JobStore
+from service.storage.session import Session
+from service.telemetry import log_format
+
+STOPPED = 128 + signal.SIGTERM  # the exit status after SIGTERM
+
+_PATIENCE_SECONDS = 30.0
+_LOWEST_PRIORITY = 19
+_TRIES, _PAUSE_SECONDS = 60, 2.0  # to store the result while the database is away
+_PR_SET_PDEATHSIG = 1
+
+_log = logging.getLogger("service")
+
+
+def main(kinds: Mapping[str, str], id_: int, attempt: int, parent: int) -> None:
+    """Works on a job that a worker, the process `parent`, has claimed in this attempt, and stores its result or its
+    error. Ends at once if the parent has ended or ends; at SIGTERM with the status STOPPED."""
+    signal.signal(signal.SIGTERM, _stop)
+    _end_with(parent)
+    os.nice(_LOWEST_PRIORITY)
+    limit_memory()
+    settings = Settings.from_env()
+    log_format.configure(settings.log_level)
+    session = Session(database_of(settings, None), _PATIENCE_SECONDS)
+    try:
+        _Work(JobStore(session), session, id_, attempt, parent).run(kinds, settings)
+    finally:
+        session.close()
+
+
+class _Work:
+    """One attempt of one job."""
+
+    def __init__(self, jobs: JobStore, session: Session, id_: int, attempt: int, parent: int) -> None:
+        self._jobs = jobs
+        self._session = session
+        self._id, self._attempt = id_, attempt
+        self._parent = parent
+
+    def run(self, kinds: Mapping[str, str], settings: Settings) -> None:
+        job = _patiently(lambda: self._jobs.job(self._id))
+        reporter = Reporter(self._progress, self._require, self._session)
+        try:
+            result = kind_of(job.kind, kinds)(settings, job.arguments, reporter)
+            self._finish(SUCCEEDED, result, None)
+        except Cancelled:
+            return
+        except Exception as error:  # noqa: BLE001 - whatever happens, the job tells
+            log_format.event(
+                _log, logging.ERROR, "job-error", job=self._id, exception=type(error).__name__,
+                trace=log_format.frames(error.__traceback__),
+            )  # fmt: skip
+            self._finish(FAILED, None, _reason(error))
+
+    def _progress(self, share: float, sentence: str) -> None:
+        if os.getppid() != self._parent:
+            sys.exit("the worker has ended")
+        with suppress(Unavailable):  # the work need not stop because nobody can look at it
+            if not self._jobs.beat(self._id, self._attempt, share, sentence):
+                raise Cancelled
+
+    def _require(self) -> None:
+        try:
+            self._jobs.require(self._id, self._attempt)
+        except JobGone as error:
+            raise Cancelled from error
+
+    def _finish(self, state: str, result: Mapping[str, Any] | None, error: str | None) -> None:
+        _patiently(lambda: self._jobs.finish(self._id, self._attempt, state, result, error))
+
+
+def _patiently(call: Callable[[], Any]) -> Any:
+    """What the call returns. It is repeated for about two minutes while the database is away."""
+    for _ in range(_TRIES):
+        try:
+            return call()
+        except Unavailable:
+            time.sleep(_PAUSE_SECONDS)
+    return call()
+
+
+def _reason(error: Exception) -> str:
+    """What the job shows of an error: what to do if it is known, otherwise the error in one line."""
+    if isinstance(error, ServiceError):
+        return error.detail
+    if isinstance(error, MemoryError):
+        return f"The work needs more memory than is free ({one_line(error)})."
+    if isinstance(error, (ArtifactError, DumpError, DatabaseError, LookupError)) and str(error):
+        return " ".join(str(error).split())
+    return one_line(error)
+
+
+def _end_with(parent: int) -> None:
+    """Makes Linux kill this process when its parent ends; elsewhere it ends at its next report of progress."""
+    with suppress(OSError, AttributeError):
+        CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit("the worker has ended")
+
+
+def _stop(*_: object) -> None:
+    sys.exit(STOPPED)

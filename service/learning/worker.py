@@ -1,0 +1,169 @@
+"""The loop of `python -m service worker`. It takes jobs one after the other. A child process works on each, so that a
+long computation cannot keep this process from reporting that the job lives."""
+
+import logging
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from service.errors import Unavailable
+from service.learning.child import STOPPED
+from service.storage.learning.jobs import FAILED, JobStore, StoredJob
+from service.telemetry.log_format import event
+
+_POLL_SECONDS = 1.0
+_BEAT_SECONDS = 5.0
+_LONGEST_SECONDS = 10.0  # between two looks while the database is away
+_GRACE_SECONDS = 5.0  # for a child to end after SIGTERM
+_STOPPED = (STOPPED, -signal.SIGTERM)
+
+_log = logging.getLogger("service")
+
+
+class Worker:
+    """Does the jobs of a store until `stop`. `name` is unique among the workers that live. `command` starts a child; it
+    gets the id of the job, the attempt, and the id of this process."""
+
+    def __init__(self, jobs: JobStore, name: str, command: Sequence[str]) -> None:
+        self._jobs = jobs
+        self._name = name
+        self._command = tuple(command)
+        self._is_stopping = False
+        self._is_away = False
+        self._seen_at = float("-inf")
+
+    def stop(self) -> None:
+        """Makes `run` return within seconds. A signal handler may call it."""
+        self._is_stopping = True
+
+    def run(self) -> None:
+        """Takes jobs until it is stopped. Then the job that runs goes back to the others that wait."""
+        event(_log, logging.INFO, "worker-start", worker=self._name)
+        pause = _POLL_SECONDS
+        while not self._is_stopping:
+            try:
+                self._greet()
+                job = self._jobs.claim(self._name)
+            except Unavailable as error:
+                self._note_database(error)
+                pause = min(2 * pause, _LONGEST_SECONDS)
+                self._sleep(pause)
+                continue
+            self._note_database(None)
+            pause = _POLL_SECONDS
+            if job is None:
+                self._sleep(pause)
+            else:
+                self._do(job)
+        with suppress(Unavailable):
+            self._jobs.forget_worker(self._name)
+        event(_log, logging.INFO, "worker-stop", worker=self._name)
+
+    def _sleep(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not self._is_stopping and (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, _POLL_SECONDS))
+
+    def _greet(self) -> None:
+        """Notes that this worker lives, from time to time."""
+        now = time.monotonic()
+        if now - self._seen_at >= _BEAT_SECONDS:
+            self._jobs.saw_worker(self._name)
+            self._seen_at = now
+
+    def _do(self, job: StoredJob) -> None:
+        began = time.monotonic()
+        event(_log, logging.INFO, "job-start", job=job.id, kind=job.kind, attempt=job.attempt)
+        command = [*self._command, str(job.id), str(job.attempt), str(os.getpid())]
+        try:
+            # A session of its own, so that Ctrl-C in a terminal reaches only this process.
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        except OSError as error:
+            self._settle(job, f"The process of the job could not be started ({error.strerror}).")
+        else:
+            try:
+                is_over = self._is_over(child, job)
+            finally:
+                _end(child)
+            self._settle(job, _ending(child.returncode) if is_over else None)
+        event(
+            _log, logging.INFO, "job-end", job=job.id, kind=job.kind, state=self._state(job.id),
+            seconds=round(time.monotonic() - began, 1),
+        )  # fmt: skip
+
+    def _is_over(self, child: "subprocess.Popen[bytes]", job: StoredJob) -> bool:
+        """Waits until the child has ended. Returns False if it must not go on: the job is not this worker's any more,
+        or the worker stops."""
+        beaten = time.monotonic()
+        while not self._is_stopping:
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(_POLL_SECONDS)
+                return True
+            try:
+                self._greet()
+                if time.monotonic() - beaten < _BEAT_SECONDS:
+                    is_held = self._jobs.is_held(job.id, job.attempt)
+                else:
+                    is_held, beaten = self._jobs.beat(job.id, job.attempt), time.monotonic()
+            except Unavailable as error:
+                self._note_database(error)
+                continue
+            self._note_database(None)
+            if not is_held:
+                return False
+        return False
+
+    def _settle(self, job: StoredJob, reason: str | None) -> None:
+        """Ends a job whose child did not: as failed for this reason, or back to the others that wait without one."""
+        pause = _POLL_SECONDS
+        while True:
+            try:
+                if reason is None:
+                    self._jobs.give_back(job.id, job.attempt)
+                else:
+                    self._jobs.finish(job.id, job.attempt, FAILED, error=reason)
+            except Unavailable as error:
+                self._note_database(error)
+                if self._is_stopping:
+                    return  # another worker takes the job when its heartbeat is old
+                self._sleep(pause)
+                pause = min(2 * pause, _LONGEST_SECONDS)
+            else:
+                return
+
+    def _state(self, id_: int) -> str | None:
+        with suppress(Unavailable):
+            return self._jobs.job(id_).state
+        return None
+
+    def _note_database(self, error: Unavailable | None) -> None:
+        if (error is not None) != self._is_away:
+            self._is_away = error is not None
+            level, name = (logging.WARNING, "worker-away") if error else (logging.INFO, "worker-back")
+            event(_log, level, name, reason=error and error.reason)
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    """Ends a child that still runs, and all that it started."""
+    if child.poll() is not None:
+        return
+    child.terminate()
+    try:
+        child.wait(_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def _ending(status: int) -> str | None:
+    """Why a job failed whose child ended with this status without a result; None if the child was told to stop."""
+    if status in _STOPPED:
+        return None
+    if status < 0:
+        name = signal.Signals(-status).name if -status in list(signal.Signals) else "an unknown signal"
+        return f"The process of the job was ended by {name}, perhaps for lack of memory."
+    return f"The process of the job ended with status {status} and no result; the log of the worker has the cause."

@@ -1,0 +1,29 @@
+"""Limits the memory of a process, so that what a model does there harms no other process."""
+
+import math
+import resource
+from pathlib import Path
+from typing import Any
+
+_SHARE_OF_FREE_MEMORY = 0.8
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def limit_memory() -> None:
+    """Limits this process to a share of the memory that the machine and its container have free now."""
+    free = min(_free_of_machine(), _free_of_container())
+    resource.setrlimit(resource.RLIMIT_DATA, (int(free * _SHARE_OF_FREE_MEMORY),) * 2)
+
+
+def _free_of_machine() -> float:
+    lines: dict[str, Any] = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    return int(lines["MemAvailable"].split()[0]) * 1024
+
+
+def _free_of_container() -> float:
+    """Unlimited unless version 2 of cgroups sets a limit."""
+    try:
+        limit, used = ((_CGROUP / name).read_text() for name in ("memory.max", "memory.current"))
+    except OSError:
+        return math.inf
+    return math.inf if limit.strip() == "max" else int(limit) - int(used)

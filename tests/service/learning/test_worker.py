@@ -1,0 +1,133 @@
+"""The worker ends children that must not go on, and every job that it took has an end."""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from service.learning.worker import Worker
+from service.storage.connection import connect
+from service.storage.learning.jobs import CANCELLED, FAILED, QUEUED, RUNNING, JobStore
+from service.storage.session import Session
+from tests.support.waiting import until
+
+SECONDS = 20  # much less than the 60 s after which a job is lost
+
+
+@contextmanager
+def worker(database_url: str, script: str) -> Iterator[Worker]:
+    """A worker in a thread, whose children are Python programs with this source."""
+    session = Session(connect(database_url))
+    made = Worker(JobStore(session), "here:1", (sys.executable, "-c", script))
+    thread = threading.Thread(target=made.run)
+    thread.start()
+    try:
+        yield made
+    finally:
+        made.stop()
+        thread.join()
+        session.close()
+
+
+@pytest.fixture
+def jobs(session: Session) -> JobStore:
+    return JobStore(session)
+
+
+def hanging(note: Path, *, stubborn: bool = False) -> str:
+    """A program that writes its process id to a file and then hangs. A stubborn one ignores SIGTERM and has a child."""
+    start = "signal.signal(signal.SIGTERM, signal.SIG_IGN); os.fork()" if stubborn else "pass"
+    return (
+        f"import os, signal, time; {start}\n"
+        f"with open({str(note)!r}, 'a') as file: file.write(f'{{os.getpid()}}\\n')\n"
+        "time.sleep(600)"
+    )
+
+
+def processes(note: Path) -> list[int]:
+    return list(map(int, note.read_text().split())) if note.exists() else []
+
+
+def end(note: Path) -> None:
+    """Waits until the processes of a note have ended."""
+    until(lambda: not any(psutil.pid_exists(pid) for pid in processes(note)), SECONDS)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_a_cancelled_job_ends_its_process_within_seconds(
+    jobs: JobStore, database_url: str, tmp_path: Path, stubborn: bool
+) -> None:
+    note, number = tmp_path / "note", 2 if stubborn else 1
+    added = jobs.add("any", {}, "me")
+    with worker(database_url, hanging(note, stubborn=stubborn)):
+        until(lambda: len(processes(note)) == number)
+        began = time.monotonic()
+        jobs.cancel(added)
+        end(note)
+        assert time.monotonic() - began < SECONDS
+
+    assert jobs.job(added).state == CANCELLED
+
+
+@pytest.mark.long
+def test_a_worker_that_stops_gives_its_job_back(jobs: JobStore, database_url: str, tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    added = jobs.add("any", {}, "me")
+    with worker(database_url, hanging(note)) as running:
+        until(lambda: bool(processes(note)))
+        assert jobs.job(added).state == RUNNING
+        assert jobs.worker_seen() is not None
+        running.stop()
+        end(note)
+
+    assert (jobs.job(added).state, jobs.job(added).attempt) == (QUEUED, 0)
+    assert jobs.worker_seen() is None
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("import os; os.kill(os.getpid(), 9)", "SIGKILL"),
+        ("raise SystemExit(3)", "status 3"),
+        ("pass", "status 0"),
+    ],
+)
+def test_a_child_that_ends_without_a_result_fails_its_job(
+    jobs: JobStore, database_url: str, script: str, reason: str
+) -> None:
+    added = jobs.add("any", {}, "me")
+    with worker(database_url, script):
+        until(lambda: jobs.job(added).state == FAILED)
+
+    assert reason in str(jobs.job(added).error)
+
+
+def test_a_program_that_cannot_be_started_fails_its_job(jobs: JobStore, session: Session) -> None:
+    added = jobs.add("any", {}, "me")
+    made = Worker(jobs, "here:1", ("/no/such/program",))
+    stopper = threading.Timer(0.5, made.stop)
+    stopper.start()
+    made.run()
+    stopper.join()
+
+    assert "could not be started" in str(jobs.job(added).error)
+
+
+@pytest.mark.long
+def test_a_child_that_the_platform_stops_gives_its_job_back(jobs: JobStore, database_url: str, tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    added = jobs.add("any", {}, "me")
+    with worker(database_url, hanging(note)):
+        until(lambda: bool(processes(note)))
+        (first,) = processes(note)
+        os.kill(first, 15)
+        until(lambda: len(processes(note)) == 2)
+        assert jobs.job(added).attempt == 1
