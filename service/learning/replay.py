@@ -53,11 +53,11 @@ class Replay:
         block is a transaction, and a pause follows it, so that the service can write. `progress` takes the share that
         is done. Raises Unavailable, and what `progress` raises."""
         done = Replayed(end=after)
-        if since is not None:
+        if since is not None and not after:
             first = self._session.watch(lambda: self._scores.first(since))
             if first is None:
                 return done
-            done.end = max(after, first - 1)
+            done.end = first - 1
         last = self._session.watch(self._scores.last)
         total, passed = self._session.watch(lambda: self._scores.count(done.end, last)), 0
         while done.end < last:

@@ -12,7 +12,7 @@ from service.storage.models.store import ModelStore
 from service.storage.session import Session
 from tests.conftest import Client, MakeClient
 from tests.support.manifests import rewrite
-from tests.support.passengers import all_passengers
+from tests.support.passengers import ARTIFACTS, all_passengers
 
 KEY = "k" * 32
 
@@ -30,10 +30,10 @@ def models(service: Client, session: Session) -> Registry:
 
 
 @pytest.fixture
-def twin(artifacts: dict[str, Path], tmp_path: Path) -> Content:
+def twin(tmp_path: Path) -> Content:
     """The titanic model under another name, so that it has another version and the same answers."""
     folder = tmp_path / "twin"
-    copytree(artifacts["titanic"], folder)
+    copytree(ARTIFACTS, folder)
     rewrite(folder, lambda manifest: manifest.update(name="twin"))
     return read_content(folder)
 

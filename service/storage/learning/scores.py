@@ -42,6 +42,10 @@ class ShadowScores:
         """The greatest id of the log, 0 if it is empty."""
         return int(Prediction.select(fn.COALESCE(fn.MAX(Prediction.id), 0)).scalar(self._database))
 
+    def labelled(self, since: datetime) -> int:
+        """The number of rows whose newest label came at or after a time. Reads the whole log."""
+        return int(Prediction.select().where(Prediction.labelled_at >= since).count(self._database))
+
     def count(self, after: int, end: int, since: datetime | None = None) -> int:
         """The number of rows with ids above `after`, up to `end`, made at or after a time."""
         return int(_between(Prediction.select(), after, end, since).count(self._database))
