@@ -44,6 +44,7 @@ prove: $(VENV)/installed-dev
 	python -m benchmarks.text
 	python -m benchmarks.models
 	python -m benchmarks.swap_memory
+	python -m benchmarks.gate
 	python -m benchmarks.report README.md docs/performance.md docs/score.md docs/models.md
 
 chaos: $(VENV)/installed-dev

@@ -154,6 +154,28 @@ def swap_memory(result: Result) -> str:
     return "\n".join([*lines, "", f"{said} {_where(result)}"])
 
 
+def gate(result: Result) -> str:
+    """How often the gate promoted in each simulated world, and how often that was false."""
+    found = result["simulations"]
+    flipped = found["flipped"]
+    lines = [_row("world", "decisions", "promotions", "false"), _row("---", "--:", "--:", "--:")]
+    for name, label in _GATE_WORLDS.items():
+        lines.append(_row(label, *(f"{found[name][figure]:,}" for figure in ("decisions", "promoted", "false"))))
+    said = (
+        f"A promotion is false if the loss on {result['settings']['fresh_rows']:,} fresh rows is not lower. In "
+        f"{flipped['worlds']} worlds that flipped, with {flipped['labels']:,} labels since, {flipped['promoted']} "
+        f"challengers were promoted, {flipped['promoted_and_near']} of them within 3 points of the accuracy of a model "
+        "fitted on the new world alone."
+    )
+    return "\n".join([*lines, "", f"{said} {_where(result)}"])
+
+
+_GATE_WORLDS = {
+    "unchanged": "unchanged",
+    "noise": "challengers fitted on noise",
+    "repeated": "unchanged, up to six attempts each",
+}
+
 TABLES: Mapping[str, Callable[[Result], str]] = {
     "comparison": comparison,
     "growth": growth,
@@ -162,6 +184,7 @@ TABLES: Mapping[str, Callable[[Result], str]] = {
     "compiled": compiled,
     "models": models,
     "swap-memory": swap_memory,
+    "gate": gate,
 }
 
 

@@ -1,6 +1,9 @@
 """The interval of a mean by the studentised bootstrap (Efron 1982; Hall 1988). Its tails stay right at small levels and
 for skewed values, where percentiles of the means are too narrow.
 
+Each bound is the outer one of the equal-tailed and the symmetric interval. If two models differ on a few rows only, the
+equal-tailed interval alone is above or below 0 up to three times as often as it should be.
+
 The seed is fixed and the order of the rows does not matter, so the same rows always have the same interval."""
 
 import math
@@ -19,7 +22,7 @@ _SEED = 20_240_229
 _LEAST_DRAWS = 10_000
 _MOST_DRAWS = 400_000
 _IN_TAIL = 20  # draws beyond each bound
-_DRAWN_AT_ONCE = 1_000_000
+_DRAWN_AT_ONCE = 50_000  # counts: few enough for the cache of a processor
 _ROUNDING = 1e-12
 
 
@@ -55,6 +58,11 @@ def units(values: Array, clusters: Array | None) -> tuple[Array, Array]:
     return sums[order], sizes[order]
 
 
+def cluster_count(clusters: Array) -> int:
+    """The number of clusters, as `units` tells them apart."""
+    return len(pd.factorize(clusters, use_na_sentinel=False)[1])
+
+
 def standard_error(sums: Array, sizes: Array) -> float:
     """The standard error of the mean of all rows of m units (of a ratio of two sums: Cochran 1977, chapter 6)."""
     count, total = len(sums), sizes.sum()
@@ -80,8 +88,10 @@ def _critical(sums: Array, sizes: Array, level: float) -> tuple[float, float]:
     draws = max(_LEAST_DRAWS, math.ceil(2 * _IN_TAIL / shown))
     studentised = np.sort(_studentised(sums, sizes, draws))
     place = max(0, int(shown / 2 * (draws + 1)) - 1)
+    both_sides = float(np.sort(np.abs(studentised))[-1 - max(0, int(shown * (draws + 1)) - 1)])
     wider = float(ndtri(level / 2) / ndtri(shown / 2))
-    return float(studentised[place]) * wider, float(studentised[-1 - place]) * wider
+    low, high = float(studentised[place]), float(studentised[-1 - place])
+    return min(low, -both_sides) * wider, max(high, both_sides) * wider
 
 
 def _studentised(sums: Array, sizes: Array, draws: int) -> Array:

@@ -52,8 +52,9 @@ def guarded_groups(differences: Array, guards: Mapping[str, Array], clusters: Ar
     for column, values in guards.items():
         codes, names = pd.factorize(values, use_na_sentinel=False)
         counts = np.bincount(codes, minlength=len(names))
+        of_groups = np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])
         for place in np.flatnonzero(counts >= LEAST_ROWS).tolist():
-            inside = codes == place
+            inside = of_groups[place]
             of_group = differences[inside]
             p_value = _p_value(of_group, clusters[inside] if clusters is not None else None)
             found.append((column, _json(names[place]), int(counts[place]), float(of_group.mean()), p_value))

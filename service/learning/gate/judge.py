@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import pandas as pd
-
+from service.learning.gate.bootstrap import cluster_count
 from service.learning.gate.case import Case
 from service.learning.gate.comparison import LossDifference, difference_of
 from service.learning.gate.coverage import coverage_json, dependence
@@ -68,7 +67,7 @@ def _figures(case: Case, compared: LossDifference, groups: list[GuardedGroup]) -
         "margin": case.margin,
         "attempt": case.attempt,
         "labelled_since_last_attempt": case.new_labels,
-        "clusters": None if case.clusters is None else len(pd.unique(case.clusters)),
+        "clusters": None if case.clusters is None else cluster_count(case.clusters),
         **measures(case),
         "coverage": coverage_json(case.coverage),
         "guards": [group.to_json() for group in groups],

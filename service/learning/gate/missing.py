@@ -1,8 +1,8 @@
 """What a case lacks for a decision."""
 
 import numpy as np
-import pandas as pd
 
+from service.learning.gate.bootstrap import cluster_count
 from service.learning.gate.case import Case
 
 ENOUGH_ROWS = 200
@@ -20,7 +20,7 @@ def missing(case: Case) -> list[str]:
     if case.new_labels is not None:
         found.append(("rows labelled since the last attempt", case.new_labels, ENOUGH_NEW_LABELS))
     if case.clusters is not None:
-        found.append(("groups of the cluster column", len(pd.unique(case.clusters)), ENOUGH_CLUSTERS))
+        found.append(("groups of the cluster column", cluster_count(case.clusters), ENOUGH_CLUSTERS))
     return [f"{count} of at least {least} {what}" for what, count, least in found if count < least]
 
 
