@@ -15,6 +15,7 @@ from serialize.recipes import RECIPES
 from service.batching import Aside, Batcher, run_in_background
 from service.demo import Demo
 from service.errors import InvalidBody
+from service.learning.jobs import Jobs
 from service.monitoring.drift import ModelVersion
 from service.monitoring.log_cache import LogCaches
 from service.monitoring.monitor import Compare, ManifestOf, Monitor, Reports
@@ -64,6 +65,7 @@ class Shared:
     empty: Callable[[], Any]
     log: LogAccess
     catalog: Catalog
+    jobs: Jobs
     aside: Aside
     wanted: Wanted
 
@@ -178,6 +180,9 @@ def _add_resources(
         (model_resources.OneModel, ("/models/<version>",), (shared.catalog,)),
         (model_resources.Promote, ("/admin/models/<version>/promote",), (shared.catalog, body)),
         (model_resources.Rollback, ("/admin/models/rollback",), (shared.catalog, body)),
+        (model_resources.Retrain, ("/admin/retrain",), (shared.jobs, body, manifest.signature.names)),
+        (model_resources.ListedJobs, ("/admin/jobs",), (shared.jobs,)),
+        (model_resources.OneJob, ("/admin/jobs/<job>",), (shared.jobs,)),
     ]
     for resource, urls, collaborators in table:
         api.add_resource(resource, *urls, resource_class_args=collaborators)

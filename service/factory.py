@@ -17,6 +17,8 @@ from service.batching import Aside, Batcher, OneAtATime, run_here, runner
 from service.bundle import Bundle, Shared, build, flask_app, outputs
 from service.export.reset_dump import dump_log
 from service.learning.comparison import comparison
+from service.learning.jobs import Jobs
+from service.learning.preconditions import refusal
 from service.monitoring.log_cache import LogCaches
 from service.monitoring.monitor import Reports
 from service.pacing import Paced
@@ -29,6 +31,7 @@ from service.registry.swap import Swap
 from service.settings import Settings
 from service.storage.connection import connection_limit, database_of, kind
 from service.storage.deletion import Erasure, Reset
+from service.storage.learning.jobs import JobStore
 from service.storage.log_reader import log_reader
 from service.storage.migrate import prepare
 from service.storage.session import Session, SessionInTurn
@@ -129,6 +132,8 @@ def _shared(settings: Settings, session: Session, metrics: Metrics, aside: Aside
     reader, reading, erasing = _session(settings), _session(settings), _session(settings)
     erase = Erasure(erasing, log_reader(erasing.database)).one
     reset = Reset(Session(database_of(settings)), partial(dump_log, folder=Path(settings.exports)))
+    administration = _session_in_turn(settings)
+    registry, jobs = registry_of(settings, administration), JobStore(administration)
     return Shared(
         settings=settings,
         session=session,
@@ -143,17 +148,18 @@ def _shared(settings: Settings, session: Session, metrics: Metrics, aside: Aside
         reset=reset,
         empty=partial(batched(reset.empty_for_each).submit, None),
         log=LogAccess(log_reader(reading.database), reading.read, erase, read_batched, batched),
-        catalog=_catalog(settings, aside),
+        catalog=Catalog(registry, aside, OneAtATime(run_here, settings.request_timeout)),
+        jobs=Jobs(jobs, partial(refusal, registry)),
         aside=aside,
         wanted=wanted,
     )
 
 
-def _catalog(settings: Settings, aside: Aside) -> Catalog:
-    """The registry for clients. While a promotion waits for the proof of its model, others use the connection."""
-    seconds = settings.request_timeout
-    session = SessionInTurn(database_of(settings, _PATIENCE_SECONDS), OneAtATime(runner(), seconds), _PATIENCE_SECONDS)
-    return Catalog(registry_of(settings, session), aside, OneAtATime(run_here, seconds))
+def _session_in_turn(settings: Settings) -> SessionInTurn:
+    """One connection for all clients of the administration. While a promotion waits for the proof of its model, others
+    use it."""
+    turn = OneAtATime(runner(), settings.request_timeout)
+    return SessionInTurn(database_of(settings, _PATIENCE_SECONDS), turn, _PATIENCE_SECONDS)
 
 
 def _warn_of_few_connections(workers: int, limit: int | None) -> None:

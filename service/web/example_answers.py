@@ -18,6 +18,8 @@ from service.web.schemas import FACTS, METRICS
 Example = dict[str, Any]
 
 SEED_ROWS = 100
+JOB = 1
+RETRAINING = {"promote": True, "window": "30d", "ids": "order-"}
 REASON = "better on the predictions of January"
 
 _PROBA, _THRESHOLD = 0.75, 0.5
@@ -34,6 +36,23 @@ _TEXTS = {
 _LABELLED, _COUNT = 100, 400
 _BEFORE = "0a1b2c3d4e5f"
 _CREATED, _LABELLED_AT = "2026-01-31T12:00:00.000000+00:00", "2026-02-01T09:30:00.000000+00:00"
+_JOB = {
+    "id": JOB,
+    "kind": "retrain",
+    "arguments": {**dict.fromkeys(("max_rows", "since", "until", "cluster")), **RETRAINING, "guard": []},
+    "state": "queued",
+    "progress": 0.0,
+    "message": "It waits for a worker.",
+    "attempt": 0,
+    "worker": None,
+    "heartbeat": None,
+    "created_at": _CREATED,
+    "created_by": "http:5e884898",
+    "started_at": None,
+    "finished_at": None,
+    "result": None,
+    "error": None,
+}
 _METRICS_TEXT = (
     f"# HELP {REQUESTS.name} {REQUESTS.help}\n"
     f"# TYPE {REQUESTS.name} {REQUESTS.kind}\n"
@@ -66,6 +85,10 @@ def example_answers(
         "models": _models(manifest, version),
         "registeredModel": _registered(manifest, version),
         "promote": {"champion": version, "before": _BEFORE},
+        "retrain": _JOB,
+        "jobs": {"jobs": [_JOB], "worker_seen": 0.4},
+        "job": _JOB,
+        "cancel": _JOB | {"state": "cancelled", "finished_at": _LABELLED_AT},
         "rollback": {"champion": _BEFORE, "before": version},
         "metrics": _METRICS_TEXT,
         "erase": {**row, "corrections": []},

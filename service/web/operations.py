@@ -1,4 +1,4 @@
-"""The routes of the API: what each takes, what its 200 answers, and which other statuses it may answer.
+"""The routes of the API: what each takes, what its success answers, and which other statuses it may answer.
 
 The OpenAPI document describes exactly these. A test fails for a route of the application that is not here."""
 
@@ -12,8 +12,8 @@ from service.prediction.filter import DEFAULT_LAST
 from service.prediction.moment import MOMENT
 from service.prediction.observation import canonical
 from service.prediction.true_label import LabelParser
-from service.web.example_answers import REASON, SEED_ROWS, example_answers
-from service.web.query import LIMIT, MOST_LAST, MOST_LIMIT, WINDOWS
+from service.web.example_answers import JOB, REASON, RETRAINING, SEED_ROWS, example_answers
+from service.web.query import LIMIT, MOST_KEY, MOST_LAST, MOST_LIMIT, WINDOWS
 from service.web.schemas import ID_TEXT, NO_NUL, TEXT, VERSION, Schema, Schemas, integer, label, reference
 
 # The server answers these to any request, most of them before it knows the route.
@@ -138,6 +138,22 @@ def operations(
             (409, 503),
             body=_body("RollingBack", {"reason": {"reason": REASON}}, required=False),
         ),
+        "post /admin/retrain": admin(
+            "retrain",
+            "Queue a job for `python -m service worker` that trains the model again with the labelled rows of the log.",
+            "Job",
+            (409, 503),
+            body=_body("Retraining", {"retraining": RETRAINING}, required=False),
+            status=202,
+            headers=("Location",),
+        ),
+        "get /admin/jobs": admin("jobs", "The newest jobs, and when a worker was seen.", "Jobs", query=("jobs",)),
+        "get /admin/jobs/{job}": admin(
+            "job", "A job: how far it is, and its result.", "Job", (404, 503), query=("job",)
+        ),
+        "delete /admin/jobs/{job}": admin(
+            "cancel", "Cancel a job that is queued or running.", "Job", (404, 409, 503), query=("job",)
+        ),
         "get /openapi.json": everyone("openapi", "This document.", "OpenAPI", ()),
     }
 
@@ -173,9 +189,10 @@ def _operation(
     headers: Sequence[str] = (),
     body: Schema | None = None,
     links: Schema | None = None,
+    status: int = 200,
 ) -> Schema:
-    """An operation. `answer` names the schema of the 200, `line` that of a line if the client asks for a stream.
-    `query` names the parameters, of which one may be a part of the path."""
+    """An operation. `answer` names the schema of its success, which has this status, `line` that of a line if the
+    client asks for a stream. `query` names the parameters, of which one may be a part of the path."""
     parameters = [known[one] for one in query if one in known]
     has_query = any(one["in"] == "query" for one in parameters)
     statuses = sorted({*_ANY, *key_refusals, *refusals, *(_BODY if body else ()), *((422,) if has_query else ())})
@@ -188,14 +205,14 @@ def _operation(
         "headers": {one: reference(one, "headers") for one in ("X-Request-ID", "X-Model-Version", *headers)},
         **({"links": links} if links else {}),
     }
-    failures = {str(status): reference(response_name(status), "responses") for status in statuses}
+    failures = {str(code): reference(response_name(code), "responses") for code in statuses}
     common = [reference(one, "parameters") for one in ("RequestId", "TraceParent")]
     return {
         "operationId": name,
         "summary": summary,
         "parameters": [*common, *parameters],
         **({"requestBody": body} if body else {}),
-        "responses": {"200": success, **failures},
+        "responses": {str(status): success, **failures},
         "security": security,
     }
 
@@ -272,9 +289,12 @@ def _parameters(manifest: Manifest, version: str, example_id: str) -> dict[str, 
     parameters = {name: parameter("query", name, *one) for name, one in described.items()}
     listed = f"The most models, and the most promotions, {LIMIT} by default."
     path = parameter("path", "version", "The version of a model.", VERSION, version)
+    job = parameter("path", "job", "The id of a job.", integer(1, MOST_KEY), JOB)
     return {
         **parameters,
         "listed": {**parameters["limit"], "description": listed},
         "erased": {**parameters["observation_id"], "required": True},
         "version": {**path, "required": True},
+        "jobs": {**parameters["limit"], "description": f"The most jobs, {LIMIT} by default."},
+        "job": {**job, "required": True},
     }

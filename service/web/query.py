@@ -46,8 +46,8 @@ def drift_query(arguments: Arguments) -> DriftQuery:
     return DriftQuery(read.selection(), last if last is not None or timed else DEFAULT_LAST, reference)
 
 
-def models_limit(arguments: Arguments) -> int:
-    """The parameter limit of a list of models. Raises InvalidQuery."""
+def list_limit(arguments: Arguments) -> int:
+    """The parameter limit of a list of models or jobs. Raises InvalidQuery."""
     read = ArgumentReader(arguments, ("limit",))
     limit = read.number("limit", MOST_LIMIT)
     read.require()

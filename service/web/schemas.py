@@ -16,9 +16,11 @@ from service.learning.gate.losses import LOSS_NAMES
 from service.monitoring.comparison import CHANGES
 from service.monitoring.intervals import LEVEL
 from service.monitoring.task_metrics import QUANTILES
+from service.prediction.moment import MOMENT
 from service.prediction.true_label import LabelParser
+from service.storage.learning.jobs import STATES
 from service.storage.models.store import INCOMING, REFUSED, REGISTERED, RETIRED
-from service.web.admin_payload import MOST_REASON
+from service.web.admin_payload import DAYS, MOST_LEARNED, MOST_PREFIX, MOST_REASON
 from service.web.query import MOST_KEY, MOST_LIMIT
 
 Schema = dict[str, Any]
@@ -223,6 +225,28 @@ _COMMON: Schemas = {
     "Promoting": _object({"reason": _REASON, "force": _BOOLEAN}),
     "RollingBack": _object({"reason": _REASON}),
     "Promoted": _object(champion=VERSION, before=_nullable(VERSION)),
+    "Job": _object(
+        id=integer(1, MOST_KEY),
+        **_each(TEXT, "kind", "created_by"),
+        arguments={"type": "object"},
+        state={"enum": list(STATES)},
+        progress={**_SHARE, "description": "How much is done."},
+        message={**TEXT, "description": "What happens now, or happened last."},
+        attempt={**_COUNT, "description": "How many workers took it; the second takes it if the first was lost."},
+        worker={**_nullable(TEXT), "description": "The host and the process of the worker that took it last."},
+        created_at=_TIME,
+        **_each(_nullable(_TIME), "heartbeat", "started_at", "finished_at"),
+        result={"type": ["object", "null"], "description": "What a job that succeeded found and did."},
+        error={**_nullable(TEXT), "description": "Why a job failed."},
+    ),
+    "Jobs": _object(
+        jobs=_array(reference("Job"), maxItems=MOST_LIMIT),
+        worker_seen={
+            **_REAL_OR_NULL,
+            "minimum": 0,
+            "description": "How many seconds ago a worker was last seen; null if there is none.",
+        },
+    ),
     "Drift": _object(
         **_each(_COUNT, "count", "compared"),
         **_each(TEXT, "model_version", "reference"),
@@ -282,6 +306,7 @@ def schemas(manifest: Manifest, max_items: int) -> dict[str, Schema]:
         "UpdatedOnes": _one_or_many("Updated", max_items),
         "Metrics": _object(**_each(reference("Figure"), *METRICS[task.kind])),
         "Performance": _performance(task),
+        "Retraining": _retraining(signature),
     }
 
 
@@ -351,6 +376,38 @@ def _performance(task: Task) -> Schema:
         interval={"const": 0.95},
         training_method=_METHOD,
         **by_task,
+    )
+
+
+def _retraining(signature: Signature) -> Schema:
+    """The body of POST /admin/retrain. Every member may be missing."""
+    count, column = integer(1, MOST_LEARNED), {"enum": list(signature.names)}
+    moment = {**_nullable(TEXT), "pattern": MOMENT}
+    window = {"anyOf": [_nullable(count), {**TEXT, "pattern": DAYS}]}
+    return _object(
+        {
+            "promote": {**_BOOLEAN, "description": "Whether to promote the new model if the gate finds it better."},
+            "window": {**window, "description": 'Only the newest rows: so many, or those of so many days ("30d").'},
+            "max_rows": {**_nullable(count), "description": "The most rows of the log to train on."},
+            "since": {**moment, "description": "Only rows from this time on."},
+            "until": {**moment, "description": "Only rows before this time."},
+            "ids": {
+                **_nullable(TEXT),
+                "minLength": 1,
+                "maxLength": MOST_PREFIX,
+                "pattern": NO_NUL,
+                "description": "Only rows whose id begins so.",
+            },
+            "cluster": {
+                "enum": [*signature.names, None],
+                "description": "A column whose equal values belong together; the gate resamples them together.",
+            },
+            "guard": {
+                "type": ["array", "null"],
+                "items": column,
+                "description": "Columns in none of whose groups the new model may be worse.",
+            },
+        }
     )
 
 

@@ -6,12 +6,20 @@ from typing import Any
 
 import jsonschema
 
+from service.storage.learning.jobs import JobStore
+
 Json = Any
 
 
 def examples_of(content: Mapping[str, Json]) -> dict[str, Json]:
     """The examples of a media type by name."""
     return {name: example["value"] for name, example in content["examples"].items()}
+
+
+def success_of(operation: Mapping[str, Json]) -> Json:
+    """The response of an operation that succeeds."""
+    (success,) = [response for status, response in operation["responses"].items() if status.startswith("2")]
+    return success
 
 
 def problem_examples(document: Json) -> dict[str, Json]:
@@ -42,12 +50,19 @@ def assert_examples_are_true(
     truth = _request_examples(document, "/update")["one"]
     client.post("/predict", json=[{"id": f"row-{i}", "observation": each} for i, each in enumerate(observations)])
     client.post("/update", json=[{**truth, "id": f"row-{i}"} for i in range(len(observations) // 2)])
+    jobs = JobStore(client.application.extensions["session"])
+    example = examples_of(success_of(document["paths"]["/admin/retrain"]["post"])["content"]["application/json"])
+    jobs.add("retrain", example["answer"]["arguments"], "me@here")
+    jobs.saw_worker("here:1")
     for path, operations in document["paths"].items():
         if "get" in operations:
             _assert_get(document, client, path)
     (parameter,) = _query(document["paths"]["/predictions"]["delete"])
     _assert_answer(document, "/predictions", "delete", client.delete("/predictions", query_string=parameter))
+    (job,) = client.get("/admin/jobs").json["jobs"]
+    _assert_answer(document, "/admin/jobs/{job}", "delete", client.delete(f"/admin/jobs/{job['id']}"))
     if is_seeded:
+        _assert_posts(document, client, "/admin/retrain")
         _assert_posts(document, client, "/admin/seed")
     _assert_posts(document, client, "/admin/reset")
 
@@ -85,8 +100,10 @@ def _request_examples(document: Json, path: str) -> dict[str, Json]:
 
 def _assert_answer(document: Json, path: str, method: str, response: Any, name: str = "") -> None:
     """Compares a response with the example of this name, or with the only one."""
-    assert response.status_code == 200, (path, response.json)
-    content = document["paths"][path][method]["responses"]["200"]["content"][response.mimetype]
+    operation = document["paths"][path][method]
+    assert str(response.status_code) in operation["responses"], (path, response.json)
+    assert 200 <= response.status_code < 300, (path, response.json)
+    content = success_of(operation)["content"][response.mimetype]
     examples = examples_of(content)
     example = next(iter(examples.values())) if len(examples) == 1 else examples[name]
     if response.mimetype == "text/plain":

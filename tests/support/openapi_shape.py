@@ -4,7 +4,7 @@ from typing import Any
 
 
 def document_shape(document: Any) -> dict[str, Any]:
-    """For each operation its keys, parameters, body, 200 and other statuses, the schemas as `schema_shape` writes them,
+    """For each operation its keys, parameters, body, success and other statuses, the schemas as `schema_shape` writes them,
     and once what all the other statuses answer."""
     listed = {
         f"{method.upper()} {path}": operation
@@ -15,7 +15,7 @@ def document_shape(document: Any) -> dict[str, Any]:
         _content(document, _resolved(document, response))
         for operation in listed.values()
         for status, response in operation["responses"].items()
-        if status != "200"
+        if not status.startswith("2")
     }
     shapes = {name: _operation(document, operation) for name, operation in listed.items()}
     return {**shapes, "failures": sorted(failures)}
@@ -46,9 +46,10 @@ def _operation(document: Any, operation: Any) -> dict[str, str]:
     if "requestBody" in operation:
         body = operation["requestBody"]
         shape["body" if body["required"] else "body?"] = _content(document, body)
-    shape["200"] = _content(document, operation["responses"]["200"])
-    shape["headers"] = " ".join(sorted(operation["responses"]["200"]["headers"]))
-    return {**shape, "other statuses": " ".join(sorted({*operation["responses"]} - {"200"}))}
+    (status,) = [status for status in operation["responses"] if status.startswith("2")]
+    shape[status] = _content(document, operation["responses"][status])
+    shape["headers"] = " ".join(sorted(operation["responses"][status]["headers"]))
+    return {**shape, "other statuses": " ".join(sorted({*operation["responses"]} - {status}))}
 
 
 def _content(document: Any, holder: Any) -> str:

@@ -6,10 +6,12 @@ from typing import Any
 import jsonschema
 import pytest
 
+from serialize import load
 from service.prediction.service import PredictionService
+from service.storage.learning.jobs import JobStore
 from tests.conftest import Client, MakeClient
 from tests.support.openapi_examples import answer_like, problem_examples
-from tests.support.passengers import PASSENGER, prediction
+from tests.support.passengers import ARTIFACTS, PASSENGER, prediction
 
 KEY, ADMIN = "a-key-of-sixteen-characters", "another-key-of-many-characters"
 AS_ADMIN = {"X-API-Key": ADMIN}
@@ -48,6 +50,8 @@ def test_every_example_of_the_application_is_its_answer_to_a_request(client: Cli
         "forbidden": ("/admin/reset", {"headers": {"X-API-Key": KEY}}),
         "unknown-observation": ("/update", {"json": {"id": unknown, "true_class": 1}}),
         "unknown-model": ("/models/000000000000", {"method": "GET"}),
+        "unknown-job": ("/admin/jobs/0", {"method": "GET"}),
+        "job-conflict": ("/admin/jobs/1", {"method": "DELETE"}),
         "model-conflict": ("/admin/models/rollback", {}),
         "not-found": ("/nothing", {}),
         "method-not-allowed": ("/predict", {"method": "GET"}),
@@ -58,11 +62,13 @@ def test_every_example_of_the_application_is_its_answer_to_a_request(client: Cli
         "invalid-query": ("/drift?since=monday", {"method": "GET"}),
     }
     client.post("/predict", json={"id": known, "observation": PASSENGER}, headers=AS_ADMIN)
+    jobs = JobStore(client.application.extensions["session"])
+    jobs.cancel(jobs.add("retrain", {}, "me@here"))
 
     for name, (path, options) in requests.items():
         assert_answer(examples[name], client.open(path, **{"method": "POST", "headers": AS_ADMIN, **options}))
 
-    assert set(examples) - set(requests) == OF_SERVER | {"internal-error", "unavailable"}
+    assert set(examples) - set(requests) == OF_SERVER | {"internal-error", "unavailable", "cannot-learn"}
 
 
 def test_the_example_of_a_failure_is_the_answer_to_an_unexpected_exception(
@@ -74,6 +80,14 @@ def test_the_example_of_a_failure_is_the_answer_to_an_unexpected_exception(
     monkeypatch.setattr(PredictionService, "predict", fail)
 
     assert_answer(examples_of(client)["internal-error"], client.post("/predict", json={}, headers=AS_ADMIN))
+
+
+def test_the_example_of_a_model_that_cannot_be_trained_is_the_answer_where_no_other_may_serve(
+    make_client: MakeClient,
+) -> None:
+    client = make_client(admin_key=(ADMIN,), model_digest=load(ARTIFACTS).digest)
+
+    assert_answer(examples_of(client)["cannot-learn"], client.post("/admin/retrain", headers=AS_ADMIN))
 
 
 def test_the_example_of_an_overload_is_the_answer_while_too_many_requests_wait(make_client: MakeClient) -> None:

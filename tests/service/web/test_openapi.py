@@ -25,7 +25,7 @@ from service.web.schemas import OBSERVATION_ID, label, observation
 from tests.conftest import Client, MakeClient
 from tests.service.prediction.test_observation import COLUMNS
 from tests.service.web.test_payload import values
-from tests.support.openapi_examples import examples_of
+from tests.support.openapi_examples import examples_of, success_of
 from tests.support.openapi_shape import document_shape
 from tests.support.passengers import ARTIFACTS, PASSENGER
 
@@ -133,7 +133,7 @@ def test_every_example_is_answered_200(client: Client, document: Any) -> None:
 def test_every_body_and_every_parameter_has_an_example_that_fits_its_schema(document: Any) -> None:
     operations = described(document).values()
     bodies = [operation["requestBody"] for operation in operations if "requestBody" in operation]
-    answers = [operation["responses"]["200"] for operation in operations]
+    answers = [success_of(operation) for operation in operations]
     failures = document["components"]["responses"].values()
     contents = [content for one in (*bodies, *answers, *failures) for content in one["content"].values()]
     parameters = [one for operation in operations for one in operation["parameters"] if "$ref" not in one]
@@ -148,7 +148,7 @@ def test_every_body_and_every_parameter_has_an_example_that_fits_its_schema(docu
 
 
 def test_the_document_stays_small(document: Any) -> None:
-    assert len(json.dumps(document)) < 90_000
+    assert len(json.dumps(document)) < 110_000
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -182,7 +182,7 @@ def test_a_link_leads_from_a_prediction_to_its_true_class(client: Client, docume
 def test_every_failure_is_described_as_problem_json_with_its_status(document: Any) -> None:
     for operation in described(document).values():
         for status, response in operation["responses"].items():
-            if status != "200":
+            if not status.startswith("2"):
                 resolved = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
                 media = resolved["content"]["application/problem+json"]
                 assert media["schema"]["allOf"][1] == {"properties": {"status": {"const": int(status)}}}
