@@ -65,7 +65,7 @@ def operations(
             "How well predictions match the true labels.",
             "Performance",
             (404, 503),
-            query=(*_SELECTION, "window", "by", "compare"),
+            query=(*_SELECTION, "window", "compare", "by"),
         ),
         "get /drift": client(
             "drift",
