@@ -17,7 +17,7 @@ from service.storage.column_cache import Array
 from service.storage.learning.tables import ShadowScore
 from service.storage.tables import LabelCorrection, Prediction
 
-_BLOCK = 4_000
+_BLOCK = 500  # a few milliseconds, after which a report gives way to predictions
 
 
 class Answering(NamedTuple):
