@@ -31,6 +31,7 @@ from service.settings import Settings
 from service.storage.deletion import Reset
 from service.storage.predictions import PredictionLog
 from service.storage.session import Session
+from service.telemetry.live_jobs import LiveJobs
 from service.telemetry.live_performance import LivePerformance
 from service.telemetry.metric_definitions import MODEL, Sample
 from service.telemetry.metrics import CONTENT_TYPE, Metrics
@@ -66,6 +67,7 @@ class Shared:
     log: LogAccess
     catalog: Catalog
     jobs: Jobs
+    live_jobs: LiveJobs
     aside: Aside
     wanted: Wanted
 
@@ -73,12 +75,13 @@ class Shared:
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Bundle:
     """One model as it is served: the Flask application with its routes, the WSGI application that checks the keys
-    before it, and the live performance for /metrics."""
+    before it, and for /metrics the live performance and the jobs."""
 
     artifact: Artifact
     flask: Application
     application: ApiKeyMiddleware
     live: LivePerformance
+    live_jobs: LiveJobs
 
     @property
     def version(self) -> str:
@@ -88,7 +91,7 @@ class Bundle:
     def samples(self) -> list[Sample]:
         """The gauges of the model for a scrape."""
         labels = {"model_version": self.version, "name": self.artifact.manifest.name}
-        return [Sample(MODEL, labels, 1), *self.live.samples()]
+        return [Sample(MODEL, labels, 1), *self.live.samples(), *self.live_jobs.samples()]
 
 
 def build(shared: Shared, artifact: Artifact) -> Bundle:
@@ -105,7 +108,7 @@ def build(shared: Shared, artifact: Artifact) -> Bundle:
     service = PredictionService(_served(shared, artifact), shared.batcher, settings.max_items, shared.aside)
     _add_resources(json_api(app), shared, artifact, service, monitor, live)
     guarded = ApiKeyMiddleware(app.wsgi_app, settings.api_key, settings.admin_key, refusal)
-    return Bundle(artifact, app, guarded, live)
+    return Bundle(artifact, app, guarded, live, shared.live_jobs)
 
 
 def flask_app(aside: Aside) -> Application:
@@ -160,6 +163,7 @@ def _add_resources(
     def metrics_text() -> str:
         text = shared.render()
         live.refresh()
+        shared.live_jobs.refresh()
         return text
 
     table: list[tuple[type, tuple[str, ...], tuple[Any, ...]]] = [

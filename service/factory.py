@@ -13,7 +13,7 @@ from serialize import Artifact, ArtifactError
 from serialize.artifact import load_content
 from serialize.content import Content, read_content
 from serialize.task import Label
-from service.batching import Aside, Batcher, OneAtATime, run_here, runner
+from service.batching import Aside, Batcher, OneAtATime, run_here, run_in_background, runner
 from service.bundle import Bundle, Shared, build, flask_app, outputs
 from service.export.reset_dump import dump_log
 from service.learning.comparison import comparison
@@ -37,6 +37,7 @@ from service.storage.migrate import prepare
 from service.storage.session import Session, SessionInTurn
 from service.storage.sqlite_file import is_lost_with_container
 from service.telemetry import log_format
+from service.telemetry.live_jobs import LiveJobs
 from service.telemetry.metric_definitions import Sample
 from service.telemetry.metrics import Metrics
 from service.web.access_log import AccessLogMiddleware, Serving
@@ -133,7 +134,8 @@ def _shared(settings: Settings, session: Session, metrics: Metrics, aside: Aside
     erase = Erasure(erasing, log_reader(erasing.database)).one
     reset = Reset(Session(database_of(settings)), partial(dump_log, folder=Path(settings.exports)))
     administration = _session_in_turn(settings)
-    registry, jobs = registry_of(settings, administration), JobStore(administration)
+    registry = registry_of(settings, administration)
+    jobs = Jobs(JobStore(administration), partial(refusal, registry))
     return Shared(
         settings=settings,
         session=session,
@@ -149,7 +151,8 @@ def _shared(settings: Settings, session: Session, metrics: Metrics, aside: Aside
         empty=partial(batched(reset.empty_for_each).submit, None),
         log=LogAccess(log_reader(reading.database), reading.read, erase, read_batched, batched),
         catalog=Catalog(registry, aside, OneAtATime(run_here, settings.request_timeout)),
-        jobs=Jobs(jobs, partial(refusal, registry)),
+        jobs=jobs,
+        live_jobs=LiveJobs(jobs.figures, lambda: metrics.directory, run_in_background),
         aside=aside,
         wanted=wanted,
     )

@@ -37,6 +37,12 @@ class Jobs:
         event(_log, logging.INFO, "job-queued", job=added, kind=RETRAIN, by=by)
         return self._store.job(added).to_json()
 
+    def figures(self) -> dict[str, Any]:
+        """What GET /metrics shows: the number of jobs by state, the state of the newest job of each kind, and how many
+        seconds ago a worker was seen."""
+        states, newest = self._store.counts(), self._store.newest_states()
+        return {"states": states, "newest": newest, "worker_seen": self._store.worker_seen()}
+
     def listed(self, limit: int) -> dict[str, Any]:
         """Up to `limit` jobs, the newest first, and how many seconds ago a worker was seen."""
         seen = self._store.worker_seen()

@@ -87,10 +87,18 @@ PERFORMANCE_AT = _spec(
     "When the performance was computed.",
     "model_version",
 )
+JOBS = _spec("jobs", "gauge", "jobs", "Jobs in the database, by state.", "state")
+NEWEST_JOB = _spec(
+    "newest_job", "gauge", "1", "The state of the newest job of a kind; the value is 1.", "kind", "state"
+)
+JOB_WORKER_AGE = _spec(
+    "job_worker_seen_seconds", "gauge", "seconds", "Time since a worker that does jobs was last seen."
+)
 
 METRICS = (
     *(REQUESTS, REQUEST_SECONDS, REFUSED, PREDICTIONS, BATCH, COMMIT, QUEUE, DROPPED_LINES, WORKERS),
     *(NO_CHAMPION, MODEL),
     *(LOGGED, LABELLED, LABELLED_SHARE),
     *(PERFORMANCE, PERFORMANCE_LOW, PERFORMANCE_HIGH, PERFORMANCE_TRAINING, PERFORMANCE_AT),
+    *(JOBS, NEWEST_JOB, JOB_WORKER_AGE),
 )

@@ -319,10 +319,20 @@ def test_every_line_of_the_procfile_runs_with_the_variables_of_heroku(tmp_path: 
     with serve(tmp_path, heroku_url, command=("honcho", "run", *lines["web"].split())) as served:
         answer = served.post("/predict", prediction(0)).json()
 
-    assert set(lines) == {"web", "release"}
+    assert set(lines) == {"web", "release", "worker"}
+    assert_worker_runs(lines["worker"], heroku_url, tmp_path / "worker.log")
     assert release.returncode == 0, release.stderr
     assert f"{len(list(MIGRATIONS.glob('0*.py')))} migrations ran now" in release.stdout
     assert answer["proba"] == pytest.approx(PROBA, abs=1e-4)
+
+
+def assert_worker_runs(line: str, database_url: str, log: Path) -> None:
+    with log.open("wb") as output:
+        variables = environment(DATABASE_URL=database_url)
+        process = subprocess.Popen(line.split(), cwd=PROJECT, env=variables, stdout=output, stderr=output)
+    until(lambda: process.poll() is not None or "event=worker-start" in log.read_text())
+    process.terminate()
+    assert process.wait(60) == 0, log.read_text()
 
 
 def test_the_development_server_serves(tmp_path: Path) -> None:

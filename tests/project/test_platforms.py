@@ -67,7 +67,8 @@ def test_the_app_description_sets_what_the_service_reads_and_leaves_the_workers_
     described = json.loads(text("app.json"))
 
     assert set(described["env"]) <= SETTINGS - {"WEB_CONCURRENCY"}
-    assert set(described["formation"]) == {"web"}
+    assert set(described["formation"]) == {"web", "worker"}
+    assert described["formation"]["worker"]["quantity"] == 0  # the database of the description has few connections
     assert described["stack"] == "heroku-24"
     assert not described["env"]["API_KEY"].keys() & {"value"}
 
@@ -138,8 +139,19 @@ def compose() -> Any:
     return yaml.safe_load(text("compose.yaml"))
 
 
-def test_compose_passes_settings_that_the_service_reads(compose: Any) -> None:
-    assert set(compose["services"]["service"]["environment"]) <= SETTINGS
+@pytest.mark.parametrize("name", ["service", "worker"])
+def test_compose_passes_settings_that_the_service_reads(compose: Any, name: str) -> None:
+    assert set(compose["services"][name]["environment"]) <= SETTINGS
+
+
+def test_the_worker_of_compose_uses_the_database_and_the_keys_of_the_service(compose: Any) -> None:
+    service, worker = compose["services"]["service"], compose["services"]["worker"]
+
+    assert worker["command"][:3] == ["python", "-m", "service"]
+    assert worker["command"][3] in main.commands
+    assert worker["environment"].items() <= service["environment"].items()
+    assert {"DATABASE_URL", "MODEL_SIGNING_KEY"} <= set(worker["environment"])
+    assert "ports" not in worker
 
 
 def test_compose_waits_for_the_database_and_keeps_both_volumes(compose: Any) -> None:

@@ -4,8 +4,8 @@ from typing import Any
 
 
 def document_shape(document: Any) -> dict[str, Any]:
-    """For each operation its keys, parameters, body, success and other statuses, the schemas as `schema_shape` writes them,
-    and once what all the other statuses answer."""
+    """For each operation its keys, parameters, body, success and other statuses, the schemas as `schema_shape` writes
+    them, and once what all the other statuses answer."""
     listed = {
         f"{method.upper()} {path}": operation
         for path, operations in sorted(document["paths"].items())

@@ -169,6 +169,12 @@ class JobStore:
         found = self._session.read(lambda: dict(query.tuples().execute(self._database)))
         return {state: found.get(state, 0) for state in STATES}
 
+    def newest_states(self) -> dict[str, str]:
+        """The state of the newest job of each kind."""
+        newest = Job.select(fn.MAX(Job.id)).group_by(Job.kind)
+        query = Job.select(Job.kind, Job.state).where(Job.id.in_(newest)).order_by(Job.kind)
+        return self._session.read(lambda: dict(query.tuples().execute(self._database)))
+
     def saw_worker(self, name: str) -> None:
         """Notes that a worker lives, and forgets those that were not seen for a day."""
         now = self._ago(0)

@@ -11,6 +11,7 @@ from service.storage.learning.tables import WorkerSeen
 from service.storage.session import Session
 from tests.conftest import Client, MakeClient
 from tests.support.passengers import ARTIFACTS
+from tests.support.waiting import until
 
 KEY, ADMIN = "a-key-of-sixteen-characters", "another-key-of-many-characters"
 SIGNING = "k" * 32
@@ -225,6 +226,19 @@ def test_all_is_503_while_the_database_is_away(client: Client, jobs: JobStore, m
     for answer in answers:
         assert_problem(answer, 503, "unavailable")
     assert client.post("/admin/retrain").status_code == 202
+
+
+def test_metrics_show_the_jobs(client: Client, jobs: JobStore) -> None:
+    id_ = client.post("/admin/retrain").json["id"]
+    jobs.claim("here:1")
+    jobs.finish(id_, 1, FAILED, error="why")
+
+    def shows_the_failure() -> bool:
+        text = client.get("/metrics").text
+        newest = 'prediction_service_newest_job{kind="retrain",state="failed"} 1.0'
+        return newest in text and 'prediction_service_jobs{state="failed"} 1.0' in text
+
+    until(shows_the_failure)
 
 
 def test_what_clients_change_leaves_lines_in_the_log(
