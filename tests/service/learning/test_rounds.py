@@ -12,11 +12,13 @@ import pytest
 from serialize.content import Content
 from service.learning import rounds as module
 from service.learning.rounds import Rounds
+from service.learning.watched import BY
 from service.registry.registry import Registry
 from service.storage.session import Session
 from tests.conftest import Client
 from tests.service.conftest import fill
 from tests.service.learning.test_shadow import judged
+from tests.service.learning.test_watch import BAD, GOOD, label, promoted
 from tests.service.registry.test_proof import doing
 from tests.support.waiting import until
 
@@ -61,7 +63,7 @@ def over(rounds: Rounds) -> None:
     """Waits until the process of the round has ended, and takes what it told."""
     child = rounds._child
     assert child is not None
-    child.wait(SECONDS)
+    child.wait(3 * SECONDS)
     rounds.round()
 
 
@@ -155,6 +157,32 @@ def test_a_model_that_ends_the_real_process_does_not_keep_the_watch_from_working
     assert set(rounds._failed) == {ends}
     rounds.round()
     assert rounds._child is None
+
+
+@pytest.mark.long  # starts processes that load models
+def test_the_real_process_undoes_a_bad_promotion(
+    service: Client,
+    models: Registry,
+    session: Session,
+    twin: Content,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("MODEL_SIGNING_KEY", models.keys[0])
+    models.register(twin, "me@here")
+    found = promoted(models, twin.version)
+    label(session, found, 200, BAD, GOOD)
+    rounds = Rounds(models, session, (sys.executable, "-m", "service.learning.shadow"))
+
+    rounds.round()
+    over(rounds)
+
+    assert models.promotions.champion() == found.previous
+    (entry,) = models.promotions.newest(1)
+    assert (entry.promoted_by, entry.undoes) == (BY, found.promotion)
+    assert rounds._looked == {str(found.promotion): 1}
+    rounds.stop()
 
 
 @pytest.mark.long  # starts a process that loads a model
