@@ -5,11 +5,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from serialize.content import read_content
+from serialize.content import Content, read_content
 from service.__main__ import main
 from service.registry.registry import Registry
+from service.storage.learning.tables import ShadowScore
+from service.storage.session import Session
 from tests.conftest import Client
 from tests.service.conftest import KEY, fill
+from tests.support import killed
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +40,23 @@ def test_the_command_counts_what_was_scored_and_refused(
     assert lines[0] == f"{iris} scored 0 rows of the log."
     assert lines[1].startswith("It refused 10, by column: Age (10), Cabin (10)")
     assert again.output.splitlines() == [f"{iris} scored 0 rows of the log.", "It refused 10 before."]
+
+
+@pytest.mark.long  # starts processes
+def test_a_replay_that_is_killed_goes_on_at_any_step(
+    service: Client, models: Registry, session: Session, twin: Content, database_url: str, tmp_path: Path
+) -> None:
+    fill(service, 10)
+    models.register(twin, "me@here")
+    variables = {"DATABASE_URL": database_url, "MODEL_SIGNING_KEY": KEY}
+    counts = []
+    for die_before in (1, 2, 0, 0):  # the insert, the commit
+        ended = killed.run(("replay", twin.version), variables, tmp_path / "output", die_before)
+        assert ended == (killed.KILLED if die_before else 0), (tmp_path / "output").read_text()
+        counts.append(session.read(lambda: ShadowScore.select().count(session.database)))
+
+    assert counts == [0, 0, 10, 10]
+    assert (tmp_path / "output").read_text() == f"{twin.version} scored 0 rows of the log.\n"
 
 
 def test_an_unknown_version_and_a_wrong_time_are_named(service: Client) -> None:
