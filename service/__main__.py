@@ -15,10 +15,12 @@ from peewee import PeeweeException
 from rich.console import Console
 
 from serialize.errors import ArtifactError
+from service.cli.compare import compare
 from service.cli.import_log import import_log
 from service.cli.log import export, purge
 from service.cli.models import models, promote, pull, register, retire, rollback
 from service.cli.options import FiniteRange, OwnData, data_options, selection_options, service_options
+from service.cli.replay import replay
 from service.cli.retrain import retrain
 from service.cli.worker import worker
 from service.errors import ServiceError
@@ -37,7 +39,7 @@ def main() -> None:
 
 main.add_command(export)
 main.add_command(purge)
-for command in (import_log, models, register, promote, rollback, retire, pull, retrain, worker):
+for command in (import_log, models, register, promote, rollback, retire, pull, retrain, replay, compare, worker):
     main.add_command(command)
 
 

@@ -18,7 +18,7 @@ from service.errors import InvalidBody
 from service.learning.jobs import Jobs
 from service.monitoring.drift import ModelVersion
 from service.monitoring.log_cache import LogCaches
-from service.monitoring.monitor import ManifestOf, Monitor, Reports
+from service.monitoring.monitor import Compare, ManifestOf, Monitor, Reports
 from service.prediction.batches import Outcome, ServedModel, Work
 from service.prediction.filter import PerformanceQuery, Selection
 from service.prediction.observation import ObservationParser
@@ -49,7 +49,8 @@ from service.web.query import LogArguments
 @dataclass(frozen=True, slots=True)
 class Shared:
     """What all models use: the session that writes predictions and the batcher before it, the queue of the reports with
-    the columns of the log and the manifests of other versions, and the functions of resources that need no model."""
+    the columns of the log, the manifests of other versions and the comparison of two models, and the functions of
+    resources that need no model."""
 
     settings: Settings
     session: Session
@@ -57,6 +58,7 @@ class Shared:
     reports: Reports
     caches: LogCaches
     manifest_of: ManifestOf
+    compare: Compare
     metrics: Metrics
     render: Callable[[], str]
     is_ready: Callable[[], None]
@@ -95,7 +97,8 @@ class Bundle:
 def build(shared: Shared, artifact: Artifact) -> Bundle:
     """The bundle of a model whose golden rows were compared. It answers no request yet."""
     manifest = artifact.manifest
-    monitor = Monitor(ModelVersion(artifact.version, manifest), shared.caches, shared.manifest_of, shared.reports)
+    served = ModelVersion(artifact.version, manifest)
+    monitor = Monitor(served, shared.caches, shared.manifest_of, shared.reports, shared.compare)
     report = partial(monitor.performance, PerformanceQuery(Selection(artifact.version)))
     live = LivePerformance(artifact.version, report, lambda: shared.metrics.directory, run_in_background)
     classes = {label: label if isinstance(label, str) else json.dumps(label) for label in manifest.task.classes}

@@ -17,7 +17,9 @@ from serialize.task import Label
 from service.batching import Aside, Batcher, OneAtATime, run_here, run_in_background, runner
 from service.bundle import Bundle, Shared, build, flask_app, outputs
 from service.export.reset_dump import dump_log
+from service.learning.comparison import comparison
 from service.learning.jobs import Jobs
+from service.learning.live_figures import live_figures
 from service.learning.preconditions import refusal
 from service.monitoring.log_cache import LogCaches
 from service.monitoring.monitor import Reports
@@ -34,6 +36,7 @@ from service.storage.deletion import Erasure, Reset
 from service.storage.learning.jobs import JobStore
 from service.storage.log_reader import log_reader
 from service.storage.migrate import prepare
+from service.storage.models.promotions import Promotions
 from service.storage.session import Session, SessionInTurn
 from service.storage.sqlite_file import is_lost_with_container
 from service.telemetry import log_format
@@ -143,6 +146,7 @@ def _shared(settings: Settings, session: Session, metrics: Metrics, aside: Aside
         reports=Reports(reader.read, read_batched),
         caches=LogCaches(reader.database),
         manifest_of=manifests_of(registry_of(settings, reader)),
+        compare=partial(comparison, reader.database),
         metrics=metrics,
         render=_together(read_batched, metrics.render),
         is_ready=_together(batched, _session(settings, _PROBE_PATIENCE_SECONDS).ping),
@@ -151,7 +155,11 @@ def _shared(settings: Settings, session: Session, metrics: Metrics, aside: Aside
         log=LogAccess(log_reader(reading.database), reading.read, erase, read_batched, batched),
         catalog=Catalog(registry, aside, OneAtATime(run_here, settings.request_timeout)),
         jobs=jobs,
-        live_jobs=LiveJobs(jobs.figures, lambda: metrics.directory, run_in_background),
+        live_jobs=LiveJobs(
+            partial(live_figures, jobs, Promotions(administration), administration),
+            lambda: metrics.directory,
+            run_in_background,
+        ),
         aside=aside,
         wanted=wanted,
     )

@@ -131,7 +131,14 @@ def pull(version: str, output: Path) -> None:
 
 @contextmanager
 def _registry() -> Iterator[Registry]:
-    """The registry of DATABASE_URL. Turns expected errors into one line on standard error."""
+    with open_registry() as (_, _, registry):
+        yield registry
+
+
+@contextmanager
+def open_registry() -> Iterator[tuple[Settings, Session, Registry]]:
+    """The settings, and the registry of DATABASE_URL with its session. Turns expected errors into one line on standard
+    error."""
     try:
         settings = Settings.from_env()
         session = Session(require_log(database_of(settings)))
@@ -139,7 +146,7 @@ def _registry() -> Iterator[Registry]:
             registry = registry_of(settings, session)
             if registry is None:
                 raise click.ClickException(OFF)
-            yield registry
+            yield settings, session, registry
         finally:
             session.close()
     except (SettingsError, DatabaseError, ArtifactError, DumpError, ServiceError, PeeweeException, OSError) as error:

@@ -78,13 +78,19 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds --since, --until (microseconds since 1970, or None) and --model-version to a command."""
-    for option in (
-        click.option("--model-version", help="Only predictions of this model version."),
-        click.option("--until", callback=_moment, help="Only predictions made before this time."),
-        click.option("--since", callback=_moment, help="Only predictions made from this time on (ISO 8601)."),
-    ):
-        command = option(command)
-    return command
+    version = click.option("--model-version", help="Only predictions of this model version.")
+    return since_option(until_option(version(command)))
+
+
+def since_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --since (microseconds since 1970, or None) to a command."""
+    help_text = "Only predictions made from this time on (ISO 8601)."
+    return click.option("--since", callback=_moment, help=help_text)(command)
+
+
+def until_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --until (microseconds since 1970, or None) to a command."""
+    return click.option("--until", callback=_moment, help="Only predictions made before this time.")(command)
 
 
 def _moment(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:

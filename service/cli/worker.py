@@ -7,7 +7,10 @@ import sys
 
 import click
 
+from serialize.errors import ArtifactError
+from service.learning.rounds import Rounds
 from service.learning.worker import Worker
+from service.registry.release import registry_of
 from service.settings import Settings, SettingsError, set_native_defaults
 from service.storage.connection import DatabaseError, database_of
 from service.storage.learning.jobs import JobStore
@@ -16,12 +19,13 @@ from service.storage.session import Session
 from service.telemetry import log_format
 
 _CHILD = (sys.executable, "-m", "service.learning")
+_ROUND = (sys.executable, "-m", "service.learning.shadow")
 _PATIENCE_SECONDS = 5.0
 
 
 @click.command()
 def worker() -> None:
-    """Do the jobs that POST /admin/retrain queues, one after the other, until SIGTERM.
+    """Do the jobs that POST /admin/retrain queues, one after the other, until SIGTERM, and watch promotions.
 
     At SIGTERM the job that runs is stopped and waits for the next worker."""
     run(_CHILD)
@@ -34,10 +38,11 @@ def run(command: tuple[str, ...]) -> None:
         log_format.configure(settings.log_level)
         prepare(database_of(settings))
         session = Session(database_of(settings, _PATIENCE_SECONDS), _PATIENCE_SECONDS)
-    except (SettingsError, DatabaseError) as error:
+        rounds = Rounds(registry_of(settings, session), session, _ROUND)
+    except (SettingsError, DatabaseError, ArtifactError) as error:
         raise click.ClickException(str(error)) from error
     set_native_defaults()  # the children inherit it
-    loop = Worker(JobStore(session), f"{socket.gethostname()}:{os.getpid()}", command)
+    loop = Worker(JobStore(session), f"{socket.gethostname()}:{os.getpid()}", command, rounds)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.stop())
     try:

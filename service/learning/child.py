@@ -23,9 +23,9 @@ from service.storage.session import Session
 from service.telemetry import log_format
 
 STOPPED = 128 + signal.SIGTERM  # the exit status after SIGTERM
+LOWEST_PRIORITY = 19
 
 _PATIENCE_SECONDS = 30.0
-_LOWEST_PRIORITY = 19
 _TRIES, _PAUSE_SECONDS = 60, 2.0  # to store the result while the database is away
 _PR_SET_PDEATHSIG = 1
 
@@ -36,8 +36,8 @@ def main(kinds: Mapping[str, str], id_: int, attempt: int, parent: int) -> None:
     """Works on a job that a worker, the process `parent`, has claimed in this attempt, and stores its result or its
     error. Ends at once if the parent has ended or ends; at SIGTERM with the status STOPPED."""
     signal.signal(signal.SIGTERM, _stop)
-    _end_with(parent)
-    os.nice(_LOWEST_PRIORITY)
+    end_with(parent)
+    os.nice(LOWEST_PRIORITY)
     limit_memory()
     settings = Settings.from_env()
     log_format.configure(settings.log_level)
@@ -110,7 +110,7 @@ def _reason(error: Exception) -> str:
     return one_line(error)
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """Makes Linux kill this process when its parent ends; elsewhere it ends at its next report of progress."""
     with suppress(OSError, AttributeError):
         CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

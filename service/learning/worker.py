@@ -11,13 +11,14 @@ from contextlib import suppress
 
 from service.errors import Unavailable
 from service.learning.child import STOPPED
+from service.learning.process import end
+from service.learning.rounds import Rounds
 from service.storage.learning.jobs import FAILED, JobStore, StoredJob
 from service.telemetry.log_format import event
 
 _POLL_SECONDS = 1.0
 _BEAT_SECONDS = 5.0
 _LONGEST_SECONDS = 10.0  # between two looks while the database is away
-_GRACE_SECONDS = 5.0  # for a child to end after SIGTERM
 _STOPPED = (STOPPED, -signal.SIGTERM)
 
 _log = logging.getLogger("service")
@@ -25,12 +26,13 @@ _log = logging.getLogger("service")
 
 class Worker:
     """Does the jobs of a store until `stop`. `name` is unique among the workers that live. `command` starts a child; it
-    gets the id of the job, the attempt, and the id of this process."""
+    gets the id of the job, the attempt, and the id of this process. `rounds` are begun while no job waits."""
 
-    def __init__(self, jobs: JobStore, name: str, command: Sequence[str]) -> None:
+    def __init__(self, jobs: JobStore, name: str, command: Sequence[str], rounds: Rounds | None = None) -> None:
         self._jobs = jobs
         self._name = name
         self._command = tuple(command)
+        self._rounds = rounds
         self._is_stopping = False
         self._is_away = False
         self._seen_at = float("-inf")
@@ -47,6 +49,8 @@ class Worker:
             try:
                 self._greet()
                 job = self._jobs.claim(self._name)
+                if job is None and self._rounds is not None:
+                    self._rounds.round()
             except Unavailable as error:
                 self._note_database(error)
                 pause = min(2 * pause, _LONGEST_SECONDS)
@@ -58,6 +62,8 @@ class Worker:
                 self._sleep(pause)
             else:
                 self._do(job)
+        if self._rounds is not None:
+            self._rounds.stop()
         with suppress(Unavailable):
             self._jobs.forget_worker(self._name)
         event(_log, logging.INFO, "worker-stop", worker=self._name)
@@ -87,7 +93,7 @@ class Worker:
             try:
                 is_over = self._is_over(child, job)
             finally:
-                _end(child)
+                end(child)
             self._settle(job, _ending(child.returncode) if is_over else None)
         event(
             _log, logging.INFO, "job-end", job=job.id, kind=job.kind, state=self._state(job.id),
@@ -144,19 +150,6 @@ class Worker:
             self._is_away = error is not None
             level, name = (logging.WARNING, "worker-away") if error else (logging.INFO, "worker-back")
             event(_log, level, name, reason=error and error.reason)
-
-
-def _end(child: "subprocess.Popen[bytes]") -> None:
-    """Ends a child that still runs, and all that it started."""
-    if child.poll() is not None:
-        return
-    child.terminate()
-    try:
-        child.wait(_GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
 
 
 def _ending(status: int) -> str | None:

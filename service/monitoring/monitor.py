@@ -12,11 +12,13 @@ from service.errors import ServiceError, UnknownModel, shown
 from service.monitoring.drift import Drift, ModelVersion
 from service.monitoring.log_cache import LogCache, LogCaches
 from service.monitoring.performance import Performance
-from service.prediction.filter import DriftQuery, PerformanceQuery
+from service.prediction.filter import DriftQuery, PerformanceQuery, Selection
 
 ManifestOf = Callable[[str], Manifest | None]
 Query = PerformanceQuery | DriftQuery
 Report = Callable[[], dict[str, Any]]
+# Compares two models on the labelled rows of a selection, with the connection open.
+Compare = Callable[[ModelVersion, ModelVersion, Selection], dict[str, Any]]
 
 
 class Reports:
@@ -50,16 +52,20 @@ class Monitor:
     """Makes the bodies of /performance and /drift while a model serves, through the queue of all `reports`. A report on
     another version uses the manifest that `manifest_of` gives, or that of the `served` model if it gives None."""
 
-    def __init__(self, served: ModelVersion, caches: LogCaches, manifest_of: ManifestOf, reports: Reports) -> None:
+    def __init__(
+        self, served: ModelVersion, caches: LogCaches, manifest_of: ManifestOf, reports: Reports, compare: Compare
+    ) -> None:
         self._served = served
         self._caches = caches
         self._manifest_of = manifest_of
         self._reports = reports
+        self._compare = compare
         self._own = self._other = caches.of(served.manifest.task)
 
     def performance(self, query: PerformanceQuery) -> dict[str, Any]:
-        """The body of GET /performance. Raises InvalidQuery for too many windows and for a column that the model does
-        not have, and Unavailable if the log cannot be read now."""
+        """The body of GET /performance. Raises InvalidQuery for too many windows, for a column that the model does not
+        have and for models that cannot be compared, UnknownModel for a model to compare that is not known, and
+        Unavailable if the log cannot be read now."""
         return self._reports.submit(self, query)
 
     def drift(self, query: DriftQuery) -> dict[str, Any]:
@@ -69,16 +75,25 @@ class Monitor:
 
     def prepared(self, query: Query) -> Report:
         """The report itself, to be made with the connection open. Reads the manifests of other versions; raises
-        UnknownModel for an unknown reference, and Unavailable."""
+        UnknownModel for an unknown reference or model to compare, and Unavailable."""
         version = query.selection.model_version
         model = (version and self._model(version)) or self._served
         log = self._log(model.manifest.task)
         if isinstance(query, PerformanceQuery):
-            return partial(Performance(model.manifest, log.columns).report, query)
-        reference = self._model(query.reference) if query.reference else model
-        if reference is None:
-            raise UnknownModel(f"reference: there is no model {shown(query.reference)} in the registry.")
+            report = partial(Performance(model.manifest, log.columns).report, query)
+            return report if query.compare is None else self._with_comparison(report, query.selection, *query.compare)
+        reference = self._known("reference", query.reference) if query.reference else model
         return partial(Drift(model, log, reference).report, query)
+
+    def _with_comparison(self, report: Report, selection: Selection, first: str, second: str) -> Report:
+        one, other = (self._known("compare", version) for version in (first, second))
+        return lambda: {**report(), "comparison": self._compare(one, other, selection)}
+
+    def _known(self, parameter: str, version: str) -> ModelVersion:
+        found = self._model(version)
+        if found is None:
+            raise UnknownModel(f"{parameter}: there is no model {shown(version)} in the registry.")
+        return found
 
     def _model(self, version: str) -> ModelVersion | None:
         if version == self._served.version:

@@ -29,11 +29,13 @@ class PredictionFilter:
 
 @dataclass(frozen=True, slots=True)
 class PerformanceQuery:
-    """The query of GET /performance: a selection, optionally split into time windows and into groups by a column."""
+    """The query of GET /performance: a selection, optionally split into time windows and into groups by a column, and
+    two model versions to compare."""
 
     selection: Selection
     window: str | None = None
     by: str | None = None
+    compare: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,18 +227,28 @@ class Registry:
                 return None if entry.from_version is None else entry
         return None
 
-    def rollback(self, by: str, reason: str | None = None) -> Change:
+    def rollback(
+        self,
+        by: str,
+        reason: str | None = None,
+        figures: Mapping[str, Any] | None = None,
+        *,
+        of: int | None = None,
+    ) -> Change:
         """Proves the model before the champion and makes it the champion again, whatever observations it refuses.
-        Raises ModelConflict if there is none, it cannot serve, or another promotion came between."""
+        Raises ModelConflict if there is none, it cannot serve, or another promotion came between; with `of`, also if
+        this would undo another promotion than the one with this id."""
         self._require_writable()
         champion = self.promotions.champion()  # before the history: a promotion in between is then noticed below
         entry = self.previous()
+        if of not in (None, entry.id):
+            raise ModelConflict("Another promotion came first; look at the champion and try again.")
         target = str(entry.from_version)
         state = self.model(target).state
         if state != REGISTERED:
             raise ModelConflict(f"Model {target}, the one before, is {state}; promote another one.")
         self._require_proven(target, force=True)
-        if not self.promotions.promote(target, champion, by, reason or "rollback", undoes=entry.id):
+        if not self.promotions.promote(target, champion, by, reason or "rollback", figures, entry.id):
             raise ModelConflict("Another promotion came first; look at the champion and try again.")
         return Change(target, champion)
 

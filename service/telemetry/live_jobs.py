@@ -1,4 +1,4 @@
-"""The jobs in the database for GET /metrics."""
+"""The jobs in the database, the verdicts of the gate and the rollbacks of the watch for GET /metrics."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from service.telemetry.metric_definitions import Sample
 
 
 class LiveJobs:
-    """Caches the figures of the jobs, computed by `report`, in `directory`, which all workers share.
+    """Caches the figures of learning, computed by `report`, in `directory`, which all workers share.
     `run_in_background` schedules a job and returns at once."""
 
     def __init__(
@@ -33,6 +33,11 @@ class LiveJobs:
             yield Sample(metrics.NEWEST_JOB, {"kind": kind, "state": state}, 1)
         if report["worker_seen"] is not None:
             yield Sample(metrics.JOB_WORKER_AGE, {}, report["worker_seen"])
+        if report["verdict"] is not None:
+            version, outcome = report["verdict"]
+            yield Sample(metrics.NEWEST_VERDICT, {"model_version": version, "outcome": outcome}, 1)
+        if report["rolled_back_at"] is not None:
+            yield Sample(metrics.WATCH_ROLLBACK_AT, {}, report["rolled_back_at"])
 
     def refresh(self) -> None:
         """Starts a background computation, unless the cached values are recent or one is running in this process."""

@@ -94,11 +94,22 @@ NEWEST_JOB = _spec(
 JOB_WORKER_AGE = _spec(
     "job_worker_seen_seconds", "gauge", "seconds", "Time since a worker that does jobs was last seen."
 )
+NEWEST_VERDICT = _spec(
+    "newest_verdict",
+    "gauge",
+    "1",
+    "What the gate said of the newest model that it judged; the value is 1.",
+    "model_version",
+    "outcome",
+)
+WATCH_ROLLBACK_AT = _spec(
+    "watch_rollback_timestamp_seconds", "gauge", "seconds since 1970", "When the watch last undid a promotion."
+)
 
 METRICS = (
     *(REQUESTS, REQUEST_SECONDS, REFUSED, PREDICTIONS, BATCH, COMMIT, QUEUE, DROPPED_LINES, WORKERS),
     *(NO_CHAMPION, MODEL),
     *(LOGGED, LABELLED, LABELLED_SHARE),
     *(PERFORMANCE, PERFORMANCE_LOW, PERFORMANCE_HIGH, PERFORMANCE_TRAINING, PERFORMANCE_AT),
-    *(JOBS, NEWEST_JOB, JOB_WORKER_AGE),
+    *(JOBS, NEWEST_JOB, JOB_WORKER_AGE, NEWEST_VERDICT, WATCH_ROLLBACK_AT),
 )

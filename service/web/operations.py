@@ -64,7 +64,8 @@ def operations(
             "performance",
             "How well predictions match the true labels.",
             "Performance",
-            query=(*_SELECTION, "window", "by"),
+            (404, 503),
+            query=(*_SELECTION, "window", "compare", "by"),
         ),
         "get /drift": client(
             "drift",
@@ -249,6 +250,11 @@ def _parameters(manifest: Manifest, version: str, example_id: str) -> dict[str, 
         "until": ("Only predictions before this time.", moment, "2026-01-31T12:00:00Z"),
         "window": ("A series by day (UTC) or by week from Monday.", {"enum": list(WINDOWS)}, WINDOWS[-1]),
         "by": ("The metrics for each value of a column.", {"enum": columns}, columns[0]),
+        "compare": (
+            "Two model versions to compare on the labelled rows that both answered.",
+            {**TEXT, "pattern": r"^[^,\u0000]+,[^,\u0000]+$"},
+            f"{version},{version}",
+        ),
         "last": (
             f"Only this many of the latest rows; by default {DEFAULT_LAST} if no time is given.",
             integer(1, MOST_LAST),

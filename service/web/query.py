@@ -23,15 +23,17 @@ WINDOWS = ("1d", "1w")
 MOST_LAST = 100_000
 
 EXPECTED_VERSION = "a version of a model, text without NUL"
+EXPECTED_VERSIONS = "two versions of models with a comma between them"
 
 
 def performance_query(arguments: Arguments, columns: Sequence[str]) -> PerformanceQuery:
-    """The parameters model_version, since, until, window and by, which is one of `columns`; another model version may
-    have others, so the report checks them. Raises InvalidQuery."""
-    read = ArgumentReader(arguments, ("model_version", "since", "until", "window", "by"))
+    """The parameters model_version, since, until, window, compare and by, which is one of `columns`; another model
+    version may have others, so the report checks them. Raises InvalidQuery."""
+    read = ArgumentReader(arguments, ("model_version", "since", "until", "window", "by", "compare"))
     window = read.one_of("window", WINDOWS)
     by = read.read("by", str, "") if "model_version" in arguments else read.one_of("by", columns)
-    return PerformanceQuery(read.selection(), window, by)
+    compare = read.read("compare", _two_versions, EXPECTED_VERSIONS)
+    return PerformanceQuery(read.selection(), window, by, compare)
 
 
 def drift_query(arguments: Arguments) -> DriftQuery:
@@ -110,6 +112,13 @@ def _version(text: str) -> str:
     if "\0" in text:  # PostgreSQL refuses NUL
         raise ValueError(text)
     return text
+
+
+def _two_versions(text: str) -> tuple[str, str]:
+    first, second = map(_version, text.split(","))  # other than two are a ValueError
+    if not first or not second:
+        raise ValueError(text)
+    return first, second
 
 
 def _number(text: str, most: int) -> int:

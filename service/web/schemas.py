@@ -11,7 +11,10 @@ from serialize.signature import Column, ColumnKind, Container, NullMarker, Signa
 from serialize.task import Task, TaskKind, Ties
 from service.demo import MOST_ROWS
 from service.errors import LISTED_FAULTS
+from service.learning.comparison import FIRST, NEITHER, SECOND
+from service.learning.gate.losses import LOSS_NAMES
 from service.monitoring.comparison import CHANGES
+from service.monitoring.intervals import LEVEL
 from service.monitoring.task_metrics import QUANTILES
 from service.prediction.moment import MOMENT
 from service.prediction.true_label import LabelParser
@@ -209,6 +212,15 @@ _COMMON: Schemas = {
     "Seeding": _object({"rows": integer(1, MOST_ROWS)}),
     "Seeded": _object(recipe=TEXT, rows=integer(1)),
     "Figure": _object(**_INTERVAL, training=_REAL_OR_NULL),
+    "Comparison": _object(
+        **_each(TEXT, "first", "second"),
+        **_each(_COUNT, "rows", "only_first", "only_second"),
+        loss={"enum": list(dict.fromkeys(LOSS_NAMES.values()))},
+        **_each(_REAL_OR_NULL, "first_loss", "second_loss"),
+        difference=_object(**_INTERVAL),
+        interval={"const": LEVEL},
+        better={"enum": [FIRST, SECOND, NEITHER]},
+    ),
     "Models": _object(
         champion=_nullable(VERSION),
         models=_array(_object(**_LISTED_MODEL), maxItems=MOST_LIMIT),
@@ -358,7 +370,7 @@ def _performance(task: Task) -> Schema:
     if task.kind == "multiclass":
         by_task["classes"] = _object(**_each(_OF_CLASS, *map(str, task.classes)))
     return _object(
-        {"series": _array(window), "by": TEXT, "groups": _array(group)},
+        {"series": _array(window), "by": TEXT, "groups": _array(group), "comparison": reference("Comparison")},
         **part,
         metrics=metrics,
         threshold=_SHARE_OR_NULL,

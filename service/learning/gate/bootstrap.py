@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from service.monitoring.intervals import Array
+from service.pacing import give_way
 
 # More units than this are merged at random into so many blocks. The sums of random blocks are independent and equally
 # distributed, and their mean has the same skewness. The standard error comes from all units in any case.
@@ -114,6 +115,7 @@ def _studentised(sums: Array, sizes: Array, draws: int) -> Array:
 
 def _times(rng: np.random.Generator, draws: int, count: int) -> Array:
     """How often each of `count` units is drawn, of shape (draws, count)."""
+    give_way()  # in a report, after each part
     drawn = rng.integers(0, count, (draws, count))
     drawn += np.arange(draws)[:, None] * count
     return np.bincount(drawn.ravel(), minlength=draws * count).reshape(draws, count).astype(np.float64)

@@ -1,0 +1,42 @@
+"""What the history of promotions says to the watch: which promotion is watched, and which models it rolled back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from service.storage.models.promotions import Promoted, Promotions
+
+BY = "watch"  # who promotes, in the history
+
+_WATCHED_FOR = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A promotion that is watched: its id, the champion, the one before it, and when it was promoted."""
+
+    promotion: int
+    champion: str
+    previous: str
+    since: datetime
+
+
+def watched(promotions: Promotions, now: datetime) -> Watched | None:
+    """The newest promotion, by whomever, if it is at most 14 days old and there was a champion before it. A rollback is
+    not watched."""
+    for entry in promotions.newest(1):
+        if entry.undoes is None and entry.from_version is not None and now - entry.promoted_at <= _WATCHED_FOR:
+            return Watched(entry.id, entry.to_version, entry.from_version, entry.promoted_at)
+    return None
+
+
+def may_promote_automatically(promotions: Promotions, version: str) -> bool:
+    """Whether a program may promote a version: not if the watch has ever rolled it back. People may. Raises
+    Unavailable."""
+    return version not in rolled_back(promotions.history())
+
+
+def rolled_back(history: Sequence[Promoted]) -> set[str]:
+    """The versions that the watch has rolled back."""
+    undone = {entry.undoes for entry in history if entry.promoted_by == BY}
+    return {entry.to_version for entry in history if entry.id in undone}
