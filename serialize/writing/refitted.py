@@ -41,6 +41,7 @@ def dump_refitted(
     them; of `data` only the numbers of each class are kept. The compiled form is checked on both. `training` says
     in the manifest what `data` are; its members `base`, the sha256 of the training data, and `parent`, the version of
     the artifact, are filled in here. `metrics` are figures as `dump` takes them; by default there are none.
+    The pipeline itself can hold values of the log, as an encoder holds categories and a nearest neighbour whole rows.
 
     Raises DumpError for a pipeline with other classes or one that cannot be served with this signature, and
     ArtifactError if there are no base rows."""
