@@ -71,8 +71,8 @@ def rollback_reason(payload: Any) -> str | None:
 
 def retraining(payload: Any, columns: Sequence[str]) -> dict[str, Any]:
     """The arguments of a retraining: `promote`, `window` (a number of rows, or text such as "30d"), `max_rows`,
-    `holdout`, `since` and `until` (ISO 8601), `ids` (how ids begin), `cluster` (a column) and `guard` (columns). What is
-    missing is None, False or empty. Raises InvalidBody."""
+    `holdout`, `since` and `until` (ISO 8601), `ids` (how ids begin), `cluster` (a column) and `guard` (columns). What
+    is missing is None, False or empty. Raises InvalidBody."""
     members, faults = _optional(payload, _RETRAINING)
     listed = ", ".join(columns)
 
