@@ -1,6 +1,7 @@
 """Retraining, from the labelled log to a challenger with its verdict, and to its promotion if the gate and the user
 allow it. The model that is judged is the one that is registered: nothing is fitted after a look at the hold-out."""
 
+import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from service.learning.checked_session import CheckedSession
 from service.learning.gate.judge import judge
 from service.learning.gate.verdict import Verdict
 from service.learning.reporter import Reporter
-from service.learning.retraining.attempts import Attempt, next_attempt
+from service.learning.retraining.attempts import Attempt, next_attempt, waiting_challenger
 from service.learning.retraining.candidates import Candidate, best, choose, recipes
 from service.learning.retraining.champion import ChampionModel, load_champion
 from service.learning.retraining.fitting import Fitter
@@ -81,7 +82,7 @@ class _Retraining:
         lacking = lacks(champion.artifact.model, rows.holdout, options, attempt.number, new_labels)
         if lacking:
             reason = f"There is not enough to decide: {'; '.join(lacking)}."
-            return no_challenger(version, "not enough", reason, [], facts)
+            return self._promoted_waiting(version) or no_challenger(version, "not enough", reason, [], facts)
         fitter = Fitter(champion.artifact, champion.base)
         candidates = self._candidates(fitter, rows)
         chosen = best(candidates)
@@ -183,23 +184,40 @@ class _Retraining:
         result["state"] = stored.state
         if verdict.outcome != "better":
             return result
-        return {**result, **self._promoted(version, champion, verdict)}
+        return {**result, **self._promoted(version, champion, record)}
 
-    def _promoted(self, version: str, champion: str, verdict: Verdict) -> dict[str, Any]:
+    def _promoted_waiting(self, champion: str) -> dict[str, Any] | None:
+        """Promotes the challenger of an earlier attempt that is better than the champion, if there is one and a
+        promotion is wanted now."""
+        registry = self.registry
+        found = waiting_challenger(registry.store.models(), registry.promotions.history(), champion)
+        if found is None or self.options.dry_run or not self._wants_promotion:
+            return None
+        record = json.loads(str(found.verdict))
+        result = {"champion": champion, "challenger": found.version, "outcome": record["outcome"], "promoted": False}
+        return {**result, "state": found.state, "verdict": record, **self._promoted(found.version, champion, record)}
+
+    @property
+    def _wants_promotion(self) -> bool:
+        return self.options.promote or self.settings.auto_promote
+
+    def _promoted(self, version: str, champion: str, record: Mapping[str, Any]) -> dict[str, Any]:
         """Promotes a challenger that is better, unless it must not. Its signature is the champion's, so observations of
         the log that it refuses are no reason against it."""
-        if not (self.options.promote or self.settings.auto_promote):
-            return {"message": f"{verdict.reason} `python -m service promote {version}` makes {version} the champion."}
+        if not self._wants_promotion:
+            return {
+                "message": f"{record['reason']} `python -m service promote {version}` makes {version} the champion."
+            }
         if any(
             entry.undoes is not None and entry.from_version == version for entry in self.registry.promotions.history()
         ):
-            return {"message": f"{version} was rolled back before, so it is not promoted by itself. {verdict.reason}"}
-        reason = f"gate: {verdict.reason}"
+            return {"message": f"{version} was rolled back before, so it is not promoted by itself. {record['reason']}"}
+        reason = f"gate: {record['reason']}"
         try:
-            self.registry.promote(version, author(), reason, verdict.figures, force=True, expected=champion)
+            self.registry.promote(version, author(), reason, record["figures"], force=True, expected=champion)
         except ModelConflict as error:
-            return {"message": f"{error.detail} {verdict.reason}"}
-        return {"promoted": True, "message": f"{version} is the champion. {verdict.reason}"}
+            return {"message": f"{error.detail} {record['reason']}"}
+        return {"promoted": True, "message": f"{version} is the champion. {record['reason']}"}
 
 
 def _least(one: datetime, other: datetime | None) -> datetime:

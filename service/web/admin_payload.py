@@ -71,8 +71,8 @@ def rollback_reason(payload: Any) -> str | None:
 
 def retraining(payload: Any, columns: Sequence[str]) -> dict[str, Any]:
     """The arguments of a retraining: `promote`, `window` (a number of rows, or text such as "30d"), `max_rows`,
-    `since` and `until` (ISO 8601), `ids` (how ids begin), `cluster` (a column) and `guard` (columns). What is missing
-    is None, False or empty. Raises InvalidBody."""
+    `holdout`, `since` and `until` (ISO 8601), `ids` (how ids begin), `cluster` (a column) and `guard` (columns). What
+    is missing is None, False or empty. Raises InvalidBody."""
     members, faults = _optional(payload, _RETRAINING)
     listed = ", ".join(columns)
 
@@ -85,7 +85,8 @@ def retraining(payload: Any, columns: Sequence[str]) -> dict[str, Any]:
     is_days = isinstance(window, str) and re.fullmatch(DAYS, window) is not None
     require("promote", isinstance(members["promote"], bool), "true or false")
     require("window", window is None or is_days or _is_count(window, MOST_LEARNED), _WINDOW_EXPECTED)
-    require("max_rows", members["max_rows"] is None or _is_count(members["max_rows"], MOST_LEARNED), _COUNT_EXPECTED)
+    for name in ("max_rows", "holdout"):
+        require(name, members[name] is None or _is_count(members[name], MOST_LEARNED), _COUNT_EXPECTED)
     for name in ("since", "until"):
         value = members[name]
         is_moment = isinstance(value, str) and re.fullmatch(MOMENT, value) is not None
@@ -96,13 +97,14 @@ def retraining(payload: Any, columns: Sequence[str]) -> dict[str, Any]:
     require("guard", guard is None or is_list, f"null, or an array of some of the columns {listed}")
     if faults:
         raise InvalidBody(faults)
-    counts = {name: int(members[name]) for name in ("window", "max_rows") if _is_count(members[name], MOST_LEARNED)}
+    counts = {name: int(members[name]) for name in _COUNTS if _is_count(members[name], MOST_LEARNED)}
     return {**members, **counts, "guard": list(dict.fromkeys(guard or ()))}
 
 
+_COUNTS = ("window", "max_rows", "holdout")
 _RETRAINING = {
     "promote": False,
-    **dict.fromkeys(("window", "max_rows", "since", "until", "ids", "cluster", "guard")),
+    **dict.fromkeys(("window", "max_rows", "holdout", "since", "until", "ids", "cluster", "guard")),
 }
 
 

@@ -39,7 +39,7 @@ _CREATED, _LABELLED_AT = "2026-01-31T12:00:00.000000+00:00", "2026-02-01T09:30:0
 _JOB = {
     "id": JOB,
     "kind": "retrain",
-    "arguments": {**dict.fromkeys(("max_rows", "since", "until", "cluster")), **RETRAINING, "guard": []},
+    "arguments": {**dict.fromkeys(("max_rows", "holdout", "since", "until", "cluster")), **RETRAINING, "guard": []},
     "state": "queued",
     "progress": 0.0,
     "message": "It waits for a worker.",

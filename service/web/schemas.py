@@ -393,6 +393,10 @@ def _retraining(signature: Signature) -> Schema:
             "promote": {**_BOOLEAN, "description": "Whether to promote the new model if the gate finds it better."},
             "window": {**window, "description": 'Only the newest rows: so many, or those of so many days ("30d").'},
             "max_rows": {**_nullable(count), "description": "The most rows of the log to train on."},
+            "holdout": {
+                **_nullable(count),
+                "description": "The rows that judge; by default a number that grows with them.",
+            },
             "since": {**moment, "description": "Only rows from this time on."},
             "until": {**moment, "description": "Only rows before this time."},
             "ids": {

@@ -49,7 +49,7 @@ def make(folder: Path, **options: Any) -> Artifact:
 
 def write_log(database: Database, X: Array, truth: Array, version: str, *, start: int = 0, **changes: Any) -> None:
     """Writes labelled rows, one every five minutes; the newest of all is old enough to be used. `start` numbers the
-    first one."""
+    first one. `changes` are values of columns, or lists with one for each row."""
     oldest = datetime.now(UTC) - SINCE
     rows = []
     for place, (row, label) in enumerate(zip(X.tolist(), truth.tolist(), strict=True), start=start):
@@ -65,7 +65,7 @@ def write_log(database: Database, X: Array, truth: Array, version: str, *, start
                 "model_version": version,
                 "created_at": created,
                 "labelled_at": created + _DELAY,
-                **changes,
+                **{name: given[place - start] if isinstance(given, list) else given for name, given in changes.items()},
             }
         )
     with database.atomic():

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from service.storage.models.promotions import Promoted
-from service.storage.models.store import StoredModel
+from service.storage.models.store import REGISTERED, StoredModel
 
 NOT_ENOUGH = "not enough"  # a verdict that compared nothing, and so is no attempt
 
@@ -29,3 +29,16 @@ def next_attempt(models: Iterable[StoredModel], history: Iterable[Promoted]) -> 
     ]
     since = [moment for moment in judged if promoted is None or moment > promoted]
     return Attempt(len(since) + 1, max(judged, default=None))
+
+
+def waiting_challenger(models: Iterable[StoredModel], history: Iterable[Promoted], champion: str) -> StoredModel | None:
+    """The newest challenger that was found better than this champion and was never promoted, or None. `models` are the
+    newest first. A retraining that was killed between its last two steps leaves one, and so does one without
+    `promote`."""
+    promoted = {entry.to_version for entry in history}
+    for model in models:
+        if model.state == REGISTERED and model.verdict is not None and model.version not in promoted:
+            verdict = json.loads(model.verdict)
+            is_better = verdict["outcome"] == "better" and verdict["champion"] == champion
+            return model if is_better else None
+    return None

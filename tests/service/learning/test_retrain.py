@@ -8,8 +8,12 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
+import numpy as np
 import pytest
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from serialize import dump, load
 from serialize.content import read_content
@@ -112,7 +116,9 @@ def test_without_promote_the_challenger_is_stored_and_can_be_promoted(
     assert (found["outcome"], found["promoted"], found["state"]) == ("better", False, REGISTERED)
     assert f"python -m service promote {found['challenger']}" in found["message"]
     assert registry.promotions.champion() == champion
-    registry.promote(found["challenger"], "me@here")
+    again = run(settings, session, PROMOTE)
+    assert (again["promoted"], again["challenger"]) == (True, found["challenger"])
+    assert registry.promotions.champion() == found["challenger"]
 
 
 @ON_SQLITE
@@ -349,3 +355,34 @@ def test_rows_of_a_file_join_the_training_data(
 
     assert found["verdict"]["rows"]["own"] == 50
     assert found["verdict"]["candidates"][0]["rows"] == 400 + 50 + found["verdict"]["rows"]["training"]
+
+
+@ON_SQLITE
+def test_values_and_several_classes_are_learned_too(
+    settings: Settings, session: Session, registry: Registry, tmp_path: Path
+) -> None:
+    X, _ = world(300, seed=0)
+    new_X, _ = world(900, seed=1)
+    none = {"proba": None, "predicted_class": None, "threshold": None, "true_class": None}
+    session.database.connect(reuse_if_open=True)
+
+    dump_kept(make_pipeline(StandardScaler(), Ridge()), X, X[:, 0] * 3, tmp_path / "values")
+    version = release(registry, session, tmp_path / "values")
+    values = {**none, "predicted_value": 0.0, "true_value": (-3 * new_X[:, 0]).tolist()}
+    write_log(session.database, new_X, new_X[:, 0] > 0, version, **values)
+    found = run(settings, session)
+    assert (found["promoted"], found["verdict"]["figures"]["loss"]) == (True, "squared_error")
+
+    dump_kept(pipeline(), X, np.digitize(X[:, 0], (-0.5, 0.5)).astype(str), tmp_path / "classes")
+    version = release(registry, session, tmp_path / "classes")
+    labels = [f'"{label}"' for label in np.digitize(-new_X[:, 0], (-0.5, 0.5)).tolist()]
+    write_log(session.database, new_X, new_X[:, 0] > 0, version, start=900, true_class=labels)
+    session.database.execute_sql("UPDATE model SET verdict = NULL")  # the labels are older than the last attempt
+    found = run(settings, session)
+    assert (found["promoted"], found["verdict"]["figures"]["loss"]) == (True, "brier_score")
+
+
+def dump_kept(model: Any, X: Any, y: Any, folder: Path) -> None:
+    dump(
+        model.fit(X, y), X, y, folder, include_training_data=True, metrics="none", importances=False, columns=COLUMNS
+    )  # fmt: skip

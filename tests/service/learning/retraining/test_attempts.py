@@ -3,7 +3,7 @@
 import json
 from datetime import datetime, timedelta
 
-from service.learning.retraining.attempts import Attempt, next_attempt
+from service.learning.retraining.attempts import Attempt, next_attempt, waiting_challenger
 from service.storage.models.promotions import Promoted
 from service.storage.models.store import StoredModel
 from tests.support.logged import START
@@ -36,3 +36,18 @@ def test_attempts_count_from_the_last_promotion() -> None:
 
 def test_a_verdict_that_compared_nothing_is_no_attempt() -> None:
     assert next_attempt([judged(START, "not enough")], []) == Attempt(1, None)
+
+
+def challenger(version: str, outcome: str, champion: str = "c" * 12) -> StoredModel:
+    verdict = json.dumps({"outcome": outcome, "judged_at": START.isoformat(), "champion": champion})
+    return StoredModel(version, "churn", 3, b"", "", "registered", START, "me", None, None, None, verdict)
+
+
+def test_a_challenger_that_was_better_waits_for_its_promotion() -> None:
+    better, worse = challenger("b" * 12, "better"), challenger("d" * 12, "not better")
+
+    assert waiting_challenger([better, worse], [], "c" * 12) == better
+    assert waiting_challenger([worse, better], [], "c" * 12) is None
+    assert waiting_challenger([better], [], "e" * 12) is None
+    promoted_before = Promoted(1, None, "b" * 12, START, "me", None, None, None)
+    assert waiting_challenger([better], [promoted_before], "c" * 12) is None
