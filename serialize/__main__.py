@@ -13,7 +13,7 @@ from serialize.artifact import load
 from serialize.cli import remote, summary, trust_options
 from serialize.cli.adopt import adopt_command
 from serialize.cli.made import console, print_made, print_metrics
-from serialize.cli.options import csv_options, declarations, declared, separator
+from serialize.cli.options import csv_options, declarations, declared, separator, training_data
 from serialize.content import read_content, sign
 from serialize.errors import ArtifactError, DumpError
 from serialize.folder import MANIFEST, read_manifest
@@ -71,6 +71,7 @@ main.add_command(remote.pull)
 @click.option("--positive", help="The positive class of a target with two labels.  [default: the second]")
 @click.option("--dates", multiple=True, metavar="COLUMN", help="Read this column as ISO 8601 dates; may be repeated.")
 @declarations
+@training_data
 @click.option(
     "--n-jobs",
     type=int,
@@ -87,6 +88,7 @@ def _train(
     encoding: str,
     positive: str | None,
     n_jobs: int,
+    training_data: bool,
     **options: Any,
 ) -> None:
     """Train a model on a CSV file and write its artifact."""
@@ -95,7 +97,7 @@ def _train(
     # forest adds up its trees in another order on several cores, so the last digit of its metrics may differ.
     with parallel_config("threading", n_jobs=n_jobs):
         file = CsvFile(csv, sep, encoding)
-        _make(from_csv(file, target, positive_class=positive, declared=of_columns, **options), output)
+        _make(from_csv(file, target, positive_class=positive, declared=of_columns, **options), output, training_data)
 
 
 @main.command("recipe")
@@ -110,7 +112,16 @@ def _train(
 @click.option("--title", metavar="COLUMN", help="Its column with the titles, if it has any.  [default: title]")
 @click.option("--section", metavar="COLUMN", help="Its column with the sections.  [default: section]")
 @click.option("--author", metavar="COLUMN", help="Its column with the authors.  [default: author]")
-def _recipe(name: str, output: Path, data: Path | None, sep: str, encoding: str, **columns: str | None) -> None:
+@training_data
+def _recipe(
+    name: str,
+    output: Path,
+    data: Path | None,
+    sep: str,
+    encoding: str,
+    training_data: bool,
+    **columns: str | None,
+) -> None:
     """Train one of the built-in models.
 
     sections (title, text, section) and pairs (author, text) can learn from a file of your own. Without one they learn
@@ -120,13 +131,13 @@ def _recipe(name: str, output: Path, data: Path | None, sep: str, encoding: str,
     if data is None:
         if given:
             raise click.UsageError(f"--{next(iter(given))} is a column of a file; give the file with --data.")
-        _make(built_in(), output)
+        _make(built_in(), output, training_data)
         return
     _require_file_columns(name, built_in, given)
     file = CsvFile(data, sep, encoding)
     rows = read_texts(file)
     file.require(list(rows.columns), list(given.values()))
-    _make(built_in.build(rows, **given), output)
+    _make(built_in.build(rows, **given), output, training_data)
 
 
 def _require_file_columns(name: str, built_in: BuiltIn, given: Mapping[str, str]) -> None:
@@ -201,10 +212,10 @@ def _verify(directory: Path, digest: str | None, signed: bool, key: str | None) 
     )
 
 
-def _make(recipe: Recipe, output: Path) -> None:
+def _make(recipe: Recipe, output: Path, training_data: bool) -> None:
     for note in recipe.notes:
         click.echo(f"Note: {note}", err=True)
-    print_made(train(recipe, output), recipe.y, output)
+    print_made(train(recipe, output, include_training_data=training_data), recipe.y, output)
 
 
 if __name__ == "__main__":

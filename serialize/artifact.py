@@ -4,7 +4,7 @@ file with its digest before it is unpickled."""
 import io
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from serialize.compiler.runtime import CompiledModel
 from serialize.content import Content, read_content
 from serialize.display.summary import as_html, as_text, summary
 from serialize.errors import ArtifactError, one_line
-from serialize.folder import COMPILED, PIPELINE
+from serialize.folder import COMPILED, PIPELINE, TRAINING
 from serialize.frame import Row
 from serialize.manifest import Manifest
 from serialize.model import Model
@@ -25,6 +25,7 @@ from serialize.pickles import (
 )
 from serialize.store.address import is_url
 from serialize.task import Outputs
+from serialize.training.data import TrainingData, read
 from serialize.trust import Trust
 
 Answers = Callable[[Sequence[Row]], Outputs]
@@ -33,13 +34,15 @@ Answers = Callable[[Sequence[Row]], Outputs]
 @dataclass(frozen=True, slots=True, repr=False)
 class Artifact:
     """A verified artifact in memory: the manifest, the model, its compiled form if there is one, as `digest` the
-    sha256 of the manifest in hex, and the folder that it was read from, if it was one."""
+    sha256 of the manifest in hex, the folder that it was read from, if it was one, and the file of its training data,
+    if there is one."""
 
     manifest: Manifest
     model: Model
     compiled: CompiledModel | None
     digest: str
     path: Path | None = None
+    training: bytes | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         return as_text(self._summary())
@@ -62,6 +65,15 @@ class Artifact:
         """The libraries whose installed minor version differs from the manifest's: name, version in the manifest,
         installed version."""
         return other_versions(self.manifest.libraries)
+
+    def training_data(self) -> TrainingData:
+        """The rows and targets that the pipeline was fitted on, in the form that `fit` got; of a pipeline that was
+        fitted again, those of the first one. Raises ArtifactError if the artifact does not keep them."""
+        if self.training is None:
+            raise ArtifactError(
+                "The artifact does not keep its training data; dump the model again with include_training_data=True."
+            )
+        return read(self.training, self.model.signature)
 
     def verify(self, answers: Answers) -> None:
         """Raises ArtifactError unless `answers` gives the recorded outputs for the golden rows."""
@@ -96,7 +108,7 @@ def load_content(content: Content, path: Path | None = None) -> Artifact:
     refuse_missing(manifest.libraries)
     model = Model(_unpickled(files[PIPELINE], manifest), manifest.task, manifest.signature)
     compiled = CompiledModel(files[COMPILED], manifest.task, manifest.signature) if COMPILED in files else None
-    artifact = Artifact(manifest, model, compiled, content.digest, path)
+    artifact = Artifact(manifest, model, compiled, content.digest, path, files.get(TRAINING))
     if other_versions(manifest.libraries, parts=1):
         artifact.verify_all()
     return artifact

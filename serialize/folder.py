@@ -15,6 +15,7 @@ MANIFEST = "manifest.json"
 SIGNATURE = "manifest.json.hmac"
 PIPELINE = "pipeline.joblib"
 COMPILED = "pipeline.onnx"
+TRAINING = "training.parquet"
 
 
 def read_manifest(folder: Path) -> bytes:
@@ -126,7 +127,7 @@ def _files_of_artifact(folder: Path) -> set[str]:
         listed = set(json.loads((folder / MANIFEST).read_bytes())["files"])
     except (KeyError, TypeError, ValueError):
         listed = set()
-    return {MANIFEST, SIGNATURE, PIPELINE, COMPILED, *listed}
+    return {MANIFEST, SIGNATURE, PIPELINE, COMPILED, TRAINING, *listed}
 
 
 def _names(folder: Path) -> set[str]:

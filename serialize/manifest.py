@@ -25,7 +25,8 @@ class Manifest:
     """The description of a model. `files` maps each other file of the artifact to its sha256, `modules` lists the
     user's own modules that the pipeline needs, `not_compiled` is the reason why there is no compiled form, or None,
     `warnings` says what `dump` found that is not quite right, and `class_counts` maps each class, as text, to the
-    number of its training rows (empty for a regression, without targets, and in an older manifest).
+    number of its training rows (empty for a regression, without targets, and in an older manifest). `training` says
+    what a pipeline was fitted on that `dump_refitted` wrote; it is None for any other.
 
     The file ends with the sha256 of its own members, so that damage is detected. This does not prove where the file
     comes from: see `trust`. The digest leaves out the libraries, because the golden rows decide if a version fits."""
@@ -43,6 +44,7 @@ class Manifest:
     warnings: tuple[str, ...] = ()
     class_counts: Mapping[str, int] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    training: Mapping[str, Any] | None = None
 
     def to_bytes(self) -> bytes:
         """The content of manifest.json in UTF-8. Raises DumpError for values that JSON cannot carry, as in metrics."""
@@ -58,6 +60,7 @@ class Manifest:
             "not_compiled": self.not_compiled,
             "warnings": list(self.warnings),
             "class_counts": self.class_counts,
+            "training": self.training,
             "files": self.files,
             "profile": self.profile,
             "golden": self.golden.to_json(),
@@ -95,6 +98,7 @@ class Manifest:
                 not_compiled=data["not_compiled"],
                 warnings=tuple(data.get("warnings", ())),
                 class_counts=_counts(data.get("class_counts", {})),
+                training=_training(data.get("training")),
                 files=dict(data["files"]),
             )
         except ArtifactError:
@@ -122,6 +126,11 @@ def _counts(counts: Any) -> dict[str, int]:
     if not all(isinstance(count, int) for count in counts.values()):
         raise ValueError("not numbers of rows by class")
     return dict(counts)
+
+
+def _training(training: Any) -> dict[str, Any] | None:
+    """What a pipeline was fitted on again. Raises ValueError or TypeError for anything but an object or null."""
+    return None if training is None else dict(training)
 
 
 def _seal(data: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -213,7 +214,7 @@ def _proven(settings: Settings, artifact: Artifact) -> Artifact:
     for name, version, installed in artifact.other_versions:
         log_format.event(_log, logging.WARNING, "other-version", library=name, dumped_with=version, installed=installed)
     artifact.verify(outputs(settings, artifact))
-    return artifact
+    return replace(artifact, training=None)  # which takes memory in each worker, and only a retraining reads
 
 
 def _session(settings: Settings, patience: float = _PATIENCE_SECONDS) -> Session:

@@ -33,6 +33,16 @@ def declared(options: dict[str, Any]) -> dict[str, Any]:
     return {"bounds": bounds, **{name: options.pop(name) for name in _COLUMNS}}
 
 
+def training_data(command: Command) -> Command:
+    """Adds the option `training_data`: whether the artifact keeps the rows and targets."""
+    return click.option(
+        "--training-data/--no-training-data",
+        default=True,
+        show_default=True,
+        help="Keep the rows in the artifact, so that the service can retrain the model.",
+    )(command)
+
+
 def _with(command: Command, options: tuple[Callable[[Command], Command], ...]) -> Command:
     return reduce(lambda made, option: option(made), reversed(options), command)
 

@@ -22,16 +22,22 @@ def difference(model: Model, compiled: Answers, rows: Sequence[Row]) -> str | No
     Compares the first 100,000 training observations, edge rows, and a sample of observations one at a time, to 1e-9
     (1e-6 in single precision), relative for values above 1. Both must refuse the same rows."""
     training = rows[:_MOST_ROWS]
-    for start in range(0, len(training), _AT_ONCE):
-        part = training[start : start + _AT_ONCE]
-        if found := _first_difference(model, compiled, part):
-            return f"The compiled form differs for training row {start + found[0]}: {found[1]}."
+    if unequal := difference_of_rows(model, compiled, training):
+        return unequal
     edges = edge_rows(model.signature, training)
     if found := _first_difference(model, compiled, edges):
         return f"The compiled form differs for an edge row: {found[1]} for {changed(edges[found[0]], rows[0])}."
     sample = [training[index] for index in np.unique(np.linspace(0, len(training) - 1, _ALONE).astype(int))]
     if found := _first_difference(model, lambda few: np.vstack([compiled([row]) for row in few]), sample):
         return f"The compiled form differs for a row scored alone: {found[1]}."
+    return None
+
+
+def difference_of_rows(model: Model, compiled: Answers, rows: Sequence[Row]) -> str | None:
+    """The same for these training observations alone, in batches. The sentence holds no value of an observation."""
+    for start in range(0, len(rows), _AT_ONCE):
+        if found := _first_difference(model, compiled, rows[start : start + _AT_ONCE]):
+            return f"The compiled form differs for training row {start + found[0]}: {found[1]}."
     return None
 
 

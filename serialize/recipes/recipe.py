@@ -31,9 +31,9 @@ class Recipe:
     notes: tuple[str, ...] = ()
 
 
-def train(recipe: Recipe, directory: str | Path) -> Artifact:
-    """Fit the recipe on all its rows and dump it, cross-validated. Raises DumpError if the pipeline cannot be fitted or
-    the result cannot be served."""
+def train(recipe: Recipe, directory: str | Path, *, include_training_data: bool = True) -> Artifact:
+    """Fit the recipe on all its rows and dump it, cross-validated; the artifact keeps the rows if
+    `include_training_data`. Raises DumpError if the pipeline cannot be fitted or the result cannot be served."""
     try:
         with Progress() as progress:
             progress.stage(f"Fitting {recipe.name}")
@@ -43,4 +43,12 @@ def train(recipe: Recipe, directory: str | Path) -> Artifact:
             f"{recipe.name} cannot be fitted ({one_line(error)}); correct or drop the column or target in this message."
         ) from error
     options = {"threshold": recipe.threshold, "positive_class": recipe.positive_class, **recipe.declared}
-    return dump(fitted, recipe.X, recipe.y, directory, name=recipe.name, **options)
+    return dump(
+        fitted,
+        recipe.X,
+        recipe.y,
+        directory,
+        name=recipe.name,
+        include_training_data=include_training_data,
+        **options,
+    )

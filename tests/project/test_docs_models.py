@@ -14,7 +14,7 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", (PROJECT / "docs" / "models.md").r
 @pytest.mark.long  # dumps a dozen models
 def test_the_examples_run_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("serialize.dumping._verify_in_new_process", lambda folder: None)
+    monkeypatch.setattr("serialize.writing.steps._verify_in_new_process", lambda folder: None)
     names: dict[str, Any] = {}
 
     for example in EXAMPLES:

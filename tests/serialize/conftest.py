@@ -20,7 +20,7 @@ def _few_rows_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Verifies dumps in this process, for tests that are not about the new process: this saves two seconds."""
-    monkeypatch.setattr("serialize.dumping._verify_in_new_process", lambda folder: load(folder).verify_all())
+    monkeypatch.setattr("serialize.writing.steps._verify_in_new_process", lambda folder: load(folder).verify_all())
 
 
 @pytest.fixture(scope="module")

@@ -178,7 +178,7 @@ def test_a_refusal_gives_the_lines_that_make_a_model_to_dump(
     *statements, line = re.findall("`([^`]+)`", str(refused.value))
     for statement in statements:
         exec(statement, known)
-    monkeypatch.setattr("serialize.dumping._verify_in_new_process", lambda folder: load(folder).verify_all())
+    monkeypatch.setattr("serialize.writing.steps._verify_in_new_process", lambda folder: load(folder).verify_all())
     advised = eval(line, known)
     artifact = dump(advised, X, known["y"], tmp_path / "artifact")
 

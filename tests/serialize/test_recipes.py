@@ -29,6 +29,7 @@ def test_a_recipe_gives_an_artifact_with_held_out_metrics(made: Artifact) -> Non
     figures = made.manifest.metrics
 
     made.verify_all()
+    assert len(made.training_data().X) == made.manifest.profile["columns"][made.model.signature.names[0]]["count"]
     least, most_of_baseline, metric = {
         "titanic": (0.75, 0.62, "accuracy"),
         "iris": (0.9, 0.34, "accuracy"),
@@ -114,6 +115,14 @@ def test_the_shipped_manifest_equals_a_new_one(tmp_path: Path) -> None:
     assert same(made.importances, shipped.importances, within=0.005)
     assert set(made.libraries) == set(shipped.libraries)
     assert (made.modules, made.not_compiled) == (shipped.modules, shipped.not_compiled)
+    assert list(made.files) == list(shipped.files)
+
+
+def test_the_shipped_model_keeps_the_rows_of_its_recipe() -> None:
+    data, recipe = load(SHIPPED).training_data(), RECIPES["titanic"]()
+
+    pd.testing.assert_frame_equal(data.X, recipe.X.reset_index(drop=True))
+    assert data.y.tolist() == recipe.y.tolist()
 
 
 def test_the_shipped_model_has_the_bounds_of_its_recipe() -> None:

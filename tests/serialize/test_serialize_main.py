@@ -68,6 +68,20 @@ def test_a_csv_file_is_trained_on_shown_and_verified(cli: Cli) -> None:
     assert "digests match" in verified.output
 
 
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize(("option", "is_kept"), [((), True), (("--no-training-data",), False)])
+def test_training_keeps_the_rows_unless_they_are_not_wanted(cli: Cli, option: tuple[str, ...], is_kept: bool) -> None:
+    result = cli("train", "table.csv", "--target", "survived", "-o", "model", *option)
+
+    assert result.exit_code == 0
+    artifact = load("model")
+    assert ("training.parquet" in artifact.manifest.files) == is_kept
+    if is_kept:
+        data = artifact.training_data()
+        pd.testing.assert_frame_equal(data.X, pd.read_csv("table.csv").drop(columns="survived"))
+        assert data.y.tolist() == TABLE["survived"].tolist()
+
+
 @pytest.mark.long  # each in a process of its own
 @pytest.mark.parametrize("model", ["forest", "boosting"])
 def test_every_model_is_trained(cli: Cli, model: str) -> None:

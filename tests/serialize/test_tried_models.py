@@ -60,7 +60,7 @@ def test_more_than_sixty_models_with_names_of_their_own_are_tried() -> None:
 def test_a_model_is_served_as_its_pipeline_predicts(
     tried: TriedModel, tmp_path: Path, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serialize.dumping._verify_in_new_process", lambda folder: load(folder).verify_all())
+    monkeypatch.setattr("serialize.writing.steps._verify_in_new_process", lambda folder: load(folder).verify_all())
     pipeline = tried.pipeline.fit(tried.X, tried.y)
 
     dump(pipeline, tried.X, tried.y, tmp_path / "artifact", **tried.options)

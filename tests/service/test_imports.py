@@ -9,7 +9,7 @@ import pytest
 from tests.support.passengers import PROJECT
 from tests.support.served import environment
 
-HEAVY = ("matplotlib", "PIL", "onnx", "service.web.openapi", "service.report")
+HEAVY = ("matplotlib", "PIL", "onnx", "fastparquet", "service.web.openapi", "service.report")
 
 
 @pytest.mark.long  # starts a process for each

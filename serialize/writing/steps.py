@@ -1,0 +1,110 @@
+"""What every dump does after it has its rows: describe the model, compile it, and write the folder, which is read back
+in a new process before it takes its place."""
+
+import hashlib
+import json
+import subprocess
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from serialize.artifact import Artifact, load
+from serialize.checks.golden_rows import choose, telling_rows
+from serialize.checks.rows import check_classes, check_rows
+from serialize.compiler.runtime import CompiledModel
+from serialize.errors import DumpError
+from serialize.figures import NONE
+from serialize.folder import COMPILED, MANIFEST, PIPELINE, new_folder
+from serialize.frame import Row
+from serialize.manifest import Manifest
+from serialize.model import Model, training_outputs
+from serialize.pickles import library_versions, modules_of, own_modules, pickled
+from serialize.quality.importances import no_importances
+from serialize.reference_profile import profile_columns, profile_outputs
+from serialize.signature import Scalar
+from serialize.task import Outputs
+
+_VERIFIED_ROWS = 100_000
+_FRESH_PROCESS = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from serialize.artifact import load; load(sys.argv[2]).verify_all()"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """n rows as the input `X` of the pipeline, as a table, and as observations."""
+
+    X: Any
+    table: pd.DataFrame
+    observations: list[dict[str, Scalar]]
+
+
+def describe(name: str, model: Model, rows: Rows) -> tuple[Manifest, Outputs]:
+    """The manifest without figures of quality, and the outputs for the rows, after all checks. Its golden rows and its
+    profile come from these rows. Raises DumpError for a model that answers them otherwise as observations."""
+    modules = modules_of(model.pipeline)
+    outputs = training_outputs(model, rows.X, len(rows.table))
+    found = check_rows(model, rows.X, rows.observations, outputs, telling_rows(model, rows.table))
+    check_classes(model, rows.X, rows.observations, outputs)
+    for warning in found:
+        warnings.warn(warning, stacklevel=3)
+    manifest = Manifest(
+        name=name,
+        task=model.task,
+        signature=model.signature,
+        profile={
+            "columns": profile_columns(model.signature, rows.table),
+            "outputs": profile_outputs(model.task, outputs),
+        },
+        golden=choose(model, rows.table, rows.observations),
+        metrics=NONE,
+        importances=no_importances(model.task),
+        libraries=library_versions(modules),
+        modules=tuple(own_modules(modules)),
+        warnings=tuple(found),
+    )
+    return manifest, outputs
+
+
+def files_of(model: Model, rows: Rows, more: Sequence[Row] = ()) -> tuple[dict[str, bytes], str | None]:
+    """The files of a model by name: the pipeline, and its compiled form, or the reason why there is none. The compiled
+    form must also answer `more` observations as the pipeline does."""
+    from serialize.compiler.compile import compile_model  # noqa: PLC0415 - imports onnx, which serving does not need
+    from serialize.compiler.equivalence import difference_of_rows  # noqa: PLC0415 - the same
+
+    files = {PIPELINE: pickled(model.pipeline)}
+    compilation = compile_model(model, rows.observations[:_VERIFIED_ROWS])
+    if compilation.content is None:
+        return files, compilation.reason
+    compiled = CompiledModel(compilation.content, model.task, model.signature)
+    if unequal := difference_of_rows(model, compiled.outputs, more[-_VERIFIED_ROWS:]):
+        return files, unequal
+    return {**files, COMPILED: compilation.content}, None
+
+
+def write(manifest: Manifest, files: Mapping[str, bytes], target: Path) -> Artifact:
+    """Writes the files and the manifest, which then lists them, to a folder, an absolute path, and replaces it as a
+    whole. Raises DumpError if a new process cannot read it back; the folder is then unchanged."""
+    listed = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    with new_folder(target) as folder:
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        (folder / MANIFEST).write_bytes(replace(manifest, files=listed).to_bytes())
+        _verify_in_new_process(folder)
+    return load(target)
+
+
+def _verify_in_new_process(folder: Path) -> None:
+    """Reads and verifies the artifact as the service does at start-up, without the state of this process."""
+    command = [sys.executable, "-c", _FRESH_PROCESS, json.dumps(sys.path), str(folder)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        lines = ended.stderr.strip().splitlines()
+        reason = lines[-1].removeprefix("serialize.errors.ArtifactError: ") if lines else "it ended without a message"
+        raise DumpError(f"A new process cannot read the model back: {reason}")
