@@ -38,10 +38,8 @@ class Jobs:
         return self._store.job(added).to_json()
 
     def figures(self) -> dict[str, Any]:
-        """What GET /metrics shows: the number of jobs by state, the state of the newest job of each kind, and how many
-        seconds ago a worker was seen."""
-        states, newest = self._store.counts(), self._store.newest_states()
-        return {"states": states, "newest": newest, "worker_seen": self._store.worker_seen()}
+        """What GET /metrics shows; see `JobStore.figures`."""
+        return self._store.figures()
 
     def listed(self, limit: int) -> dict[str, Any]:
         """Up to `limit` jobs, the newest first, and how many seconds ago a worker was seen."""

@@ -11,7 +11,7 @@ from typing import Any
 from service.learning.reporter import Reporter
 from service.settings import Settings
 
-KINDS = {name: f"{__name__}:{name}" for name in ("count", "fail", "hang", "return_nan")}
+KINDS = {name: f"{__name__}:{name}" for name in ("count", "fail", "hang")}
 
 
 def count(_: Settings, arguments: Mapping[str, Any], reporter: Reporter) -> Mapping[str, Any]:
@@ -25,11 +25,6 @@ def count(_: Settings, arguments: Mapping[str, Any], reporter: Reporter) -> Mapp
 def fail(_: Settings, arguments: Mapping[str, Any], reporter: Reporter) -> Mapping[str, Any]:
     """Raises an error of Python."""
     raise ValueError("nothing fits\nand more")
-
-
-def return_nan(_: Settings, arguments: Mapping[str, Any], reporter: Reporter) -> Mapping[str, Any]:
-    """Returns what is no JSON."""
-    return {"loss": float("nan")}
 
 
 def hang(_: Settings, arguments: Mapping[str, Any], reporter: Reporter) -> Mapping[str, Any]:

@@ -163,17 +163,10 @@ class JobStore:
         query = Job.select().order_by(Job.id.desc()).limit(limit)
         return self._session.read(lambda: [_stored(row) for row in query.execute(self._database)])
 
-    def counts(self) -> dict[str, int]:
-        """The number of jobs in each state."""
-        query = Job.select(Job.state, fn.COUNT(Job.id)).group_by(Job.state)
-        found = self._session.read(lambda: dict(query.tuples().execute(self._database)))
-        return {state: found.get(state, 0) for state in STATES}
-
-    def newest_states(self) -> dict[str, str]:
-        """The state of the newest job of each kind."""
-        newest = Job.select(fn.MAX(Job.id)).group_by(Job.kind)
-        query = Job.select(Job.kind, Job.state).where(Job.id.in_(newest)).order_by(Job.kind)
-        return self._session.read(lambda: dict(query.tuples().execute(self._database)))
+    def figures(self) -> dict[str, Any]:
+        """In one look: the number of jobs by state (`states`), the state of the newest job of each kind (`newest`), and
+        how many seconds ago a worker was seen (`worker_seen`)."""
+        return self._session.read(self._figures)
 
     def saw_worker(self, name: str) -> None:
         """Notes that a worker lives, and forgets those that were not seen for a day."""
@@ -196,11 +189,7 @@ class JobStore:
 
     def worker_seen(self) -> float | None:
         """How many seconds ago a worker was last seen, or None if there is none."""
-        query = WorkerSeen.select(fn.MAX(WorkerSeen.seen_at), self._ago(0))
-        ((seen, now),) = self._session.read(lambda: list(query.tuples().execute(self._database)))
-        if seen is None:
-            return None
-        return max(0.0, (moment_of(now) - moment_of(seen)) / timedelta(seconds=1))
+        return self._session.read(self._worker_seen)
 
     def require(self, id_: int, attempt: int) -> None:
         """Raises JobGone unless the job runs in this attempt. In a transaction of this store's session it stays so
@@ -210,6 +199,22 @@ class JobStore:
             query = query.for_update()
         if not list(query.tuples().execute(self._database)):
             raise JobGone(f"Job {id_} does not run in attempt {attempt} any more.")
+
+    def _figures(self) -> dict[str, Any]:
+        numbers = Job.select(Job.state, fn.COUNT(Job.id)).group_by(Job.state)
+        counted = dict(numbers.tuples().execute(self._database))
+        last = Job.select(fn.MAX(Job.id)).group_by(Job.kind)
+        newest = Job.select(Job.kind, Job.state).where(Job.id.in_(last)).order_by(Job.kind)
+        return {
+            "states": {state: counted.get(state, 0) for state in STATES},
+            "newest": dict(newest.tuples().execute(self._database)),
+            "worker_seen": self._worker_seen(),
+        }
+
+    def _worker_seen(self) -> float | None:
+        query = WorkerSeen.select(fn.MAX(WorkerSeen.seen_at), self._ago(0))
+        ((seen, now),) = list(query.tuples().execute(self._database))
+        return None if seen is None else max(0.0, (moment_of(now) - moment_of(seen)) / timedelta(seconds=1))
 
     def _held(self, id_: int, attempt: int) -> Any:
         return (Job.id == id_) & (Job.attempt == attempt) & (Job.state == RUNNING)

@@ -1,6 +1,5 @@
 """Real workers with real children: a job is done, fails with a reason, and survives the death of its worker."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -49,16 +48,15 @@ def jobs(session: Session) -> JobStore:
 
 
 def test_jobs_end_as_their_work_does(jobs: JobStore, start: Start, tmp_path: Path) -> None:
-    ids = {kind: jobs.add(kind, {"to": 3}, "me") for kind in ("count", "fail", "return_nan")}
+    ids = {kind: jobs.add(kind, {"to": 3}, "me") for kind in ("count", "fail")}
     start()
 
-    until(lambda: jobs.job(ids["return_nan"]).state == FAILED)
+    until(lambda: jobs.job(ids["fail"]).state == FAILED)
 
     counted = jobs.job(ids["count"])
     assert (counted.state, counted.result, counted.progress) == (SUCCEEDED, {"counted": 3}, 1.0)
     assert counted.message == "It counts 3."
     assert jobs.job(ids["fail"]).error == "ValueError: nothing fits"
-    assert "ValueError" in str(jobs.job(ids["return_nan"]).error)
     log = (tmp_path / "worker.log").read_text()
     assert "event=job-error" in log
     assert "nothing fits" not in log
@@ -86,16 +84,6 @@ def test_a_killed_worker_takes_its_child_with_it_and_another_takes_the_job(
     assert second.wait(30) == 0
     assert not psutil.pid_exists(again)
     assert (jobs.job(added).state, jobs.job(added).attempt) == (QUEUED, 1)
-
-
-def test_a_killed_child_fails_its_job(jobs: JobStore, start: Start) -> None:
-    added = jobs.add("hang", {}, "me")
-    start()
-    os.kill(_hanging(jobs, added), signal.SIGKILL)
-
-    until(lambda: jobs.job(added).state == FAILED)
-
-    assert "SIGKILL" in str(jobs.job(added).error)
 
 
 def _hanging(jobs: JobStore, id_: int, attempt: int = 1) -> int:

@@ -43,7 +43,11 @@ def test_a_job_is_queued_claimed_and_finished(jobs: JobStore) -> None:
     done = jobs.job(added)
     assert (done.state, done.progress, done.result, done.error) == (SUCCEEDED, 1.0, {"counted": 3}, None)
     assert jobs.claim(ME) is None
-    assert jobs.counts() == {QUEUED: 0, RUNNING: 0, SUCCEEDED: 1, FAILED: 0, CANCELLED: 0}
+    assert jobs.figures() == {
+        "states": {QUEUED: 0, RUNNING: 0, SUCCEEDED: 1, FAILED: 0, CANCELLED: 0},
+        "newest": {"count": SUCCEEDED},
+        "worker_seen": None,
+    }
 
 
 def test_two_workers_that_claim_at_once_get_one_job(jobs: JobStore, database_url: str) -> None:
@@ -65,6 +69,15 @@ def test_two_workers_that_claim_at_once_get_one_job(jobs: JobStore, database_url
         claimed = [kind for found in pool.map(claim_all, "abcd") for kind in found]
 
     assert sorted(claimed) == sorted(kinds)
+
+
+def test_a_result_that_is_no_json_is_refused(jobs: JobStore) -> None:
+    added = jobs.add("count", {}, "me")
+    jobs.claim(ME)
+
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        jobs.finish(added, 1, SUCCEEDED, {"loss": float("nan")})
+    assert jobs.job(added).state == RUNNING
 
 
 def test_one_of_a_kind_is_queued_or_running(jobs: JobStore) -> None:
