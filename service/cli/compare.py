@@ -34,10 +34,11 @@ def compare(first: str, second: str, since: int | None, until: int | None, as_js
     with open_registry() as (_, session, registry):
         one, other = (ModelVersion(version, registry.manifest(version)) for version in (first, second))
         found = session.read(lambda: comparison(session.database, one, other, Selection(None, since, until)))
-    click.echo(json.dumps(found) if as_json else _text(found))
+    click.echo(json.dumps(found) if as_json else described(found))
 
 
-def _text(found: Mapping[str, Any]) -> str:
+def described(found: Mapping[str, Any]) -> str:
+    """A comparison of two models in some sentences, one a line."""
     text = (
         f"{found['rows']:,} labelled rows have an answer of both; {found['only_first']:,} only of {found['first']}, "
         f"{found['only_second']:,} only of {found['second']}."

@@ -2,7 +2,8 @@
 does not load the model."""
 
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from serialize.content import read_content
+from service.cli.compare import described
+from service.errors import InvalidQuery
 from service.export.atomic_file import new_file
+from service.learning.comparison import comparison
+from service.learning.shadow import targets
+from service.learning.watched import watched
 from service.monitoring.drift import Drift, ModelVersion
 from service.monitoring.log_cache import LogCache
 from service.monitoring.performance import Performance
@@ -20,6 +26,7 @@ from service.prediction.filter import DEFAULT_LAST, DriftQuery, PerformanceQuery
 from service.prediction.moment import moment_of
 from service.registry.champion import Wanted, champion_content
 from service.registry.manifests import manifests_of
+from service.registry.registry import Registry
 from service.registry.release import registry_of
 from service.report.html import html, is_report, value
 from service.report.report import Report, Reporter
@@ -45,6 +52,7 @@ def make(settings: Settings, selection: Selection) -> tuple[Report, dict[str, An
         performance = Performance(model.manifest, log.columns)
         reporter = Reporter(model.manifest, performance, Drift(model, log), log.columns)
         report = session.read(lambda: reporter.report(query, recent))
+        report = replace(report, comparison=_comparison(settings, session, selection))
     return report, _about(model, report, selection)
 
 
@@ -81,6 +89,8 @@ def show(report: Report, console: Console) -> None:
             interval = "-" if one["low"] is None else f"{value(one['low'])} to {value(one['high'])}"
             table.add_row(name, value(one["value"]), interval, value(one["training"]))
         console.print(table)
+    if report.comparison is not None:
+        console.print(described(report.comparison))
     changed = {name: one for name, one in drift["columns"].items() if one["verdict"] in ("watch", "drifted")}
     for name, one in changed.items():
         console.print(f"{escape(name)}: {one['verdict']}, {', '.join(one['changes'])}")
@@ -96,6 +106,29 @@ def _model(settings: Settings, session: Session, version: str | None, served: Mo
     """The model of a version that the registry has, or else the one that serves."""
     manifest = manifests_of(registry_of(settings, session))(version) if version not in (None, served.version) else None
     return served if version is None or manifest is None else ModelVersion(version, manifest)
+
+
+def _comparison(settings: Settings, session: Session, selection: Selection) -> dict[str, Any] | None:
+    """The champion against the model that scores new rows too: the previous champion while a promotion is watched, or
+    the challenger. None if there is no such model, or if it cannot be compared."""
+    registry = registry_of(settings, session)
+    champion = None if registry is None else registry.promotions.champion()
+    if registry is None or champion is None:
+        return None
+    rivals = [one.version for one in targets(registry, session, watched(registry.promotions, datetime.now(UTC)))]
+    if not rivals:
+        return None
+    one, other = _registered(registry, champion), _registered(registry, rivals[0])
+    if one is None or other is None:
+        return None
+    with suppress(InvalidQuery):  # of another task
+        return session.read(lambda: comparison(session.database, one, other, selection))
+    return None
+
+
+def _registered(registry: Registry, version: str) -> ModelVersion | None:
+    manifest = manifests_of(registry)(version)
+    return None if manifest is None else ModelVersion(version, manifest)
 
 
 def _about(model: ModelVersion, report: Report, selection: Selection) -> dict[str, Any]:

@@ -55,11 +55,13 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The answers of GET /performance and GET /drift, and the charts of them."""
+    """The answers of GET /performance and GET /drift, and the charts of them. `comparison` is that of the champion with
+    another model, if there is one."""
 
     performance: Mapping[str, Any]
     drift: Mapping[str, Any]
     charts: Sequence[Chart]
+    comparison: Mapping[str, Any] | None = None
 
 
 class Reporter:

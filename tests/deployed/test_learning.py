@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import requests
 
@@ -30,7 +29,13 @@ VARIABLES = {"MODEL_SIGNING_KEY": "k" * 32, "ADMIN_KEY": "a" * 32}
 TRAINED, BATCH, SENDERS = 700, 300, 4
 
 # The worker, which looks at a promotion every second and not every minute.
-_WORKER = "from service.learning import rounds; rounds._EVERY_SECONDS = 1; from service.cli.worker import worker; worker()"
+_WORKER = """
+from service.cli.worker import worker
+from service.learning import rounds
+
+rounds._EVERY_SECONDS = 1
+worker()
+"""
 
 Row = dict[str, Any]
 

@@ -17,23 +17,30 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
+from rich.console import Console
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from serialize import dump, load
+from serialize.content import Content, read_content
 from serialize.frame import observations
 from serialize.recipes import RECIPES
 from service.__main__ import main
 from service.cli import report as report_file
 from service.prediction.filter import Selection
 from service.prediction.moment import parse_moment
+from service.registry.registry import Registry
 from service.registry.release import release
+from service.report.html import html
 from service.report.report import Report
 from service.settings import Settings
 from service.storage.connection import connect
 from service.storage.migrate import prepare
+from service.storage.session import Session
 from tests.conftest import Client, MakeClient
+from tests.service.conftest import KEY
+from tests.service.learning.test_watch import BAD, GOOD, label, promoted
 from tests.support.logged import START, labelled, logged, write
 from tests.support.manifests import rewrite
 from tests.support.passengers import ARTIFACTS, PROJECT
@@ -327,3 +334,41 @@ def test_a_report_on_an_older_version_is_that_of_its_model(
     assert (found.performance["labelled"], found.drift["model_version"]) == (40, old)
     assert "roc_auc" in found.performance["metrics"]
     assert (present["model"], present["version"]) == ("iris", champion)
+
+
+def test_the_champion_is_compared_with_the_one_before_it_while_it_is_watched(
+    service: Client, models: Registry, session: Session, twin: Content, database_url: str, tmp_path: Path
+) -> None:
+    first = str(models.promotions.champion())
+    models.register(twin, "me@here")
+    found = promoted(models, twin.version)
+    label(session, found, 40, BAD, GOOD)
+    settings = Settings(database_url=database_url, artifacts=str(ARTIFACTS), model_signing_key=KEY)
+
+    report, about = report_file.make(settings, Selection())
+    page = Opened(html(report, about).decode()).text
+
+    assert report.comparison is not None
+    assert (report.comparison["first"], report.comparison["second"]) == (twin.version, first)
+    assert (report.comparison["rows"], report.comparison["better"]) == (40, "second")
+    assert f"{twin.version} (champion)" in page
+    assert "The champion is significantly worse." in page
+    console = Console(record=True, width=200)
+    report_file.show(report, console)
+    assert f"{first} is significantly better." in console.export_text()
+    models.rollback("me@here")
+    assert report_file.make(settings, Selection())[0].comparison is None
+
+
+def test_models_without_a_common_row_or_of_another_task(
+    service: Client, models: Registry, session: Session, twin: Content, database_url: str, artifacts: dict[str, Path]
+) -> None:
+    settings = Settings(database_url=database_url, artifacts=str(ARTIFACTS), model_signing_key=KEY)
+    models.register(twin, "me@here")
+    promoted(models, twin.version)
+    report, about = report_file.make(settings, Selection())
+    assert "No labelled row has an answer of both" in Opened(html(report, about).decode()).text
+
+    models.register(read_content(artifacts["iris"]), "me@here")
+    promoted(models, read_content(artifacts["iris"]).version)
+    assert report_file.make(settings, Selection())[0].comparison is None
