@@ -1,5 +1,5 @@
-"""What a worker does beside its jobs, in a process of its own: a look of the watch, and the scores of new rows by the
-challenger, or after a promotion by the previous champion.
+"""What a worker does beside its jobs, in a process of its own: the scores of new rows by the challenger, or after a
+promotion by the previous champion, and then a look of the watch.
 
 `python -m service.learning.shadow STATE PARENT`; `rounds` starts it and reads the answers, one JSON object per line."""
 
@@ -64,15 +64,13 @@ def work(registry: Registry, session: Session, state: Mapping[str, Any], tell: T
     """Does one round. `state` has the number of the last look at each promotion as `looked`, the last id that each
     version has scored as `ends`, and the versions to leave out as `failed`; `tell` takes what changes in it. Raises
     Unavailable."""
-    now = datetime.now(UTC)
-    found = watched(registry.promotions, now)
-    if found is not None:
-        _look(registry, session, found, int(state["looked"].get(str(found.promotion), 0)), tell)
-        found = watched(registry.promotions, now)  # None after a rollback
+    found = watched(registry.promotions, datetime.now(UTC))
     for target in targets(registry, session, found):
         if target.version not in state["failed"]:
             after = max(0, int(state["ends"].get(target.version, 0)) - _SEEN_AGAIN)
             _score(registry, session, target, after, tell, compiled=compiled)
+    if found is not None:  # last, because a look needs the scores
+        _look(registry, session, found, int(state["looked"].get(str(found.promotion), 0)), tell)
 
 
 def _look(registry: Registry, session: Session, found: Watched, least: int, tell: Tell) -> None:
