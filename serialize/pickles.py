@@ -3,16 +3,20 @@ in the user's script, which no other process can import."""
 
 import importlib.metadata
 import io
+import os
 import pickle
 import platform
 import sys
 import types
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import joblib
 
 from serialize.errors import ArtifactError, DumpError
+
+Folders = tuple[tuple[str, int], ...]
 
 _ALWAYS = ("scikit-learn", "numpy", "pandas", "scipy", "joblib")
 
@@ -43,9 +47,9 @@ def modules_of(pipeline: Any) -> set[str]:
 def library_versions(modules: set[str]) -> dict[str, str]:
     """The installed version of Python and of every distribution that the modules come from. This project is left out:
     a service that runs from a checkout has no installed version of it."""
-    by_module = importlib.metadata.packages_distributions()
+    by_module = _distributions()
     names = {name for module in modules - {"serialize"} for name in by_module.get(module, ())} | set(_ALWAYS)
-    versions = {name: importlib.metadata.version(name) for name in sorted(names, key=str.lower)}
+    versions = {name: _version(name, _folders()) for name in sorted(names, key=str.lower)}
     return {"python": platform.python_version(), **versions}
 
 
@@ -84,8 +88,14 @@ def remedy(libraries: Mapping[str, str]) -> str:
 
 def own_modules(modules: set[str]) -> list[str]:
     """The user's own modules: those that neither Python nor an installed distribution provides."""
-    brought = set(importlib.metadata.packages_distributions()) | sys.stdlib_module_names | {"serialize"}
+    brought = set(_distributions()) | sys.stdlib_module_names | {"serialize"}
     return sorted(modules - brought)
+
+
+def _distributions() -> Mapping[str, list[str]]:
+    """The installed distributions of each top-level module. To find them takes a quarter of a second, so it is done
+    again only after an installation, which changes a folder of the path."""
+    return _distributions_in(_folders())
 
 
 def _unequal(libraries: Mapping[str, str]) -> list[tuple[str, str, str]]:
@@ -96,7 +106,7 @@ def _unequal(libraries: Mapping[str, str]) -> list[tuple[str, str, str]]:
 
 def _installed(name: str) -> str:
     try:
-        return platform.python_version() if name == "python" else importlib.metadata.version(name)
+        return platform.python_version() if name == "python" else _version(name, _folders())
     except importlib.metadata.PackageNotFoundError:
         return ""
 
@@ -105,6 +115,29 @@ def _add(libraries: Mapping[str, str]) -> str:
     """How to add libraries in these versions: requirements.txt has hashes, so no line can be added there by hand."""
     lines = " and ".join(f"{name}=={version}" for name, version in libraries.items())
     return f"add {lines} to requirements-model.in and run `make requirements` (docs/install.md)"
+
+
+@lru_cache(maxsize=1)
+def _distributions_in(_: Folders) -> Mapping[str, list[str]]:
+    return importlib.metadata.packages_distributions()
+
+
+@lru_cache(maxsize=256)
+def _version(name: str, _: Folders) -> str:
+    """The installed version of a distribution. Raises PackageNotFoundError."""
+    return importlib.metadata.version(name)
+
+
+def _folders() -> Folders:
+    """The folders of the path with the times of their last changes."""
+    return tuple((path, _changed_at(path)) for path in sys.path)
+
+
+def _changed_at(path: str) -> int:
+    try:
+        return os.stat(path or ".").st_mtime_ns
+    except OSError:
+        return 0
 
 
 class _Collector(pickle.Pickler):

@@ -3,6 +3,7 @@
 import itertools
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -46,17 +47,35 @@ def postgresql_server() -> Iterator[str]:
         yield server.get_uri()
 
 
+@pytest.fixture(scope="session")
+def prepared_postgresql(postgresql_server: str) -> str:
+    """The name of a PostgreSQL database with the tables of the log, which tests must not change."""
+    url = empty_postgresql(postgresql_server)
+    prepare(connect(url))
+    return url.partition("?")[0].rpartition("/")[2]
+
+
+@pytest.fixture(scope="session")
+def prepared_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the tables of the log, which tests must not change."""
+    path = tmp_path_factory.mktemp("prepared") / "predictions.db"
+    prepare(connect(f"sqlite:///{path}"))
+    return path
+
+
 @pytest.fixture
-def postgresql_url(postgresql_server: str) -> str:
-    """The URL of an empty PostgreSQL database."""
+def postgresql_url(request: pytest.FixtureRequest, postgresql_server: str) -> str:
+    """The URL of an empty PostgreSQL database, or of a prepared one as `database_url` says."""
+    if _is_prepared(request):
+        return empty_postgresql(postgresql_server, request.getfixturevalue("prepared_postgresql"))
     return empty_postgresql(postgresql_server)
 
 
-def empty_postgresql(server: str) -> str:
-    """Creates a database on a server, and gives its URL."""
+def empty_postgresql(server: str, template: str = "template1") -> str:
+    """Creates a database on a server, as a copy of another one, and gives its URL."""
     name = f"test_{next(_numbers)}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
     return server.replace("/postgres?", f"/{name}?")
 
 
@@ -84,10 +103,18 @@ def s3(s3_address: str, monkeypatch: pytest.MonkeyPatch, cache_folder: Path) -> 
     return s3
 
 
+def _is_prepared(request: pytest.FixtureRequest) -> bool:
+    """Whether the test has a fixture that prepares its database before the test begins."""
+    return not {"database", "session", "client"}.isdisjoint(request.fixturenames)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database, of each kind in turn."""
+    """The URL of an empty database, of each kind in turn. If the test has the fixture `database`, `session` or
+    `client`, it has the tables already: to copy them is quicker than to migrate."""
     if request.param == "sqlite":
+        if _is_prepared(request):
+            shutil.copy(request.getfixturevalue("prepared_sqlite"), tmp_path / "predictions.db")
         return f"sqlite:///{tmp_path}/predictions.db"
     url: str = request.getfixturevalue("postgresql_url")
     return url

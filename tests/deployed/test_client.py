@@ -105,9 +105,11 @@ def test_nothing_is_lost_or_doubled_through_two_restarts(tmp_path: Path, databas
     assert {(row.id, int(row.observation_id), row.proba, json.loads(row.true_class)) for row in stored} == answered
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", variables={"MAX_ITEMS": "300"}) as served:
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One service for the tests below. Each has ids of its own."""
+    folder = tmp_path_factory.mktemp("client")
+    with serve(folder, f"sqlite:///{folder}/log.db", variables={"MAX_ITEMS": "300"}) as served:
         yield served
 
 
@@ -142,14 +144,14 @@ def test_a_long_input_is_sent_in_chunks_that_the_service_takes(served: Served) -
 
 def test_a_bad_item_of_a_long_input_is_named_and_what_stands_before_it_is_stored(served: Served) -> None:
     changes: dict[int, dict[str, Any]] = {703: {"Age": "twenty"}, 711: {"Agee": 1}}
-    items = [(i, {**observation(i), **changes.get(i, {})}) for i in range(1000)]
+    items = [(f"bad-{i}", {**observation(i), **changes.get(i, {})}) for i in range(1000)]
     found: list[Prediction] = []
     with Client(served.url) as client:
         with pytest.raises(Refused) as raised:
             found.extend(client.predict_many(items, chunk=100))
-        again = client.predict(699, items[699][1])
+        again = client.predict(*items[699])
         with pytest.raises(NotFound):
-            client.update(700, True)
+            client.update("bad-700", True)
 
     error = raised.value
     assert (error.status, error.stored, len(found)) == (422, 700, 700)

@@ -25,16 +25,23 @@ MOST_MEMORY = 512 * MIB
 IN_ITEM = b'[{"id":1,"observation":{"a":['
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db") as served:
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("bodies")
+    with serve(folder, f"sqlite:///{folder}/log.db") as served:
         until(lambda: len(served.workers()) == 2)
-        pids = {worker.pid for worker in served.workers()}
         yield served
-        assert served.post("/predict", prediction("afterwards")).status_code == 200
-        assert {worker.pid for worker in served.workers()} == pids
-        assert all(peak_memory(pid) < MOST_MEMORY for pid in pids)
     assert "event=error" not in served.log.read_text()
+
+
+@pytest.fixture
+def served(service: Served) -> Iterator[Served]:
+    """The same two workers for all tests. The memory that they took counts from the first test on."""
+    pids = {worker.pid for worker in service.workers()}
+    yield service
+    assert service.post("/predict", prediction("afterwards")).status_code == 200
+    assert {worker.pid for worker in service.workers()} == pids
+    assert all(peak_memory(pid) < MOST_MEMORY for pid in pids)
 
 
 def peak_memory(pid: int) -> int:
@@ -150,7 +157,7 @@ def test_many_objects_of_a_mebibyte_at_once_are_refused(served: Served) -> None:
 
 def test_many_small_arrays_of_short_items_at_once_take_bounded_memory(served: Served) -> None:
     required = {"Pclass": 3, "Sex": "male", "SibSp": 1, "Parch": 0}
-    arrays = [[{"id": f"{k}-{i}", "observation": required} for i in range(80)] for k in range(1000)]
+    arrays = [[{"id": f"small-{k}-{i}", "observation": required} for i in range(80)] for k in range(1000)]
 
     answered = at_once(served, [json.dumps(array, separators=(",", ":")).encode() for array in arrays])
 

@@ -94,16 +94,27 @@ def test_hup_brings_the_model_of_artifacts(tmp_path: Path, database_url: str, ar
 
 
 def test_the_release_step_of_a_hup_does_not_keep_the_port(tmp_path: Path, database_url: str) -> None:
-    def steps() -> list[psutil.Process]:
-        children = psutil.Process(served.process.pid).children()
-        return [child for child in children if "release" in (child.as_dict(["cmdline"])["cmdline"] or ())]
+    found: list[psutil.Process] = []
+
+    def is_started() -> bool:
+        found[:] = [child for child in psutil.Process(served.process.pid).children() if _is_release(child)]
+        return bool(found)
 
     with serve(tmp_path, database_url, variables=VARIABLES) as served:
         served.process.send_signal(signal.SIGHUP)
-        until(lambda: bool(steps()))
-        (step,) = steps()
+        until(is_started)
+        (step,) = found
+        step.suspend()  # until the look it must not end
 
         assert not [one for one in step.net_connections() if one.status == psutil.CONN_LISTEN]
+        step.resume()
+
+
+def _is_release(process: psutil.Process) -> bool:
+    try:
+        return "release" in process.cmdline()
+    except psutil.NoSuchProcess:  # an old worker has ended meanwhile
+        return False
 
 
 def test_a_model_that_kills_its_worker_is_not_tried_by_the_next(tmp_path: Path, database_url: str) -> None:

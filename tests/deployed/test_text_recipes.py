@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from service.client import Client
+from tests import ONE_THREAD
 from tests.support.passengers import PROJECT
 from tests.support.served import Served, environment, serve
 
@@ -25,9 +26,8 @@ pytestmark = pytest.mark.long  # trains each recipe
 
 def ran(*arguments: str, **variables: str) -> str:
     command = [sys.executable, "-m", *arguments]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=True, cwd=PROJECT, env=environment(**variables), timeout=110
-    )
+    given = environment(**ONE_THREAD, **variables)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PROJECT, env=given, timeout=110)
     return done.stdout
 
 

@@ -33,6 +33,18 @@ def test_the_versions_of_its_libraries_are_recorded() -> None:
     assert {"scikit-learn", "numpy", "pandas", "scipy", "joblib"} <= set(versions)
 
 
+def test_a_library_that_is_installed_meanwhile_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    before = own_modules({"brought"})
+    (tmp_path / "brought-1.2.dist-info").mkdir()
+    (tmp_path / "brought-1.2.dist-info" / "top_level.txt").write_text("brought\n")
+    (tmp_path / "brought-1.2.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: brought\nVersion: 1.2\n")
+
+    assert before == ["brought"]
+    assert own_modules({"brought"}) == []
+    assert library_versions({"brought"})["brought"] == "1.2"
+
+
 def test_missing_libraries_are_refused_with_their_requirement_lines() -> None:
     refuse_missing({"python": "2.7.0", "numpy": "0.1"})
 

@@ -54,7 +54,8 @@ class Served:
         """kill -9 for every process of the service."""
         processes = self.processes()
         for process in processes:
-            process.send_signal(signal.SIGKILL)
+            with suppress(psutil.NoSuchProcess):  # it may end by itself after its parent
+                process.send_signal(signal.SIGKILL)
         self.process.wait()
         psutil.wait_procs(processes)
 

@@ -121,7 +121,8 @@ def service_is_asked_to_stop(stage: Stage, scale: Scale) -> Outcome:
         for thread in threads:
             thread.join()
         stage.stop()
-        stage.start()
+        if number + 1 < scale.repeats:
+            stage.start()
     found = audit_log(stage.database_url, journal.acknowledged, journal.labels, exact=True)
     found.blame("a request in hand that was not answered 200", scale.repeats * SENDERS - answered.count(True))
     name = f"SIGTERM with {SENDERS} requests in hand, {_times(scale)}"

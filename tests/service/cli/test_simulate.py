@@ -18,6 +18,7 @@ from service.cli import simulation
 from service.cli.simulation import PlannedRow, Served
 from service.client import Client
 from service.demo import recipe_rows
+from tests import ONE_THREAD
 from tests.support.passengers import ARTIFACTS, PROJECT
 from tests.support.served import environment, serve
 from tests.support.stand_in import Canned, stand_in
@@ -97,7 +98,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(
         [sys.executable, "-m", "serialize", *train],
         cwd=folder,
-        env=environment(PYTHONPATH=str(PROJECT)),
+        env=environment(**ONE_THREAD, PYTHONPATH=str(PROJECT)),
         check=True,
         capture_output=True,
     )

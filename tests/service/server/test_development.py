@@ -28,14 +28,14 @@ def request(target: str, *headers: str, method: str = "POST") -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-@pytest.fixture
-def served(tmp_path: Path, command: tuple[str, str]) -> Iterator[Served]:
-    keys = {"API_KEY": KEY, **DEBUGGING}
-    with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", command, variables=keys) as served:
+@pytest.fixture(scope="module", params=COMMANDS, ids="-".join)
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A service of each kind, which the tests share: they store nothing."""
+    folder, keys = tmp_path_factory.mktemp("development"), {"API_KEY": KEY, **DEBUGGING}
+    with serve(folder, f"sqlite:///{folder}/log.db", request.param, variables=keys) as served:
         yield served
 
 
-@AS_SERVED
 def test_no_response_names_the_server_software_or_shows_a_debugger(served: Served) -> None:
     key = f"X-API-Key: {KEY}"
     answers = {
@@ -64,7 +64,6 @@ def test_no_response_names_the_server_software_or_shows_a_debugger(served: Serve
         assert b"X-Content-Type-Options: nosniff" in head, what
 
 
-@AS_SERVED
 def test_no_spelling_of_a_url_bypasses_the_key_check(served: Served) -> None:
     targets = ["//admin/reset", "///admin/reset", "admin/reset", "/%2Fadmin/reset", "/%61dmin/reset", "http://x/admin/"]
     statuses = [raw(served, request(target, f"X-API-Key: {KEY}"))[:12] for target in targets]

@@ -21,6 +21,7 @@ from service.telemetry.multiprocess_dir import MultiprocessDir
 from tests.conftest import Client, MakeClient
 from tests.support.passengers import PROJECT, prediction
 from tests.support.served import Served, serve
+from tests.support.waiting import WAIT_SECONDS
 
 VERSION = "5b3699a60b77"
 PREFIX = "prediction_service_"
@@ -58,8 +59,8 @@ def in_own_dir(folder: Path) -> tuple[str, ...]:
 
 
 def until(scrape: Callable[[], Scrape], condition: Callable[[Scrape], bool]) -> Scrape:
-    """The first scrape that meets the condition; waits at most twenty seconds."""
-    deadline = time.monotonic() + 20
+    """The first scrape that meets the condition; waits at most a minute."""
+    deadline = time.monotonic() + WAIT_SECONDS
     while not condition(found := scrape()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
