@@ -1,7 +1,6 @@
 """Retraining, from the labelled log to a challenger with its verdict, and to its promotion if the gate and the user
 allow it. The model that is judged is the one that is registered: nothing is fitted after a look at the hold-out."""
 
-import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,25 +12,25 @@ from joblib import parallel_config
 from threadpoolctl import threadpool_limits
 
 from serialize.artifact import Artifact
-from serialize.content import Content, read_content
+from serialize.content import read_content
 from serialize.writing.refitted import dump_refitted
-from service.errors import ModelConflict
 from service.learning.checked_session import CheckedSession
 from service.learning.gate.judge import judge
 from service.learning.gate.verdict import Verdict
 from service.learning.reporter import Reporter
-from service.learning.retraining.attempts import Attempt, next_attempt, waiting_challenger
+from service.learning.retraining.attempts import Attempt, next_attempt
 from service.learning.retraining.candidates import Candidate, best, choose, recipes
 from service.learning.retraining.champion import ChampionModel, load_champion
 from service.learning.retraining.fitting import Fitter
 from service.learning.retraining.holdout import Split, split
-from service.learning.retraining.judging import case_of, is_clearly_worse, lacks
+from service.learning.retraining.judging import case_of, lacks
 from service.learning.retraining.options import RetrainOptions
 from service.learning.retraining.reading import Log, Read
 from service.learning.retraining.record import challenger_record, no_challenger, rows_json, training_record
 from service.learning.retraining.requirements import require_registry
+from service.learning.retraining.storing import Storing
 from service.registry.registry import Registry
-from service.registry.release import author, registry_of
+from service.registry.release import registry_of
 from service.settings import Settings
 from service.storage.learning.rows import RowFilter
 
@@ -82,7 +81,7 @@ class _Retraining:
         lacking = lacks(champion.artifact.model, rows.holdout, options, attempt.number, new_labels)
         if lacking:
             reason = f"There is not enough to decide: {'; '.join(lacking)}."
-            return self._promoted_waiting(version) or no_challenger(version, "not enough", reason, [], facts)
+            return self._storing.promoted_waiting(version) or no_challenger(version, "not enough", reason, [], facts)
         fitter = Fitter(champion.artifact, champion.base)
         candidates = self._candidates(fitter, rows)
         chosen = best(candidates)
@@ -96,7 +95,14 @@ class _Retraining:
         self.reporter.progress(_JUDGED, "Judging the challenger on the hold-out")
         verdict = self._judge(champion, challenger, log, read, rows, attempt, new_labels)
         record = challenger_record(verdict, version, chosen, candidates, facts)
-        return self._store(content, verdict, record, chosen, rows)
+        self.reporter.progress(_STORED, "Storing the challenger")
+        trained_until = max(rows.before.ids, default=None)
+        return self._storing.store(content, verdict, record, chosen.recipe.name, trained_until)
+
+    @property
+    def _storing(self) -> Storing:
+        wants = self.options.promote or self.settings.auto_promote
+        return Storing(self.registry, wants, self.options.dry_run)
 
     def _on_rows(self, read: int, total: int) -> None:
         self.reporter.progress(_READ * read / max(total, 1), f"Reading the labelled rows, {read:,} of {total:,}")
@@ -157,67 +163,6 @@ class _Retraining:
                 self.settings.gate_margin,
             )
         )
-
-    def _store(
-        self, content: Content, verdict: Verdict, record: dict[str, Any], chosen: Candidate, rows: Split
-    ) -> dict[str, Any]:
-        """Stores the challenger, and promotes it if that was asked for and the gate allows it."""
-        version, champion = content.version, record["champion"]
-        result = {
-            "champion": champion,
-            "challenger": version,
-            "outcome": verdict.outcome,
-            "state": None,
-            "promoted": False,
-            "message": f"{version}: {verdict.reason}",
-            "verdict": record,
-        }
-        if self.options.dry_run:
-            return {**result, "message": f"{verdict.reason} Nothing was stored."}
-        self.reporter.progress(_STORED, "Storing the challenger")
-        note = f"retrained from {champion}: {chosen.recipe.name}"
-        trained_until = max(rows.before.ids, default=None)
-        if is_clearly_worse(verdict):
-            stored = self.registry.refuse(content, author(), record, note, trained_until)
-        else:
-            stored = self.registry.register(content, author(), note, trained_until, verdict=record)
-        result["state"] = stored.state
-        if verdict.outcome != "better":
-            return result
-        return {**result, **self._promoted(version, champion, record)}
-
-    def _promoted_waiting(self, champion: str) -> dict[str, Any] | None:
-        """Promotes the challenger of an earlier attempt that is better than the champion, if there is one and a
-        promotion is wanted now."""
-        registry = self.registry
-        found = waiting_challenger(registry.store.models(), registry.promotions.history(), champion)
-        if found is None or self.options.dry_run or not self._wants_promotion:
-            return None
-        record = json.loads(str(found.verdict))
-        result = {"champion": champion, "challenger": found.version, "outcome": record["outcome"], "promoted": False}
-        return {**result, "state": found.state, "verdict": record, **self._promoted(found.version, champion, record)}
-
-    @property
-    def _wants_promotion(self) -> bool:
-        return self.options.promote or self.settings.auto_promote
-
-    def _promoted(self, version: str, champion: str, record: Mapping[str, Any]) -> dict[str, Any]:
-        """Promotes a challenger that is better, unless it must not. Its signature is the champion's, so observations of
-        the log that it refuses are no reason against it."""
-        if not self._wants_promotion:
-            return {
-                "message": f"{record['reason']} `python -m service promote {version}` makes {version} the champion."
-            }
-        if any(
-            entry.undoes is not None and entry.from_version == version for entry in self.registry.promotions.history()
-        ):
-            return {"message": f"{version} was rolled back before, so it is not promoted by itself. {record['reason']}"}
-        reason = f"gate: {record['reason']}"
-        try:
-            self.registry.promote(version, author(), reason, record["figures"], force=True, expected=champion)
-        except ModelConflict as error:
-            return {"message": f"{error.detail} {record['reason']}"}
-        return {"promoted": True, "message": f"{version} is the champion. {record['reason']}"}
 
 
 def _least(one: datetime, other: datetime | None) -> datetime:

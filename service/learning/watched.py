@@ -1,10 +1,9 @@
 """What the history of promotions says to the watch: which promotion is watched, and which models it rolled back."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from service.storage.models.promotions import Promoted, Promotions
+from service.storage.models.promotions import Promotions
 
 BY = "watch"  # who promotes, in the history
 
@@ -31,12 +30,8 @@ def watched(promotions: Promotions, now: datetime) -> Watched | None:
 
 
 def may_promote_automatically(promotions: Promotions, version: str) -> bool:
-    """Whether a program may promote a version: not if the watch has ever rolled it back. People may. Raises
-    Unavailable."""
-    return version not in rolled_back(promotions.history())
-
-
-def rolled_back(history: Sequence[Promoted]) -> set[str]:
-    """The versions that the watch has rolled back."""
-    undone = {entry.undoes for entry in history if entry.promoted_by == BY}
-    return {entry.to_version for entry in history if entry.id in undone}
+    """Whether a program may promote a version: not if it was ever rolled back, by the watch or by a person. People may.
+    Raises Unavailable."""
+    history = promotions.history()
+    undone = {entry.undoes for entry in history}
+    return all(entry.id not in undone for entry in history if entry.to_version == version)

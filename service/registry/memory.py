@@ -12,7 +12,9 @@ _CGROUP = Path("/sys/fs/cgroup")
 def limit_memory() -> None:
     """Limits this process to a share of the memory that the machine and its container have free now."""
     free = min(_free_of_machine(), _free_of_container())
-    resource.setrlimit(resource.RLIMIT_DATA, (int(free * _SHARE_OF_FREE_MEMORY),) * 2)
+    wanted, hard = int(free * _SHARE_OF_FREE_MEMORY), resource.getrlimit(resource.RLIMIT_DATA)[1]
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)  # only root may raise a limit again
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def _free_of_machine() -> float:

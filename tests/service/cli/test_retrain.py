@@ -60,7 +60,7 @@ def test_the_command_retrains_and_promotes(
     done = run("--promote", "--json", *own)
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
-    assert (found["promoted"], found["verdict"]["rows"]["own"]) == (True, 60)
+    assert (found["promoted"], found["verdict"]["rows"]["own"]) == (True, 60), found["message"]
     assert registry.promotions.champion() == found["challenger"]
     assert registry.model(found["challenger"]).state == REGISTERED
     listed = CliRunner().invoke(main, ["models"]).output

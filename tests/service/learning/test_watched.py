@@ -46,11 +46,11 @@ def test_neither_the_first_champion_nor_a_rollback_is_watched(promotions: Promot
     assert watched(promotions, now()) is not None
 
 
-def test_no_program_promotes_what_the_watch_rolled_back(promotions: Promotions) -> None:
-    for by in ("me@here", BY):
-        promotions.promote(B, A, "me@here")
-        assert may_promote_automatically(promotions, B)
-        promotions.promote(A, B, by, undoes=promotions.newest(1)[0].id)
+@pytest.mark.parametrize("by", ["me@here", BY])
+def test_no_program_promotes_what_was_rolled_back(promotions: Promotions, by: str) -> None:
+    promotions.promote(B, A, "me@here")
+    assert may_promote_automatically(promotions, B)
+    promotions.promote(A, B, by, undoes=promotions.newest(1)[0].id)
 
     assert not may_promote_automatically(promotions, B)
     assert may_promote_automatically(promotions, A)
