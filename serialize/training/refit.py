@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
-from serialize.errors import DumpError, one_line
+from serialize.errors import DumpError
 from serialize.frame import Row
 from serialize.model import Model
 from serialize.signature import Scalar, Signature
@@ -42,7 +42,7 @@ class Fitted(Protocol):
 def refit(artifact: Fitted, X: Any, y: Any, weights: Any = None) -> Any:
     """A clone of the pipeline, fitted on n rows and targets and, if they are given, n `weights`. Raises DumpError for a
     pipeline that cannot be fitted again or takes no weights, for a fit that fails, and for other classes than before:
-    one of them may be missing in the rows."""
+    one of them may be missing in the rows. MemoryError passes."""
     pipeline = artifact.model.pipeline
     if reason := refusal(pipeline):
         raise DumpError(reason)
@@ -56,8 +56,11 @@ def refit(artifact: Fitted, X: Any, y: Any, weights: Any = None) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the first fit has already given them
             fitted = clone(pipeline).fit(X, y, **options)
+    except MemoryError:
+        raise
     except Exception as error:
-        raise DumpError(f"The pipeline cannot be fitted again on these rows ({one_line(error)}).") from error
+        kind = type(error).__name__  # its message may hold values of the rows, and ours is stored
+        raise DumpError(f"The pipeline cannot be fitted again on these rows ({kind}).") from error
     require_same_classes(artifact.model, fitted)
     return fitted
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from serialize.errors import ArtifactError, DumpError, one_line
 from service.errors import ServiceError, Unavailable
-from service.learning.kinds import kind_of
+from service.learning.kinds import UnknownKind, kind_of
 from service.learning.reporter import Cancelled, Reporter
 from service.registry.memory import limit_memory
 from service.settings import Settings
@@ -100,14 +100,15 @@ def _patiently(call: Callable[[], Any]) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    """What the job shows of an error: what to do if it is known, otherwise the error in one line."""
+    """What the job shows of an error: what to do if it is known, otherwise its type. A message of another library may
+    hold values of rows, which must not outlive the rows."""
     if isinstance(error, ServiceError):
         return error.detail
     if isinstance(error, MemoryError):
         return f"The work needs more memory than is free ({one_line(error)})."
-    if isinstance(error, (ArtifactError, DumpError, DatabaseError, LookupError)) and str(error):
+    if isinstance(error, (ArtifactError, DumpError, DatabaseError, UnknownKind)) and str(error):
         return " ".join(str(error).split())
-    return one_line(error)
+    return f"The work ended with {type(error).__name__}; the log of the worker says where."
 
 
 def end_with(parent: int) -> None:

@@ -14,11 +14,15 @@ RETRAIN = "retrain"
 KINDS = {RETRAIN: "service.learning.retrain:retrain_job"}
 
 
+class UnknownKind(LookupError):
+    """This version does not know a kind of work."""
+
+
 def kind_of(name: str, kinds: Mapping[str, str]) -> Kind:
     """The function of a kind. It gets the settings, the arguments of the job and its reporter, and returns the result,
-    which must be JSON. Raises LookupError for a kind that this version does not know."""
+    which must be JSON. Raises UnknownKind."""
     if name not in kinds:
-        raise LookupError(f"This version knows no work of the kind {name}; start a worker of the newer version.")
+        raise UnknownKind(f"This version knows no work of the kind {name}; start a worker of the newer version.")
     module, _, function = kinds[name].partition(":")
     found: Kind = getattr(import_module(module), function)
     return found

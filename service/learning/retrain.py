@@ -14,8 +14,10 @@ from threadpoolctl import threadpool_limits
 from serialize.artifact import Artifact
 from serialize.content import read_content
 from serialize.writing.refitted import dump_refitted
+from service.errors import CannotLearn
 from service.learning.checked_session import CheckedSession
 from service.learning.gate.judge import judge
+from service.learning.gate.losses import GateError
 from service.learning.gate.verdict import Verdict
 from service.learning.reporter import Reporter
 from service.learning.retraining.attempts import Attempt, next_attempt
@@ -151,18 +153,20 @@ class _Retraining:
         coverage = log.coverage(
             RowFilter(self.options.rows.ids, rows.holdout.times[0], _least(end, self.options.rows.until))
         )
-        return judge(
-            case_of(
-                champion.artifact.model,
-                challenger.model,
-                rows.holdout,
-                self.options,
-                coverage,
-                attempt.number,
-                new_labels,
-                self.settings.gate_margin,
-            )
+        case = case_of(
+            champion.artifact.model,
+            challenger.model,
+            rows.holdout,
+            self.options,
+            coverage,
+            attempt.number,
+            new_labels,
+            self.settings.gate_margin,
         )
+        try:
+            return judge(case)
+        except GateError as error:
+            raise CannotLearn(f"The models cannot be compared. {error}") from error
 
 
 def _least(one: datetime, other: datetime | None) -> datetime:

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from serialize.errors import one_line
+from serialize.errors import DumpError
 from serialize.frame import Row
 from serialize.model import Model
 from serialize.task import Outputs, Task
-from service.learning.gate.losses import row_losses
+from service.learning.gate.losses import GateError, row_losses
 from service.learning.retraining.examples import Array, Examples, truth_array
 
 ALL, WEIGHTED = "all rows", "all rows, weighted by recency"
@@ -131,7 +131,7 @@ def choose(
     tried: Sequence[Recipe], fit: Fit, task: Task, signature: Any, training: Examples, chooses: Examples
 ) -> Iterator[Candidate]:
     """Fits each recipe on `training` and gives its candidate. It is skipped if it cannot be fitted, and if it does not
-    beat the best constant on the rows `chooses`."""
+    beat the best constant on the rows `chooses`. Raises MemoryError."""
     truth = truth_array(task, chooses.truths)
     constant = constant_loss(task, truth)
     for recipe in tried:
@@ -141,8 +141,13 @@ def choose(
             loss = float(row_losses(task.kind, truth, positive_of(task, outputs), _positive(task), "candidate").mean())
         except Skipped as error:
             yield Candidate(recipe, skipped=str(error))
+        except MemoryError:  # of this machine now, not of the recipe
+            raise
+        except (DumpError, GateError) as error:
+            yield Candidate(recipe, skipped=str(error))
         except Exception as error:  # noqa: BLE001 - a pipeline may raise anything
-            yield Candidate(recipe, skipped=f"it cannot be fitted ({one_line(error)})")
+            # The message may hold values of rows, and what is said here is stored, where nothing erases it.
+            yield Candidate(recipe, skipped=f"it cannot be fitted ({type(error).__name__})")
         else:
             is_better = loss < constant
             reason = None if is_better else f"it does not beat a constant, whose loss is {constant:.4g}"

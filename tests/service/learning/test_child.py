@@ -56,7 +56,7 @@ def test_jobs_end_as_their_work_does(jobs: JobStore, start: Start, tmp_path: Pat
     counted = jobs.job(ids["count"])
     assert (counted.state, counted.result, counted.progress) == (SUCCEEDED, {"counted": 3}, 1.0)
     assert counted.message == "It counts 3."
-    assert jobs.job(ids["fail"]).error == "ValueError: nothing fits"
+    assert jobs.job(ids["fail"]).error == "The work ended with ValueError; the log of the worker says where."
     log = (tmp_path / "worker.log").read_text()
     assert "event=job-error" in log
     assert "nothing fits" not in log

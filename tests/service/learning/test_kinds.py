@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.learning.kinds import KINDS, kind_of
+from service.learning.kinds import KINDS, UnknownKind, kind_of
 from tests.support import own_kinds
 
 
@@ -11,5 +11,5 @@ def test_a_kind_is_found_by_its_name() -> None:
 
 
 def test_an_unknown_kind_is_named() -> None:
-    with pytest.raises(LookupError, match="of the kind unknown"):
+    with pytest.raises(UnknownKind, match="of the kind unknown"):
         kind_of("unknown", KINDS)
