@@ -14,6 +14,7 @@ from serialize.task import Task
 from service.prediction.moment import moment_of
 from service.prediction.observation import canonical
 from service.storage.column_cache import Array
+from service.storage.learning.rows import was_labelled
 from service.storage.learning.tables import ShadowScore
 from service.storage.tables import LabelCorrection, Prediction
 
@@ -115,10 +116,8 @@ class PairReader:
         if wanted.until is not None:
             query = query.where(Prediction.created_at < _moment(wanted.until))
         if wanted.labelled_since is not None:
-            corrected = LabelCorrection.select(LabelCorrection.id).where(
-                LabelCorrection.prediction == Prediction.id, LabelCorrection.labelled_at < wanted.labelled_since
-            )
-            query = query.where(Prediction.labelled_at >= wanted.labelled_since, ~fn.EXISTS(corrected))
+            is_older = was_labelled(LabelCorrection.labelled_at < wanted.labelled_since)
+            query = query.where(Prediction.labelled_at >= wanted.labelled_since, ~is_older)
         return query
 
     def _pairs(self, rows: Sequence[tuple[Any, ...]]) -> Pairs:

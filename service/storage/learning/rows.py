@@ -10,7 +10,7 @@ from peewee import fn
 
 from service.prediction.observation import canonical
 from service.storage.session import Session
-from service.storage.tables import Prediction
+from service.storage.tables import LabelCorrection, Prediction
 
 _ROWS_AT_ONCE = 1_000
 
@@ -78,9 +78,10 @@ class LearningRows:
         return {text: (labelled, rows) for text, labelled, rows in found}
 
     def labelled_since(self, moment: datetime, chosen: RowFilter = EVERY_ROW) -> int:
-        """The number of rows that got their present label after this moment."""
+        """The number of rows that got their first label after this moment."""
         query = Prediction.select(fn.COUNT(Prediction.id))
-        query = query.where(*self._conditions(chosen), self._is_labelled(), Prediction.labelled_at > moment)
+        is_new = (Prediction.labelled_at > moment) & ~was_labelled(LabelCorrection.labelled_at <= moment)
+        query = query.where(*self._conditions(chosen), self._is_labelled(), is_new)
         return int(self._session.read(lambda: query.scalar(self._database)))
 
     def _rows(self, ids: Sequence[int]) -> dict[int, LabelledRow]:
@@ -102,6 +103,12 @@ class LearningRows:
         if chosen.ids is not None:
             conditions.append(_begins_with(chosen.ids))
         return conditions or [Prediction.id.is_null(False)]
+
+
+def was_labelled(condition: Any) -> Any:
+    """Whether a row of the log had a label before its present one, for which this holds."""
+    earlier = LabelCorrection.select(LabelCorrection.id).where(LabelCorrection.prediction == Prediction.id, condition)
+    return fn.EXISTS(earlier)
 
 
 def _begins_with(prefix: str) -> Any:

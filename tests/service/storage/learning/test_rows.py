@@ -6,6 +6,7 @@ from peewee import Database
 
 from service.storage.learning.rows import LabelledRow, LabelTimes, LearningRows, RowFilter
 from service.storage.session import Session
+from service.storage.tables import LabelCorrection
 from tests.support.logged import START, labelled, logged, write
 
 SECOND = timedelta(seconds=1)
@@ -78,3 +79,12 @@ def test_labels_are_counted_from_a_moment_on(database: Database) -> None:
 
     assert rows.labelled_since(START + 3600 * SECOND) == 2
     assert rows.labelled_since(START + 3600 * SECOND, RowFilter(ids="2")) == 1
+
+
+def test_a_corrected_label_is_not_a_new_one(database: Database) -> None:
+    write(database, labelled(0), labelled(1), labelled(2))
+    for key, first in ((1, START), (2, START + 3600 * SECOND)):
+        old = {"replaced_class": "false", "labelled_at": first, "replaced_at": START + 3600 * SECOND}
+        LabelCorrection.insert(prediction=key, **old).execute(database)
+
+    assert rows_of(database).labelled_since(START + 3599 * SECOND) == 2
