@@ -19,16 +19,18 @@ class Attempt(NamedTuple):
 
 
 def next_attempt(models: Iterable[StoredModel], history: Iterable[Promoted]) -> Attempt:
-    """The next attempt, by the verdicts that are stored with the models. It counts from the last promotion on."""
+    """The next attempt, by the verdicts that are stored with the models. It counts from the last promotion on. A model
+    that was judged again has only its newest verdict, so the number that this one had counts too."""
     promoted = max((entry.promoted_at for entry in history), default=None)
     verdicts = [json.loads(model.verdict) for model in models if model.verdict is not None]
     judged = [
-        datetime.fromisoformat(verdict["judged_at"])
+        (datetime.fromisoformat(verdict["judged_at"]), int(verdict.get("figures", {}).get("attempt", 1)))
         for verdict in verdicts
         if "judged_at" in verdict and verdict["outcome"] != NOT_ENOUGH
     ]
-    since = [moment for moment in judged if promoted is None or moment > promoted]
-    return Attempt(len(since) + 1, max(judged, default=None))
+    since = [number for moment, number in judged if promoted is None or moment > promoted]
+    last = max((moment for moment, _ in judged), default=None)
+    return Attempt(max(len(since), *since, 0) + 1, last)
 
 
 def waiting_challenger(models: Iterable[StoredModel], history: Iterable[Promoted], champion: str) -> StoredModel | None:

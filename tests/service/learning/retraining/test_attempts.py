@@ -11,8 +11,8 @@ from tests.support.logged import START
 DAY = timedelta(days=1)
 
 
-def judged(at: datetime, outcome: str = "not better") -> StoredModel:
-    verdict = json.dumps({"outcome": outcome, "judged_at": at.isoformat()})
+def judged(at: datetime, outcome: str = "not better", attempt: int = 1) -> StoredModel:
+    verdict = json.dumps({"outcome": outcome, "judged_at": at.isoformat(), "figures": {"attempt": attempt}})
     return StoredModel("a" * 12, "churn", 3, b"", "", "registered", at, "me", None, None, None, verdict)
 
 
@@ -32,6 +32,10 @@ def test_attempts_count_from_the_last_promotion() -> None:
     assert next_attempt(models, []) == Attempt(5, START + 3 * DAY)
     assert next_attempt(models, [promoted(START), promoted(START + 2 * DAY)]) == Attempt(2, START + 3 * DAY)
     assert next_attempt(models, [promoted(START + 9 * DAY)]) == Attempt(1, START + 3 * DAY)
+
+
+def test_a_model_that_was_judged_again_counts_for_all_its_attempts() -> None:
+    assert next_attempt([judged(START, attempt=3), judged(START - DAY)], []) == Attempt(4, START)
 
 
 def test_a_verdict_that_compared_nothing_is_no_attempt() -> None:
