@@ -10,6 +10,7 @@ from service.errors import ModelConflict
 from service.learning.gate.verdict import Verdict
 from service.learning.retraining.attempts import waiting_challenger
 from service.learning.retraining.judging import is_clearly_worse
+from service.learning.watched import may_promote_automatically
 from service.registry.registry import Registry
 from service.registry.release import author
 
@@ -66,9 +67,7 @@ class Storing:
             return {
                 "message": f"{record['reason']} `python -m service promote {version}` makes {version} the champion."
             }
-        if any(
-            entry.undoes is not None and entry.from_version == version for entry in self.registry.promotions.history()
-        ):
+        if not may_promote_automatically(self.registry.promotions, version):
             return {"message": f"{version} was rolled back before, so it is not promoted by itself. {record['reason']}"}
         reason = f"gate: {record['reason']}"
         try:
