@@ -120,7 +120,11 @@ def _main(state: str, parent: str) -> None:
     with closing(Session(database_of(settings, None), _PATIENCE_SECONDS)) as session:
         registry = registry_of(settings, session)
         if registry is not None and registry.digest is None:
-            work(registry, session, json.loads(state), tell, compiled=settings.scorer == "compiled")
+            try:
+                work(registry, session, json.loads(state), tell, compiled=settings.scorer == "compiled")
+            except Unavailable as error:
+                tell({})  # the model that scored is not to blame
+                sys.exit(f"the database is away ({error.reason})")
 
 
 if __name__ == "__main__":

@@ -159,6 +159,34 @@ def test_a_model_that_ends_the_real_process_does_not_keep_the_watch_from_working
     assert rounds._child is None
 
 
+@pytest.mark.long  # starts processes that load a model
+def test_a_database_that_goes_away_in_a_round_is_not_held_against_the_model(
+    service: Client,
+    models: Registry,
+    session: Session,
+    challenger: str,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("MODEL_SIGNING_KEY", models.keys[0])
+    fill(service, 3)
+    away = (
+        "import sys; from service.errors import Unavailable; from service.learning import replay, shadow\n"
+        "def run(*_): raise Unavailable('away', 1, 'OperationalError')\n"
+        "replay.Replay.run = run; shadow._main(*sys.argv[1:])"
+    )
+    rounds = Rounds(models, session, (sys.executable, "-c", away))
+
+    rounds.round()
+    over(rounds)
+
+    assert rounds._failed == {}
+    rounds.round()
+    assert rounds._child is not None
+    rounds.stop()
+
+
 @pytest.mark.long  # starts processes that load models
 def test_the_real_process_undoes_a_bad_promotion(
     service: Client,
