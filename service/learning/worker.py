@@ -13,7 +13,7 @@ from service.errors import Unavailable
 from service.learning.child import STOPPED
 from service.learning.process import end
 from service.learning.rounds import Rounds
-from service.storage.learning.jobs import FAILED, JobStore, StoredJob
+from service.storage.learning.jobs import FAILED, MOST_ATTEMPTS, JobStore, StoredJob
 from service.telemetry.log_format import event
 
 _POLL_SECONDS = 1.0
@@ -94,7 +94,10 @@ class Worker:
                 is_over = self._is_over(child, job)
             finally:
                 end(child)
-            self._settle(job, _ending(child.returncode) if is_over else None)
+            if is_over:
+                self._settle_ended(job, child.returncode)
+            else:
+                self._settle(job, None)
         event(
             _log, logging.INFO, "job-end", job=job.id, kind=job.kind, state=self._state(job.id),
             seconds=round(time.monotonic() - began, 1),
@@ -122,13 +125,26 @@ class Worker:
                 return False
         return False
 
-    def _settle(self, job: StoredJob, reason: str | None) -> None:
-        """Ends a job whose child did not: as failed for this reason, or back to the others that wait without one."""
+    def _settle_ended(self, job: StoredJob, status: int) -> None:
+        """Ends a job whose child ended with this status, maybe without a result. SIGTERM comes from a platform that
+        stops all processes, and may reach this one a moment later; or from the model, and then in each attempt."""
+        if status not in _STOPPED:
+            self._settle(job, _ending(status))
+            return
+        self._sleep(_POLL_SECONDS)
+        if self._is_stopping or job.attempt < MOST_ATTEMPTS:
+            self._settle(job, None, counts=not self._is_stopping)
+        else:
+            self._settle(job, "SIGTERM ended the process of the job in each attempt.")
+
+    def _settle(self, job: StoredJob, reason: str | None, *, counts: bool = False) -> None:
+        """Ends a job whose child did not: as failed for this reason, or without one back to the others that wait. Its
+        attempt then counts, or is as if it had not been."""
         pause = _POLL_SECONDS
         while True:
             try:
                 if reason is None:
-                    self._jobs.give_back(job.id, job.attempt)
+                    self._jobs.give_back(job.id, job.attempt, counts=counts)
                 else:
                     self._jobs.finish(job.id, job.attempt, FAILED, error=reason)
             except Unavailable as error:
@@ -152,10 +168,8 @@ class Worker:
             event(_log, level, name, reason=error and error.reason)
 
 
-def _ending(status: int) -> str | None:
-    """Why a job failed whose child ended with this status without a result; None if the child was told to stop."""
-    if status in _STOPPED:
-        return None
+def _ending(status: int) -> str:
+    """Why a job failed whose child ended with this status without a result."""
     if status < 0:
         name = signal.Signals(-status).name if -status in list(signal.Signals) else "an unknown signal"
         return f"The process of the job was ended by {name}, perhaps for lack of memory."

@@ -124,16 +124,17 @@ class JobStore:
         }
         return self._change(id_, attempt, changed)
 
-    def give_back(self, id_: int, attempt: int) -> bool:
-        """Queues a running job again, as if it had not been taken. Call it only when nothing works on it any more."""
+    def give_back(self, id_: int, attempt: int, *, counts: bool) -> bool:
+        """Queues a running job again. Unless the attempt `counts`, it is as if the job had not been taken. Call it only
+        when nothing works on it any more."""
         changed = {
             "state": QUEUED,
-            "attempt": attempt - 1,
+            "attempt": attempt if counts else attempt - 1,
             "worker": None,
             "heartbeat": None,
             "started_at": None,
             "progress": 0.0,
-            "message": "Its worker was stopped. It waits for a worker.",
+            "message": "Its process was stopped. It waits for a worker.",
         }
         return self._change(id_, attempt, changed)
 

@@ -122,7 +122,7 @@ def test_a_program_that_cannot_be_started_fails_its_job(jobs: JobStore, session:
 
 
 @pytest.mark.long
-def test_a_child_that_the_platform_stops_gives_its_job_back(jobs: JobStore, database_url: str, tmp_path: Path) -> None:
+def test_a_child_that_is_stopped_gives_its_job_back_once(jobs: JobStore, database_url: str, tmp_path: Path) -> None:
     note = tmp_path / "note"
     added = jobs.add("any", {}, "me")
     with worker(database_url, hanging(note)):
@@ -130,4 +130,22 @@ def test_a_child_that_the_platform_stops_gives_its_job_back(jobs: JobStore, data
         (first,) = processes(note)
         os.kill(first, 15)
         until(lambda: len(processes(note)) == 2)
-        assert jobs.job(added).attempt == 1
+        assert jobs.job(added).attempt == 2
+        os.kill(processes(note)[1], 15)
+        until(lambda: jobs.job(added).state == FAILED)
+
+    assert jobs.job(added).error == "SIGTERM ended the process of the job in each attempt."
+
+
+@pytest.mark.long
+def test_a_child_that_is_stopped_shortly_before_its_worker_keeps_its_attempts(
+    jobs: JobStore, database_url: str, tmp_path: Path
+) -> None:
+    note = tmp_path / "note"
+    added = jobs.add("any", {}, "me")
+    with worker(database_url, hanging(note)) as running:
+        until(lambda: bool(processes(note)))
+        os.kill(processes(note)[0], 15)
+        running.stop()
+
+    assert (jobs.job(added).state, jobs.job(added).attempt) == (QUEUED, 0)

@@ -121,7 +121,7 @@ def test_an_old_attempt_can_write_nothing(jobs: JobStore, session: Session) -> N
 
     assert not jobs.beat(added, 1)
     assert not jobs.finish(added, 1, SUCCEEDED, {})
-    assert not jobs.give_back(added, 1)
+    assert not jobs.give_back(added, 1, counts=False)
     assert not jobs.is_held(added, 1)
     with pytest.raises(JobGone):
         session.run(lambda: jobs.require(added, 1))
@@ -176,7 +176,7 @@ def test_a_job_that_is_given_back_has_all_its_attempts(jobs: JobStore) -> None:
     jobs.claim(ME)
     jobs.beat(added, 1, 0.5, "half")
 
-    assert jobs.give_back(added, 1)
+    assert jobs.give_back(added, 1, counts=False)
 
     assert (jobs.job(added).state, jobs.job(added).attempt, jobs.job(added).progress) == (QUEUED, 0, 0.0)
     job = jobs.claim(OTHER)
