@@ -9,7 +9,8 @@ from typing import Any, TextIO
 from serialize.errors import ArtifactError, DumpError, one_line
 from serialize.recipes.csv_file import CsvFile
 from service.cli.data import DataError, read_rows
-from service.errors import ServiceError
+from service.errors import ServiceError, Unavailable
+from service.learning.process import LOWEST_PRIORITY, PATIENCE_SECONDS
 from service.learning.reporter import Cancelled, Reporter
 from service.learning.retrain import retrain
 from service.learning.retraining.options import OwnRowsOf, RetrainOptions
@@ -19,15 +20,12 @@ from service.storage.connection import DatabaseError, database_of
 from service.storage.migrate import require_log
 from service.storage.session import Session
 
-_LOWEST_PRIORITY = 19
-_PATIENCE_SECONDS = 30.0
-
 
 def _main(text: str) -> None:
     output = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the model prints is no part of the report
     set_native_defaults()
-    os.nice(_LOWEST_PRIORITY)
+    os.nice(LOWEST_PRIORITY)
     limit_memory()
     given = json.loads(text)
     try:
@@ -36,6 +34,8 @@ def _main(text: str) -> None:
         sys.exit("the command has ended")
     except MemoryError as error:
         _say(output, {"error": f"The work needs more memory than is free ({one_line(error)})."})
+    except Unavailable as error:
+        _say(output, {"error": f"The database could not be used ({error.reason}), so the work ended."})
     except (SettingsError, DatabaseError, ArtifactError, DumpError, DataError, ServiceError) as error:
         _say(output, {"error": " ".join(str(error).split())})
 
@@ -43,7 +43,7 @@ def _main(text: str) -> None:
 def _work(output: TextIO, arguments: dict[str, Any], file: list[Any] | None) -> dict[str, Any]:
     settings = Settings.from_env()
     options = RetrainOptions.of(arguments, None if file is None else _own_rows(*file))
-    session = Session(require_log(database_of(settings)), _PATIENCE_SECONDS)
+    session = Session(require_log(database_of(settings)), PATIENCE_SECONDS)
     parent = os.getppid()
 
     def require() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from service.learning.process import PATIENCE_SECONDS
 from service.learning.reporter import Reporter
 from service.storage.session import Session
 
@@ -14,7 +15,7 @@ class CheckedSession(Session):
     written for a job that was cancelled or taken; it then raises Cancelled."""
 
     def __init__(self, reporter: Reporter) -> None:
-        super().__init__(reporter.session.database)
+        super().__init__(reporter.session.database, PATIENCE_SECONDS)
         self._require = reporter.require
 
     def run(self, work: Callable[[], Value]) -> Value:

@@ -14,6 +14,7 @@ from typing import Any
 from serialize.errors import ArtifactError, DumpError, one_line
 from service.errors import ServiceError, Unavailable
 from service.learning.kinds import UnknownKind, kind_of
+from service.learning.process import LOWEST_PRIORITY, PATIENCE_SECONDS
 from service.learning.reporter import Cancelled, Reporter
 from service.registry.memory import limit_memory
 from service.settings import Settings
@@ -23,9 +24,7 @@ from service.storage.session import Session
 from service.telemetry import log_format
 
 STOPPED = 128 + signal.SIGTERM  # the exit status after SIGTERM
-LOWEST_PRIORITY = 19
 
-_PATIENCE_SECONDS = 30.0
 _TRIES, _PAUSE_SECONDS = 60, 2.0  # to store the result while the database is away
 _PR_SET_PDEATHSIG = 1
 
@@ -41,7 +40,7 @@ def main(kinds: Mapping[str, str], id_: int, attempt: int, parent: int) -> None:
     limit_memory()
     settings = Settings.from_env()
     log_format.configure(settings.log_level)
-    session = Session(database_of(settings, None), _PATIENCE_SECONDS)
+    session = Session(database_of(settings, None), PATIENCE_SECONDS)
     try:
         _Work(JobStore(session), session, id_, attempt, parent).run(kinds, settings)
     finally:
@@ -102,6 +101,8 @@ def _patiently(call: Callable[[], Any]) -> Any:
 def _reason(error: Exception) -> str:
     """What the job shows of an error: what to do if it is known, otherwise its type. A message of another library may
     hold values of rows, which must not outlive the rows."""
+    if isinstance(error, Unavailable):
+        return f"The database could not be used ({error.reason}), so the work ended."
     if isinstance(error, ServiceError):
         return error.detail
     if isinstance(error, MemoryError):

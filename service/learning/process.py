@@ -1,10 +1,13 @@
-"""How a worker ends a process that it started."""
+"""What the processes of learning have in common, and how a worker ends one."""
 
 import os
 import signal
 import subprocess
 from contextlib import suppress
 from typing import Any
+
+LOWEST_PRIORITY = 19
+PATIENCE_SECONDS = 30.0  # for the lock of a SQLite file, longer than a request may wait
 
 _GRACE_SECONDS = 5.0  # for a child to end after SIGTERM
 

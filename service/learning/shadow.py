@@ -16,7 +16,8 @@ from typing import Any
 
 from serialize.errors import ArtifactError, one_line
 from service.errors import ServiceError, Unavailable
-from service.learning.child import LOWEST_PRIORITY, end_with
+from service.learning.child import end_with
+from service.learning.process import LOWEST_PRIORITY, PATIENCE_SECONDS
 from service.learning.watched import Watched, watched
 from service.registry.memory import limit_memory
 from service.registry.registry import Registry
@@ -29,7 +30,6 @@ from service.storage.session import Session
 from service.telemetry import log_format
 from service.telemetry.log_format import event
 
-_PATIENCE_SECONDS = 30.0
 _SEEN_AGAIN = 5_000  # ids that are looked at again each time: PostgreSQL may commit a row after rows with higher ids
 
 _log = logging.getLogger("service")
@@ -117,7 +117,7 @@ def _main(state: str, parent: str) -> None:
         answer.write(json.dumps(change) + "\n")
         answer.flush()
 
-    with closing(Session(database_of(settings, None), _PATIENCE_SECONDS)) as session:
+    with closing(Session(database_of(settings, None), PATIENCE_SECONDS)) as session:
         registry = registry_of(settings, session)
         if registry is not None and registry.digest is None:
             try:

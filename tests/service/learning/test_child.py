@@ -10,6 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from service.errors import Unavailable
+from service.learning import child
 from service.storage.learning.jobs import FAILED, QUEUED, RUNNING, SUCCEEDED, JobStore
 from service.storage.learning.tables import Job
 from service.storage.session import Session
@@ -62,16 +64,22 @@ def test_jobs_end_as_their_work_does(jobs: JobStore, start: Start, tmp_path: Pat
     assert "nothing fits" not in log
 
 
+def test_a_job_that_lost_the_database_says_so() -> None:
+    error = Unavailable("The log cannot be written to now; repeat with the same id.", reason="OperationalError")
+
+    assert child._reason(error) == "The database could not be used (OperationalError), so the work ended."
+
+
 def test_a_killed_worker_takes_its_child_with_it_and_another_takes_the_job(
     jobs: JobStore, start: Start, session: Session
 ) -> None:
     added = jobs.add("hang", {}, "me")
     first = start()
-    child = psutil.Process(_hanging(jobs, added))
+    working = psutil.Process(_hanging(jobs, added))
     first.kill()
     first.wait()
-    psutil.wait_procs([child], timeout=10)
-    assert not child.is_running()
+    psutil.wait_procs([working], timeout=10)
+    assert not working.is_running()
     assert jobs.job(added).state == RUNNING
     silence = Job.update(heartbeat=datetime(2026, 1, 1, tzinfo=UTC))
     session.run(lambda: silence.execute(session.database))
@@ -79,7 +87,7 @@ def test_a_killed_worker_takes_its_child_with_it_and_another_takes_the_job(
     second = start()
 
     again = _hanging(jobs, added, attempt=2)
-    assert again != child.pid
+    assert again != working.pid
     second.send_signal(signal.SIGTERM)
     assert second.wait(30) == 0
     assert not psutil.pid_exists(again)
