@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from service.storage.models.promotions import Promoted
-from service.storage.models.store import REGISTERED, StoredModel
+from service.storage.models.store import INCOMING, REGISTERED, StoredModel
 
 NOT_ENOUGH = "not enough"  # a verdict that compared nothing, and so is no attempt
 
@@ -20,9 +20,11 @@ class Attempt(NamedTuple):
 
 def next_attempt(models: Iterable[StoredModel], history: Iterable[Promoted]) -> Attempt:
     """The next attempt, by the verdicts that are stored with the models. It counts from the last promotion on. A model
-    that was judged again has only its newest verdict, so the number that this one had counts too."""
+    that was judged again has only its newest verdict, so the number that this one had counts too. One whose files are
+    not all there does not count: the process that stored it was killed, and nobody has seen its verdict."""
     promoted = max((entry.promoted_at for entry in history), default=None)
-    verdicts = [json.loads(model.verdict) for model in models if model.verdict is not None]
+    stored = [model for model in models if model.state != INCOMING]
+    verdicts = [json.loads(model.verdict) for model in stored if model.verdict is not None]
     judged = [
         (datetime.fromisoformat(verdict["judged_at"]), int(verdict.get("figures", {}).get("attempt", 1)))
         for verdict in verdicts

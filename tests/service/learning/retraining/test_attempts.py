@@ -1,11 +1,12 @@
 """Attempts are counted from the last promotion on, and those that compared nothing are none."""
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from service.learning.retraining.attempts import Attempt, next_attempt, waiting_challenger
 from service.storage.models.promotions import Promoted
-from service.storage.models.store import StoredModel
+from service.storage.models.store import INCOMING, StoredModel
 from tests.support.logged import START
 
 DAY = timedelta(days=1)
@@ -36,6 +37,10 @@ def test_attempts_count_from_the_last_promotion() -> None:
 
 def test_a_model_that_was_judged_again_counts_for_all_its_attempts() -> None:
     assert next_attempt([judged(START, attempt=3), judged(START - DAY)], []) == Attempt(4, START)
+
+
+def test_a_model_whose_files_are_not_all_there_does_not_count() -> None:
+    assert next_attempt([replace(judged(START), state=INCOMING)], []) == Attempt(1, None)
 
 
 def test_a_verdict_that_compared_nothing_is_no_attempt() -> None:
