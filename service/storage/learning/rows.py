@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from peewee import fn
 
 from service.prediction.observation import canonical
+from service.storage.learning.clock import moment_of
 from service.storage.session import Session
 from service.storage.tables import LabelCorrection, Prediction
 
@@ -28,7 +29,7 @@ EVERY_ROW = RowFilter()
 
 
 class LabelTimes(NamedTuple):
-    """A labelled row: its key, when it was made, and when it got its present label."""
+    """A labelled row: its key, when it was made, and when it got its first label."""
 
     id: int
     created_at: datetime
@@ -59,7 +60,15 @@ class LearningRows:
         query = Prediction.select(Prediction.id, Prediction.created_at, Prediction.labelled_at)
         query = query.where(*self._conditions(chosen), self._is_labelled())
         query = query.order_by(Prediction.created_at, Prediction.id)
-        return self._session.read(lambda: [LabelTimes(*row) for row in query.tuples().execute(self._database)])
+        first = LabelCorrection.select(LabelCorrection.prediction, fn.MIN(LabelCorrection.labelled_at))
+        first = first.group_by(LabelCorrection.prediction)
+
+        def read() -> list[LabelTimes]:
+            corrected = {id_: moment_of(at) for id_, at in first.tuples().execute(self._database)}
+            rows = query.tuples().execute(self._database)
+            return [LabelTimes(id_, made, corrected.get(id_, labelled)) for id_, made, labelled in rows]
+
+        return self._session.read(read)
 
     def blocks(self, ids: Sequence[int]) -> Iterator[list[LabelledRow]]:
         """The rows with these ids that still exist and are still labelled, in blocks, in the order of the ids."""

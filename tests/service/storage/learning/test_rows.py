@@ -88,3 +88,12 @@ def test_a_corrected_label_is_not_a_new_one(database: Database) -> None:
         LabelCorrection.insert(prediction=key, **old).execute(database)
 
     assert rows_of(database).labelled_since(START + 3599 * SECOND) == 2
+
+
+def test_the_time_of_a_label_is_that_of_the_first_one(database: Database) -> None:
+    write(database, labelled(0), labelled(1))
+    for first in (START + 9 * SECOND, START + 5 * SECOND):
+        old = {"replaced_class": "false", "labelled_at": first, "replaced_at": START + 3600 * SECOND}
+        LabelCorrection.insert(prediction=1, **old).execute(database)
+
+    assert [key.labelled_at for key in rows_of(database).times()] == [START + 5 * SECOND, START + 3601 * SECOND]
