@@ -1,12 +1,12 @@
 """How often challengers were judged: the more attempts since a promotion, the stricter the gate."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from service.storage.models.promotions import Promoted
-from service.storage.models.store import REGISTERED, StoredModel
+from service.storage.models.store import INCOMING, REGISTERED, StoredModel
 
 NOT_ENOUGH = "not enough"  # a verdict that compared nothing, and so is no attempt
 
@@ -19,16 +19,21 @@ class Attempt(NamedTuple):
 
 
 def next_attempt(models: Iterable[StoredModel], history: Iterable[Promoted]) -> Attempt:
-    """The next attempt, by the verdicts that are stored with the models. It counts from the last promotion on."""
+    """The next attempt, by the verdicts that are stored with the models. It counts from the last promotion on. A model
+    whose files are not all stored is no attempt: its retraining was killed, and repeats the same judgement."""
     promoted = max((entry.promoted_at for entry in history), default=None)
-    verdicts = [json.loads(model.verdict) for model in models if model.verdict is not None]
     judged = [
         datetime.fromisoformat(verdict["judged_at"])
-        for verdict in verdicts
+        for _, verdict in _stored(models)
         if "judged_at" in verdict and verdict["outcome"] != NOT_ENOUGH
     ]
     since = [moment for moment in judged if promoted is None or moment > promoted]
     return Attempt(len(since) + 1, max(judged, default=None))
+
+
+def judged_by(models: Iterable[StoredModel], job: int) -> StoredModel | None:
+    """The model whose verdict a job has stored, or None."""
+    return next((model for model, verdict in _stored(models) if verdict.get("job") == job), None)
 
 
 def waiting_challenger(models: Iterable[StoredModel], history: Iterable[Promoted], champion: str) -> StoredModel | None:
@@ -42,3 +47,10 @@ def waiting_challenger(models: Iterable[StoredModel], history: Iterable[Promoted
             is_better = verdict["outcome"] == "better" and verdict["champion"] == champion
             return model if is_better else None
     return None
+
+
+def _stored(models: Iterable[StoredModel]) -> Iterator[tuple[StoredModel, dict[str, Any]]]:
+    """The models that have a verdict and are stored whole, with the verdict."""
+    for model in models:
+        if model.verdict is not None and model.state != INCOMING:
+            yield model, json.loads(model.verdict)
