@@ -45,7 +45,8 @@ prove: $(VENV)/installed-dev
 	python -m benchmarks.models
 	python -m benchmarks.swap_memory
 	python -m benchmarks.gate
-	python -m benchmarks.report README.md docs/performance.md docs/score.md docs/models.md
+	python -m benchmarks.retraining
+	python -m benchmarks.report README.md docs/performance.md docs/score.md docs/models.md docs/learning.md
 
 chaos: $(VENV)/installed-dev
 	python -m tests.chaos $(CHAOS)

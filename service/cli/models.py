@@ -1,6 +1,7 @@
 """The commands for the registry: `python -m service models|register|promote|rollback|retire|pull`."""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -24,6 +25,8 @@ from service.storage.migrate import require_log
 from service.storage.models.store import StoredModel
 from service.storage.session import Session
 
+_PIPED_CHARACTERS = 160  # the width of a table that is not written to a terminal
+
 
 @click.group("models", invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line.")
@@ -45,7 +48,8 @@ def models(context: click.Context, as_json: bool) -> None:
         registered = f"{row['registered_at']:%Y-%m-%d %H:%M:%S}"
         verdict = row["verdict"]["outcome"] if row["verdict"] else ""
         table.add_row(row["version"], row["name"], state, registered, row["registered_by"], verdict, row["note"] or "")
-    Console(markup=False).print(table)
+    width = None if sys.stdout.isatty() else _PIPED_CHARACTERS
+    Console(markup=False, width=width).print(table)
     for row in rows:
         if row["url"]:
             click.echo(f"The files of {row['version']} are at {row['url']}.")

@@ -58,7 +58,7 @@ class _Work:
 
     def run(self, kinds: Mapping[str, str], settings: Settings) -> None:
         job = _patiently(lambda: self._jobs.job(self._id))
-        reporter = Reporter(self._progress, self._require, self._session)
+        reporter = Reporter(self._progress, self._require, self._session, self._id)
         try:
             result = kind_of(job.kind, kinds)(settings, job.arguments, reporter)
             self._finish(SUCCEEDED, result, None)

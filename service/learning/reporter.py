@@ -17,8 +17,11 @@ class Reporter:
 
     `require()` raises Cancelled unless the job is still this process's to do. Call it in each transaction that writes,
     and run these transactions on `session`: on PostgreSQL it locks the row of the job until they end, so no write
-    follows a cancellation."""
+    follows a cancellation.
+
+    `job` is the id of the job, None without one."""
 
     progress: Callable[[float, str], None]
     require: Callable[[], None]
     session: Session
+    job: int | None = None

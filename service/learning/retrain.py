@@ -71,6 +71,9 @@ class _Retraining:
     def run(self) -> dict[str, Any]:
         options, registry = self.options, self.registry
         self.reporter.progress(0.0, "Loading the champion")
+        done = self._storing.of_job(self.reporter.job)
+        if done is not None:
+            return done
         version = str(registry.promotions.champion())
         columns = [*([options.cluster] if options.cluster else []), *options.guards]
         champion = load_champion(registry, version, columns, options.own)
@@ -96,7 +99,7 @@ class _Retraining:
             content = read_content(Path(folder) / "artifact")
         self.reporter.progress(_JUDGED, "Judging the challenger on the hold-out")
         verdict = self._judge(champion, challenger, log, read, rows, attempt, new_labels)
-        record = challenger_record(verdict, version, chosen, candidates, facts)
+        record = challenger_record(verdict, self.reporter.job, version, chosen, candidates, facts)
         self.reporter.progress(_STORED, "Storing the challenger")
         trained_until = max(rows.before.ids, default=None)
         return self._storing.store(content, verdict, record, chosen.recipe.name, trained_until)

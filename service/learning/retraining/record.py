@@ -54,11 +54,17 @@ def training_record(candidate: str, fitted: Fitted, options: RetrainOptions) -> 
 
 
 def challenger_record(
-    verdict: Verdict, champion: str, chosen: Candidate, candidates: Sequence[Candidate], facts: dict[str, Any]
+    verdict: Verdict,
+    job: int | None,
+    champion: str,
+    chosen: Candidate,
+    candidates: Sequence[Candidate],
+    facts: dict[str, Any],
 ) -> dict[str, Any]:
-    """The verdict as it is stored with the challenger."""
+    """The verdict as it is stored with the challenger. `job` is the id of the job that judged it, if it was one."""
     return {
         **verdict.to_json(),
+        "job": job,
         "judged_at": _text(datetime.now(UTC)),
         "champion": champion,
         "candidate": chosen.recipe.name,

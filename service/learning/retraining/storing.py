@@ -8,7 +8,7 @@ from typing import Any
 from serialize.content import Content
 from service.errors import ModelConflict
 from service.learning.gate.verdict import Verdict
-from service.learning.retraining.attempts import waiting_challenger
+from service.learning.retraining.attempts import judged_by, waiting_challenger
 from service.learning.retraining.judging import is_clearly_worse
 from service.learning.watched import may_promote_automatically
 from service.registry.registry import Registry
@@ -28,15 +28,7 @@ class Storing:
     ) -> dict[str, Any]:
         """Stores the challenger, and promotes it if that was asked for and the gate allows it."""
         version, champion = content.version, record["champion"]
-        result = {
-            "champion": champion,
-            "challenger": version,
-            "outcome": verdict.outcome,
-            "state": None,
-            "promoted": False,
-            "message": f"{version}: {verdict.reason}",
-            "verdict": record,
-        }
+        result = _result(version, None, record)
         if self.is_dry_run:
             return {**result, "message": f"{verdict.reason} Nothing was stored."}
         note = f"retrained from {champion}: {candidate}"
@@ -49,6 +41,20 @@ class Storing:
             return result
         return {**result, **self._promoted(version, champion, record)}
 
+    def of_job(self, job: int | None) -> dict[str, Any] | None:
+        """What an earlier attempt of a job has stored, or None. Its promotion follows if it is missing."""
+        found = None if job is None else judged_by(self.registry.store.models(), job)
+        if found is None:
+            return None
+        version, record = found.version, json.loads(str(found.verdict))
+        result = _result(version, found.state, record)
+        if record["outcome"] != "better":
+            return result
+        changes = {(entry.from_version, entry.to_version) for entry in self.registry.promotions.history()}
+        if (record["champion"], version) in changes:
+            return {**result, "promoted": True, "message": f"{version} became the champion. {record['reason']}"}
+        return {**result, **self._promoted(version, record["champion"], record)}
+
     def promoted_waiting(self, champion: str) -> dict[str, Any] | None:
         """Promotes the challenger of an earlier attempt that is better than the champion, if there is one and a
         promotion is wanted now."""
@@ -57,8 +63,8 @@ class Storing:
         if found is None or self.is_dry_run or not self.wants_promotion:
             return None
         record = json.loads(str(found.verdict))
-        result = {"champion": champion, "challenger": found.version, "outcome": record["outcome"], "promoted": False}
-        return {**result, "state": found.state, "verdict": record, **self._promoted(found.version, champion, record)}
+        result = _result(found.version, found.state, record)
+        return {**result, **self._promoted(found.version, champion, record)}
 
     def _promoted(self, version: str, champion: str, record: Mapping[str, Any]) -> dict[str, Any]:
         """Promotes a challenger that is better, unless it must not. Its signature is the champion's, so observations of
@@ -75,3 +81,16 @@ class Storing:
         except ModelConflict as error:
             return {"message": f"{error.detail} {record['reason']}"}
         return {"promoted": True, "message": f"{version} is the champion. {record['reason']}"}
+
+
+def _result(version: str, state: str | None, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The result of a retraining with a challenger that is not promoted."""
+    return {
+        "champion": record["champion"],
+        "challenger": version,
+        "outcome": record["outcome"],
+        "state": state,
+        "promoted": False,
+        "message": f"{version}: {record['reason']}",
+        "verdict": record,
+    }

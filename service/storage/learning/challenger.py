@@ -5,7 +5,7 @@ from datetime import datetime
 
 from peewee import Database
 
-from service.storage.models.store import REGISTERED
+from service.storage.models.store import INCOMING, REGISTERED
 from service.storage.models.tables import Promotion, RegisteredModel
 
 
@@ -27,11 +27,11 @@ def newest_challenger(database: Database) -> tuple[str, datetime] | None:
 
 
 def newest_verdict(database: Database) -> tuple[str, str] | None:
-    """The version of the newest model that has a verdict, and its outcome; None if there is none. Through an open
-    connection."""
+    """The version of the newest model that has a verdict and is stored whole, and its outcome; None if there is none.
+    Through an open connection."""
     query = (
         RegisteredModel.select(RegisteredModel.version, RegisteredModel.verdict)
-        .where(RegisteredModel.verdict.is_null(False))
+        .where(RegisteredModel.state != INCOMING, RegisteredModel.verdict.is_null(False))
         .order_by(RegisteredModel.registered_at.desc(), RegisteredModel.version)
         .limit(1)
     )

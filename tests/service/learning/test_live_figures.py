@@ -1,5 +1,6 @@
 """The metrics of learning come from the database: the newest verdict, and the last rollback by the watch."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from service.learning.jobs import Jobs
@@ -7,10 +8,10 @@ from service.learning.live_figures import live_figures
 from service.learning.watched import BY
 from service.storage.learning.jobs import JobStore
 from service.storage.models.promotions import Promotions
-from service.storage.models.store import ModelStore
+from service.storage.models.store import INCOMING, ModelStore
 from service.storage.session import Session
 from tests.service.learning.test_shadow import judged
-from tests.service.storage.models.test_promotions import A, B, stored
+from tests.service.storage.models.test_promotions import A, B, C, stored
 
 
 def test_the_newest_verdict_and_the_last_rollback_are_shown(session: Session) -> None:
@@ -22,6 +23,9 @@ def test_the_newest_verdict_and_the_last_rollback_are_shown(session: Session) ->
     before = live_figures(jobs, promotions, session)
     assert (before["verdict"], before["rolled_back_at"], before["worker_seen"]) == (None, None, None)
 
+    ModelStore(session).add(replace(stored(C), state=INCOMING))
+    judged(session, C)
+    assert live_figures(jobs, promotions, session)["verdict"] is None  # its files are not all there
     judged(session, A)
     promotions.promote(A, B, BY, undoes=promotions.newest(1)[0].id)
 

@@ -122,6 +122,24 @@ def test_without_promote_the_challenger_is_stored_and_can_be_promoted(
 
 
 @ON_SQLITE
+@pytest.mark.parametrize("is_flipped", [True, False])
+def test_a_job_that_is_taken_again_does_not_judge_again(
+    settings: Settings, session: Session, registry: Registry, champion: str, is_flipped: bool
+) -> None:
+    write_log(session.database, *world(900, seed=1, is_flipped=is_flipped), champion)
+    job = Reporter(lambda share, sentence: None, lambda: None, session, 7)
+
+    first = retrain(settings, PROMOTE, job)
+
+    assert first["promoted"] == is_flipped
+    again = retrain(settings, PROMOTE, job)
+    assert {**again, "message": None} == {**first, "message": None}
+    assert len(registry.promotions.history()) == 1 + is_flipped
+    other = retrain(settings, PROMOTE, Reporter(lambda share, sentence: None, lambda: None, session, 8))
+    assert (other["outcome"], other["challenger"]) == ("not enough", None)
+
+
+@ON_SQLITE
 def test_auto_promote_is_a_setting(settings: Settings, session: Session, registry: Registry, champion: str) -> None:
     fill(session, 0, 1000, champion)
 

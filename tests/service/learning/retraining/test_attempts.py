@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from service.learning.retraining.attempts import Attempt, next_attempt, waiting_challenger
+from service.learning.retraining.attempts import Attempt, judged_by, next_attempt, waiting_challenger
 from service.storage.models.promotions import Promoted
 from service.storage.models.store import INCOMING, StoredModel
 from tests.support.logged import START
@@ -39,12 +39,24 @@ def test_a_model_that_was_judged_again_counts_for_all_its_attempts() -> None:
     assert next_attempt([judged(START, attempt=3), judged(START - DAY)], []) == Attempt(4, START)
 
 
-def test_a_model_whose_files_are_not_all_there_does_not_count() -> None:
-    assert next_attempt([replace(judged(START), state=INCOMING)], []) == Attempt(1, None)
-
-
 def test_a_verdict_that_compared_nothing_is_no_attempt() -> None:
     assert next_attempt([judged(START, "not enough")], []) == Attempt(1, None)
+
+
+def test_a_retraining_that_was_killed_while_it_stored_the_challenger_is_no_attempt() -> None:
+    killed = replace(judged(START), state=INCOMING)
+
+    assert next_attempt([killed], []) == Attempt(1, None)
+    assert next_attempt([killed, judged(START - DAY)], []) == Attempt(2, START - DAY)
+
+
+def test_a_job_knows_the_verdict_that_it_stored() -> None:
+    by_command = judged(START)
+    by_job = replace(by_command, verdict=json.dumps({"outcome": "not better", "job": 7}))
+
+    assert judged_by([by_command, by_job], 7) == by_job
+    assert judged_by([by_command, by_job], 8) is None
+    assert judged_by([replace(by_job, state=INCOMING)], 7) is None
 
 
 def challenger(version: str, outcome: str, champion: str = "c" * 12) -> StoredModel:
