@@ -101,6 +101,8 @@ def _patiently(call: Callable[[], Any]) -> Any:
 
 def _reason(error: Exception) -> str:
     """What the job shows of an error: what to do if it is known, otherwise the error in one line."""
+    if isinstance(error, Unavailable):
+        return "The database could not be used while the job ran; queue the job again."
     if isinstance(error, ServiceError):
         return error.detail
     if isinstance(error, MemoryError):

@@ -48,15 +48,17 @@ def jobs(session: Session) -> JobStore:
 
 
 def test_jobs_end_as_their_work_does(jobs: JobStore, start: Start, tmp_path: Path) -> None:
-    ids = {kind: jobs.add(kind, {"to": 3}, "me") for kind in ("count", "fail")}
+    ids = {kind: jobs.add(kind, {"to": 3}, "me") for kind in ("count", "fail", "lose")}
     start()
 
-    until(lambda: jobs.job(ids["fail"]).state == FAILED)
+    until(lambda: all(jobs.job(ids[kind]).state == FAILED for kind in ("fail", "lose")))
 
     counted = jobs.job(ids["count"])
     assert (counted.state, counted.result, counted.progress) == (SUCCEEDED, {"counted": 3}, 1.0)
     assert counted.message == "It counts 3."
     assert jobs.job(ids["fail"]).error == "ValueError: nothing fits"
+    lost = "The database could not be used while the job ran; queue the job again."
+    assert jobs.job(ids["lose"]).error == lost
     log = (tmp_path / "worker.log").read_text()
     assert "event=job-error" in log
     assert "nothing fits" not in log
