@@ -2,13 +2,12 @@
 rows of the log: golden rows, profile and training data are those of the base rows."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from serialize.artifact import Artifact
-from serialize.display.progress import Progress
 from serialize.figures import NONE, given
 from serialize.folder import TRAINING, refuse_foreign_files
 from serialize.frame import observations
@@ -30,6 +29,7 @@ def dump_refitted(
     directory: str | Path,
     *,
     training: Mapping[str, Any],
+    on_stage: Callable[[str], None],
     base: TrainingData | None = None,
     metrics: Mapping[str, Any] | None = None,
 ) -> Artifact:
@@ -40,7 +40,8 @@ def dump_refitted(
     they are the ones that the artifact keeps, whose file is copied. Golden rows, profile and importances are made from
     them; of `data` only the numbers of each class are kept. The compiled form is checked on both. `training` says
     in the manifest what `data` are; its members `base`, the sha256 of the training data, and `parent`, the version of
-    the artifact, are filled in here. `metrics` are figures as `dump` takes them; by default there are none.
+    the artifact, are filled in here. `on_stage` is told what happens now. `metrics` are figures as `dump` takes
+    them; by default there are none.
     The pipeline itself can hold values of the log, as an encoder holds categories and a nearest neighbour whole rows.
 
     Raises DumpError for a pipeline with other classes or one that cannot be served with this signature, and
@@ -51,28 +52,27 @@ def dump_refitted(
     require_same_classes(artifact.model, pipeline)
     model = Model(pipeline, _task(parent.task, pipeline), parent.signature)
     file, base = _base(artifact, base)
-    with Progress() as progress:
-        progress.stage("Scoring the base rows")
-        table = Form.of(base.X, model.signature).table(base.X)
-        rows = Rows(base.X, table, observations(table))
-        manifest, _ = describe(parent.name, model, rows)
-        classes = getattr(pipeline, "classes_", ())
-        if parent.importances["columns"]:
-            shares = importances(model, table, encode(model.task, base.y, classes))
-            manifest = replace(manifest, importances=shares)
-        if not any(column["count"] for column in parent.profile["columns"].values()):
-            manifest = replace(manifest, profile=no_profile(model.signature, model.task))
-        progress.stage("Compiling")
-        files, reason = files_of(model, rows, Form.of(data.X, model.signature).rows(data.X))
-        manifest = replace(
-            manifest,
-            metrics=NONE if metrics is None else given(metrics),
-            not_compiled=reason,
-            class_counts=class_counts(model.task, encode(model.task, data.y, classes)),
-            training={**training, "base": hashlib.sha256(file).hexdigest(), "parent": artifact.version},
-        )
-        progress.stage("Writing the artifact, and verifying it in a new process")
-        return write(manifest, {**files, TRAINING: file}, target)
+    on_stage("Scoring the base rows")
+    table = Form.of(base.X, model.signature).table(base.X)
+    rows = Rows(base.X, table, observations(table))
+    manifest, _ = describe(parent.name, model, rows)
+    classes = getattr(pipeline, "classes_", ())
+    if parent.importances["columns"]:
+        shares = importances(model, table, encode(model.task, base.y, classes))
+        manifest = replace(manifest, importances=shares)
+    if not any(column["count"] for column in parent.profile["columns"].values()):
+        manifest = replace(manifest, profile=no_profile(model.signature, model.task))
+    on_stage("Compiling")
+    files, reason = files_of(model, rows, Form.of(data.X, model.signature).rows(data.X))
+    manifest = replace(
+        manifest,
+        metrics=NONE if metrics is None else given(metrics),
+        not_compiled=reason,
+        class_counts=class_counts(model.task, encode(model.task, data.y, classes)),
+        training={**training, "base": hashlib.sha256(file).hexdigest(), "parent": artifact.version},
+    )
+    on_stage("Writing the artifact, and verifying it in a new process")
+    return write(manifest, {**files, TRAINING: file}, target)
 
 
 def _task(before: Task, pipeline: Any) -> Task:

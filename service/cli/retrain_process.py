@@ -6,6 +6,8 @@ import os
 import sys
 from typing import Any, TextIO
 
+from peewee import PeeweeException
+
 from serialize.errors import ArtifactError, DumpError, one_line
 from serialize.recipes.csv_file import CsvFile
 from service.cli.data import DataError, read_rows
@@ -34,9 +36,11 @@ def _main(text: str) -> None:
         sys.exit("the command has ended")
     except MemoryError as error:
         _say(output, {"error": f"The work needs more memory than is free ({one_line(error)})."})
-    except Unavailable as error:
-        _say(output, {"error": f"The database could not be used ({error.reason}), so the work ended."})
-    except (SettingsError, DatabaseError, ArtifactError, DumpError, DataError, ServiceError) as error:
+    except Unavailable:
+        _say(output, {"error": "The database could not be used; run the command again when it can be."})
+    except (
+        SettingsError, DatabaseError, PeeweeException, ArtifactError, DumpError, DataError, ServiceError, OSError,
+    ) as error:  # fmt: skip
         _say(output, {"error": " ".join(str(error).split())})
 
 

@@ -102,7 +102,7 @@ def _reason(error: Exception) -> str:
     """What the job shows of an error: what to do if it is known, otherwise its type. A message of another library may
     hold values of rows, which must not outlive the rows."""
     if isinstance(error, Unavailable):
-        return f"The database could not be used ({error.reason}), so the work ended."
+        return f"The database could not be used while the job ran ({error.reason}); queue the job again."
     if isinstance(error, ServiceError):
         return error.detail
     if isinstance(error, MemoryError):

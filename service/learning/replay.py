@@ -10,11 +10,13 @@ from datetime import datetime
 
 from serialize import Artifact
 from serialize.artifact import load_content
+from serialize.errors import ArtifactError
 from service.errors import InvalidBody
 from service.prediction.observation import Observation, ObservationParser
 from service.prediction.scoring import Score, Scorer
 from service.registry.registry import Registry
 from service.storage.learning.scores import ShadowScores, Unscored
+from service.storage.models.store import REGISTERED
 from service.storage.session import Session
 
 THE_MODEL = "(the model)"  # in place of a column: the values fit the signature, and the model cannot score them
@@ -99,7 +101,10 @@ class Replay:
 
 def replay_of(session: Session, registry: Registry, version: str, *, compiled: bool) -> Replay:
     """The replay of a registered model, which is loaded if it is signed, and gives the outputs of its golden rows.
-    Raises UnknownModel, ArtifactError and Unavailable."""
+    Raises UnknownModel, ArtifactError, also for a model without files, and Unavailable."""
+    state = registry.model(version).state
+    if state != REGISTERED:
+        raise ArtifactError(f"Model {version} is {state}, so it has no files to score with; register it again.")
     return Replay(session, load_content(registry.content(version)), compiled=compiled)
 
 

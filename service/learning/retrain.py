@@ -36,7 +36,7 @@ from service.registry.release import registry_of
 from service.settings import Settings
 from service.storage.learning.rows import RowFilter
 
-_READ, _FITTED, _JUDGED, _STORED = 0.2, 0.7, 0.9, 0.95  # of the work
+_READ, _FITTED, _WRITTEN, _JUDGED, _STORED = 0.2, 0.7, 0.8, 0.9, 0.95  # of the work
 
 
 def retrain_job(settings: Settings, arguments: Mapping[str, Any], reporter: Reporter) -> Mapping[str, Any]:
@@ -139,6 +139,7 @@ class _Retraining:
             fitter.data(chosen.recipe, fitted.examples),
             folder,
             training=training_record(chosen.recipe.name, fitted, self.options),
+            on_stage=lambda stage: self.reporter.progress(_WRITTEN, stage),
             base=champion.base if champion.own_rows else None,
         )
 

@@ -8,10 +8,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from service.errors import Unavailable
 from service.learning.reporter import Reporter
 from service.settings import Settings
 
-KINDS = {name: f"{__name__}:{name}" for name in ("count", "fail", "hang")}
+KINDS = {name: f"{__name__}:{name}" for name in ("count", "fail", "hang", "lose")}
 
 
 def count(_: Settings, arguments: Mapping[str, Any], reporter: Reporter) -> Mapping[str, Any]:
@@ -25,6 +26,11 @@ def count(_: Settings, arguments: Mapping[str, Any], reporter: Reporter) -> Mapp
 def fail(_: Settings, arguments: Mapping[str, Any], reporter: Reporter) -> Mapping[str, Any]:
     """Raises an error of Python."""
     raise ValueError("nothing fits\nand more")
+
+
+def lose(_: Settings, arguments: Mapping[str, Any], reporter: Reporter) -> Mapping[str, Any]:
+    """Ends as work does that cannot use the database."""
+    raise Unavailable("The log cannot be written to now; repeat with the same id.")
 
 
 def hang(_: Settings, arguments: Mapping[str, Any], reporter: Reporter) -> Mapping[str, Any]:

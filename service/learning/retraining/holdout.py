@@ -103,10 +103,11 @@ def split(
     can_judge = ~is_known & (begins >= oldest)
     start = max(oldest, _start(examples, task, begins, can_judge, wanted or usual_rows(count)))
     chosen = [i for i in range(start, count) if can_judge[i] and begins[i] >= start]
+    counted = start if chosen else oldest  # if no row can judge, it is said why not
     left_out = Counter(
         {
-            "equal to a training row": int(is_known[start:].sum()),
-            "equal to an older row of the log": int((~is_known[start:] & (begins[start:] < start)).sum()),
+            "equal to a training row": int(is_known[counted:].sum()),
+            "equal to an older row of the log": int((~is_known[counted:] & (begins[counted:] < start)).sum()),
         }
     )
     middle = max(start // 2, start - max(1, len(chosen)))

@@ -20,9 +20,7 @@ LOST_SECONDS = 60
 MOST_ATTEMPTS = 2
 
 _FORGOTTEN_SECONDS = 24 * 60 * 60  # a worker that was not seen for so long
-_LOST_TWICE = (
-    f"{MOST_ATTEMPTS} workers took this job, and each stopped reporting for {LOST_SECONDS} s, so it is not tried again."
-)
+_LOST_AGAIN = f"The job was begun {MOST_ATTEMPTS} times and ended each time without a result, so it is not tried again."
 _TIMES = ("heartbeat", "created_at", "started_at", "finished_at")
 
 
@@ -240,7 +238,7 @@ class JobStore:
             query = query.for_update(skip_locked=True)
         for found in query.execute(self._database):
             if found.attempt >= MOST_ATTEMPTS:
-                ended = Job.update(state=FAILED, finished_at=self._ago(0), error=_LOST_TWICE)
+                ended = Job.update(state=FAILED, finished_at=self._ago(0), error=_LOST_AGAIN)
                 ended.where(Job.id == found.id).execute(self._database)
                 continue
             now = self._ago(0)

@@ -45,7 +45,10 @@ def _parent(folder: Path, pipeline: Any, X: Any = FRAME, y: Any = SURVIVED, **op
 
 
 def _again(parent: Artifact, data: TrainingData, folder: Path, **options: Any) -> Artifact:
-    return dump_refitted(parent, refit(parent, data.X, data.y), data, folder / "again", training=TRAINING, **options)
+    pipeline = refit(parent, data.X, data.y)
+    return dump_refitted(
+        parent, pipeline, data, folder / "again", **{"training": TRAINING, "on_stage": print, **options}
+    )
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -113,7 +116,7 @@ def test_a_threshold_is_tuned_again_unless_it_was_declared(
     data = TrainingData(NUMBERS, np.where(NUMBERS["rank"] == 3, 1, SURVIVED))
 
     pipeline = refit(parent, data.X, data.y)
-    again = dump_refitted(parent, pipeline, data, tmp_path / "again", training=TRAINING)
+    again = dump_refitted(parent, pipeline, data, tmp_path / "again", training=TRAINING, on_stage=print)
 
     assert pipeline.best_threshold_ != pytest.approx(parent.pipeline.best_threshold_)
     expected = pipeline.best_threshold_ if is_tuned_again else 0.3
@@ -136,13 +139,28 @@ def test_other_tasks_are_written_too(tmp_path: Path, y: Any, truth: Any) -> None
 
 
 @pytest.mark.usefixtures("in_this_process")
+def test_the_stages_are_told_to_the_caller_and_not_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parent = _parent(tmp_path, LogisticRegression(max_iter=1000), NUMBERS, SURVIVED)
+    monkeypatch.setattr("serialize.display.progress._QUIET_SECONDS", -1.0)
+    capsys.readouterr()
+    stages: list[str] = []
+
+    _again(parent, TrainingData(NUMBERS, SURVIVED), tmp_path, on_stage=stages.append)
+
+    assert stages == ["Scoring the base rows", "Compiling", "Writing the artifact, and verifying it in a new process"]
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("in_this_process")
 def test_a_fit_without_one_of_the_classes_is_refused(tmp_path: Path) -> None:
     parent = _parent(tmp_path, LogisticRegression(max_iter=1000), NUMBERS, CLASSES)
     known = CLASSES != "third"
     pipeline = LogisticRegression(max_iter=1000).fit(NUMBERS[known], CLASSES[known])
 
     with pytest.raises(DumpError, match="no row of the class 'third'"):
-        dump_refitted(parent, pipeline, parent.training_data(), tmp_path / "again", training={})
+        dump_refitted(parent, pipeline, parent.training_data(), tmp_path / "again", training={}, on_stage=print)
 
     assert not (tmp_path / "again").exists()
 
@@ -155,9 +173,9 @@ def test_without_training_data_the_base_rows_must_be_given(tmp_path: Path) -> No
     pipeline = refit(parent, data.X, data.y)
 
     with pytest.raises(ArtifactError, match="include_training_data=True"):
-        dump_refitted(parent, pipeline, data, tmp_path / "again", training={})
+        dump_refitted(parent, pipeline, data, tmp_path / "again", training={}, on_stage=print)
 
-    again = dump_refitted(parent, pipeline, data, tmp_path / "again", training={}, base=data)
+    again = dump_refitted(parent, pipeline, data, tmp_path / "again", training={}, on_stage=print, base=data)
     pd.testing.assert_frame_equal(again.training_data().X, NUMBERS)
 
 

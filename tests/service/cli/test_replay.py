@@ -62,3 +62,11 @@ def test_a_replay_that_is_killed_goes_on_at_any_step(
 def test_an_unknown_version_and_a_wrong_time_are_named(service: Client) -> None:
     assert "There is no model 000000000000" in run("000000000000").output
     assert "'yesterday' is not a date" in run("0" * 12, "--since", "yesterday").output
+
+
+def test_a_retired_model_is_named(service: Client, models: Registry, twin: Content) -> None:
+    models.register(twin, "me@here")
+    models.retire(twin.version)
+
+    assert f"Model {twin.version} is retired" in run(twin.version).output
+    assert "register it again" in run(twin.version).output

@@ -79,6 +79,17 @@ def test_an_error_is_one_sentence(environment: Settings, session: Session) -> No
         assert sentence in found.stderr.splitlines()[-1]
 
 
+@pytest.mark.long  # starts a process
+def test_a_database_that_is_away_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    monkeypatch.setenv("MODEL_SIGNING_KEY", KEY)
+
+    found = run("--dry-run")
+
+    assert found.exit_code == 1
+    assert found.stderr.splitlines()[-1].startswith("Error: no connection")
+
+
 def test_a_file_needs_the_column_of_its_labels() -> None:
     found = run("--data", "own.csv")
 

@@ -50,15 +50,16 @@ def jobs(session: Session) -> JobStore:
 
 
 def test_jobs_end_as_their_work_does(jobs: JobStore, start: Start, tmp_path: Path) -> None:
-    ids = {kind: jobs.add(kind, {"to": 3}, "me") for kind in ("count", "fail")}
+    ids = {kind: jobs.add(kind, {"to": 3}, "me") for kind in ("count", "fail", "lose")}
     start()
 
-    until(lambda: jobs.job(ids["fail"]).state == FAILED)
+    until(lambda: all(jobs.job(ids[kind]).state == FAILED for kind in ("fail", "lose")))
 
     counted = jobs.job(ids["count"])
     assert (counted.state, counted.result, counted.progress) == (SUCCEEDED, {"counted": 3}, 1.0)
     assert counted.message == "It counts 3."
     assert jobs.job(ids["fail"]).error == "The work ended with ValueError; the log of the worker says where."
+    assert "queue the job again" in str(jobs.job(ids["lose"]).error)
     log = (tmp_path / "worker.log").read_text()
     assert "event=job-error" in log
     assert "nothing fits" not in log
@@ -67,7 +68,9 @@ def test_jobs_end_as_their_work_does(jobs: JobStore, start: Start, tmp_path: Pat
 def test_a_job_that_lost_the_database_says_so() -> None:
     error = Unavailable("The log cannot be written to now; repeat with the same id.", reason="OperationalError")
 
-    assert child._reason(error) == "The database could not be used (OperationalError), so the work ended."
+    assert child._reason(error) == (
+        "The database could not be used while the job ran (OperationalError); queue the job again."
+    )
 
 
 def test_a_killed_worker_takes_its_child_with_it_and_another_takes_the_job(

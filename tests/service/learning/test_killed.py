@@ -135,7 +135,7 @@ def test_a_retraining(place: Place, folders: tuple[Path, Path]) -> None:
 
 
 def test_a_worker(place: Place, tmp_path: Path) -> None:
-    """Its first child is stopped by the platform, so the job is given back; the next one fails."""
+    """Its first child is stopped by SIGTERM, so the job is given back; the next one fails."""
     note = tmp_path / "note"
     script = (
         "import os, sys\n"
@@ -158,7 +158,7 @@ def test_a_worker(place: Place, tmp_path: Path) -> None:
             jobs = JobStore(session)
             done = jobs.job(id_)
             assert done.state == FAILED
-            assert "status 3" in str(done.error)
+            assert "status 3" in str(done.error) or "without a result" in str(done.error)
             id_ = jobs.add("any", {}, "me")
     assert states == {QUEUED, RUNNING, FAILED}
 

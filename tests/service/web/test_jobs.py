@@ -1,6 +1,7 @@
 """Jobs over HTTP: who may queue one, what refuses it, and what a client sees of it."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from service.storage.learning.jobs import FAILED, SUCCEEDED, JobStore
 from service.storage.learning.tables import WorkerSeen
 from service.storage.session import Session
 from tests.conftest import Client, MakeClient
+from tests.support.flipped import make
 from tests.support.passengers import ARTIFACTS
 from tests.support.waiting import until
 
@@ -210,6 +212,19 @@ def test_where_no_other_model_may_serve_the_reason_is_named(make_client: MakeCli
     answer = client.post("/admin/retrain", headers={"X-API-Key": ADMIN})
 
     assert_problem(answer, 422, "cannot-learn", "MODEL_DIGEST")
+
+
+def test_a_champion_without_training_data_is_named_at_once(
+    make_client: MakeClient, tmp_path: Path, database_url: str
+) -> None:
+    make(tmp_path / "bare", include_training_data=False)
+    client = make_client(
+        database_url=database_url, model_signing_key=SIGNING, admin_key=(ADMIN,), artifacts=str(tmp_path / "bare")
+    )
+
+    answer = client.post("/admin/retrain", headers={"X-API-Key": ADMIN})
+
+    assert_problem(answer, 422, "cannot-learn", "include_training_data=True")
 
 
 def test_all_is_503_while_the_database_is_away(client: Client, jobs: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:

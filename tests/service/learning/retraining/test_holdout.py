@@ -58,6 +58,15 @@ def test_rows_that_repeat_a_training_row_are_left_out_and_replaced_by_older_ones
     assert set(found.before.ids) == set(range(1, 1500))
 
 
+def test_what_is_left_out_is_counted_even_if_no_row_can_judge() -> None:
+    keys = [*range(100), *[200] * 50, *range(50)]
+
+    found = split(examples(200, keys=keys), BINARY, TrainedOn(None, 100), {(200,)})
+
+    assert len(found.holdout) == 0
+    assert found.left_out == {"equal to a training row": 50, "equal to an older row of the log": 50}
+
+
 def test_rows_that_repeat_rows_of_the_holdout_only_may_judge() -> None:
     found = split(examples(2000, keys=[*range(1900), *range(1800, 1900)]), BINARY, NOTHING, set())
 

@@ -110,7 +110,7 @@ def test_a_job_whose_worker_is_lost_is_taken_again_once_and_then_failed(jobs: Jo
     silence(session, 61)
     assert jobs.claim(ME) is None
     assert jobs.job(added).state == FAILED
-    assert "2 workers" in str(jobs.job(added).error)
+    assert "2 times" in str(jobs.job(added).error)
 
 
 def test_an_old_attempt_can_write_nothing(jobs: JobStore, session: Session) -> None:
