@@ -87,6 +87,9 @@ class _Retraining:
         if lacking:
             reason = f"There is not enough to decide: {'; '.join(lacking)}."
             return self._storing.promoted_waiting(version) or no_challenger(version, "not enough", reason, [], facts)
+        if not len(rows.chooses):
+            reason = "The hold-out leaves no rows to learn from; wait for labels, or ask for a smaller hold-out."
+            return no_challenger(version, "not enough", reason, [], facts)
         fitter = Fitter(champion.artifact, champion.base)
         candidates = self._candidates(fitter, rows)
         chosen = best(candidates)

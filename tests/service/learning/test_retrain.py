@@ -122,6 +122,18 @@ def test_without_promote_the_challenger_is_stored_and_can_be_promoted(
 
 
 @ON_SQLITE
+def test_a_hold_out_of_all_rows_leaves_none_to_learn_from(
+    settings: Settings, session: Session, registry: Registry, champion: str
+) -> None:
+    fill(session, 0, 400, champion)
+
+    found = run(settings, session, RetrainOptions(holdout=5000))
+
+    assert found["outcome"] == "not enough"
+    assert "smaller hold-out" in found["message"]
+
+
+@ON_SQLITE
 @pytest.mark.parametrize("is_flipped", [True, False])
 def test_a_job_that_is_taken_again_does_not_judge_again(
     settings: Settings, session: Session, registry: Registry, champion: str, is_flipped: bool
