@@ -17,6 +17,10 @@ EXAMPLES = "20"
 CONFIGURATION = """
 hooks = "unambiguous_labels.py"
 
+# A long value in a query is refused for its length before it is looked at.
+[checks.negative_data_rejection]
+expected-statuses = [400, 401, 403, 404, 405, 406, 409, 413, 414, 415, 422, 428, 429, 431, "5xx"]
+
 [phases.stateful]
 generation.max-examples = 150
 

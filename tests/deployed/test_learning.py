@@ -164,9 +164,9 @@ def version(served: Served) -> str:
     return str(requests.get(served.url + "/livez", timeout=30).headers["X-Model-Version"])
 
 
-def all_serve(services: list[Served], wanted: str) -> bool:
-    """Whether all workers of all services have this version, as far as ten connections to each show."""
-    return all({version(served) for _ in range(10)} == {wanted} for served in services)
+def have_swapped(services: list[Served], wanted: str, times: int = 1) -> bool:
+    """Whether both workers of each service have swapped to this version so many times."""
+    return all(served.log.read_text().count(f"event=swap version={wanted}") == 2 * times for served in services)
 
 
 def accuracy(served: Served, of: str) -> float:
@@ -214,7 +214,7 @@ def test_a_retrained_model_takes_over_and_a_bad_promotion_is_undone(
             job = retrain(services[1], promote=True)
             second = job["result"]["challenger"]
             assert (job["result"]["outcome"], job["result"]["promoted"]) == ("better", True)
-            until(lambda: all_serve(services, second))
+            until(lambda: have_swapped(services, second))
         assert senders.failures == []
 
         caller.send(world.changed(300))
@@ -224,14 +224,14 @@ def test_a_retrained_model_takes_over_and_a_bad_promotion_is_undone(
         refused = retrain(services[0], promote=True, ids="noise-")["result"]
         assert refused["outcome"] != "better"
         assert not refused["promoted"]
-        assert all_serve(services, second)
+        assert have_swapped(services, second)
 
         body = {"reason": "by mistake", "force": True}
         answer = services[0].post(f"/admin/models/{first}/promote", body, headers=ADMIN)
         assert answer.status_code == 200, answer.text
-        until(lambda: all_serve(services, first))
+        until(lambda: have_swapped(services, first))
         caller.send(world.changed(450))
-        until(lambda: all_serve(services, second))
+        until(lambda: have_swapped(services, second, times=2))
         history = requests.get(services[0].url + "/models", headers=ADMIN, timeout=30).json()
 
     assert history["champion"] == second

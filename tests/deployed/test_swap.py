@@ -55,7 +55,8 @@ def test_a_promotion_is_served_and_logged_by_all_workers(
 ) -> None:
     with serve(tmp_path, database_url, variables=VARIABLES) as served:
         version = promote(database_url, read_content(artifacts["iris"]))
-        until(lambda: versions(served) == {version})
+        until(lambda: served.log.read_text().count(f"event=swap version={version}") == 2)
+        assert versions(served) == {version}
         card = requests.get(served.url + "/model", timeout=10).json()
         assert requests.get(served.url + "/readyz", timeout=10).ok
 
