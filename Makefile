@@ -44,8 +44,8 @@ prove: $(VENV)/installed-dev
 	python -m benchmarks.text
 	python -m benchmarks.models
 	python -m benchmarks.swap_memory
-	python -m benchmarks.gate
-	python -m benchmarks.retraining
+	python -m benchmarks.learning.gate
+	python -m benchmarks.learning.retraining
 	python -m benchmarks.report README.md docs/performance.md docs/score.md docs/models.md docs/learning.md
 
 chaos: $(VENV)/installed-dev

@@ -1,8 +1,9 @@
-"""Short simulations of `python -m benchmarks.gate`: how often the gate is wrong, and whether it follows a change."""
+"""Short simulations of `python -m benchmarks.learning.gate`: how often the gate is wrong, and whether it follows a
+change."""
 
 import pytest
 
-from benchmarks.gate import equal, flipped, noise, repeated, unchanged
+from benchmarks.learning.gate import equal, flipped, noise, repeated, unchanged
 
 
 def test_a_world_that_flips_has_its_new_model_promoted() -> None:

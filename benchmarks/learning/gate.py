@@ -1,5 +1,5 @@
-"""Whether the gate promotes what it should: `python -m benchmarks.gate`. Models are fitted in simulated worlds, the
-gate decides, and 100,000 fresh rows tell whether it was right."""
+"""Whether the gate promotes what it should: `python -m benchmarks.learning.gate`. Models are fitted in simulated
+worlds, the gate decides, and 100,000 fresh rows tell whether it was right."""
 
 import sys
 import time
@@ -11,8 +11,8 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks import result
+from benchmarks.learning.worlds import FRESH, HOLD_OUT, World, brier, case, challenger, fitted
 from benchmarks.machine import libraries, machine
-from benchmarks.worlds import FRESH, HOLD_OUT, World, brier, case, challenger, fitted
 from service.learning.gate.comparison import difference_of
 from service.learning.gate.judge import judge
 from service.learning.gate.levels import ALPHA, level

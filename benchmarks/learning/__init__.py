@@ -1,0 +1,1 @@
+"""The simulations of the gate, and what a retraining costs the service."""
