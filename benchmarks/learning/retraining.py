@@ -1,5 +1,6 @@
-"""Whether a retraining slows /predict: `python -m benchmarks.learning.retraining`. A log gets labelled rows of a changed
-world. /predict is sent at half of its saturation rate, in turn without and with a retraining that runs again and again."""
+"""Whether a retraining slows /predict: `python -m benchmarks.learning.retraining`. A log gets labelled rows of a
+changed world. /predict is sent at half of its saturation rate, in turn without and with a retraining that runs again
+and again."""
 
 import os
 import statistics
