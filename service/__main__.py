@@ -7,6 +7,7 @@ if __name__ == "__main__":
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +16,50 @@ from peewee import PeeweeException
 from rich.console import Console
 
 from serialize.errors import ArtifactError
-from service.cli.compare import compare
-from service.cli.import_log import import_log
-from service.cli.log import export, purge
-from service.cli.models import models, promote, pull, register, retire, rollback
 from service.cli.options import FiniteRange, OwnData, data_options, selection_options, service_options
-from service.cli.replay import replay
-from service.cli.retrain import retrain
-from service.cli.worker import worker
 from service.errors import ServiceError
 from service.prediction.filter import Selection
 from service.settings import Settings, SettingsError
 from service.storage.connection import DatabaseError, database_of, kind
 from service.storage.migrate import prepare
 
-# Commands import their own modules when they run: matplotlib and scikit-learn take a second each.
+# The modules of the other commands, which are imported when a command is asked for: matplotlib and scikit-learn take a
+# second each.
+_MODULES = {
+    "compare": "compare",
+    "export": "log",
+    "import": "import_log",
+    "models": "models",
+    "promote": "models",
+    "pull": "models",
+    "purge": "log",
+    "register": "models",
+    "replay": "replay",
+    "retire": "models",
+    "retrain": "retrain",
+    "rollback": "models",
+    "worker": "worker",
+}
 
 
-@click.group()
+class _Commands(click.Group):
+    """The commands of this module and of _MODULES."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_MODULES})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _MODULES and cmd_name not in self.commands:
+            module = import_module(f"service.cli.{_MODULES[cmd_name]}")
+            for found in vars(module).values():
+                if isinstance(found, click.Command) and found.name in _MODULES:
+                    self.add_command(found)
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_Commands)
 def main() -> None:
     """Run the service, and manage the log of predictions."""
-
-
-main.add_command(export)
-main.add_command(purge)
-for command in (import_log, models, register, promote, rollback, retire, pull, retrain, replay, compare, worker):
-    main.add_command(command)
 
 
 @main.command()

@@ -21,3 +21,13 @@ def test_what_is_served_imports_no_charts_no_compiler_and_no_document(imported: 
     ran = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=variables, capture_output=True, check=True)
 
     assert ran.stdout.decode().splitlines()[-1] == "[]"
+
+
+@pytest.mark.long  # starts a process for each
+@pytest.mark.parametrize("imported", ["service.__main__", "service.cli.retrain"])
+def test_a_command_that_runs_beside_a_busy_service_starts_without_scikit_learn(imported: str) -> None:
+    code = f"import sys, {imported}; print([name for name in ('sklearn', 'pandas', 'numpy') if name in sys.modules])"
+
+    ran = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, check=True)
+
+    assert ran.stdout.decode() == "[]\n"

@@ -31,7 +31,8 @@ def _sections(name: str, group: click.Group) -> Iterator[str]:
     context = click.Context(group, info_name=name, terminal_width=_WIDTH)
     yield _section("##", name, group.get_help(context))
     for command in group.list_commands(context):
-        found = group.commands[command]
+        found = group.get_command(context, command)
+        assert found is not None
         inner = click.Context(found, info_name=command, parent=context, terminal_width=_WIDTH)
         yield _section("###", f"{name} {command}", found.get_help(inner))
 
