@@ -3,6 +3,7 @@ in a new process before it takes its place."""
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import warnings
@@ -32,6 +33,7 @@ from serialize.task import Outputs
 _VERIFIED_ROWS = 100_000
 _FRESH_PROCESS = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from serialize.writing.parent import end_with; end_with(int(sys.argv[3])); "
     "from serialize.artifact import load; load(sys.argv[2]).verify_all()"
 )
 
@@ -102,7 +104,7 @@ def write(manifest: Manifest, files: Mapping[str, bytes], target: Path) -> Artif
 
 def _verify_in_new_process(folder: Path) -> None:
     """Reads and verifies the artifact as the service does at start-up, without the state of this process."""
-    command = [sys.executable, "-c", _FRESH_PROCESS, json.dumps(sys.path), str(folder)]
+    command = [sys.executable, "-c", _FRESH_PROCESS, json.dumps(sys.path), str(folder), str(os.getpid())]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     if ended.returncode:
         lines = ended.stderr.strip().splitlines()

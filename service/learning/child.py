@@ -8,10 +8,10 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from ctypes import CDLL
 from typing import Any
 
 from serialize.errors import ArtifactError, DumpError, one_line
+from serialize.writing.parent import end_with
 from service.errors import ServiceError, Unavailable
 from service.learning.kinds import UnknownKind, kind_of
 from service.learning.process import LOWEST_PRIORITY, PATIENCE_SECONDS
@@ -26,14 +26,13 @@ from service.telemetry import log_format
 STOPPED = 128 + signal.SIGTERM  # the exit status after SIGTERM
 
 _TRIES, _PAUSE_SECONDS = 60, 2.0  # to store the result while the database is away
-_PR_SET_PDEATHSIG = 1
 
 _log = logging.getLogger("service")
 
 
 def main(kinds: Mapping[str, str], id_: int, attempt: int, parent: int) -> None:
     """Works on a job that a worker, the process `parent`, has claimed in this attempt, and stores its result or its
-    error. Ends at once if the parent has ended or ends; at SIGTERM with the status STOPPED."""
+    error. Ends at once if the parent has ended or ends, on Linux; at SIGTERM with the status STOPPED."""
     signal.signal(signal.SIGTERM, _stop)
     end_with(parent)
     os.nice(LOWEST_PRIORITY)
@@ -110,14 +109,6 @@ def _reason(error: Exception) -> str:
     if isinstance(error, (ArtifactError, DumpError, DatabaseError, UnknownKind)) and str(error):
         return " ".join(str(error).split())
     return f"The work ended with {type(error).__name__}; the log of the worker says where."
-
-
-def end_with(parent: int) -> None:
-    """Makes Linux kill this process when its parent ends; elsewhere it ends at its next report of progress."""
-    with suppress(OSError, AttributeError):
-        CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        sys.exit("the worker has ended")
 
 
 def _stop(*_: object) -> None:

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from serialize.errors import ArtifactError, one_line
+from serialize.writing.parent import end_with
 from service.errors import ServiceError, Unavailable
-from service.learning.child import end_with
 from service.learning.process import LOWEST_PRIORITY, PATIENCE_SECONDS
 from service.learning.watched import Watched, watched
 from service.registry.memory import limit_memory

@@ -1,6 +1,6 @@
 """Loads a registered model and proves it, with limited memory; `prove` starts this program for it.
 
-`python -m service.registry VERSION` prints, as JSON, the faults of the newest logged observations by column."""
+`python -m service.registry VERSION PARENT` prints, as JSON, the faults of the newest logged observations by column."""
 
 import json
 import os
@@ -10,6 +10,7 @@ from collections import Counter
 from serialize.artifact import load_content
 from serialize.errors import ArtifactError, one_line
 from serialize.signature import Signature
+from serialize.writing.parent import end_with
 from service.errors import InvalidBody, ServiceError
 from service.prediction.observation import ObservationParser
 from service.registry.memory import limit_memory
@@ -22,7 +23,8 @@ from service.storage.session import Session
 _NEWEST = 1000
 
 
-def _main(version: str) -> None:
+def _main(version: str, parent: str) -> None:
+    end_with(int(parent))
     answer = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the model prints is no part of the answer
     set_native_defaults()

@@ -1,6 +1,7 @@
 """Asks a new process to load a registered model and to prove it: what the model does to its process harms no other."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -10,12 +11,12 @@ _SECONDS = 300
 
 
 def prove(version: str) -> dict[str, int]:
-    """Loads the model in a new process, compares all golden rows, and parses the newest 1,000 logged observations with
-    its signature. Returns how many it refuses for each column. Raises ArtifactError if the model cannot be loaded,
-    answers otherwise than when it was dumped, or takes more than 300 s.
+    """Loads the model in a new process, which ends with this one, compares all golden rows, and parses the newest 1,000
+    logged observations with its signature. Returns how many it refuses for each column. Raises ArtifactError if the
+    model cannot be loaded, answers otherwise than when it was dumped, or takes more than 300 s.
 
     Under gevent call it in a greenlet: only the main thread can wait for a process, and its event loop goes on."""
-    command = [sys.executable, "-m", "service.registry", version]
+    command = [sys.executable, "-m", "service.registry", version, str(os.getpid())]
     try:
         ended = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=_SECONDS)
     except subprocess.TimeoutExpired as error:
