@@ -216,10 +216,22 @@ def _module(test: str) -> str:
 
 def outcome(mutant: Mutant, tests: list[str], tree: Path) -> tuple[str, str]:
     """Runs the tests on a copy of the tree with the mutant. Returns killed, survived, timed out or an exit status that
-    means none of these, and the first failure. The copy is restored."""
+    means none of these, and the first failure. A test that fails is run again alone; if it then passes, it failed by
+    chance and the others decide. The copy is restored."""
     file = tree / mutant.path
     original = file.read_text()
     file.write_text(mutant.source)
+    try:
+        found, failure = _run(tests, tree)
+        if found == "killed" and (failed := _name(failure)) in tests and _run([failed], tree)[0] == "survived":
+            found, failure = _run([test for test in tests if test != failed], tree)
+        return found, failure
+    finally:
+        file.write_text(original)
+
+
+def _run(tests: list[str], tree: Path) -> tuple[str, str]:
+    """The outcome of these tests, and the first failure."""
     arguments, report = tree / "tests.txt", tree / "report.txt"
     arguments.write_text("\n".join(tests))
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", f"@{arguments}"]
@@ -236,7 +248,11 @@ def outcome(mutant: Mutant, tests: list[str], tree: Path) -> tuple[str, str]:
     finally:
         process.poll()
         _end(process)
-        file.write_text(original)
+
+
+def _name(failure: str) -> str:
+    """The test of a line like `FAILED tests/test_x.py::test_y - the reason`."""
+    return failure.partition(" ")[2].partition(" - ")[0]
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
