@@ -1,17 +1,16 @@
 """Whether a retraining slows /predict: `python -m benchmarks.learning.retraining`. A log gets labelled rows of a
-changed world. /predict is sent at half of its saturation rate, in turn without and with a retraining that runs again
-and again."""
+changed world. /predict is sent at half of its saturation rate, in turn without a retraining, with the command that
+retrains, and with a job that does. The retraining begins and ends within the load, or goes on when it ends."""
 
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +31,15 @@ from service.settings import set_native_defaults
 
 _CONNECTIONS = 64
 _AT_ONCE = 1000
-_IMPORT_SECONDS = 4.0  # until a retraining reads and fits
+_DELAY_SECONDS = 2.0  # from the start of a load to the start of a retraining
 _KEY = "the-key-that-signs-the-models-of-this-run"
+_ADMIN_KEY = "the-admin-key-of-this-run"
 
 
 @click.command()
 @click.option("--rows", default=20_000, show_default=True, help="Labelled rows in the log.")
-@click.option("--rounds", default=5, show_default=True, help="How often both loads are measured.")
-@click.option("--seconds", default=20.0, show_default=True, help="How long each load lasts.")
+@click.option("--rounds", default=5, show_default=True, help="How often each load is measured.")
+@click.option("--seconds", default=40.0, show_default=True, help="How long each load lasts.")
 def main(rows: int, rounds: int, seconds: float) -> None:
     """Measure the latency of /predict with and without a retraining beside it and write the result as JSON."""
     require_wrk()
@@ -53,25 +53,33 @@ def main(rows: int, rounds: int, seconds: float) -> None:
 
 
 def _measured(database_url: str, rows: int, rounds: int, seconds: float) -> dict[str, Any]:
-    variables = {"MODEL_SIGNING_KEY": _KEY}
+    variables = {"MODEL_SIGNING_KEY": _KEY, "ADMIN_KEY": _ADMIN_KEY}
     contender = service(Model(), lambda _: database_url, "service-sqlite", variables=variables)
-    loads: dict[str, list[Any]] = {"without": [], "with": []}
-    with serve(contender) as server:
+    with serve(contender) as server, _running(contender.variables(PROJECT), "worker") as worker:
+        origin = server.url.removesuffix(contender.path)
         templates = templates_for(server)
         warm_up(server, templates, _CONNECTIONS)
-        saturated = wrk.run(server.url, templates, _CONNECTIONS, seconds, server.check).per_second
-        _fill(server.url.removesuffix(contender.path), rows)
+        saturated = wrk.run(server.url, templates, _CONNECTIONS, 20.0, server.check).per_second
+        _fill(origin, rows)
         bodies = templates.read_text().splitlines()
-        statuses: list[int] = []
+        beside: dict[str, Callable[[], Any]] = {
+            "without": nullcontext,
+            "command": partial(_running, contender.variables(PROJECT), "retrain", "--dry-run", delay=_DELAY_SECONDS),
+            "job": partial(_job, origin),
+        }
+        loads: dict[str, list[Any]] = {name: [] for name in beside}
         for _ in range(rounds):
-            loads["without"].append(asdict(open_loop.run(server.url, bodies, saturated / 2, seconds, first_id())))
-            with _retraining(contender.variables(PROJECT)) as ended:
-                loads["with"].append(asdict(open_loop.run(server.url, bodies, saturated / 2, seconds, first_id())))
-            statuses += ended
+            for name, begun in beside.items():
+                with begun():
+                    load = open_loop.run(server.url, bodies, saturated / 2, seconds, first_id())
+                loads[name].append(asdict(load))
+        if worker.poll() is not None:
+            raise RuntimeError("the worker has ended")
     p99 = {name: statistics.median(each["p99_ms"] for each in found) for name, found in loads.items()}
-    ratio = p99["with"] / p99["without"]
-    click.echo(f"p99 {p99['without']:.1f} ms without and {p99['with']:.1f} ms with a retraining: {ratio:.2f}", err=True)
-    return {"saturated": saturated, **loads, "p99_ms": p99, "ratio": ratio, "retrainings": statuses}
+    ratios = {name: p99[name] / p99["without"] for name in ("command", "job")}
+    for name, ratio in ratios.items():
+        click.echo(f"p99 {p99['without']:.1f} ms without and {p99[name]:.1f} ms with a {name}: {ratio:.2f}", err=True)
+    return {"saturated": saturated, **loads, "p99_ms": p99, "ratios": ratios}
 
 
 def _fill(origin: str, rows: int) -> None:
@@ -95,32 +103,45 @@ def _swapped(passenger: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _retraining(variables: Mapping[str, str]) -> Iterator[list[int]]:
-    """Retrains again and again until the block ends. The list has the exit status of each run that ended by itself."""
-    stopping, statuses = threading.Event(), list[int]()
-    command = [sys.executable, "-m", "service", "retrain", "--dry-run"]
+def _running(variables: Mapping[str, str], *arguments: str, delay: float = 0.0) -> Iterator["subprocess.Popen[bytes]"]:
+    """Runs a command of the service, from so many seconds on, in a session of its own, until the block ends."""
+    command = [
+        "sh",
+        "-c",
+        'sleep "$1"; shift; exec "$@"',
+        "sh",
+        str(delay),
+        sys.executable,
+        "-m",
+        "service",
+        *arguments,
+    ]
     environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **variables}
-
-    def retrain() -> None:
-        while not stopping.is_set():
-            process = subprocess.Popen(
-                command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-            while process.poll() is None:
-                if stopping.wait(0.1):
-                    process.terminate()
-                    process.wait()
-                    return
-            statuses.append(process.returncode)
-
-    thread = threading.Thread(target=retrain)
-    thread.start()
-    time.sleep(_IMPORT_SECONDS)
+    process = subprocess.Popen(
+        command,
+        cwd=PROJECT,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
-        yield statuses
+        yield process
     finally:
-        stopping.set()
-        thread.join()
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def _job(origin: str) -> Iterator[None]:
+    """Queues a retraining, which a worker takes within a second or two, and cancels it when the block ends."""
+    headers = {"Authorization": f"Bearer {_ADMIN_KEY}"}
+    queued = requests.post(f"{origin}/admin/retrain", json={}, headers=headers, timeout=20)
+    queued.raise_for_status()
+    try:
+        yield
+    finally:
+        requests.delete(origin + queued.headers["Location"], headers=headers, timeout=20).raise_for_status()
 
 
 if __name__ == "__main__":

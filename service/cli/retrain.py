@@ -2,21 +2,32 @@
 memory, and reports in lines of JSON; this process shows them."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
+from peewee import PeeweeException
 from rich.console import Console
 from rich.table import Column, Table
 
 from serialize.display.progress import Progress
 from service.cli.options import OwnData, data_options
+from service.learning.pace import Pace
+from service.learning.process import end
+from service.settings import Settings, SettingsError
+from service.storage.connection import DatabaseError, database_of
+from service.storage.learning.growth import newest_row
+from service.storage.migrate import require_log
+from service.storage.session import Session
 
 _COMMAND = (sys.executable, "-m", "service.cli.retrain_process")
+_POLL_SECONDS = 0.1
 
 
 @click.command()
@@ -53,15 +64,20 @@ def retrain(data: Path | None, target: str | None, sep: str, encoding: str, as_j
 
 def _run(arguments: dict[str, Any], file: list[str | None] | None) -> dict[str, Any]:
     """The result of the work. Raises ClickException with its error."""
-    command = [*_COMMAND, json.dumps({"arguments": arguments, "file": file})]
+    command = [*_COMMAND, json.dumps({"arguments": arguments, "file": file}), str(os.getpid())]
     last: dict[str, Any] = {}
-    with tempfile.TemporaryFile() as errors, Progress() as progress:
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
+    with _log() as session, tempfile.TemporaryFile() as errors, Progress() as progress:
+        # A session of its own, so that it can be paced; so Ctrl-C in a terminal reaches only this process.
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+        )
+        try:
+            for line in _lines(process, Pace(process, lambda: session.watch(lambda: newest_row(session.database)))):
                 last = json.loads(line)
                 if "share" in last:
                     progress.at(last["share"], last["sentence"])
+        finally:
+            end(process)
         errors.seek(0)
         lines = errors.read().decode(errors="replace").strip().splitlines()
     if "result" in last:
@@ -69,6 +85,30 @@ def _run(arguments: dict[str, Any], file: list[str | None] | None) -> dict[str, 
         return result
     ended = f"The process that retrains ended with status {process.returncode}, perhaps for lack of memory."
     raise click.ClickException(last.get("error") or " ".join([ended, *lines[-1:]]))
+
+
+@contextmanager
+def _log() -> Iterator[Session]:
+    """A session of the log. This process imports no part of the registry, which takes a second: it has no low priority,
+    and the service may be busy."""
+    try:
+        session = Session(require_log(database_of(Settings.from_env())))
+    except (SettingsError, DatabaseError, PeeweeException, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    with closing(session):
+        yield session
+
+
+def _lines(process: "subprocess.Popen[bytes]", pace: Pace) -> Iterator[bytes]:
+    """The lines that a process writes until it ends."""
+    assert process.stdout is not None
+    with process.stdout as output:
+        os.set_blocking(output.fileno(), False)
+        begun, has_ended = b"", False
+        while not has_ended:
+            has_ended = pace.wait(_POLL_SECONDS)
+            *lines, begun = (begun + (output.read() or b"")).split(b"\n")
+            yield from lines
 
 
 def show(result: dict[str, Any], console: Console) -> None:

@@ -10,6 +10,7 @@ from peewee import PeeweeException
 
 from serialize.errors import ArtifactError, DumpError, one_line
 from serialize.recipes.csv_file import CsvFile
+from serialize.writing.parent import end_with
 from service.cli.data import DataError, read_rows
 from service.errors import ServiceError, Unavailable
 from service.learning.process import LOWEST_PRIORITY, PATIENCE_SECONDS
@@ -23,7 +24,8 @@ from service.storage.migrate import require_log
 from service.storage.session import Session
 
 
-def _main(text: str) -> None:
+def _main(text: str, parent: str) -> None:
+    end_with(int(parent))
     output = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the model prints is no part of the report
     set_native_defaults()

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 
 import click
 
@@ -13,6 +14,7 @@ from service.learning.worker import Worker
 from service.registry.release import registry_of
 from service.settings import Settings, SettingsError, set_native_defaults
 from service.storage.connection import DatabaseError, database_of
+from service.storage.learning.growth import newest_row
 from service.storage.learning.jobs import JobStore
 from service.storage.migrate import prepare
 from service.storage.session import Session
@@ -42,7 +44,9 @@ def run(command: tuple[str, ...]) -> None:
     except (SettingsError, DatabaseError, ArtifactError) as error:
         raise click.ClickException(str(error)) from error
     set_native_defaults()  # the children inherit it
-    loop = Worker(JobStore(session), f"{socket.gethostname()}:{os.getpid()}", command, rounds)
+    name = f"{socket.gethostname()}:{os.getpid()}"
+    newest = partial(session.watch, partial(newest_row, session.database))
+    loop = Worker(JobStore(session), name, command, newest, rounds)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.stop())
     try:

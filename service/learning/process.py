@@ -1,4 +1,4 @@
-"""What the processes of learning have in common, and how a worker ends one."""
+"""What the processes of learning have in common, and how their parents end them."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ _GRACE_SECONDS = 5.0  # for a child to end after SIGTERM
 
 
 def end(child: "subprocess.Popen[Any]") -> None:
-    """Ends a child that still runs, and all that it started."""
+    """Ends a child that still runs, and all that it started. The child leads a session of its own."""
     if child.poll() is not None:
         return
     child.terminate()

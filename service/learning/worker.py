@@ -6,11 +6,12 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from service.errors import Unavailable
 from service.learning.child import STOPPED
+from service.learning.pace import Pace
 from service.learning.process import end
 from service.learning.rounds import Rounds
 from service.storage.learning.jobs import FAILED, MOST_ATTEMPTS, JobStore, StoredJob
@@ -26,12 +27,16 @@ _log = logging.getLogger("service")
 
 class Worker:
     """Does the jobs of a store until `stop`. `name` is unique among the workers that live. `command` starts a child; it
-    gets the id of the job, the attempt, and the id of this process. `rounds` are begun while no job waits."""
+    gets the id of the job, the attempt, and the id of this process. `newest` returns the greatest id of the log, by
+    which the child is paced. `rounds` are begun while no job waits."""
 
-    def __init__(self, jobs: JobStore, name: str, command: Sequence[str], rounds: Rounds | None = None) -> None:
+    def __init__(
+        self, jobs: JobStore, name: str, command: Sequence[str], newest: Callable[[], int], rounds: Rounds | None = None
+    ) -> None:
         self._jobs = jobs
         self._name = name
         self._command = tuple(command)
+        self._newest = newest
         self._rounds = rounds
         self._is_stopping = False
         self._is_away = False
@@ -106,10 +111,9 @@ class Worker:
     def _is_over(self, child: "subprocess.Popen[bytes]", job: StoredJob) -> bool:
         """Waits until the child has ended. Returns False if it must not go on: the job is not this worker's any more,
         or the worker stops."""
-        beaten = time.monotonic()
+        pace, beaten = Pace(child, self._newest), time.monotonic()
         while not self._is_stopping:
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(_POLL_SECONDS)
+            if pace.wait(_POLL_SECONDS):
                 return True
             try:
                 self._greet()

@@ -59,7 +59,7 @@ def work_as_worker(script: str) -> None:
         patch.object(worker, "_BEAT_SECONDS", 0.0),
         patch.object(subprocess, "Popen", _Child),
     ):
-        made = worker.Worker(JobStore(session), "here:1", (sys.executable, "-S", "-c", script), Stop())  # type: ignore[arg-type]
+        made = worker.Worker(JobStore(session), "here:1", (sys.executable, "-S", "-c", script), lambda: 0, Stop())  # type: ignore[arg-type]
         made.run()
 
 

@@ -9,6 +9,7 @@ from peewee import Database, ModelSelect, SqliteDatabase, fn
 
 from service.prediction.observation import canonical
 from service.prediction.scoring import Score
+from service.storage.learning.growth import newest_row
 from service.storage.learning.tables import ShadowScore
 from service.storage.tables import Prediction
 
@@ -41,7 +42,7 @@ class ShadowScores:
 
     def last(self) -> int:
         """The greatest id of the log, 0 if it is empty."""
-        return int(Prediction.select(fn.COALESCE(fn.MAX(Prediction.id), 0)).scalar(self._database))
+        return newest_row(self._database)
 
     def labelled(self, since: datetime) -> int:
         """The number of rows whose newest label came at or after a time. Reads the whole log."""

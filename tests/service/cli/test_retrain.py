@@ -97,6 +97,7 @@ def test_a_file_needs_the_column_of_its_labels() -> None:
     assert "give it with --target" in found.stderr
 
 
+@pytest.mark.usefixtures("environment", "session")
 def test_a_process_that_dies_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     script = 'import sys; print(\'{"share": 0.5, "sentence": "x"}\'); sys.exit(\'no luck\')'
     monkeypatch.setattr(command, "_COMMAND", ("python3", "-c", script))

@@ -24,7 +24,7 @@ SECONDS = 20  # much less than the 60 s after which a job is lost
 def worker(database_url: str, script: str) -> Iterator[Worker]:
     """A worker in a thread, whose children are Python programs with this source."""
     session = Session(connect(database_url))
-    made = Worker(JobStore(session), "here:1", (sys.executable, "-c", script))
+    made = Worker(JobStore(session), "here:1", (sys.executable, "-c", script), lambda: 0)
     thread = threading.Thread(target=made.run)
     thread.start()
     try:
@@ -112,7 +112,7 @@ def test_a_child_that_ends_without_a_result_fails_its_job(
 
 def test_a_program_that_cannot_be_started_fails_its_job(jobs: JobStore, session: Session) -> None:
     added = jobs.add("any", {}, "me")
-    made = Worker(jobs, "here:1", ("/no/such/program",))
+    made = Worker(jobs, "here:1", ("/no/such/program",), lambda: 0)
     stopper = threading.Timer(0.5, made.stop)
     stopper.start()
     made.run()

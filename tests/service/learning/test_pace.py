@@ -1,0 +1,143 @@
+"""A process that learns gets little of the processor while predictions are many, and is never left stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import chain, repeat
+from pathlib import Path
+
+import psutil
+import pytest
+
+from service.errors import Unavailable
+from service.learning.pace import Pace
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux paces")
+
+WORKING = "print('ready', flush=True)\nwhile True: pass"
+STOPPED = psutil.STATUS_STOPPED
+
+
+@contextmanager
+def working(script: str = WORKING) -> Iterator["subprocess.Popen[str]"]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def computed(pid: int) -> float:
+    """How many seconds a process has had a processor. The times of psutil count whole ticks of 4 ms or more."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+def rows(per_second: float) -> Callable[[], int]:
+    """The greatest id of a log that grows."""
+    began = time.monotonic()
+    return lambda: int((time.monotonic() - began) * per_second)
+
+
+@pytest.fixture
+def stops(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The processes whose groups were stopped."""
+    found: list[int] = []
+    original = os.killpg
+
+    def killpg(pid: int, number: int) -> None:
+        if number == signal.SIGSTOP:
+            found.append(pid)
+        original(pid, number)
+
+    monkeypatch.setattr(os, "killpg", killpg)
+    return found
+
+
+def test_it_works_for_a_twentieth_of_the_time_while_predictions_are_many() -> None:
+    with working() as process:
+        pace = Pace(process, rows(100))
+        assert not pace.wait(0.5)  # the first look only notes where the log ends
+        began, used = time.monotonic(), computed(process.pid)
+
+        assert not pace.wait(2.0)
+
+        assert computed(process.pid) - used < 0.15 * (time.monotonic() - began)
+        until(lambda: psutil.Process(process.pid).status() != STOPPED)
+
+
+def test_what_it_started_is_paced_too() -> None:
+    with working(f"import os; os.fork()\n{WORKING}") as process:
+        (child,) = psutil.Process(process.pid).children()
+        pace = Pace(process, rows(100))
+        assert not pace.wait(0.5)
+        began, used = time.monotonic(), computed(child.pid)
+
+        assert not pace.wait(2.0)
+
+        assert computed(child.pid) - used < 0.15 * (time.monotonic() - began)
+
+
+@pytest.mark.parametrize("per_second", [0, 10], ids=["none", "few"])
+def test_it_is_not_stopped_while_predictions_are_few(stops: list[int], per_second: float) -> None:
+    with working() as process:
+        pace = Pace(process, rows(per_second))
+        assert not pace.wait(1.0)
+        stops.clear()  # of the first moments
+        assert not pace.wait(1.0)
+
+    assert stops == []
+
+
+def test_it_goes_on_at_full_speed_when_predictions_are_few_again(
+    stops: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.learning.pace._PACED_SECONDS", 0.3)
+    log = chain([0, 1000], repeat(1000))
+    with working() as process:
+        pace = Pace(process, lambda: next(log))
+        assert not pace.wait(1.0)
+        assert stops
+        stops.clear()
+        assert not pace.wait(1.0)
+
+    assert stops == []
+
+
+def test_it_is_not_stopped_while_it_holds_a_lock(stops: list[int], tmp_path: Path) -> None:
+    script = f"import fcntl; f = open({str(tmp_path / 'lock')!r}, 'w'); fcntl.flock(f, fcntl.LOCK_EX)\n{WORKING}"
+    with working(script) as process:
+        assert not Pace(process, rows(100)).wait(1.0)
+
+    assert stops == []
+
+
+def test_a_database_that_is_away_paces_nothing(stops: list[int]) -> None:
+    def away() -> int:
+        raise Unavailable("away", 2, "OSError")
+
+    with working() as process:
+        pace = Pace(process, away)
+        assert not pace.wait(1.0)
+        stops.clear()
+        assert not pace.wait(1.0)
+
+    assert stops == []
+
+
+def test_the_end_of_a_paced_process_is_seen(stops: list[int]) -> None:
+    with working("import time; print('ready', flush=True); time.sleep(1)") as process:
+        assert Pace(process, rows(100)).wait(60)
+
+    assert process.returncode == 0
+    assert stops
