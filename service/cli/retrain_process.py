@@ -3,6 +3,7 @@ progress and then its result or its error, in lines of JSON."""
 
 import json
 import os
+import signal
 import sys
 from typing import Any, TextIO
 
@@ -25,6 +26,7 @@ from service.storage.session import Session
 
 
 def _main(text: str, parent: str) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that it deletes its files
     end_with(int(parent))
     output = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the model prints is no part of the report

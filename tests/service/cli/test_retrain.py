@@ -2,10 +2,14 @@
 
 import io
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
@@ -13,11 +17,14 @@ from rich.console import Console
 from serialize.content import read_content
 from service.__main__ import main
 from service.cli import retrain as command
+from service.registry.registry import Registry
 from service.registry.release import registry_of
 from service.settings import Settings
 from service.storage.models.store import REGISTERED
 from service.storage.session import Session
 from tests.support.flipped import COLUMNS, make, registered_before_the_log, world, write_log
+from tests.support.passengers import PROJECT
+from tests.support.waiting import until
 
 KEY = "k" * 32
 
@@ -33,19 +40,27 @@ def environment(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Settings:
     return Settings(database_url=database_url, model_signing_key=KEY)
 
 
-@pytest.mark.long  # runs in processes of its own
-def test_the_command_retrains_and_promotes(
-    environment: Settings, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def with_log(
+    settings: Settings, session: Session, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Registry, str]:
+    """A registry with a champion, and a log of a world that has changed."""
     monkeypatch.setattr("service.registry.release.prove", lambda _: {})
-    champion = make(tmp_path / "champion").version
-    registry = registry_of(environment, session)
+    champion = make(folder / "champion").version
+    registry = registry_of(settings, session)
     assert registry is not None
-    registry.register(read_content(tmp_path / "champion"), "me@here")
+    registry.register(read_content(folder / "champion"), "me@here")
     registry.promote(champion, "me@here")
     session.database.connect(reuse_if_open=True)
     registered_before_the_log(registry, session.database, champion)
     write_log(session.database, *world(1000, seed=2, is_flipped=True), champion)
+    return registry, champion
+
+
+@pytest.mark.long  # runs in processes of its own
+def test_the_command_retrains_and_promotes(
+    environment: Settings, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, champion = with_log(environment, session, tmp_path, monkeypatch)
     X, truth = world(60, seed=3, is_flipped=True)
     pd.DataFrame(X, columns=COLUMNS).assign(outcome=truth).to_csv(tmp_path / "own.csv", index=False)
     own = ("--data", str(tmp_path / "own.csv"), "--target", "outcome")
@@ -65,6 +80,26 @@ def test_the_command_retrains_and_promotes(
     assert registry.model(found["challenger"]).state == REGISTERED
     listed = CliRunner().invoke(main, ["models"]).output
     assert "better" in listed
+
+
+@pytest.mark.long  # starts processes
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_ctrl_c_ends_the_process_and_leaves_no_files(
+    environment: Settings, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_log(environment, session, tmp_path, monkeypatch)
+    files = tmp_path / "files"
+    files.mkdir()
+    monkeypatch.setenv("TMPDIR", str(files))
+    with subprocess.Popen([sys.executable, "-m", "service", "retrain"], cwd=PROJECT, stderr=subprocess.PIPE) as process:
+        until(lambda: any(files.glob("retrained-*")))
+        (child,) = psutil.Process(process.pid).children()
+
+        process.send_signal(signal.SIGINT)
+
+        assert process.wait(60) == 1
+    assert not child.is_running()
+    assert list(files.iterdir()) == []
 
 
 @pytest.mark.long  # starts a process
