@@ -3,8 +3,9 @@ allow it. The model that is judged is the one that is registered: nothing is fit
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,14 @@ from service.learning.retraining.reading import Log, Read
 from service.learning.retraining.record import challenger_record, no_challenger, rows_json, training_record
 from service.learning.retraining.requirements import require_registry
 from service.learning.retraining.storing import Storing
+from service.registry.proof import prove
 from service.registry.registry import Registry
 from service.registry.release import registry_of
 from service.settings import Settings
 from service.storage.learning.rows import RowFilter
 
 _READ, _FITTED, _WRITTEN, _JUDGED, _STORED = 0.2, 0.7, 0.8, 0.9, 0.95  # of the work
+_PROOF_SECONDS = 6000  # twenty times the usual limit, because a process that is paced works a twentieth of the time
 
 
 def retrain_job(settings: Settings, arguments: Mapping[str, Any], reporter: Reporter) -> Mapping[str, Any]:
@@ -53,6 +56,7 @@ def retrain(settings: Settings, options: RetrainOptions, reporter: Reporter) -> 
     session = CheckedSession(reporter)
     try:
         registry = require_registry(registry_of(settings, session))
+        registry = replace(registry, prove=partial(prove, seconds=_PROOF_SECONDS))
         with threadpool_limits(1), parallel_config(backend="sequential"):
             return _Retraining(settings, options, reporter, registry).run()
     finally:

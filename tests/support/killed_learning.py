@@ -36,7 +36,7 @@ class _Child(subprocess.Popen[bytes]):
 def work_on_job(id_: int, attempt: int) -> None:
     """What the child of a worker does. It skips the proof of the model and its reading in a new process."""
     with (
-        patch.object(release, "prove", return_value={}),
+        patch.object(retrain, "prove", return_value={}),
         patch.object(subprocess, "run", return_value=subprocess.CompletedProcess((), 0)),
         patch.object(os, "nice"),
     ):

@@ -48,7 +48,8 @@ def settings(database_url: str) -> Settings:
 
 @pytest.fixture
 def registry(settings: Settings, session: Session, monkeypatch: pytest.MonkeyPatch) -> Registry:
-    monkeypatch.setattr("service.registry.release.prove", lambda _: {})
+    monkeypatch.setattr("service.registry.release.prove", lambda _: {})  # of the promotions by the tests themselves
+    monkeypatch.setattr("service.learning.retrain.prove", lambda _, seconds: {})
     # The new process that reads an artifact back takes seconds; a long test has it.
     monkeypatch.setattr("serialize.writing.steps.subprocess.run", lambda *_, **__: CompletedProcess((), 0))
     found = registry_of(settings, session)
