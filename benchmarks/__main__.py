@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from benchmarks import health, result
-from benchmarks.contenders import Contender, Model, constants, fastapi, naive, service, sqlite_url
+from benchmarks.contenders import Contender, Model, constants, fastapi, naive, service, sqlite_url, with_traceparent
 from benchmarks.forest import forest
 from benchmarks.loads import open_loop
 from benchmarks.loads.wrk import first_id, require_wrk
@@ -81,7 +81,8 @@ def main(
         if beside:
             own.append(replace(service(model, sqlite_url, _BESIDE, scorer), folder=beside.resolve()))
         others = [peer(name, model) for name in peers]
-        contenders = [*own, naive(model), fastapi(model, python_of("fastapi")), *constants(), *others]
+        own_twice = [one for each in own for one in (each, with_traceparent(each))]
+        contenders = [*own_twice, naive(model), fastapi(model, python_of("fastapi")), *constants(), *others]
         measured = measure(contenders, connections, seconds, rounds, _say)
         extras = {each.name: _extras(each, measured[each.name], max(connections), seconds) for each in own}
     found: dict[str, Any] = {

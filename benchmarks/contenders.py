@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.passengers import PROBA, PROJECT, Template, prediction
 
 WORKERS = 2
+TRACEPARENT = ", traceparent"  # ends the name of a contender whose requests have a traceparent
 
 Proba = Callable[[Any], float]
 Variables = Callable[[Path], Mapping[str, str]]
@@ -17,7 +18,8 @@ Variables = Callable[[Path], Mapping[str, str]]
 @dataclass(frozen=True, slots=True)
 class Contender:
     """A server to measure. In `command`, `{port}` stands for the port. `variables` makes its environment from the
-    empty folder that it runs in, so that every start has a new log; PORT is always set."""
+    empty folder that it runs in, so that every start has a new log; PORT is always set. With `traceparent`, each
+    request of a load has a traceparent of its own."""
 
     name: str
     command: tuple[str, ...]
@@ -28,6 +30,7 @@ class Contender:
     proba: Proba = field(default=lambda answer: float(answer["proba"]))
     expected: float = PROBA
     python: str = sys.executable
+    traceparent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,11 @@ def service(
     )
 
 
+def with_traceparent(contender: Contender) -> Contender:
+    """The same contender, asked with a traceparent of its own in each request."""
+    return replace(contender, name=f"{contender.name}{TRACEPARENT}", traceparent=True)
+
+
 def sqlite_url(folder: Path) -> str:
     """A new SQLite log."""
     return f"sqlite:///{folder / 'log.db'}"
@@ -89,12 +97,14 @@ def fastapi(model: Model, python: str) -> Contender:
 
 
 def constants() -> list[Contender]:
-    """A constant answer by Flask-RESTful under each of gunicorn's worker classes that keep connections open."""
+    """A constant answer by Flask-RESTful under each of gunicorn's worker classes that keep connections open; under the
+    gevent worker with a traceparent too."""
     workers = {"constant, gevent": ["--worker-class=gevent"], "constant, gthread": ["--threads=16"]}
-    return [
+    gevent, gthread = (
         Contender(name, _gunicorn("benchmarks.apps.constant:app", "--keep-alive=95", *options), lambda _: {})
         for name, options in workers.items()
-    ]
+    )
+    return [gevent, with_traceparent(gevent), gthread]
 
 
 def uvicorn(python: str, app: str) -> tuple[str, ...]:

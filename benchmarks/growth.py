@@ -1,5 +1,6 @@
 """Whether a long log slows the service: `python -m benchmarks.growth`. A SQLite log is filled by bulk insert to each
-size in turn, with the rows that the service itself would have written, and /predict and /update are loaded."""
+size in turn, with the rows that the service itself would have written. /predict is loaded without and with a
+traceparent of its own in each request, and then /update."""
 
 import random
 import sqlite3
@@ -27,6 +28,7 @@ from service.storage.migrate import prepare
 _CONNECTIONS = 16
 _LABELLED = 100_000
 _CHUNK = 50_000
+_LOADS = ("predict", "predict-traceparent", "update")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def main(rows: str, seconds: float) -> None:
         for size in map(int, rows.split(",")):
             fill(file, size, written)
             sizes.append(_measured(file, seconds))
-            figures = (f"{path} {sizes[-1][path]['per_second']:,.0f} requests/s" for path in ("predict", "update"))
+            figures = (f"{path} {sizes[-1][path]['per_second']:,.0f} requests/s" for path in _LOADS)
             _say(f"{sizes[-1]['rows']:,} rows: {', '.join(figures)}")
     found = {
         "machine": before,
@@ -96,7 +98,7 @@ def examples() -> Examples:
 
 
 def _measured(file: Path, seconds: float) -> dict[str, Any]:
-    """The rows that were there, their size, and both loads."""
+    """The rows that were there, their size, and the loads."""
     rows = _asked(file, "SELECT count(*) FROM prediction")[0][0]
     size = file.stat().st_size
     contender = service(Model(), lambda _: f"sqlite:///{file}", "service-sqlite")
@@ -104,6 +106,7 @@ def _measured(file: Path, seconds: float) -> dict[str, Any]:
         templates = templates_for(server)
         warm_up(server, templates, _CONNECTIONS)
         predict = wrk.run(server.url, templates, _CONNECTIONS, seconds, server.check)
+        traced = wrk.run(server.url, templates, _CONNECTIONS, seconds, server.check, traceparent=True)
         labels = server.folder / "labels.txt"
         labels.write_text("".join(_labels(file)))
         update = wrk.run(server.url.replace("/predict", "/update"), labels, _CONNECTIONS, seconds, server.check)
@@ -112,6 +115,7 @@ def _measured(file: Path, seconds: float) -> dict[str, Any]:
         "file_bytes": size,
         "bytes_a_row": size / rows if rows else None,
         "predict": asdict(predict),
+        "predict-traceparent": asdict(traced),
         "update": asdict(update),
     }
 

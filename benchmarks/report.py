@@ -5,7 +5,7 @@ A table stands between `<!-- benchmark -->` and `<!-- /benchmark -->`. A name in
 `<!-- benchmark growth -->`, selects another subject than the comparison."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from statistics import median
@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from benchmarks.contenders import TRACEPARENT
 from benchmarks.result import RESULTS, file_name, newest
 
 LABELS = {
@@ -59,29 +60,28 @@ def written(text: str, results: Path) -> str:
 
 
 def comparison(result: Result) -> str:
-    """Requests per second and, in brackets, the ratio of this service to the contender; memory and start-up time; the
-    latencies of an open loop."""
+    """Requests per second and, in brackets, the ratio of this service to the contender under the same headers; memory
+    and start-up time; the latencies of an open loop; what a traceparent in each request costs."""
     connections = [str(number) for number in result["settings"]["connections"]]
     rows = {name: found for name, found in result["contenders"].items() if name not in _NOT_SHOWN}
-    ours = rows[_OURS].get("median", {})
     lines = [
         _row("requests/s by connections", *connections, "MB per worker", "s to first answer"),
         _row("---", *["--:" for _ in connections], "--:", "--:"),
     ]
     for name, found in rows.items():
-        figures = [_figure(name, found, ours, number) for number in connections]
-        lines.append(
-            _row(LABELS.get(name, name), *figures, _plain(found["worker_mb"], 0), _plain(found["start_seconds"], 1))
-        )
+        figures = [_figure(name, rows, number) for number in connections]
+        lines.append(_row(_label(name), *figures, _plain(found["worker_mb"], 0), _plain(found["start_seconds"], 1)))
     said = [_latencies(name, found) for name, found in rows.items() if "open_loop" in found]
-    return "\n".join([*lines, "", *([" ".join(said)] if said else []), _circumstances(result)])
+    costs = _traceparents(rows, connections)
+    return "\n".join([*lines, "", *([" ".join(said)] if said else []), *costs, _circumstances(result)])
 
 
 def growth(result: Result) -> str:
     """Requests per second by the number of rows in the log."""
-    lines = [_row("rows in the log", "/predict", "/update", "bytes per row"), _row("--:", "--:", "--:", "--:")]
+    labels = {name: label for name, label in _GROWTH_LOADS.items() if name in result["sizes"][0]}
+    lines = [_row("rows in the log", *labels.values(), "bytes per row"), _row(*["--:" for _ in (0, *labels, 0)])]
     for found in result["sizes"]:
-        figures = (f"{found[path]['per_second']:,.0f}" for path in ("predict", "update"))
+        figures = (f"{found[name]['per_second']:,.0f}" for name in labels)
         lines.append(_row(f"{found['rows']:,}", *figures, _plain(found["bytes_a_row"], 0)))
     return "\n".join([*lines, "", f"Requests/s at {result['settings']['connections']} connections. {_where(result)}"])
 
@@ -170,6 +170,12 @@ def gate(result: Result) -> str:
     return "\n".join([*lines, "", f"{said} {_where(result)}"])
 
 
+_GROWTH_LOADS = {
+    "predict": "/predict",
+    "predict-traceparent": "/predict, a traceparent of its own in each request",
+    "update": "/update",
+}
+
 _GATE_WORLDS = {
     "unchanged": "unchanged",
     "noise": "challengers fitted on noise",
@@ -188,15 +194,44 @@ TABLES: Mapping[str, Callable[[Result], str]] = {
 }
 
 
-def _figure(name: str, found: Mapping[str, Any], ours: Mapping[str, Any], connections: str) -> str:
-    own = found["median"].get(connections)
-    if own is None or found["failure"] is not None:
+def _label(name: str) -> str:
+    base = name.removesuffix(TRACEPARENT)
+    return f"{LABELS.get(base, base)}{', a traceparent of its own in each request' if name != base else ''}"
+
+
+def _figure(name: str, rows: Mapping[str, Any], connections: str) -> str:
+    own = _per_second(rows, name, connections)
+    if own is None:
         return "-"
-    figure = f"{own['per_second']:,.0f}"
-    if name == _OURS or connections not in ours:
-        return figure
-    ratio = ours[connections]["per_second"] / own["per_second"]
-    return f"{figure} ({ratio:.{1 if ratio >= 10 else 2}f})"
+    ours_name = f"{_OURS}{TRACEPARENT}" if name.endswith(TRACEPARENT) else _OURS
+    ours = _per_second(rows, ours_name, connections)
+    if name == ours_name or ours is None:
+        return f"{own:,.0f}"
+    return f"{own:,.0f} ({ours / own:.{1 if ours / own >= 10 else 2}f})"
+
+
+def _per_second(rows: Mapping[str, Any], name: str, connections: str) -> float | None:
+    """None of a contender that was given up or not measured at the connections."""
+    found = rows.get(name, {"failure": "not measured"})
+    if found["failure"] is not None or connections not in found["median"]:
+        return None
+    return float(found["median"][connections]["per_second"])
+
+
+def _traceparents(rows: Mapping[str, Any], connections: Sequence[str]) -> list[str]:
+    """One line that compares the rows with a traceparent with those without, or nothing if there are none."""
+    said = []
+    for base in rows:
+        pairs = [[_per_second(rows, name, number) for name in (f"{base}{TRACEPARENT}", base)] for number in connections]
+        ratios = [f"{traced / plain:.2f}" if traced and plain else "-" for traced, plain in pairs]
+        if f"{base}{TRACEPARENT}" in rows:
+            said.append(f"{_label(base).strip('*')} {' / '.join(ratios)}")
+    if not said:
+        return []
+    return [
+        f"Requests/s with a traceparent divided by requests/s without, at {' / '.join(connections)} connections: "
+        f"{'; '.join(said)}."
+    ]
 
 
 def _latencies(name: str, found: Mapping[str, Any]) -> str:
@@ -214,8 +249,10 @@ _LATENCIES = (("p50", "p50_ms"), ("p99", "p99_ms"), ("p99.9", "p999_ms"))
 
 def _circumstances(result: Result) -> str:
     settings = result["settings"]
+    has_traceparent = any(name.endswith(TRACEPARENT) for name in result["contenders"])
     return (
-        "In brackets: requests/s of this service on SQLite divided by requests/s of the row. "
+        "In brackets: requests/s of this service on SQLite divided by requests/s of the row"
+        f"{', both with a traceparent if the row has one' if has_traceparent else ''}. "
         f"Medians of {settings['rounds']} interleaved rounds of {settings['seconds']:g} s; two workers each; the load "
         f"generator runs on the same machine. {_where(result)}"
     )

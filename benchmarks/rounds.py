@@ -74,7 +74,7 @@ def templates_for(server: Server) -> Path:
 
 def warm_up(server: Server, templates: Path, connections: int) -> None:
     """A short load that is not counted."""
-    wrk.run(server.url, templates, connections, _WARM_UP_SECONDS, server.check)
+    wrk.run(server.url, templates, connections, _WARM_UP_SECONDS, server.check, server.contender.traceparent)
 
 
 def _round(contender: Contender, found: Measured, connections: Sequence[int], seconds: float, say: Say) -> None:
@@ -83,7 +83,7 @@ def _round(contender: Contender, found: Measured, connections: Sequence[int], se
         templates = templates_for(server)
         warm_up(server, templates, max(connections))
         for number in connections:
-            one = wrk.run(server.url, templates, number, seconds, server.check)
+            one = wrk.run(server.url, templates, number, seconds, server.check, contender.traceparent)
             found.loads.setdefault(number, []).append(one)
             say(f"{contender.name}, {number} connections: {one.per_second:,.0f} requests/s, p99 {one.p99_ms:.1f} ms")
         found.worker_mb.append(server.worker_mb())

@@ -1,8 +1,10 @@
 -- Posts the templates of a file in turn, with ids of their own in the places marked @ID@, and says at the end what
--- was counted as one line of JSON. Arguments: the file, the first id.
+-- was counted as one line of JSON. Arguments: the file, the first id, and the word traceparent if each request is to
+-- have a traceparent of its own.
 
 local bodies = {}
 local sent, next_id = 0, 0
+local next_trace
 
 local function parts(line)
   local found, start = {}, 1
@@ -31,6 +33,7 @@ function init(args)
     bodies[#bodies + 1] = parts(line)
   end
   next_id = tonumber(args[2])
+  next_trace = args[3] == "traceparent" and next_id
   wrk.method = "POST"
   wrk.headers["Content-Type"] = "application/json"
 end
@@ -38,6 +41,10 @@ end
 function request()
   local body = bodies[sent % #bodies + 1]
   sent = sent + 1
+  if next_trace then
+    next_trace = next_trace + 1
+    wrk.headers["traceparent"] = string.format("00-%032x-%016x-01", next_trace, next_trace)
+  end
   return wrk.format(nil, nil, nil, with_ids(body))
 end
 

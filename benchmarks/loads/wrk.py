@@ -43,12 +43,22 @@ def require_wrk() -> None:
         raise click.ClickException("wrk is missing: install it with `apt-get install wrk` or `brew install wrk`.")
 
 
-def run(url: str, templates: Path, connections: int, seconds: float, check: Callable[[], None]) -> Load:
-    """Loads `url` with the templates in turn over the connections for the seconds. `check` raises WrongAnswer unless
-    the server answers right; so does any request of the load that was answered with a bad status."""
+def run(
+    url: str,
+    templates: Path,
+    connections: int,
+    seconds: float,
+    check: Callable[[], None],
+    traceparent: bool = False,
+) -> Load:
+    """Loads `url` with the templates in turn over the connections for the seconds, with a traceparent of its own in
+    each request if `traceparent` is true. `check` raises WrongAnswer unless the server answers right; so does any
+    request of the load that was answered with a bad status."""
     check()
     command = ["wrk", "--threads=1", f"--connections={connections}", f"--duration={max(1, round(seconds))}s"]
     script = [f"--script={SCRIPT}", "--timeout=20s", url, "--", str(templates), str(first_id())]
+    if traceparent:
+        script.append("traceparent")
     ran = subprocess.run([*command, *script], capture_output=True, text=True, check=False)
     if ran.returncode:
         raise click.ClickException(f"wrk ended with {ran.returncode}: {ran.stderr.strip() or ran.stdout.strip()}")

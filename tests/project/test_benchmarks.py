@@ -16,7 +16,7 @@ import pytest
 from benchmarks import result
 from benchmarks.loads import open_loop, wrk
 from benchmarks.passengers import ID, PASSENGER, PROBA, WrongAnswer, prediction, require_right
-from benchmarks.report import comparison, written
+from benchmarks.report import comparison, growth, written
 from tests.chaos.table import written as with_faults
 from tests.support import passengers
 
@@ -160,7 +160,7 @@ def contender(per_second: float, **more: Any) -> dict[str, Any]:
 
 
 OPEN_LOAD = {"per_second": 2400.0, "p50_ms": 2.04, "p99_ms": 8.06, "p999_ms": 12.0}
-RESULT = {
+RESULT: dict[str, Any] = {
     "subject": "comparison",
     "date": "2026-01-31T12:00:00+00:00",
     "machine": {"cpu": "A processor", "cores": 2, "memory_gb": 4},
@@ -190,6 +190,30 @@ def test_the_constant_is_that_of_the_gevent_worker_and_a_failure_has_no_figure()
     assert "a constant answer under gunicorn's gevent worker | 8,000 (0.60) |" in table
     assert "6,000" not in table
     assert "MLflow, stores nothing | - |" in table
+
+
+def test_a_row_with_a_traceparent_is_compared_with_the_service_with_one_and_with_the_row_without() -> None:
+    traced = {"service-sqlite, traceparent": contender(4560.0), "constant, gevent, traceparent": contender(6000.0)}
+    table = comparison({**RESULT, "contenders": {**RESULT["contenders"], **traced}})
+
+    assert "| **this service, SQLite**, a traceparent of its own in each request | 4,560 | 80 | 1.2 |" in table
+    assert "gevent worker, a traceparent of its own in each request | 6,000 (0.76) |" in table
+    assert "at 16 connections: this service, SQLite 0.95; Flask-RESTful, a constant answer" in table
+    assert "gevent worker 0.75.\nIn brackets" in table
+    assert "of the row, both with a traceparent if the row has one. Medians" in table
+    assert "traceparent" not in comparison(RESULT)
+
+
+def test_a_growing_log_is_loaded_with_a_traceparent_where_that_was_measured() -> None:
+    load = {"per_second": 5000.0}
+    size = {"rows": 10, "bytes_a_row": 200.0, "predict": load, "update": load}
+    settings = {"connections": 16}
+
+    old = growth({**RESULT, "settings": settings, "sizes": [size]})
+    new = growth({**RESULT, "settings": settings, "sizes": [{**size, "predict-traceparent": {"per_second": 4600.0}}]})
+
+    assert old.splitlines()[2] == "| 10 | 5,000 | 5,000 | 200 |"
+    assert new.splitlines()[2] == "| 10 | 5,000 | 4,600 | 5,000 | 200 |"
 
 
 def test_the_newest_result_is_written_between_the_markers_and_nothing_else_changes(tmp_path: Path) -> None:

@@ -1,0 +1,105 @@
+"""The loads whose requests have a traceparent each, as those of real clients have."""
+
+import re
+import shutil
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.contenders import Contender, with_traceparent
+from benchmarks.loads import wrk
+from benchmarks.passengers import PASSENGER, PROBA, prediction, write_templates
+from benchmarks.rounds import measure
+
+ANSWER = f'{{"proba": {PROBA}}}'.encode()
+TRACEPARENT = re.compile("00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-01")
+SERVER = f"""
+import os
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write({ANSWER!r})
+
+HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+WRK = """#!/bin/sh
+for last; do :; done
+if [ "$last" = traceparent ]; then requests=2; else requests=1; fi
+echo "{\\"requests\\": $requests, \\"microseconds\\": 1000000, \\"status_errors\\": 0, \\"socket_errors\\": 0,\\
+ \\"p50_us\\": 1, \\"p99_us\\": 1, \\"p999_us\\": 1}"
+"""
+
+
+@contextmanager
+def recording() -> Iterator[tuple[str, list[str | None]]]:
+    """The URL of a server, and the traceparent of each request that it got."""
+    got: list[str | None] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            got.append(self.headers["traceparent"])
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(ANSWER)))
+            self.end_headers()
+            self.wfile.write(ANSWER)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/predict", got
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+def test_no_two_requests_have_the_same_traceparent_and_none_has_one_unless_asked_for(tmp_path: Path) -> None:
+    templates = tmp_path / "templates.txt"
+    write_templates(templates, prediction, [PASSENGER])
+
+    with recording() as (url, got):
+        wrk.run(url, templates, 2, 1.0, lambda: None)
+        without = got.copy()
+        got.clear()
+        for _ in range(2):
+            wrk.run(url, templates, 2, 1.0, lambda: None, traceparent=True)
+
+    assert set(without) == {None}
+    assert len(set(got)) == len(got) > 2
+    assert all(TRACEPARENT.fullmatch(one or "") for one in got)
+
+
+@pytest.mark.long
+def test_a_contender_is_measured_with_a_traceparent_under_a_name_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = tmp_path / "wrk"
+    fake.write_text(WRK)
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    server = tmp_path / "server.py"
+    server.write_text(SERVER)
+    plain = Contender("constant", (sys.executable, str(server)), lambda _: {})
+
+    found = measure([plain, with_traceparent(plain)], [1], 1.0, 1, lambda _: None)
+
+    assert {name: one.failure for name, one in found.items()} == {"constant": None, "constant, traceparent": None}
+    assert [one.loads[1][0].requests for one in found.values()] == [1, 2]
