@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, ttest_1samp
 
 from service.monitoring.intervals import (
     MetricValue,
@@ -55,6 +55,16 @@ def test_no_rows_have_no_value() -> None:
 
 def test_one_row_has_a_mean_and_no_interval() -> None:
     assert mean(2.0, 0.0, 1) == MetricValue(2.0, None, None)
+
+
+def test_a_mean_has_the_interval_of_student() -> None:
+    numbers = [1.0, 2.0, 4.0, 9.0]
+
+    found = mean(16.0, 38.0, 4)  # 9 + 4 + 0 + 25
+
+    expected = ttest_1samp(numbers, 0.0).confidence_interval(0.95)
+    assert found.value == 4.0
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
 
 
 def test_a_value_that_is_not_finite_is_undefined() -> None:
