@@ -36,7 +36,7 @@ prove: $(VENV)/installed-dev
 	python -m benchmarks --postgres --peers mlserver,litserve
 	python -m benchmarks --scorer pipeline
 	python -m benchmarks --scorer pipeline --forest
-	python -m benchmarks.many
+	python -m benchmarks arrays
 	python -m benchmarks.growth
 	python -m benchmarks.readers
 	python -m benchmarks.score

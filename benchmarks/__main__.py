@@ -1,4 +1,5 @@
-"""The comparison: `python -m benchmarks`. This service beside what a user would write or pick instead, in one run."""
+"""The comparison: `python -m benchmarks`. This service beside what a user would write or pick instead, in one run.
+`python -m benchmarks arrays` does the same for arrays."""
 
 import tempfile
 from collections.abc import Sequence
@@ -8,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from benchmarks import health, result
+from benchmarks.arrays.command import arrays
 from benchmarks.contenders import Contender, Model, constants, fastapi, naive, service, sqlite_url, with_traceparent
 from benchmarks.forest import forest
 from benchmarks.loads import open_loop
@@ -44,7 +47,7 @@ def _numbers(_: click.Context, __: click.Parameter, value: str) -> list[int]:
     return numbers
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--seconds", default=10.0, show_default=True, help="How long each load lasts.")
 @click.option("--rounds", default=3, show_default=True, help="How often each is measured; the medians count.")
 @click.option("--connections", default="1,16,64", show_default=True, callback=_numbers, help="With commas between.")
@@ -59,7 +62,9 @@ def _numbers(_: click.Context, __: click.Parameter, value: str) -> list[int]:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Another checkout whose service is measured too, as before a change.",
 )
+@click.pass_context
 def main(
+    context: click.Context,
     seconds: float,
     rounds: int,
     connections: list[int],
@@ -70,6 +75,9 @@ def main(
     beside: Path | None,
 ) -> None:
     """Measure the service beside others and write the result as JSON."""
+    if context.invoked_subcommand is not None:
+        _refuse_options(context)
+        return
     require_wrk()
     before = machine()
     with ExitStack() as stack:
@@ -102,6 +110,13 @@ def main(
     click.echo(f"Wrote {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path.name}")
 
 
+def _refuse_options(context: click.Context) -> None:
+    """Raises UsageError where an option of the comparison stands before the name of another command."""
+    for name in context.params:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"options of {context.invoked_subcommand} stand after its name")
+
+
 def _extras(contender: Contender, found: Measured, connections: int, seconds: float) -> dict[str, Any]:
     """Of the service alone: latency of an open loop at half of saturation, and /livez under full load."""
     if found.failure is not None:
@@ -129,6 +144,8 @@ def _subject(with_forest: bool, scorer: str | None) -> str:
 def _say(text: str) -> None:
     click.echo(text, err=True)
 
+
+main.add_command(arrays)
 
 if __name__ == "__main__":
     main()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.passengers import PROBA, PROJECT, Template, prediction
+from benchmarks.passengers import PASSENGER, PROBA, PROJECT, Template, prediction
 
 WORKERS = 2
 TRACEPARENT = ", traceparent"  # ends the name of a contender whose requests have a traceparent
@@ -18,8 +18,8 @@ Variables = Callable[[Path], Mapping[str, str]]
 @dataclass(frozen=True, slots=True)
 class Contender:
     """A server to measure. In `command`, `{port}` stands for the port. `variables` makes its environment from the
-    empty folder that it runs in, so that every start has a new log; PORT is always set. With `traceparent`, each
-    request of a load has a traceparent of its own."""
+    empty folder that it runs in, so that every start has a new log; PORT is always set. It answers `observation` with
+    the probability `expected`. With `traceparent`, each request of a load has a traceparent of its own."""
 
     name: str
     command: tuple[str, ...]
@@ -28,6 +28,7 @@ class Contender:
     path: str = "/predict"
     template: Template = prediction
     proba: Proba = field(default=lambda answer: float(answer["proba"]))
+    observation: dict[str, Any] = field(default_factory=lambda: PASSENGER)
     expected: float = PROBA
     python: str = sys.executable
     traceparent: bool = False

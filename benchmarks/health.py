@@ -3,6 +3,7 @@
 import http.client
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ _EVERY_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How long /livez took to answer, in milliseconds, a new connection each time."""
+    """How long /livez took to answer, in milliseconds."""
 
     probes: int
     p50_ms: float
@@ -26,7 +27,8 @@ class Health:
 
 
 def while_loaded(server: Server, templates: Path, connections: int, seconds: float) -> Health:
-    """Asks /livez again and again while wrk loads the server. Raises WrongAnswer where it is not answered 200."""
+    """Asks /livez again and again while wrk loads the server, on a new connection each time. Raises WrongAnswer
+    where it is not answered 200."""
     done = threading.Event()
     taken: list[float] = []
     faults: list[str] = []
@@ -47,6 +49,11 @@ def while_loaded(server: Server, templates: Path, connections: int, seconds: flo
         prober.join()
     if faults or not taken:
         raise WrongAnswer(faults[0] if faults else "/livez was not asked")
+    return summed(taken)
+
+
+def summed(taken: Sequence[float]) -> Health:
+    """The latencies of one or more requests, in seconds."""
     ordered = sorted(taken)
     return Health(len(ordered), quantile(ordered, 0.5) * 1e3, quantile(ordered, 0.99) * 1e3, ordered[-1] * 1e3)
 

@@ -6,15 +6,16 @@ A table stands between `<!-- benchmark -->` and `<!-- /benchmark -->`. A name in
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import click
 
+from benchmarks.arrays.table import table as arrays
 from benchmarks.contenders import TRACEPARENT
-from benchmarks.result import RESULTS, file_name, newest
+from benchmarks.result import RESULTS, newest
+from benchmarks.table import Result, row, where
 
 LABELS = {
     "service-sqlite": "**this service, SQLite**",
@@ -33,8 +34,6 @@ LABELS = {
 _OURS = "service-sqlite"
 _NOT_SHOWN = ("constant, gthread",)
 _MARKED = re.compile(r"(<!-- benchmark(?: ([a-z-]+))? -->\n).*?(<!-- /benchmark -->)", re.DOTALL)
-
-Result = Mapping[str, Any]
 
 
 @click.command()
@@ -65,12 +64,12 @@ def comparison(result: Result) -> str:
     connections = [str(number) for number in result["settings"]["connections"]]
     rows = {name: found for name, found in result["contenders"].items() if name not in _NOT_SHOWN}
     lines = [
-        _row("requests/s by connections", *connections, "MB per worker", "s to first answer"),
-        _row("---", *["--:" for _ in connections], "--:", "--:"),
+        row("requests/s by connections", *connections, "MB per worker", "s to first answer"),
+        row("---", *["--:" for _ in connections], "--:", "--:"),
     ]
     for name, found in rows.items():
         figures = [_figure(name, rows, number) for number in connections]
-        lines.append(_row(_label(name), *figures, _plain(found["worker_mb"], 0), _plain(found["start_seconds"], 1)))
+        lines.append(row(_label(name), *figures, _plain(found["worker_mb"], 0), _plain(found["start_seconds"], 1)))
     said = [_latencies(name, found) for name, found in rows.items() if "open_loop" in found]
     costs = _traceparents(rows, connections)
     return "\n".join([*lines, "", *([" ".join(said)] if said else []), *costs, _circumstances(result)])
@@ -79,30 +78,20 @@ def comparison(result: Result) -> str:
 def growth(result: Result) -> str:
     """Requests per second by the number of rows in the log."""
     labels = {name: label for name, label in _GROWTH_LOADS.items() if name in result["sizes"][0]}
-    lines = [_row("rows in the log", *labels.values(), "bytes per row"), _row(*["--:" for _ in (0, *labels, 0)])]
+    lines = [row("rows in the log", *labels.values(), "bytes per row"), row(*["--:" for _ in (0, *labels, 0)])]
     for found in result["sizes"]:
         figures = (f"{found[name]['per_second']:,.0f}" for name in labels)
-        lines.append(_row(f"{found['rows']:,}", *figures, _plain(found["bytes_a_row"], 0)))
-    return "\n".join([*lines, "", f"Requests/s at {result['settings']['connections']} connections. {_where(result)}"])
-
-
-def many(result: Result) -> str:
-    """Rows per second of arrays, and the memory that a large array needs."""
-    lines = [_row("connections, arrays of 1,000", "rows/s", "rows/s per core"), _row("--:", "--:", "--:")]
-    for number, found in result["arrays"].items():
-        lines.append(_row(number, f"{found['rows_per_second']:,.0f}", f"{found['rows_per_second_a_core']:,.0f}"))
-    large = result["large"]
-    memory = f"An array of {large['rows']:,} rows takes {large['above_idle_mb']:.0f} MB more than an idle worker."
-    return "\n".join([*lines, "", f"{memory} {_where(result)}"])
+        lines.append(row(f"{found['rows']:,}", *figures, _plain(found["bytes_a_row"], 0)))
+    return "\n".join([*lines, "", f"Requests/s at {result['settings']['connections']} connections. {where(result)}"])
 
 
 def score(result: Result) -> str:
     """Seconds that GET /performance takes on a long log, by database."""
     names = list(next(iter(result["seconds"].values())))
-    lines = [_row("seconds", *names), _row("---", *["--:" for _ in names])]
+    lines = [row("seconds", *names), row("---", *["--:" for _ in names])]
     for database, seconds in result["seconds"].items():
-        lines.append(_row(database, *(f"{seconds[name]:.2f}" for name in names)))
-    return "\n".join([*lines, "", f"{result['settings']['rows']:,} labelled rows. {_where(result)}"])
+        lines.append(row(database, *(f"{seconds[name]:.2f}" for name in names)))
+    return "\n".join([*lines, "", f"{result['settings']['rows']:,} labelled rows. {where(result)}"])
 
 
 def compiled(result: Result) -> str:
@@ -110,64 +99,64 @@ def compiled(result: Result) -> str:
     outputs."""
     sizes = [str(size) for size in result["settings"]["sizes"]]
     header = ("model", "largest difference", *(f"n = {int(size):,}" for size in sizes))
-    lines = [_row(*header), _row("---", *["--:" for _ in header[1:]])]
+    lines = [row(*header), row("---", *["--:" for _ in header[1:]])]
     for name, found in result["models"].items():
         times = [found["microseconds"][size] for size in sizes]
         cells = [f"{one['compiled']:,.0f} / {one['pipeline']:,.0f}" for one in times]
-        lines.append(_row(name, f"{found['difference']:.0e}", *cells))
+        lines.append(row(name, f"{found['difference']:.0e}", *cells))
     return "\n".join(
         [
             *lines,
             "",
-            f"Microseconds of the fastest call with n rows, compiled / pipeline, on one thread. {_where(result)}",
+            f"Microseconds of the fastest call with n rows, compiled / pipeline, on one thread. {where(result)}",
         ]
     )
 
 
 def models(result: Result) -> str:
     """For each tried model, whether it is served and compiled, and the microseconds of a row."""
-    lines = [_row("model", "served", "compiled", "alone", "in a batch"), _row("---", "---", "---", "--:", "--:")]
+    lines = [row("model", "served", "compiled", "alone", "in a batch"), row("---", "---", "---", "--:", "--:")]
     group = None
     for found in result["models"]:
         if found["group"] != group:
             group = found["group"]
-            lines.append(_row(f"**{group}**", "", "", "", ""))
+            lines.append(row(f"**{group}**", "", "", "", ""))
         if found["refused"] is not None:
-            lines.append(_row(found["name"], f"no: {found['refused']}", "", "", ""))
+            lines.append(row(found["name"], f"no: {found['refused']}", "", "", ""))
             continue
         times = (f"{found[name]:,.0f}" if found[name] >= 10 else f"{found[name]:.1f}" for name in ("alone", "together"))
-        lines.append(_row(found["name"], "yes", "no" if found["not_compiled"] else "yes", *times))
+        lines.append(row(found["name"], "yes", "no" if found["not_compiled"] else "yes", *times))
     said = "Microseconds per row, on one thread: a row alone, and a row in a batch of all training rows (150 to 240)."
-    return "\n".join([*lines, "", f"{said} {_where(result)}"])
+    return "\n".join([*lines, "", f"{said} {where(result)}"])
 
 
 def swap_memory(result: Result) -> str:
     """The private memory of a worker at the start and after some of the swaps."""
     memory = result["private_mb"]
     shown = sorted({number for number in (1, 2, 10, 20, 30, 40, len(memory)) if number <= len(memory)})
-    lines = [_row("swaps", "0", *map(str, shown)), _row("---", *["--:" for _ in (0, *shown)])]
+    lines = [row("swaps", "0", *map(str, shown)), row("---", *["--:" for _ in (0, *shown)])]
     figures = (result["start_mb"], *(memory[number - 1] for number in shown))
-    lines.append(_row("private memory of the worker, MB", *(f"{figure:.0f}" for figure in figures)))
+    lines.append(row("private memory of the worker, MB", *(f"{figure:.0f}" for figure in figures)))
     said = (
         f"{result['growth']:+.1%} from the second swap to the last; a swap took {median(result['swap_seconds']):.1f} s."
     )
-    return "\n".join([*lines, "", f"{said} {_where(result)}"])
+    return "\n".join([*lines, "", f"{said} {where(result)}"])
 
 
 def gate(result: Result) -> str:
     """How often the gate promoted in each simulated world, and how often that was false."""
     found = result["simulations"]
     flipped = found["flipped"]
-    lines = [_row("world", "decisions", "promotions", "false"), _row("---", "--:", "--:", "--:")]
+    lines = [row("world", "decisions", "promotions", "false"), row("---", "--:", "--:", "--:")]
     for name, label in _GATE_WORLDS.items():
-        lines.append(_row(label, *(f"{found[name][figure]:,}" for figure in ("decisions", "promoted", "false"))))
+        lines.append(row(label, *(f"{found[name][figure]:,}" for figure in ("decisions", "promoted", "false"))))
     said = (
         f"A promotion is false if the loss on {result['settings']['fresh_rows']:,} fresh rows is not lower. In "
         f"{flipped['worlds']} worlds that flipped, with {flipped['labels']:,} labels since, {flipped['promoted']} "
         f"challengers were promoted, {flipped['promoted_and_near']} of them within 3 points of the accuracy of a model "
         "fitted on the new world alone."
     )
-    return "\n".join([*lines, "", f"{said} {_where(result)}"])
+    return "\n".join([*lines, "", f"{said} {where(result)}"])
 
 
 _GROWTH_LOADS = {
@@ -185,7 +174,7 @@ _GATE_WORLDS = {
 TABLES: Mapping[str, Callable[[Result], str]] = {
     "comparison": comparison,
     "growth": growth,
-    "many": many,
+    "arrays": arrays,
     "score": score,
     "compiled": compiled,
     "models": models,
@@ -254,24 +243,12 @@ def _circumstances(result: Result) -> str:
         "In brackets: requests/s of this service on SQLite divided by requests/s of the row"
         f"{', both with a traceparent if the row has one' if has_traceparent else ''}. "
         f"Medians of {settings['rounds']} interleaved rounds of {settings['seconds']:g} s; two workers each; the load "
-        f"generator runs on the same machine. {_where(result)}"
-    )
-
-
-def _where(result: Result) -> str:
-    machine, versions = result["machine"], result["versions"]["service"]
-    return (
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB; Python {versions['python']}. "
-        f"Result file: `benchmarks/results/{file_name(result['subject'], datetime.fromisoformat(result['date']))}`."
+        f"generator runs on the same machine. {where(result)}"
     )
 
 
 def _plain(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:,.{digits}f}"
-
-
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

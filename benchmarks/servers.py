@@ -6,9 +6,9 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -16,7 +16,7 @@ import requests
 
 from benchmarks.contenders import WORKERS, Contender
 from benchmarks.loads.wrk import first_id
-from benchmarks.passengers import ID, PASSENGER, PROJECT, WrongAnswer, require_right
+from benchmarks.passengers import ID, PROJECT, WrongAnswer, require_right
 
 _READY_SECONDS = 120.0
 _MEGABYTE = 1024 * 1024
@@ -28,17 +28,18 @@ class NotStarted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server that has answered right once, `start_seconds` after it was started."""
+    """A running server that has answered right once, `start_seconds` after it was started with `variables`."""
 
     contender: Contender
     process: "subprocess.Popen[bytes]"
     url: str
     folder: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
     start_seconds: float = 0.0
 
     def check(self) -> None:
-        """Raises WrongAnswer unless the README's passenger, under an id of its own, is answered right."""
-        body = self.contender.template(PASSENGER).replace(ID, str(first_id()))
+        """Raises WrongAnswer unless the contender's observation, under an id of its own, is answered right."""
+        body = self.contender.template(self.contender.observation).replace(ID, str(first_id()))
         headers = {"Content-Type": "application/json"}
         answer = requests.post(self.url, data=body, headers=headers, timeout=20)
         proba = self._proba(answer) if answer.ok else None
@@ -54,6 +55,11 @@ class Server:
         """The processes that do the work: of those that have no children themselves, the largest."""
         leaves = [process for process in _family(self.process) if not process.children()]
         return sorted(leaves, key=lambda leaf: leaf.memory_info().rss, reverse=True)[:WORKERS]
+
+    def cpu_seconds(self) -> float:
+        """The user and system time that all processes of the server have taken so far. One that ended is left out."""
+        times = [process.cpu_times() for process in _family(self.process)]
+        return sum(each.user + each.system for each in times)
 
     def memory_mb(self) -> float:
         """The proportional memory of all processes of the server together: what is shared counts once."""
@@ -79,6 +85,7 @@ def serve(contender: Contender) -> Iterator[Server]:
 
 def _started(contender: Contender, folder: Path) -> Server:
     port = _free_port()
+    variables = contender.variables(folder)
     command = [part.format(port=port) for part in contender.command]
     environment = {
         "PATH": os.pathsep.join([str(Path(contender.python).parent), os.environ["PATH"]]),
@@ -86,13 +93,13 @@ def _started(contender: Contender, folder: Path) -> Server:
         "HOME": str(folder),
         "PYTHONPATH": str(PROJECT),
         "PORT": str(port),
-        **contender.variables(folder),
+        **variables,
     }
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
             command, cwd=contender.folder or folder, env=environment, stdout=log, stderr=subprocess.STDOUT
         )
-    return Server(contender, process, f"http://127.0.0.1:{port}{contender.path}", folder)
+    return Server(contender, process, f"http://127.0.0.1:{port}{contender.path}", folder, variables)
 
 
 def _ready(server: Server, started: float) -> Server:
@@ -105,7 +112,7 @@ def _ready(server: Server, started: float) -> Server:
             time.sleep(0.02)
         else:
             seconds = time.monotonic() - started
-            return Server(server.contender, server.process, server.url, server.folder, seconds)
+            return replace(server, start_seconds=seconds)
     last = (server.folder / "server.log").read_text(errors="replace")[-1000:]
     raise NotStarted(f"{server.contender.name} did not start: {reason}\n{last}")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.passengers import WrongAnswer
+from benchmarks.passengers import TOLERANCE, WrongAnswer
 
 SCRIPT = Path(__file__).with_name("predict.lua")
 
@@ -30,6 +30,15 @@ class Load:
     p99_ms: float
     p999_ms: float
     socket_errors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What every answer to an array must be: `items` objects, the first of which has a number in `member`."""
+
+    member: str
+    number: float
+    items: int
 
 
 def first_id() -> int:
@@ -50,15 +59,17 @@ def run(
     seconds: float,
     check: Callable[[], None],
     traceparent: bool = False,
+    expected: Expected | None = None,
 ) -> Load:
     """Loads `url` with the templates in turn over the connections for the seconds, with a traceparent of its own in
     each request if `traceparent` is true. `check` raises WrongAnswer unless the server answers right; so does any
-    request of the load that was answered with a bad status."""
+    request of the load that was answered with a bad status, or with another array than `expected`."""
     check()
     command = ["wrk", "--threads=1", f"--connections={connections}", f"--duration={max(1, round(seconds))}s"]
     script = [f"--script={SCRIPT}", "--timeout=20s", url, "--", str(templates), str(first_id())]
-    if traceparent:
-        script.append("traceparent")
+    script.append("true" if traceparent else "false")
+    if expected is not None:
+        script += [expected.member, str(expected.number), str(TOLERANCE), str(expected.items)]
     ran = subprocess.run([*command, *script], capture_output=True, text=True, check=False)
     if ran.returncode:
         raise click.ClickException(f"wrk ended with {ran.returncode}: {ran.stderr.strip() or ran.stdout.strip()}")
@@ -66,13 +77,16 @@ def run(
 
 
 def parsed(output: str) -> Load:
-    """What wrk and predict.lua printed. Raises WrongAnswer where a status was bad or nothing was answered."""
+    """What wrk and predict.lua printed. Raises WrongAnswer where a status was bad, an array was answered wrong, or
+    nothing was answered."""
     lines = [line for line in output.splitlines() if line.startswith("{")]
     if not lines:
         raise WrongAnswer("wrk printed no summary")
     counted = json.loads(lines[-1])
     if counted["status_errors"]:
         raise WrongAnswer(f"{counted['status_errors']} of {counted['requests']} answers had a status of 400 or more")
+    if counted["wrong_answers"]:
+        raise WrongAnswer(f"{counted['wrong_answers']} of {counted['requests']} arrays were answered wrong")
     if not counted["requests"]:
         raise WrongAnswer("no request was answered")
     return Load(

@@ -24,6 +24,7 @@ SUMMARY = {
     "requests": 4200,
     "microseconds": 2_000_000,
     "status_errors": 0,
+    "wrong_answers": 0,
     "socket_errors": 3,
     "p50_us": 800,
     "p99_us": 2500,
@@ -52,8 +53,12 @@ def test_what_wrk_printed_is_read_as_answers_a_second_and_milliseconds() -> None
     assert found.socket_errors == 3
 
 
-@pytest.mark.parametrize("output", [printed(status_errors=1), printed(requests=0), WRK], ids=["status", "none", "cut"])
-def test_a_load_with_a_bad_status_or_without_answers_is_not_counted(output: str) -> None:
+@pytest.mark.parametrize(
+    "output",
+    [printed(status_errors=1), printed(wrong_answers=1), printed(requests=0), WRK],
+    ids=["status", "wrong", "none", "cut"],
+)
+def test_a_load_with_a_bad_status_or_a_wrong_answer_or_without_answers_is_not_counted(output: str) -> None:
     with pytest.raises(WrongAnswer):
         wrk.parsed(output)
 
@@ -220,13 +225,14 @@ def test_the_newest_result_is_written_between_the_markers_and_nothing_else_chang
     (tmp_path / "2026-01-30T120000Z.comparison.json").write_text("{}")
     (tmp_path / "2026-01-31T120000Z.comparison.json").write_text(json.dumps(RESULT))
     text = (
-        "Before.\n<!-- benchmark -->\nold\n<!-- /benchmark -->\nAfter.\n<!-- benchmark many -->\n<!-- /benchmark -->\n"
+        "Before.\n<!-- benchmark -->\nold\n<!-- /benchmark -->\nAfter.\n<!-- benchmark arrays -->\n"
+        "<!-- /benchmark -->\n"
     )
 
     once = written(text, tmp_path)
 
     assert once.startswith("Before.\n<!-- benchmark -->\n| requests/s")
-    assert once.endswith("\n<!-- /benchmark -->\nAfter.\n<!-- benchmark many -->\n<!-- /benchmark -->\n")
+    assert once.endswith("\n<!-- /benchmark -->\nAfter.\n<!-- benchmark arrays -->\n<!-- /benchmark -->\n")
     assert "old" not in once
     assert written(once, tmp_path) == once
 

@@ -33,9 +33,9 @@ HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 """
 WRK = """#!/bin/sh
 for last; do :; done
-if [ "$last" = traceparent ]; then requests=2; else requests=1; fi
-echo "{\\"requests\\": $requests, \\"microseconds\\": 1000000, \\"status_errors\\": 0, \\"socket_errors\\": 0,\\
- \\"p50_us\\": 1, \\"p99_us\\": 1, \\"p999_us\\": 1}"
+if [ "$last" = true ]; then requests=2; else requests=1; fi
+echo "{\\"requests\\": $requests, \\"microseconds\\": 1000000, \\"status_errors\\": 0, \\"wrong_answers\\": 0,\\
+ \\"socket_errors\\": 0, \\"p50_us\\": 1, \\"p99_us\\": 1, \\"p999_us\\": 1}"
 """
 
 

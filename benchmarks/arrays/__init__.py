@@ -1,0 +1,1 @@
+"""How fast arrays of predictions are answered: `python -m benchmarks arrays`."""
