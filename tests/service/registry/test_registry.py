@@ -539,6 +539,7 @@ def test_a_refused_model_keeps_its_verdict_and_no_files(registry: Registry, mode
     again = registry.register(models["iris"], "me@here")
     assert (again.state, again.verdict) == (REGISTERED, refused.verdict)
     assert registry.refuse(models["iris"], "me@here", {"outcome": "not enough"}).state == REGISTERED
+    assert registry.store.number_of_parts(refused.version) > 0
 
 
 def test_a_promotion_that_expects_another_champion_changes_nothing(

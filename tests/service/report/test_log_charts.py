@@ -37,6 +37,7 @@ def test_a_single_window_is_a_point_with_its_value_and_interval() -> None:
 
     (axes,) = figure.axes
     assert [text.get_text() for text in axes.texts] == ["0.8\n(0.7 to 0.9)", "0.75\n(0.65 to 0.9)"]
+    assert axes.get_ylabel() == "Accuracy"
     assert axes.get_xlabel() == "Predictions from 2026-01-01 00:00 to 2026-01-01 01:00 UTC"
     assert png(figure)
 

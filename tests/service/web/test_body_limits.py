@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from service.prediction.service import PredictionService, Reply
 from service.web.access_log import AccessLogMiddleware, RequestInfo, Serving
 from service.web.body_budget import BodyBudget
 from tests.conftest import Client, MakeClient
@@ -79,6 +80,21 @@ def test_a_chunked_body_needs_room_too(client: Client) -> None:
 
     budget_of(client).unparsed.give(MIB - 1000)
     assert post(client, body, **options).status_code == 200
+
+
+def test_a_long_body_is_not_held_once_it_is_decoded(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    free: list[int] = []
+    predict = PredictionService.predict
+
+    def watched(service: PredictionService, payload: Any) -> Reply:
+        free.append(budget_of(client).unparsed.free)
+        return predict(service, payload)
+
+    monkeypatch.setattr(PredictionService, "predict", watched)
+    body = json.dumps([prediction(i) for i in range(80)]).encode()
+
+    assert post(client, body).status_code == 200
+    assert free == [MIB]
 
 
 def test_an_answer_is_held_until_it_is_sent(client: Client) -> None:
