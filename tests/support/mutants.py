@@ -10,6 +10,7 @@ import copy
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -239,7 +240,7 @@ def _run(tests: list[str], tree: Path) -> tuple[str, str]:
         process = subprocess.Popen(command, cwd=tree, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
     try:
         status = process.wait(MUTANT_SECONDS)
-        failures = [line for line in report.read_text().splitlines() if line.startswith(("FAILED", "ERROR"))]
+        failures = re.findall("^(?:FAILED|ERROR) tests/.*", report.read_text(), re.MULTILINE)
         # A mutant that cannot be imported stops the collection or pytest itself.
         named = {0: "survived", 1: "killed", 2: "killed", 3: "killed", 4: "killed"}
         return named.get(status, f"exit {status}"), failures[0] if failures else ""
