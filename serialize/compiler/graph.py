@@ -15,18 +15,17 @@ Array = np.ndarray[Any, Any]
 
 
 class Graph:
-    """An ONNX graph that grows node by node. Each method that adds a node returns the name of its output."""
+    """An ONNX graph that grows node by node. A method that adds a node returns the name of its output."""
 
     def __init__(self) -> None:
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
         self._inputs: list[Any] = []
 
-    def input(self, name: str, rows: int, *, whole: bool = False) -> str:
-        """An input tensor of shape (rows, n): doubles, or 64-bit integers if `whole`."""
+    def input(self, name: str, rows: int, *, whole: bool = False) -> None:
+        """Adds an input tensor of shape (rows, n): doubles, or 64-bit integers if `whole`."""
         kind = TensorProto.INT64 if whole else TensorProto.DOUBLE
         self._inputs.append(helper.make_tensor_value_info(name, kind, [rows, None]))
-        return name
 
     def constant(self, value: Any, dtype: Any = np.float64) -> str:
         """A constant tensor."""

@@ -50,6 +50,13 @@ def test_a_response_without_a_length_is_framed_by_chunks_or_by_closing() -> None
     assert closes
 
 
+def test_a_long_body_that_was_not_read_closes_the_connection() -> None:
+    head = b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n"
+
+    assert respond(head % 10_000_000 + b"{}", [("Content-Length", "2")], b"{}")[1]
+    assert not respond(head % 2 + b"{}", [("Content-Length", "2")], b"{}")[1]
+
+
 def test_a_short_response_closes_the_connection_and_a_long_one_is_cut() -> None:
     _, closes = respond(GET, [("Content-Length", "9")], b"short")
     assert closes
