@@ -1,5 +1,7 @@
 """The metrics of multiclass and regression tasks are those of scikit-learn, with intervals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import t as student
@@ -47,6 +49,14 @@ def test_predictions_that_are_all_right_still_have_an_interval() -> None:
         assert (figure.value, figure.high) == (1.0, 1.0)
         assert figure.low is not None
         assert 0.4 < figure.low < 0.9
+
+
+def test_a_class_is_calibrated_if_its_probability_is_the_share_that_is_right() -> None:
+    predicted = replace(rows([0, 1, 2, 3, 0], [0, 1, 2, 3, 1]), output=np.full(5, 0.9))
+
+    found = task_metrics(TASK, predicted).metrics["expected_calibration_error"]
+
+    assert found.value == pytest.approx(0.1)
 
 
 def numbers(truth: list[float], output: list[float]) -> Rows:
