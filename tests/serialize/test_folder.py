@@ -17,6 +17,13 @@ def test_a_new_folder_an_empty_one_and_an_artifact_may_be_written(tmp_path: Path
     refuse_foreign_files(ARTIFACTS)
 
 
+def test_an_artifact_without_a_compiled_form_may_be_replaced(tmp_path: Path) -> None:
+    for name in ("manifest.json", "pipeline.joblib"):
+        shutil.copy(ARTIFACTS / name, tmp_path)
+
+    refuse_foreign_files(tmp_path)
+
+
 @pytest.mark.parametrize("foreign", ["notes.txt", ".git", "manifest.json", "pipeline.joblib"])
 def test_a_folder_of_other_files_is_refused(foreign: str, tmp_path: Path) -> None:
     (tmp_path / foreign).write_text("mine")

@@ -17,6 +17,6 @@ def test_the_numbers_that_single_and_double_precision_round_are_tried() -> None:
 
     rows = edge_rows(signature, observations(table))
 
-    assert {0, 2**24 + 1, 2**53 + 1} <= {row["whole"] for row in rows}
+    assert {0, 2**24 + 1, 2**31, -(2**31), 2**53 + 1} <= {row["whole"] for row in rows}
     assert {-0.0, 5e-324, 1e6 + 0.1, 2**24 + 1, None} <= {row["number"] for row in rows}
     assert all(list(row) == list(X) for row in rows)

@@ -121,6 +121,30 @@ def test_a_program_that_cannot_be_started_fails_its_job(jobs: JobStore, session:
     assert "could not be started" in str(jobs.job(added).error)
 
 
+def test_a_job_that_comes_while_the_worker_waits_is_taken(
+    jobs: JobStore, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.learning.worker._POLL_SECONDS", 0.05)
+    waiting = threading.Event()
+
+    class Waiting:
+        def round(self) -> None:
+            if waiting.is_set():
+                jobs.add("any", {}, "me")
+            waiting.set()
+
+        def stop(self) -> None:
+            pass
+
+    made = Worker(jobs, "here:1", ("/no/such/program",), lambda: 0, Waiting())  # type: ignore[arg-type]
+    stopper = threading.Timer(1.0, made.stop)
+    stopper.start()
+    made.run()
+    stopper.join()
+
+    assert FAILED in {job.state for job in jobs.newest(10)}
+
+
 @pytest.mark.long
 def test_a_child_that_is_stopped_gives_its_job_back_once(jobs: JobStore, database_url: str, tmp_path: Path) -> None:
     note = tmp_path / "note"

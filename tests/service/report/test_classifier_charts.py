@@ -55,6 +55,7 @@ def test_the_calibration_curve_has_the_bins_that_are_filled() -> None:
 
     np.testing.assert_allclose(figure.axes[0].lines[1].get_xydata(), [[0.13, 0.5], [0.95, 1.0]])
     assert figure.axes[0].get_ylabel() == "Observed frequency"
+    assert figure.axes[0].get_title().startswith("Expected calibration error 0.")
     bars = [(bar.get_x() + bar.get_width() / 2, bar.get_height()) for bar in figure.axes[1].patches]
     np.testing.assert_allclose(bars, [(0.15, 2), (0.95, 1)])
     assert figure.axes[1].get_xlabel() == "Mean predicted probability of class yes"

@@ -38,6 +38,7 @@ def test_a_single_window_is_a_point_with_its_value_and_interval() -> None:
     (axes,) = figure.axes
     assert [text.get_text() for text in axes.texts] == ["0.8\n(0.7 to 0.9)", "0.75\n(0.65 to 0.9)"]
     assert axes.get_ylabel() == "Accuracy"
+    assert axes.yaxis.get_gridlines()[0].get_visible()
     assert axes.get_xlabel() == "Predictions from 2026-01-01 00:00 to 2026-01-01 01:00 UTC"
     assert png(figure)
 
@@ -72,6 +73,7 @@ def test_every_delay_is_in_a_bar(seconds: list[float]) -> None:
 
     assert sum(figure.axes[0].containers[0].datavalues) == len(seconds)
     assert len(figure.axes[0].get_xticks()) <= 8
+    assert all(float(tick).is_integer() for tick in figure.axes[0].get_yticks())
     assert png(figure)
 
 
