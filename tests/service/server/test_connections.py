@@ -3,7 +3,6 @@ longest make room for others."""
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +26,7 @@ class Ends:
         bound_unsent(self._listener)
         self._sockets = [self._listener]
         self._senders: list[threading.Thread] = []
-        self._now = time.monotonic()
+        self._now = 1000.0  # a sum and a difference of whole seconds are exact
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self._now))
 
     def connect(self) -> tuple[socket.socket, socket.socket]:
