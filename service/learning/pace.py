@@ -13,21 +13,22 @@ from typing import Any
 from service.errors import Unavailable
 from service.learning.process import LOWEST_PRIORITY
 
-# Predictions are many if so many rows a second were logged since the last look, and for a while after it.
-_MANY_ROWS = 20
 _LOOK_SECONDS = 0.2
-_PACED_SECONDS = 2.0
+# Up to so many rows logged in a second, the process works all the time; above, its share shrinks in proportion.
+_FREE_ROWS = 100
+_PACED_SECONDS = 2.0  # after the last look that found more rows
 _PACED_AT_FIRST_SECONDS = 0.3
-# A process that works for 2 of 40 ms takes 5 % of one core, and a request meets at most one such slice.
+# A request meets at most one slice of work, and the least share of it is 5 % of one core.
 _WORK_SECONDS = 0.002
-_STOP_SECONDS = 0.038
+_LONGEST_STOP_SECONDS = 0.038
 
 
 class Pace:
-    """Waits for a process that leads a session of its own. While predictions are many, and for the first moments, it is
-    stopped for 38 of 40 ms, with all that it started, and Linux gives it a processor only when no other session wants
-    it. `newest` returns the greatest id of the log, which is read five times a second. On other systems than Linux it
-    only waits: only Linux ends a stopped process when its parent ends."""
+    """Waits for a process that leads a session of its own. While predictions are many, the process is stopped between
+    slices of 2 ms, with all that it started: the more rows are logged, the longer, up to 38 ms, from 2,000 rows a
+    second on and in the first moments. Linux then gives it a processor only when no other session wants it. `newest`
+    returns the greatest id of the log, which is read five times a second. On other systems than Linux it only waits:
+    only Linux ends a stopped process when its parent ends."""
 
     def __init__(self, process: "subprocess.Popen[Any]", newest: Callable[[], int]) -> None:
         self._process = process
@@ -35,14 +36,15 @@ class Pace:
         self._row: int | None = None
         self._looked_at = float("-inf")
         self._paced_until = time.monotonic() + _PACED_AT_FIRST_SECONDS
-        self._is_paced = False
+        self._stop_seconds = _LONGEST_STOP_SECONDS
+        self._is_last = False  # with the lowest priority
 
     def wait(self, seconds: float) -> bool:
         """Waits so many seconds. Returns earlier, with True, if the process has ended."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             self._look()
-            if self._is_paced:
+            if time.monotonic() < self._paced_until:
                 self._stop()
                 if self._process.poll() is not None:
                     return True
@@ -54,7 +56,7 @@ class Pace:
         return False
 
     def _look(self) -> None:
-        """Finds out whether predictions are many. While the database is away, none are made."""
+        """Finds out how many predictions are made. While the database is away, none are."""
         now = time.monotonic()
         seconds = now - self._looked_at
         if seconds < _LOOK_SECONDS or sys.platform != "linux":
@@ -63,13 +65,18 @@ class Pace:
         before, self._row = self._row, None
         with suppress(Unavailable):
             self._row = self._newest()
-        if before is not None and self._row is not None and self._row - before >= _MANY_ROWS * seconds:
-            self._paced_until = now + _PACED_SECONDS
-        is_paced = now < self._paced_until
-        if is_paced != self._is_paced:
-            self._is_paced = is_paced
+        if before is not None and self._row is not None:
+            rows = (self._row - before) / seconds
+            if rows > _FREE_ROWS:
+                self._paced_until = now + _PACED_SECONDS
+                self._stop_seconds = min(_WORK_SECONDS * (rows / _FREE_ROWS - 1), _LONGEST_STOP_SECONDS)
+        self._prefer_others(now < self._paced_until and self._stop_seconds == _LONGEST_STOP_SECONDS)
+
+    def _prefer_others(self, is_last: bool) -> None:
+        if is_last != self._is_last:
+            self._is_last = is_last
             with suppress(OSError):  # a kernel without it, or the process has ended
-                Path(f"/proc/{self._process.pid}/autogroup").write_text(str(LOWEST_PRIORITY if is_paced else 0))
+                Path(f"/proc/{self._process.pid}/autogroup").write_text(str(LOWEST_PRIORITY if is_last else 0))
 
     def _stop(self) -> None:
         """Stops the process for a moment, unless another might wait for a lock that it holds."""
@@ -78,7 +85,7 @@ class Pace:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGSTOP)
             try:
-                time.sleep(_STOP_SECONDS)
+                time.sleep(self._stop_seconds)
             finally:
                 os.killpg(self._process.pid, signal.SIGCONT)
 

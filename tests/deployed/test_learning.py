@@ -153,7 +153,8 @@ def retrain(served: Served, **arguments: Any) -> dict[str, Any]:
 
     until(accepted)
     place = served.url + answers[-1].headers["Location"]
-    until(lambda: requests.get(place, headers=ADMIN, timeout=30).json()["state"] not in ("queued", "running"))
+    # It is paced while the senders send.
+    until(lambda: requests.get(place, headers=ADMIN, timeout=30).json()["state"] not in ("queued", "running"), 300)
     job: dict[str, Any] = requests.get(place, headers=ADMIN, timeout=30).json()
     assert job["state"] == "succeeded", job
     return job

@@ -62,7 +62,7 @@ def stops(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_it_is_stopped_again_and_again_while_predictions_are_many(stops: list[int]) -> None:
     with working() as process:
-        assert not Pace(process, rows(1000)).wait(2.0)
+        assert not Pace(process, rows(5000)).wait(2.0)
 
         assert len(stops) >= 5
         until(lambda: psutil.Process(process.pid).status() != STOPPED)
@@ -71,7 +71,7 @@ def test_it_is_stopped_again_and_again_while_predictions_are_many(stops: list[in
 def test_what_it_started_is_stopped_too() -> None:
     with working(f"import os; os.fork()\n{WORKING}") as process:
         (child,) = psutil.Process(process.pid).children()
-        waiting = threading.Thread(target=Pace(process, rows(1000)).wait, args=(WAIT_SECONDS,))
+        waiting = threading.Thread(target=Pace(process, rows(5000)).wait, args=(WAIT_SECONDS,))
         waiting.start()
 
         until(lambda: child.status() == STOPPED)
@@ -80,7 +80,19 @@ def test_what_it_started_is_stopped_too() -> None:
         waiting.join()
 
 
-@pytest.mark.parametrize("per_second", [0, 10], ids=["none", "few"])
+def test_the_more_predictions_the_longer_it_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("service.learning.pace._PACED_AT_FIRST_SECONDS", 0.0)
+    with working() as process:
+        for per_second in (400, 1000, 50_000):
+            pace = Pace(process, rows(per_second))
+            assert not pace.wait(1.0)
+            slept.append(pace._stop_seconds)
+
+    assert slept == pytest.approx([0.006, 0.018, 0.038], rel=0.2)
+
+
+@pytest.mark.parametrize("per_second", [0, 50], ids=["none", "few"])
 def test_it_is_not_stopped_while_predictions_are_few(stops: list[int], per_second: float) -> None:
     with working() as process:
         pace = Pace(process, rows(per_second))
@@ -95,7 +107,7 @@ def test_it_goes_on_at_full_speed_when_predictions_are_few_again(
     stops: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.learning.pace._PACED_SECONDS", 0.3)
-    log = chain([0, 1000], repeat(1000))
+    log = chain([0, 5000], repeat(5000))
     with working() as process:
         pace = Pace(process, lambda: next(log))
         assert not pace.wait(1.0)
@@ -109,7 +121,7 @@ def test_it_goes_on_at_full_speed_when_predictions_are_few_again(
 def test_it_is_not_stopped_while_it_holds_a_lock(stops: list[int], tmp_path: Path) -> None:
     script = f"import fcntl; f = open({str(tmp_path / 'lock')!r}, 'w'); fcntl.flock(f, fcntl.LOCK_EX)\n{WORKING}"
     with working(script) as process:
-        assert not Pace(process, rows(1000)).wait(1.0)
+        assert not Pace(process, rows(5000)).wait(1.0)
 
     assert stops == []
 
@@ -129,7 +141,7 @@ def test_a_database_that_is_away_paces_nothing(stops: list[int]) -> None:
 
 def test_the_end_of_a_paced_process_is_seen(stops: list[int]) -> None:
     with working("import time; print('ready', flush=True); time.sleep(1)") as process:
-        assert Pace(process, rows(1000)).wait(60)
+        assert Pace(process, rows(5000)).wait(60)
 
     assert process.returncode == 0
     assert stops
