@@ -32,7 +32,7 @@ _log = logging.getLogger("service")
 
 def main(kinds: Mapping[str, str], id_: int, attempt: int, parent: int) -> None:
     """Works on a job that a worker, the process `parent`, has claimed in this attempt, and stores its result or its
-    error. Ends at once if the parent has ended or ends, on Linux; at SIGTERM with the status STOPPED."""
+    error. Ends at once if the parent has ended, and on Linux when it ends; at SIGTERM with the status STOPPED."""
     signal.signal(signal.SIGTERM, _stop)
     end_with(parent)
     os.nice(LOWEST_PRIORITY)

@@ -13,6 +13,8 @@ from typing import Any
 from service.errors import Unavailable
 from service.learning.process import LOWEST_PRIORITY
 
+_IS_LINUX = sys.platform == "linux"
+
 _LOOK_SECONDS = 0.2
 # Up to so many rows logged in a second, the process works all the time; above, its share shrinks in proportion.
 _FREE_ROWS = 100
@@ -35,7 +37,7 @@ class Pace:
         self._newest = newest
         self._row: int | None = None
         self._looked_at = float("-inf")
-        self._paced_until = time.monotonic() + _PACED_AT_FIRST_SECONDS
+        self._paced_until = time.monotonic() + _PACED_AT_FIRST_SECONDS if _IS_LINUX else float("-inf")
         self._stop_seconds = _LONGEST_STOP_SECONDS
         self._is_last = False  # with the lowest priority
 
@@ -59,7 +61,7 @@ class Pace:
         """Finds out how many predictions are made. While the database is away, none are."""
         now = time.monotonic()
         seconds = now - self._looked_at
-        if seconds < _LOOK_SECONDS or sys.platform != "linux":
+        if seconds < _LOOK_SECONDS or not _IS_LINUX:
             return
         self._looked_at = now
         before, self._row = self._row, None
@@ -74,9 +76,9 @@ class Pace:
 
     def _prefer_others(self, is_last: bool) -> None:
         if is_last != self._is_last:
-            self._is_last = is_last
-            with suppress(OSError):  # a kernel without it, or the process has ended
+            with suppress(OSError):  # a kernel without it, too many changes in a moment, or the process has ended
                 Path(f"/proc/{self._process.pid}/autogroup").write_text(str(LOWEST_PRIORITY if is_last else 0))
+                self._is_last = is_last
 
     def _stop(self) -> None:
         """Stops the process for a moment, unless another might wait for a lock that it holds."""

@@ -5,11 +5,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -24,41 +21,20 @@ from benchmarks.arrays.rounds import ArrayLoad, Shape, measure, require_stored, 
 from benchmarks.loads import wrk
 from benchmarks.passengers import ID, PASSENGER, PROBA, WrongAnswer
 from benchmarks.servers import Server
+from tests.support.answering import answering
 from tests.support.waiting import until
 
 EXPECTED = wrk.Expected("proba", PROBA, 2)
 RIGHT = [{"observation_id": 0, "proba": 0.0958079757989421}, {"observation_id": 1, "proba": 0.5}]
 
-needs_wrk = pytest.mark.skipif(shutil.which("wrk") is None, reason="needs wrk, as the benchmarks do")
+# wrk is a program that pip cannot install. Whether its script checks answers shows only with it.
+needs_wrk = pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
 
 
-@contextmanager
-def answering(answer: Any, **dumps: Any) -> Iterator[str]:
+def always(answer: Any, **dumps: Any) -> AbstractContextManager[str]:
     """The URL of a server that gives every request the same answer."""
     body = json.dumps(answer, **dumps).encode()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/predict"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    return answering(lambda *_: body)
 
 
 def loaded(url: str, folder: Path) -> wrk.Load:
@@ -71,7 +47,7 @@ def loaded(url: str, folder: Path) -> wrk.Load:
 @pytest.mark.long
 @pytest.mark.parametrize("separators", [(", ", ": "), (",", ":")])
 def test_right_answers_to_arrays_are_counted(separators: tuple[str, str], tmp_path: Path) -> None:
-    with answering(RIGHT, separators=separators) as url:
+    with always(RIGHT, separators=separators) as url:
         assert loaded(url, tmp_path).requests > 0
 
 
@@ -83,7 +59,7 @@ def test_right_answers_to_arrays_are_counted(separators: tuple[str, str], tmp_pa
     ids=["one too few", "one too many", "another order", "no number", "no array"],
 )
 def test_a_load_with_a_wrong_answer_to_an_array_is_not_counted(answer: Any, tmp_path: Path) -> None:
-    with answering(answer) as url, pytest.raises(WrongAnswer, match="arrays were answered wrong"):
+    with always(answer) as url, pytest.raises(WrongAnswer, match="arrays were answered wrong"):
         loaded(url, tmp_path)
 
 

@@ -4,9 +4,8 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from benchmarks.passengers import ID, PASSENGER, PROBA, WrongAnswer, prediction,
 from benchmarks.report import comparison, growth, written
 from tests.chaos.table import written as with_faults
 from tests.support import passengers
+from tests.support.answering import answering
 
 SUMMARY = {
     "requests": 4200,
@@ -94,36 +94,9 @@ def answer(id_: int) -> bytes:
     return json.dumps({"id": 1, "observation_id": id_, "proba": PROBA}).encode()
 
 
-class Server(ThreadingHTTPServer):
-    request_queue_size = 128
-
-
-@contextmanager
-def serving(answer_to: Callable[[int], bytes]) -> Iterator[str]:
+def serving(answer_to: Callable[[int], bytes]) -> AbstractContextManager[str]:
     """The URL of a server that answers each id with a body."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = answer_to(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["id"])
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = Server(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/predict"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    return answering(lambda _, body: answer_to(json.loads(body)["id"]))
 
 
 def test_an_open_loop_sends_at_moments_fixed_in_advance() -> None:

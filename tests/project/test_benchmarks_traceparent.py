@@ -3,12 +3,8 @@
 import re
 import shutil
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,6 +12,7 @@ from benchmarks.contenders import Contender, with_traceparent
 from benchmarks.loads import wrk
 from benchmarks.passengers import PASSENGER, PROBA, prediction, write_templates
 from benchmarks.rounds import measure
+from tests.support.answering import answering
 
 ANSWER = f'{{"proba": {PROBA}}}'.encode()
 TRACEPARENT = re.compile("00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-01")
@@ -39,43 +36,19 @@ echo "{\\"requests\\": $requests, \\"microseconds\\": 1000000, \\"status_errors\
 """
 
 
-@contextmanager
-def recording() -> Iterator[tuple[str, list[str | None]]]:
-    """The URL of a server, and the traceparent of each request that it got."""
-    got: list[str | None] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            got.append(self.headers["traceparent"])
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(ANSWER)))
-            self.end_headers()
-            self.wfile.write(ANSWER)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/predict", got
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 @pytest.mark.long
-@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")  # pip cannot install it
 def test_no_two_requests_have_the_same_traceparent_and_none_has_one_unless_asked_for(tmp_path: Path) -> None:
     templates = tmp_path / "templates.txt"
     write_templates(templates, prediction, [PASSENGER])
 
-    with recording() as (url, got):
+    got: list[str | None] = []
+
+    def answer(headers: Message, _: bytes) -> bytes:
+        got.append(headers["traceparent"])
+        return ANSWER
+
+    with answering(answer) as url:
         wrk.run(url, templates, 2, 1.0, lambda: None)
         without = got.copy()
         got.clear()
