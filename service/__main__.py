@@ -23,38 +23,37 @@ from service.settings import Settings, SettingsError
 from service.storage.connection import DatabaseError, database_of, kind
 from service.storage.migrate import prepare
 
-# The modules of the other commands, which are imported when a command is asked for: matplotlib and scikit-learn take a
-# second each.
-_MODULES = {
-    "compare": "compare",
-    "export": "log",
-    "import": "import_log",
-    "models": "models",
-    "promote": "models",
-    "pull": "models",
-    "purge": "log",
-    "register": "models",
-    "replay": "replay",
-    "retire": "models",
-    "retrain": "retrain",
-    "rollback": "models",
-    "worker": "worker",
+# The other commands, below service.cli, are imported when they are asked for: matplotlib and scikit-learn take a second
+# each.
+_ELSEWHERE = {
+    "compare": "compare.compare",
+    "export": "log.export",
+    "import": "import_log.import_log",
+    "models": "models.models",
+    "promote": "models.promote",
+    "pull": "models.pull",
+    "purge": "log.purge",
+    "register": "models.register",
+    "replay": "replay.replay",
+    "retire": "models.retire",
+    "retrain": "retrain.retrain",
+    "rollback": "models.rollback",
+    "worker": "worker.worker",
 }
 
 
 class _Commands(click.Group):
-    """The commands of this module and of _MODULES."""
+    """The commands of this module and of _ELSEWHERE."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *_MODULES})
+        return sorted({*super().list_commands(ctx), *_ELSEWHERE})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in _MODULES and cmd_name not in self.commands:
-            module = import_module(f"service.cli.{_MODULES[cmd_name]}")
-            for found in vars(module).values():
-                if isinstance(found, click.Command) and found.name in _MODULES:
-                    self.add_command(found)
-        return super().get_command(ctx, cmd_name)
+        if cmd_name not in _ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = _ELSEWHERE[cmd_name].partition(".")
+        command: click.Command = getattr(import_module(f"service.cli.{module}"), name)
+        return command
 
 
 @click.group(cls=_Commands)
