@@ -1,0 +1,1 @@
+"""Arrays of items by column: parsed, scored, stored and answered without an object for each item."""
