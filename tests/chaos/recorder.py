@@ -12,12 +12,14 @@ SENDERS = 50
 
 _PAUSE_SECONDS = 0.05
 _LOOK_SECONDS = 0.005
-_LABELLED_IDS = 4  # each sender labels some of its last ids, so that some get several labels
+_LABELLED_REQUESTS = 4  # each sender labels ids of its last requests, so that some get several labels
+_ARRAY_EVERY, _ARRAY_ITEMS = 5, 40
 
 
 class Recorder:
     """Posts to /predict and /update from many senders while the block runs. A sender repeats a request until it gets a
     200, as a good client does; about one request in four is a label of an earlier prediction, some of them corrections.
+    One sender in five sends arrays, of predictions and of labels.
     With `retries` two senders send the same predictions at the same time, and again later, and one of them labels.
     `aside` is a journal for other senders. Recorders on one database need numbers of their own, from `first` on."""
 
@@ -78,41 +80,52 @@ class Recorder:
         chosen = random.Random(source)
         sender = Sender(self._port, self.journals[number])
         labels = self._labels and not (self._retries and number % 2)
-        earlier: list[tuple[ObservationId, int]] = []
+        items = _ARRAY_ITEMS if source % _ARRAY_EVERY == _ARRAY_EVERY - 1 else 1
+        earlier: list[list[tuple[ObservationId, int]]] = []
         given: dict[ObservationId, bool] = {}
         count = 0
         while not self._stopping.is_set():
-            id_: ObservationId = f"{self._name}-{source}-{count}" if source % 2 else (source << 32) + count
-            passenger = chosen.randrange(len(PASSENGERS))
-            self._send(sender, id_, passenger)
+            predictions = [
+                (self._id(source, items * count + i), chosen.randrange(len(PASSENGERS))) for i in range(items)
+            ]
+            self._send(sender, predictions)
             if labels and count % 3 == 0:
-                self._label(sender, id_, given)
+                self._label(sender, [id_ for id_, _ in predictions], given)
             count += 1
             if self._retries:
-                earlier.append((id_, passenger))
+                earlier.append(predictions)
                 time.sleep(random.uniform(0, 0.005))
                 if len(earlier) > 20:
-                    self._send(sender, *earlier.pop(random.randrange(len(earlier))))
+                    self._send(sender, earlier.pop(random.randrange(len(earlier))))
         sender.close()
 
-    def _send(self, sender: Sender, id_: ObservationId, passenger: int) -> None:
-        while not sender.is_acknowledged(id_, passenger) and not self._stopping.is_set():
+    def _id(self, source: int, number: int) -> ObservationId:
+        return f"{self._name}-{source}-{number}" if source % 2 else (source << 32) + number
+
+    def _send(self, sender: Sender, predictions: list[tuple[ObservationId, int]]) -> None:
+        while not self._stopping.is_set():
+            is_array = len(predictions) > 1
+            if sender.are_acknowledged(predictions) if is_array else sender.is_acknowledged(*predictions[0]):
+                return
             self._pause()
 
-    def _label(self, sender: Sender, newest: ObservationId, given: dict[ObservationId, bool]) -> None:
-        """Labels one of the last ids. An id that has a label gets the other one."""
-        if self._stopping.is_set():  # the prediction may not be acknowledged
+    def _label(self, sender: Sender, newest: list[ObservationId], given: dict[ObservationId, bool]) -> None:
+        """Labels some of the last ids, as many as are new. An id that has a label gets the other one."""
+        if self._stopping.is_set():  # the predictions may not be acknowledged
             return
-        given[newest] = random.random() < 0.5
-        if len(given) > _LABELLED_IDS:
+        given.update((id_, random.random() < 0.5) for id_ in newest)
+        while len(given) > _LABELLED_REQUESTS * len(newest):
             del given[next(iter(given))]
-        id_ = random.choice(tuple(given))
-        given[id_] = not given[id_]
-        labelled = sender.labels(id_, given[id_])
-        while not sender.is_labelled(labelled) and not self._stopping.is_set():
+        ids = random.sample(tuple(given), len(newest))
+        given.update((id_, not given[id_]) for id_ in ids)
+        labels = [sender.labels(id_, given[id_]) for id_ in ids]
+        while not self._stopping.is_set():
+            if sender.are_labelled(labels) if len(labels) > 1 else sender.is_labelled(labels[0]):
+                break
             self._pause()
-        if labelled.answer is None:  # the prediction was erased
-            del given[id_]
+        for one in labels:
+            if one.answer is None:  # the prediction was erased
+                del given[one.id]
 
     def _pause(self) -> None:
         time.sleep(random.uniform(_PAUSE_SECONDS / 2, _PAUSE_SECONDS))

@@ -4,6 +4,7 @@ import http.client
 import json
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,20 +77,28 @@ class Sender:
 
     def is_acknowledged(self, id_: ObservationId, passenger: int) -> bool:
         """Sends a prediction once and returns whether the answer was 200."""
-        self._journal.sent += 1
+        return self._is_recorded([(id_, passenger)], is_array=False)
+
+    def are_acknowledged(self, predictions: Sequence[tuple[ObservationId, int]]) -> bool:
+        """The same for an array of predictions, each an id and the index of its passenger."""
+        return self._is_recorded(predictions, is_array=True)
+
+    def _is_recorded(self, predictions: Sequence[tuple[ObservationId, int]], *, is_array: bool) -> bool:
+        self._journal.sent += len(predictions)
         asked_at = time.time()
+        items = [{"id": id_, "observation": PASSENGERS[passenger]} for id_, passenger in predictions]
         try:
-            answer = self._sent("/predict", {"id": id_, "observation": PASSENGERS[passenger]})
+            answer = self._sent("/predict", items if is_array else items[0])
         except ConnectionRefusedError:
-            self._journal.sent -= 1
+            self._journal.sent -= len(predictions)
             return False
         if answer is None or not self._is_good(answer):
             return False
         replayed = answer.headers.get("Idempotent-Replayed") == "true"
         version = answer.headers.get("X-Model-Version")
-        self._journal.acknowledged.append(
-            Acknowledged(id_, passenger, json.loads(answer.body), replayed, version, asked_at)
-        )
+        body = json.loads(answer.body)
+        for (id_, passenger), item in zip(predictions, body if is_array else [body], strict=True):
+            self._journal.acknowledged.append(Acknowledged(id_, passenger, item, replayed, version, asked_at))
         self._journal.answered_at = time.monotonic()
         return True
 
@@ -112,7 +121,24 @@ class Sender:
         labelled.answer = json.loads(answer.body)
         return True
 
-    def _sent(self, path: str, body: dict[str, Any]) -> _Answer | None:
+    def are_labelled(self, labels: Sequence[Labelled]) -> bool:
+        """Sends labels of different ids as one array, and returns whether the answer was 200. If /update does not know
+        one of the ids, it sends each label alone, once."""
+        body = [{"id": one.id, "true_class": one.label} for one in labels]
+        try:
+            answer = self._sent("/update", body)
+        except ConnectionRefusedError:
+            return False
+        if answer is not None and answer.status == 404:
+            alone = [self.is_labelled(one) for one in labels if one.answer is None]
+            return all(alone)
+        if answer is None or not self._is_good(answer):
+            return False
+        for one, item in zip(labels, json.loads(answer.body), strict=True):
+            one.answer = item
+        return True
+
+    def _sent(self, path: str, body: Any) -> _Answer | None:
         """The answer, or None if there is none. Raises ConnectionRefusedError."""
         journal = self._journal
         began = time.monotonic()
