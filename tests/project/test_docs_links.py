@@ -9,7 +9,8 @@ import pytest
 from tests.support.passengers import PROJECT
 
 DOCS = PROJECT / "docs"
-DOCUMENTS = sorted([*PROJECT.glob("*.md"), *DOCS.rglob("*.md"), *(PROJECT / "data").glob("*.md")])
+FOLDERS = (PROJECT, PROJECT / "data", PROJECT / "tests")
+DOCUMENTS = sorted([*DOCS.rglob("*.md"), *(page for folder in FOLDERS for page in folder.glob("*.md"))])
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 

@@ -71,6 +71,21 @@ def test_a_pickle_that_cannot_be_read_is_refused(artifact: Path, content: bytes)
         load(artifact)
 
 
+@pytest.mark.parametrize(
+    ("missing", "advice"),
+    [("features", "put features.py beside app.py"), ("elsewhere.steps", "add the library that provides elsewhere to")],
+)
+def test_a_pipeline_whose_module_is_missing_here_is_refused_with_what_to_do(
+    artifact: Path, missing: str, advice: str
+) -> None:
+    (artifact / "pipeline.joblib").write_bytes(f"c{missing}\nStep\n.".encode())
+    vouch(artifact)
+    rewrite(artifact, lambda manifest: manifest.update(modules=["features"]))
+
+    with pytest.raises(ArtifactError, match=f"needs a module that cannot be imported here .*; {advice}"):
+        load(artifact)
+
+
 def with_libraries(folder: Path, **libraries: str) -> None:
     rewrite(folder, lambda manifest: manifest["libraries"].update(libraries))
 

@@ -288,6 +288,19 @@ def test_columns_that_accept_unseen_values_compile(encoder: Any) -> None:
     assert_compiles(make_pipeline(encoder, LogisticRegression(max_iter=1000)), X, survived(), accept_unseen=True)
 
 
+def test_a_word_that_the_imputer_takes_for_missing_is_replaced_though_no_row_has_it() -> None:
+    imputed = words(missing_values="?", strategy="most_frequent")
+    pipeline = make_pipeline(imputed, LogisticRegression()).fit(passengers()[["Sex"]], survived())
+
+    model, rows = model_of(pipeline, passengers()[["Sex"]], accept_unseen=True)
+    fast = compiled(model, rows)
+
+    replaced, unseen = answer(fast, {"Sex": "?"}), answer(fast, {"Sex": "never seen"})
+    assert replaced == pytest.approx(answer(model, {"Sex": "?"}))
+    assert unseen == pytest.approx(answer(model, {"Sex": "never seen"}))
+    assert replaced != pytest.approx(unseen)
+
+
 def test_boosted_trees_that_split_by_category_compile_for_unseen_values() -> None:
     X = passengers()[["Level", "Port", "Age"]].assign(Deck=passengers()["Pclass"].astype("category"))
     model = HistGradientBoostingClassifier(max_iter=10, min_samples_leaf=3, categorical_features="from_dtype")

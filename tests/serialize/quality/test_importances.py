@@ -72,6 +72,29 @@ def test_the_columns_of_a_wide_table_are_shuffled_once() -> None:
     assert sum(steps) == 102
 
 
+class Counting(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Notes for how many rows it was asked."""
+
+    def fit(self, X: Any, y: Any) -> "Counting":
+        self.asked_: list[int] = []
+        return self
+
+    def predict(self, X: Any) -> Any:
+        self.asked_.append(len(X))
+        return np.asarray(X)[:, 0]
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(100, 1000), (101, 200)])
+def test_a_wide_table_is_shuffled_in_fewer_rows(columns: int, rows: int) -> None:
+    model, table = Counting(), RNG.normal(size=(1500, columns))
+
+    found_of(model, table, table[:, 0])
+
+    whole, *shuffled = model.asked_
+    assert whole == rows
+    assert {asked % rows for asked in shuffled} == {0}
+
+
 @pytest.mark.parametrize("container", [list, pd.Series, np.array])
 def test_text_has_an_importance_in_every_container(container: Any) -> None:
     words, y = container(["good day", "bad night"] * 10), [1, 0] * 10

@@ -1,5 +1,6 @@
 """The cache gives back what it was given, and nothing that was changed, to its own user only."""
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -33,6 +34,18 @@ def test_what_is_no_digest_is_not_looked_up(cache_folder: Path, digest: str) -> 
     (cache_folder.parent / DIGEST).write_bytes(CONTENT)
 
     assert cache.get(digest) is None
+
+
+def test_a_content_that_cannot_be_kept_leaves_no_file(cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    cache = Cache.of_user()
+    monkeypatch.setattr(os, "replace", full)
+
+    cache.put(CONTENT)
+
+    assert not list(cache_folder.iterdir())
 
 
 def test_only_the_named_files_are_kept(cache_folder: Path) -> None:

@@ -166,6 +166,20 @@ def test_a_fit_without_one_of_the_classes_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("in_this_process")
+def test_a_folder_with_other_files_is_refused_before_the_work_begins(tmp_path: Path) -> None:
+    parent = _parent(tmp_path, make_pipeline(columns(), LogisticRegression()))
+    (tmp_path / "again").mkdir()
+    (tmp_path / "again" / "notes.txt").write_text("mine")
+    stages: list[str] = []
+
+    with pytest.raises(DumpError, match=r"holds other files \(notes\.txt\)"):
+        _again(parent, parent.training_data(), tmp_path, on_stage=stages.append)
+
+    assert (tmp_path / "again" / "notes.txt").read_text() == "mine"
+    assert stages == []
+
+
+@pytest.mark.usefixtures("in_this_process")
 def test_without_training_data_the_base_rows_must_be_given(tmp_path: Path) -> None:
     fitted = LogisticRegression(max_iter=1000).fit(NUMBERS, SURVIVED)
     parent = dump(fitted, NUMBERS, SURVIVED, tmp_path / "parent", metrics="none", importances=False)

@@ -1,27 +1,18 @@
 """The simulation sends traffic to a real service, and the reports of the service show it."""
 
-import math
 import re
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
 import requests
 from click.testing import CliRunner
 
-from serialize import load
-from serialize.recipes import RECIPES
 from service.__main__ import main
-from service.cli import simulation
-from service.cli.simulation import PlannedRow, Served
-from service.client import Client
-from service.demo import recipe_rows
 from tests import ONE_THREAD
-from tests.support.passengers import ARTIFACTS, PROJECT
+from tests.support.passengers import PROJECT
 from tests.support.served import environment, serve
-from tests.support.stand_in import Canned, stand_in
 
 pytestmark = pytest.mark.long  # real services, in real time
 
@@ -41,13 +32,6 @@ def service(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[s
 def printed(output: str, name: str) -> str:
     (found,) = re.findall(rf"│ {name} +│ (.*?) *│", output)
     return str(found)
-
-
-def planned(count: int, seed: int = 0, shifts: tuple[str, ...] = ()) -> list[PlannedRow]:
-    manifest = load(ARTIFACTS).manifest
-    served = Served(manifest.name, manifest.task, manifest.signature, None)
-    source = partial(recipe_rows, RECIPES, served.name, served.task, served.signature)
-    return simulation.rows(served, source, count, shifts=shifts, seed=seed, delay=2.0)
 
 
 def test_older_passengers_are_predicted_labelled_and_reported_as_drift(tmp_path: Path) -> None:
@@ -174,24 +158,3 @@ def test_an_option_that_is_not_a_finite_number_is_refused(option: str, value: st
     ran = CliRunner().invoke(main, ["simulate", option, value])
 
     assert (ran.exit_code, option in ran.output) == (2, True)
-
-
-def test_ids_are_new_each_time_and_the_seed_determines_the_rest() -> None:
-    one, same, other = planned(1400), planned(1400), planned(1400, seed=1)
-
-    assert len({row.id for row in [*one, *same]}) == 2800
-    assert [row.observation for row in one] == [row.observation for row in same]
-    assert [row.observation for row in one] != [row.observation for row in other]
-    assert all(row.delay is None or 0 <= row.delay <= 4 for row in one)
-    assert 1200 < sum(row.delay is not None for row in one) < 1320
-
-
-def test_a_row_that_json_cannot_express_is_counted_and_the_others_are_sent() -> None:
-    rows = [PlannedRow(id_, {"Age": age}, None, None) for id_, age in (("a", math.inf), ("b", 30.0))]
-    answer = Canned(body={"id": 1, "observation_id": "b", "predicted_class": True, "proba": 0.5, "true_class": None})
-    with stand_in(answer) as server, Client(server.url) as client:
-        outcome = simulation.run(client, load(ARTIFACTS).manifest.task, rows, math.inf, lambda name, more: None)
-
-    assert (outcome.sent, outcome.answered, outcome.refused) == (2, 1, 1)
-    assert outcome.refusals == {"not sent": (1, "/observation/Age is inf, and JSON has no such value.")}
-    assert [body["id"] for body in server.bodies] == ["b"]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from serialize.content import Content
+from service.errors import Unavailable
 from service.learning import watch
 from service.learning.gate.comparison import LossDifference
 from service.learning.gate.watch import WatchDecision
@@ -106,6 +107,20 @@ def test_a_model_that_cannot_be_loaded_is_told(
 
     assert work_once(models, session)[-1] == {"failed": twin.version}
     assert "shadow-failed" in caplog.text
+
+
+def test_a_look_without_the_database_ends_the_round(
+    service: Client, models: Registry, session: Session, twin: Content, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise Unavailable("gone", reason="OperationalError")
+
+    models.register(twin, "me@here")
+    models.promote(twin.version, "me@here")
+    monkeypatch.setattr(watch, "look", away)
+
+    with pytest.raises(Unavailable):
+        work_once(models, session)
 
 
 def test_a_round_ends_with_a_look_which_may_roll_back(

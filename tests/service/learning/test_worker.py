@@ -4,13 +4,15 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from service.errors import Unavailable
 from service.learning.worker import Worker
 from service.storage.connection import connect
 from service.storage.learning.jobs import CANCELLED, FAILED, QUEUED, RUNNING, JobStore
@@ -143,6 +145,43 @@ def test_a_job_that_comes_while_the_worker_waits_is_taken(
     stopper.join()
 
     assert FAILED in {job.state for job in jobs.newest(10)}
+
+
+def away_at_first(times: int, then: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that cannot use the database so many times, and then does what another one does."""
+    left = [None] * times
+
+    def method(*arguments: Any) -> Any:
+        if left:
+            left.pop()
+            raise Unavailable("gone", reason="OperationalError")
+        return then(*arguments)
+
+    return method
+
+
+@pytest.mark.parametrize("method", ["claim", "is_held"])  # while it looks for a job, and while one runs
+def test_a_database_that_is_away_for_a_while_ends_no_job_and_is_told_once(
+    jobs: JobStore,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    method: str,
+) -> None:
+    monkeypatch.setattr("service.learning.worker._POLL_SECONDS", 0.05)
+    monkeypatch.setattr(JobStore, method, away_at_first(3, getattr(JobStore, method)))
+    caplog.set_level("INFO")
+    added = jobs.add("any", {}, "me")
+    with worker(database_url, "import time; time.sleep(0.4)"):
+        until(lambda: jobs.job(added).state == FAILED)
+
+    assert "ended with status 0 and no result" in str(jobs.job(added).error)
+    assert [each.getMessage() for each in caplog.records if "worker-" in each.getMessage()] == [
+        "worker-start",
+        "worker-away",
+        "worker-back",
+        "worker-stop",
+    ]
 
 
 @pytest.mark.long

@@ -101,3 +101,14 @@ def test_binned_scores_keep_the_counts() -> None:
     assert (coarse.positives.sum(), coarse.negatives.sum()) == (cells.positives.sum(), cells.negatives.sum())
     assert (np.diff(coarse.proba) > 0).all()
     assert coarse.binned(100) is coarse
+
+
+def test_a_bin_of_one_row_counts_in_the_interval_of_the_calibration_error() -> None:
+    proba = np.arange(0.05, 1.0, 0.1)
+    gaps = np.where(proba < 0.5, 1 - proba, proba)  # the model is wrong in every row
+
+    error = ScoreCounts.of(proba, proba < 0.5).metrics()["expected_calibration_error"]
+
+    assert error.low is not None
+    assert error.high is not None
+    assert gaps.min() <= error.low < error.high <= gaps.max()  # as is the error of any mixture of these rows

@@ -171,6 +171,44 @@ def test_while_the_database_is_away_the_model_stays_and_one_line_says_so(
     assert lines == ["registry-away", "registry-back"]
 
 
+class Stopped(Exception):
+    """Ends the watch of a test."""
+
+
+def pauses(worker: Worker, monkeypatch: pytest.MonkeyPatch, count: int) -> list[float]:
+    """The first pauses between two looks of a worker, without waiting for them."""
+    found: list[float] = []
+
+    def pause(seconds: float) -> None:
+        found.append(seconds)
+        if len(found) == count:
+            raise Stopped
+
+    monkeypatch.setattr("service.registry.swap.time.sleep", pause)
+    monkeypatch.setattr("service.registry.swap.run_in_background", lambda job: job())
+    with pytest.raises(Stopped):
+        worker.swap.start(0)
+    return found
+
+
+def test_workers_look_about_once_a_second_and_not_at_the_same_time(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = pauses(worker, monkeypatch, 30)
+
+    assert all(0.8 <= seconds <= 1.2 for seconds in found)
+    assert len(set(found)) == len(found)
+
+
+def test_while_the_database_is_away_the_looks_become_rare(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker.swap, "look", lambda: False)
+
+    found = pauses(worker, monkeypatch, 30)
+
+    assert found[0] > 1.5
+    assert all(8 <= seconds <= 10 for seconds in found[4:])
+
+
 def test_if_the_database_goes_away_while_a_model_is_read_it_is_tried_again(
     worker: Worker, promoted: Callable[[str], str]
 ) -> None:

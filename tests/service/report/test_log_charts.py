@@ -58,6 +58,20 @@ def test_times_say_what_they_are(step: timedelta, labels: set[str]) -> None:
     assert labels <= shown, shown
 
 
+def test_each_window_with_a_value_is_a_point_with_its_interval() -> None:
+    windows = [window(timedelta(days=day), value) for day, value in enumerate((0.8, None, 0.6))]
+
+    figure: Any = over_time({"accuracy": "Accuracy"}, {"a": windows}, {"accuracy": None}, "Model version")
+
+    (points,) = figure.axes[0].containers
+    line, _, (bars,) = points
+    assert line.get_ydata().tolist() == [0.8, 0.6]
+    assert [bar[:, 1].tolist() for bar in bars.get_segments()] == [
+        pytest.approx([0.7, 0.9]),
+        pytest.approx([0.5, 0.9]),
+    ]
+
+
 def test_a_metric_that_no_window_defines_says_so() -> None:
     series = {"a": [window(timedelta()), window(timedelta(days=1), None)]}
 

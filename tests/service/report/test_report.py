@@ -360,6 +360,22 @@ def test_the_champion_is_compared_with_the_one_before_it_while_it_is_watched(
     assert report_file.make(settings, Selection())[0].comparison is None
 
 
+@pytest.mark.parametrize("which", ["champion", "previous"])
+def test_a_model_without_a_trusted_manifest_is_not_compared(
+    service: Client, models: Registry, twin: Content, database_url: str, which: str
+) -> None:
+    previous = str(models.promotions.champion())
+    models.register(twin, "me@here")
+    promoted(models, twin.version)
+    settings = Settings(database_url=database_url, artifacts=str(ARTIFACTS), model_signing_key=KEY)
+    models.store.replace_signature(twin.version if which == "champion" else previous, "of nobody")
+
+    report, _ = report_file.make(settings, Selection())
+
+    assert report.comparison is None
+    assert report.performance["count"] == 0
+
+
 def test_models_without_a_common_row_or_of_another_task(
     service: Client, models: Registry, session: Session, twin: Content, database_url: str, artifacts: dict[str, Path]
 ) -> None:

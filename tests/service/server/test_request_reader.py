@@ -62,6 +62,19 @@ def test_a_cached_head_gives_the_same_values_and_its_own_body(connect: Connect) 
     assert second.environ is not first.environ
 
 
+@pytest.mark.parametrize("length", [2**19, 2**19 + 1])  # a long body is read in steps
+def test_a_long_body_is_read_to_its_last_byte(connect: Connect, length: int) -> None:
+    client, requests = connect()
+    body = b"x" * (length - 1) + b"y"
+    sender = Thread(target=client.sendall, args=(post(body),))
+    sender.start()
+
+    found = read(requests).environ["wsgi.input"].read(length)
+    sender.join()
+
+    assert found == body
+
+
 def test_a_change_of_one_environment_is_not_in_the_next(connect: Connect) -> None:
     client, requests = connect()
 

@@ -59,6 +59,16 @@ def test_a_file_in_use_has_no_damage(log: Path) -> None:
     writer.close()
 
 
+def test_the_check_of_a_long_file_ends_after_a_second(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log.write_bytes(overwritten(log.read_bytes()))
+    began = iter([0.0])
+    monkeypatch.setattr("service.storage.sqlite_file.time.monotonic", lambda: next(began, 1.01))
+    monkeypatch.setattr("service.storage.sqlite_file._STEPS_BETWEEN_LOOKS", 1)
+
+    assert damage(str(log)) is None
+    assert damage(str(log), 2.0) is not None
+
+
 @pytest.mark.parametrize("kind", DAMAGES)
 def test_a_damaged_file_is_refused_and_not_changed(log: Path, kind: str) -> None:
     log.write_bytes(DAMAGES[kind](log.read_bytes()))

@@ -328,6 +328,15 @@ def test_threads_lose_no_count(metrics: Metrics) -> None:
     assert found.total("requests_total") == found.total("refused_requests_total") == 16_000
 
 
+def test_the_directory_is_removed_at_the_end(metrics: Metrics) -> None:
+    directory = metrics.directory
+    assert list(directory.iterdir())
+
+    metrics.close()
+
+    assert not directory.exists()
+
+
 def test_applications_in_one_process_share_nothing(make_client: MakeClient) -> None:
     one, other = make_client(), make_client()
     one.post("/predict", json=prediction(0))

@@ -1,9 +1,11 @@
 """The directory of the metrics belongs to one service, and each of its files is allocated before it is mapped."""
 
+import os
 import resource
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -51,6 +53,20 @@ def test_the_temporary_directory_replaces_one_that_cannot_be_used(
     made = MultiprocessDir.make(tmp_path / "missing")
 
     assert made.path.parent == tmp_path
+    made.remove()
+
+
+@pytest.mark.parametrize(("free", "is_used"), [(16 * 1024 * 1024 - 1, False), (16 * 1024 * 1024, True)])
+def test_a_directory_with_less_than_16_mib_left_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, is_used: bool
+) -> None:
+    (tmp_path / "memory").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=free, f_frsize=1))
+
+    made = MultiprocessDir.make(tmp_path / "memory")
+
+    assert made.path.parent == (tmp_path / "memory" if is_used else tmp_path)
     made.remove()
 
 

@@ -107,6 +107,19 @@ def line_of_a_request(client: Any, capsys: pytest.CaptureFixture[str], *, tracep
     return str(line)
 
 
+@pytest.mark.parametrize(
+    ("rows", "logged"),
+    [(0, None), (1, "row-0"), (5, "row-0,row-1,row-2,row-3,row-4"), (6, "row-0,row-1,row-2,row-3,row-4,...(6)")],
+)
+def test_the_first_ids_of_a_request_are_in_its_line(
+    make_client: Any, capsys: pytest.CaptureFixture[str], rows: int, logged: str | None
+) -> None:
+    make_client().post("/predict", json=[prediction(f"row-{i}") for i in range(rows)]).close()
+
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "path=/predict" in line]
+    assert re.findall(r'observation_id="?([^" ]*)', line) == ([] if logged is None else [logged])
+
+
 @pytest.mark.parametrize("flags", ["00", "01", "ff"])
 def test_a_valid_trace_is_logged(make_client: Any, capsys: pytest.CaptureFixture[str], flags: str) -> None:
     line = line_of_a_request(make_client(), capsys, traceparent=f"00-{TRACE}-{PARENT}-{flags}")

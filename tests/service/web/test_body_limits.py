@@ -56,6 +56,19 @@ def test_a_body_that_needs_more_than_the_budget_is_413_and_names_the_setting(cli
     assert "MAX_BYTES_IN_FLIGHT" in response.json["detail"]
 
 
+@pytest.mark.parametrize(("character", "bytes_of_memory"), [("x", 1), ("я", 2), ("😀", 4)])
+def test_the_memory_of_a_text_depends_on_its_characters(client: Client, character: str, bytes_of_memory: int) -> None:
+    """Python keeps a text in 1, 2 or 4 bytes a character (PEP 393). A text is held as it came and twice as a value."""
+    most = MIB / (1 + 2 * bytes_of_memory)
+
+    def statuses(share: float) -> int:
+        text = character * int(share * most / len(character.encode()))
+        body = json.dumps([{"id": 1, "observation": {"a": text}}], ensure_ascii=False).encode()
+        return int(post(client, body).status_code)
+
+    assert (statuses(0.95), statuses(1.05)) == (422, 413)
+
+
 @pytest.mark.parametrize("part", ["unparsed", "parsed"])
 def test_a_body_without_room_is_503_and_the_next_one_is_answered(client: Client, part: str) -> None:
     budget = getattr(budget_of(client), part)
@@ -80,6 +93,16 @@ def test_a_chunked_body_needs_room_too(client: Client) -> None:
 
     budget_of(client).unparsed.give(MIB - 1000)
     assert post(client, body, **options).status_code == 200
+
+
+def test_a_chunked_array_that_is_too_long_is_413(make_client: MakeClient) -> None:
+    client = make_client(max_body_bytes=1000, max_array_bytes=5000)
+    body = json.dumps([prediction(i) for i in range(40)]).encode()
+    options = {"environ_overrides": {"wsgi.input_terminated": True, "CONTENT_LENGTH": ""}}
+
+    response = post(client, body, **options)
+
+    assert (response.status_code, response.json["detail"]) == (413, "The body is over the limit of 5000 bytes.")
 
 
 def test_a_long_body_is_not_held_once_it_is_decoded(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 from serialize import load
 from service.web.example_answers import drift_of_column
 from tests.conftest import MakeClient
-from tests.support.openapi_examples import assert_examples_are_true
+from tests.support.openapi_examples import assert_examples_are_true, examples_of, success_of
 from tests.support.passengers import ARTIFACTS, PROJECT, prediction
 
 KEY, ADMIN = "a-key-of-sixteen-characters", "another-key-of-many-characters"
@@ -34,6 +34,33 @@ def test_every_example_is_answered_as_it_says(
     client = served(make_client, artifacts[name], tmp_path)
 
     assert_examples_are_true(client, observations, ADMIN, is_seeded=True)
+
+
+@pytest.mark.parametrize("name", ["titanic", "iris", "diabetes"])
+def test_the_example_of_a_model_has_a_threshold_only_if_the_model_has_one(
+    make_client: MakeClient, artifacts: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    client = served(make_client, artifacts[name], tmp_path)
+    content = success_of(client.get("/openapi.json").json["paths"]["/model"]["get"])["content"]
+    (example,) = examples_of(content["application/json"]).values()
+
+    card = client.get("/model", headers={"X-API-Key": KEY}).json
+
+    assert (example["threshold"] is None) == (card["threshold"] is None) == (name != "titanic")
+
+
+@pytest.mark.parametrize("name", ["titanic", "iris"])
+def test_the_example_of_a_confusion_matrix_fits_its_accuracy(
+    make_client: MakeClient, artifacts: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    client = served(make_client, artifacts[name], tmp_path)
+    content = success_of(client.get("/openapi.json").json["paths"]["/performance"]["get"])["content"]
+    (example,) = examples_of(content["application/json"]).values()
+
+    counts = example["confusion_matrix"]["counts"]
+
+    right = sum(row[place] for place, row in enumerate(counts))
+    assert right / sum(map(sum, counts)) == pytest.approx(example["metrics"]["accuracy"]["value"], abs=0.02)
 
 
 @pytest.mark.parametrize("format_", ["2", "3"])

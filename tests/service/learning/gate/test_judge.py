@@ -34,10 +34,11 @@ def test_a_challenger_that_is_much_better_passes_with_all_figures() -> None:
     ]
 
 
-def test_the_same_model_is_not_better() -> None:
+@pytest.mark.parametrize("margin", [0.01, 0.0])
+def test_the_same_model_is_not_better(margin: float) -> None:
     case = binary()
 
-    verdict = judge(replace(case, challenger=case.champion))
+    verdict = judge(replace(case, challenger=case.champion, margin=margin))
 
     assert verdict.outcome == "not better"
     assert (verdict.figures["difference"], verdict.figures["low"], verdict.figures["high"]) == (0.0, 0.0, 0.0)
