@@ -1,27 +1,22 @@
-"""Reads the requests of a connection into WSGI environments, with gunicorn's own parser.
-
-Clients send the same head again and again, so parsed heads are cached: a head with the same bytes from the same peer
-costs one lookup."""
+"""Reads the requests of a connection into WSGI environments: plain heads with `plain_heads`, all others with gunicorn's
+own parser."""
 
 import io
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import gevent
-from gunicorn.http import wsgi
+from gunicorn.http.body import Body, LengthReader
 from gunicorn.http.errors import InvalidHeader, NoMoreData, ParseException, UnsupportedTransferCoding
 from gunicorn.http.parser import RequestParser
 
 from service.errors import MalformedBody, SlowBody
-
-Environ = dict[str, Any]
+from service.server.plain_heads import Environ, PlainHeads, environ_of
 
 _END_OF_HEAD = b"\r\n\r\n"
-_MAX_CACHED_HEAD_BYTES = 2048
-_MAX_CACHED_HEADS = 1024
 _STEP_BYTES = 256 * 1024
 _LONG_REST_BYTES = 64 * 1024
 _MAX_SKIPPED_BYTES = 64 * 1024 * 1024
-_PER_REQUEST = ("wsgi.input", "wsgi.early_hints", "gunicorn.socket", "REMOTE_PORT")
 
 
 class Request(NamedTuple):
@@ -45,28 +40,10 @@ class Request(NamedTuple):
         return isinstance(body, StreamedBody) and (body.is_broken or body.has_long_rest)
 
 
-class _Head(NamedTuple):
-    """A parsed head."""
-
-    environ: Environ
-    length: int
-    closes: bool
-
-
-class HeadCache(dict[Any, _Head]):
-    """The parsed heads of a worker. The cache is cleared when it is full."""
-
-    def put(self, key: Any, head: _Head) -> None:
-        """Adds a head."""
-        if len(self) >= _MAX_CACHED_HEADS:
-            self.clear()
-        self[key] = head
-
-
 class RequestReader:
     """Reads the requests of one connection, in order. A read of a body takes `timeout` seconds at most."""
 
-    def __init__(self, config: Any, client: Any, peer: Any, listener: Any, heads: HeadCache, timeout: float) -> None:
+    def __init__(self, config: Any, client: Any, peer: Any, listener: Any, heads: PlainHeads, timeout: float) -> None:
         self._timeout = timeout
         self._parser = RequestParser(config, client, peer)
         self._config = config
@@ -74,7 +51,7 @@ class RequestReader:
         self._peer = peer
         self._listener = listener
         self._heads = heads
-        self._origin = (peer[0] if isinstance(peer, tuple) else "", listener)
+        self._origin = heads.origin(peer, listener)
         self._port = str(peer[1]) if isinstance(peer, tuple) else ""
 
     def read(self) -> Request | None:
@@ -88,20 +65,26 @@ class RequestReader:
         data = unreader.read()
         if not data:
             return None
-        found = data.find(_END_OF_HEAD, 0, _MAX_CACHED_HEAD_BYTES)
-        end = found + len(_END_OF_HEAD) if found > 0 else 0
-        cached = self._heads.get((self._origin, data[:end])) if end else None
-        if cached is None or len(data) - end < cached.length:
+        found = data.find(_END_OF_HEAD, 0, self._heads.max_bytes)
+        end = found + len(_END_OF_HEAD)
+        head = self._heads.parse(data[:end], self._origin) if found > 0 and self._origin is not None else None
+        if head is None:
             unreader.unread(data)
-            return self._parse(data[:end])
-        self._parser.mesg = None
-        stop = end + cached.length
-        if stop < len(data):
-            unreader.unread(data[stop:])
-        return self._request(cached.environ.copy(), io.BytesIO(data[end:stop]), cached.closes)
+            return self._parse()
+        stop = end + head.length
+        is_whole = stop <= len(data)
+        rest = data[stop:] if is_whole else data[end:]
+        if rest:
+            unreader.unread(rest)
+        if is_whole:
+            self._parser.mesg = None
+            return self._request(head.environ, io.BytesIO(data[end:stop]), head.closes)
+        body = Body(LengthReader(unreader, head.length))
+        self._parser.mesg = SimpleNamespace(body=body)
+        return self._request(head.environ, StreamedBody(body, self._timeout), head.closes)
 
-    def _parse(self, head: bytes) -> Request | None:
-        """Parses the next request with gunicorn, and caches its head if the head alone determines the result."""
+    def _parse(self) -> Request | None:
+        """Parses the next request with gunicorn."""
         self._parser.mesg = None
         try:
             message = next(self._parser)
@@ -110,14 +93,7 @@ class RequestReader:
         closes = _closes(message)
         _require_clear_framing(message)
         message.proxy_protocol_info = {}
-        _, environ = wsgi.create(message, self._client, self._peer, self._listener, self._config)
-        for name in _PER_REQUEST:
-            environ.pop(name, None)
-        environ["wsgi.multithread"] = True
-        length = environ.get("CONTENT_LENGTH", "0")
-        is_plain = "HTTP_TRANSFER_ENCODING" not in environ and "HTTP_EXPECT" not in environ
-        if head and is_plain and length.isdecimal():
-            self._heads.put((self._origin, head), _Head(environ.copy(), int(length), closes))
+        environ = environ_of(message, self._client, self._peer, self._listener, self._config)
         return self._request(environ, StreamedBody(message.body, self._timeout), closes)
 
     def _request(self, environ: Environ, body: Any, closes: bool) -> Request:

@@ -23,7 +23,8 @@ from gunicorn.workers import ggevent
 from service.server.connections import Connections, bound_unsent
 from service.server.descriptors import SpareDescriptor
 from service.server.listener import BalancedServer, lingering_close
-from service.server.request_reader import HeadCache, Request, RequestReader
+from service.server.plain_heads import PlainHeads
+from service.server.request_reader import Request, RequestReader
 from service.server.response_writer import ResponseWriter, bare_response
 from service.server.shares import Shares
 from service.telemetry.log_format import event, frames
@@ -62,7 +63,7 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
         self._connections = Connections(self._count_refused)
         self._spare: SpareDescriptor | None = None
         self._excess = 0
-        self._heads = HeadCache()
+        self._heads = PlainHeads(self.cfg)
         self._stop_event = Event()
 
     def run(self) -> None:

@@ -26,6 +26,7 @@ from gevent.server import StreamServer
 from gunicorn import glogging
 from gunicorn.config import Config
 from gunicorn.http import errors, wsgi
+from gunicorn.http.body import Body, LengthReader
 from gunicorn.http.parser import RequestParser
 from gunicorn.workers import ggevent
 from peewee import Database, PostgresqlDatabase, SqliteDatabase
@@ -125,6 +126,26 @@ def gunicorn_request_parser_reads_a_request_and_gives_back_the_rest() -> None:
         _, environ = wsgi.create(message, ours, ("127.0.0.1", 1), ("127.0.0.1", 80), config)
         assert (environ["PATH_INFO"], environ["CONTENT_LENGTH"], message.should_close()) == ("/a", "2", False)
         assert message.body.read(10) == b"hi"
+        assert next(parser).path == "/b"
+
+
+def gunicorn_request_parser_reads_parts_and_makes_an_environment_without_a_connection() -> None:
+    config, nobody = Config(), ("", 0)
+    parser = RequestParser(config, iter([b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"]), nobody)
+    _, environ = wsgi.create(next(parser), None, nobody, ("127.0.0.1", 80), config)
+    assert (environ["SERVER_PORT"], environ["SCRIPT_NAME"], config.proxy_protocol) == ("80", "", "off")
+    assert issubclass(errors.ConfigurationProblem, Exception)
+
+
+def gunicorn_request_parser_skips_the_rest_of_a_body_that_it_is_given() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"bodyGET /b HTTP/1.1\r\nHost: x\r\n\r\n")
+        parser = RequestParser(Config(), ours, ("127.0.0.1", 1))
+        parser.mesg = SimpleNamespace(body=Body(LengthReader(parser.unreader, 4)))
+        assert parser.mesg.body.read(1) == b"b"
+        assert parser.finish_body(max_bytes=10)
+        parser.mesg = None
         assert next(parser).path == "/b"
 
 

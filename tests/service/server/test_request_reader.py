@@ -1,4 +1,5 @@
-"""A cached head gives the same environment as a parsed one, and nothing leaks from another request, peer or body."""
+"""The requests of a connection are read in order with their bodies, plain heads and others alike, and nothing leaks
+from one to another."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -8,7 +9,8 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.http.errors import InvalidHeader, InvalidHeaderName, LimitRequestHeaders, UnsupportedTransferCoding
 
-from service.server.request_reader import HeadCache, Request, RequestReader
+from service.server.plain_heads import PlainHeads
+from service.server.request_reader import Request, RequestReader
 
 LISTENER = ("127.0.0.1", 5000)
 POST = b"POST /predict?a=b HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
@@ -20,12 +22,13 @@ Connect = Callable[..., tuple[socket.socket, RequestReader]]
 def connect() -> Iterator[Connect]:
     """Makes connections: the client's socket, and a reader of the other end."""
     ends: list[socket.socket] = []
-    heads = HeadCache()
+    config = Config()
+    heads = PlainHeads(config)
 
     def connection(peer: tuple[str, int] = ("127.0.0.1", 4000)) -> tuple[socket.socket, RequestReader]:
         client, server = socket.socketpair()
         ends.extend((client, server))
-        return client, RequestReader(Config(), server, peer, LISTENER, heads, 5.0)
+        return client, RequestReader(config, server, peer, LISTENER, heads, 5.0)
 
     yield connection
     for end in ends:
@@ -47,7 +50,7 @@ def environ_values(request: Request) -> dict[str, object]:
     return {name: value for name, value in request.environ.items() if isinstance(value, str | bool | tuple)}
 
 
-def test_a_cached_head_gives_the_same_values_and_its_own_body(connect: Connect) -> None:
+def test_the_same_head_again_gives_the_same_values_and_its_own_body(connect: Connect) -> None:
     client, requests = connect()
 
     client.sendall(post(b"one"))
@@ -60,6 +63,32 @@ def test_a_cached_head_gives_the_same_values_and_its_own_body(connect: Connect) 
     assert environ_values(second) == environ_values(first)
     assert second.environ["QUERY_STRING"] == "a=b"
     assert second.environ is not first.environ
+
+
+@pytest.mark.parametrize("missing", [0, 3])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"POST /a%20b?c=d HTTP/1.1\r\nHost: a\r\nX-Request-Id: 1",
+        b"POST /a HTTP/1.1\r\nHost: a\r\nConnection: close",
+        b"HEAD /a HTTP/1.0\r\nX-Forwarded-Proto: https",
+        b"POST /a HTTP/1.0\r\nConnection: keep-alive",
+    ],
+)
+def test_a_plain_head_gives_the_same_request_as_with_an_empty_line_before_it(
+    connect: Connect, lines: bytes, missing: int
+) -> None:
+    found = []
+    for before in (b"", b"\r\n"):  # gunicorn parses a head after an empty line
+        client, requests = connect()
+        message = before + lines + b'\r\nContent-Length: 9\r\n\r\n{"a": 12}'
+        client.sendall(message[: len(message) - missing])
+        request = read(requests)
+        client.sendall(message[len(message) - missing :])
+        found.append((environ_values(request), request[1:], request.environ["wsgi.input"].read(9)))
+
+    assert found[0] == found[1]
+    assert found[0][2] == b'{"a": 12}'
 
 
 @pytest.mark.parametrize("length", [2**19, 2**19 + 1])  # a long body is read in steps
@@ -102,7 +131,18 @@ def test_an_unread_body_is_skipped(connect: Connect) -> None:
         assert read(requests).environ["PATH_INFO"] == "/readyz"
 
 
-def test_a_cached_head_waits_for_the_rest_of_its_body(connect: Connect) -> None:
+def test_the_unread_rest_of_a_body_is_skipped_when_it_arrives(connect: Connect) -> None:
+    client, requests = connect()
+    client.sendall(post(b"GET /livez HTTP/1.1\r\n\r\n")[:-9])
+    body = read(requests).environ["wsgi.input"]
+
+    client.sendall(b"1.1\r\n\r\n--" + b"GET /readyz HTTP/1.1\r\nHost: test\r\n\r\n")
+
+    assert body.read(3) == b"GET"
+    assert read(requests).environ["PATH_INFO"] == "/readyz"
+
+
+def test_a_head_waits_for_the_rest_of_its_body(connect: Connect) -> None:
     client, requests = connect()
     client.sendall(post(b"whole"))
     read(requests).environ["wsgi.input"].read(5)
@@ -114,7 +154,7 @@ def test_a_cached_head_waits_for_the_rest_of_its_body(connect: Connect) -> None:
     assert request.environ["wsgi.input"].read(5) == b"parts"
 
 
-def test_heads_are_cached_per_peer(connect: Connect) -> None:
+def test_each_peer_has_its_own_address_port_and_trust(connect: Connect) -> None:
     seen = []
     for peer in (("127.0.0.1", 4000), ("10.0.0.9", 4001), ("127.0.0.1", 4002)):
         client, requests = connect(peer)
@@ -138,21 +178,12 @@ def test_an_invalid_head_is_refused_each_time(connect: Connect) -> None:
             requests.read()
 
 
-def test_the_limits_of_gunicorn_apply_to_heads_too_long_for_the_cache(connect: Connect) -> None:
+def test_the_limits_of_gunicorn_apply(connect: Connect) -> None:
     client, requests = connect()
     client.sendall(b"GET / HTTP/1.1\r\nHost: test\r\nX-Long: " + b"x" * 9000 + b"\r\n\r\n")
 
     with pytest.raises(LimitRequestHeaders):
         requests.read()
-
-
-def test_the_cache_is_cleared_when_it_is_full(connect: Connect) -> None:
-    client, requests = connect()
-    for i in range(1100):
-        client.sendall(b"GET /%d HTTP/1.1\r\nHost: test\r\n\r\n" % i)
-        assert read(requests).environ["PATH_INFO"] == f"/{i}"
-
-    assert 0 < len(requests._heads) <= 1024
 
 
 @pytest.mark.parametrize(

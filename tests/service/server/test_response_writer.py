@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from gunicorn.config import Config
 
-from service.server.request_reader import HeadCache, RequestReader
+from service.server.plain_heads import PlainHeads
+from service.server.request_reader import RequestReader
 from service.server.response_writer import ResponseWriter
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
@@ -18,7 +19,9 @@ def respond(request: bytes, headers: list[tuple[str, str]], *parts: bytes) -> tu
     client, server = socket.socketpair()
     with client, server:
         client.sendall(request)
-        found = RequestReader(Config(), server, ("127.0.0.1", 4000), ("127.0.0.1", 5000), HeadCache(), 5.0).read()
+        found = RequestReader(
+            Config(), server, ("127.0.0.1", 4000), ("127.0.0.1", 5000), PlainHeads(Config()), 5.0
+        ).read()
         assert found is not None
         writer = ResponseWriter(server.sendall, found, closes=False)
         writer.start("200 OK", headers)
