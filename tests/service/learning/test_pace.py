@@ -69,7 +69,7 @@ def test_it_is_stopped_again_and_again_while_predictions_are_many(stops: list[in
 
 
 def test_what_it_started_is_stopped_too() -> None:
-    with working(f"import os; os.fork()\n{WORKING}") as process:
+    with working(f"import os\nif not os.fork():\n  while True: pass\n{WORKING}") as process:
         (child,) = psutil.Process(process.pid).children()
         waiting = threading.Thread(target=Pace(process, rows(5000)).wait, args=(WAIT_SECONDS,))
         waiting.start()
