@@ -18,8 +18,8 @@ ObservationId = int | str
 
 _ID_EXPECTED = "a 64-bit integer, or a string of 1 to 255 characters"
 _EXACT_ID_EXPECTED = f"{_ID_EXPECTED}; an integer of 2**53 or more has no fraction and no exponent"
-_MAX_ID_LENGTH = 255
-_MAX_ID = 2**63 - 1
+MAX_ID_LENGTH = 255
+MAX_ID = 2**63 - 1
 _LEAST_ROUNDED = 2.0**53  # floats from here on are rounded: 2**53 + 1 becomes 2**53
 
 
@@ -54,30 +54,28 @@ class ObservationParser:
         if not isinstance(payload, dict):
             raise InvalidBody([self._fault_of_as_integer(payload)])
         if len(payload) > len(self._columns) + LISTED_FAULTS:
-            payload = self._shortened(payload)
+            raise InvalidBody(self._faults(payload))
         try:
             validated = self._model.validate_python(payload)
-        except ValidationError as error:
-            raise InvalidBody(self._faults(error)) from None
+        except (ValidationError, UnicodeError):  # pydantic cannot report a key with a lone surrogate
+            raise InvalidBody(self._faults(payload)) from None
         return {name: validated.get(name) for name in self._columns}
-
-    def _shortened(self, payload: dict[str, Any]) -> dict[str, Any]:
-        """The known columns of a payload, and at most LISTED_FAULTS of its other keys."""
-        known = {name: payload[name] for name in self._columns if name in payload}
-        others = islice((name for name in payload if name not in self._columns), LISTED_FAULTS)
-        return known | {name: payload[name] for name in others}
 
     def _fault_of_as_integer(self, payload: Any) -> Fault:
         expected = "an object with the columns " + ", ".join(self._columns)
         return Fault("/observation", f"observation: expected {expected}; got {shown(payload)}", payload, expected)
 
-    def _faults(self, error: ValidationError) -> list[Fault]:
-        """One fault for each wrong column, in pydantic's order."""
+    def _faults(self, payload: dict[str, Any]) -> list[Fault]:
+        """One fault for each wrong column, and then for each unknown one, of which at most LISTED_FAULTS are listed."""
         found: dict[str, Fault] = {}
-        for entry in error.errors(include_url=False, include_context=False):
-            name = str(entry["loc"][0])
-            found.setdefault(name, self._fault(name, entry["type"], entry["input"]))
-        return list(found.values())
+        try:
+            self._model.validate_python({name: payload[name] for name in self._columns if name in payload})
+        except ValidationError as error:
+            for entry in error.errors(include_url=False, include_context=False):
+                name = str(entry["loc"][0])
+                found.setdefault(name, self._fault(name, entry["type"], entry["input"]))
+        unknown = islice((name for name in payload if name not in self._columns), LISTED_FAULTS)
+        return [*found.values(), *(self._fault(name, "extra_forbidden", payload[name]) for name in unknown)]
 
     def _fault(self, name: str, kind: str, value: Any) -> Fault:
         place = pointer("observation", name)
@@ -154,11 +152,11 @@ def canonical(value: Any) -> str:
 
 
 def _is_id_integer(value: Any) -> bool:
-    return isinstance(value, int) and -_MAX_ID - 1 <= value <= _MAX_ID
+    return isinstance(value, int) and -MAX_ID - 1 <= value <= MAX_ID
 
 
 def _is_id_string(value: Any) -> bool:
-    return isinstance(value, str) and 1 <= len(value) <= _MAX_ID_LENGTH and _is_storable(value)
+    return isinstance(value, str) and 1 <= len(value) <= MAX_ID_LENGTH and _is_storable(value)
 
 
 def _is_storable(text: str) -> bool:

@@ -111,6 +111,7 @@ def test_any_bytes_may_be_the_body(served: Served, body: bytes) -> None:
         (json.dumps(prediction(1)).replace('"Age": 22.0', '"Age": 22.0, "Age": 23.0').encode(), 400),
         (json.dumps(prediction("nul", Cabin="C\0")).encode(), 422),
         (json.dumps(prediction("surrogate", Cabin="\ud800")).encode(), 422),
+        (json.dumps(prediction("surrogate", **{"\ud800": 1})).encode(), 422),
         (json.dumps(prediction(2**64)).encode(), 422),
         (json.dumps(prediction(1, Parch=10**30)).encode(), 422),
         (json.dumps(prediction(1, Fare=0)).replace('"Fare": 0', '"Fare": 1e400').encode(), 422),
@@ -125,7 +126,7 @@ def test_any_bytes_may_be_the_body(served: Served, body: bytes) -> None:
         (b"null", 422),
         (b"[]", 200),
     ],
-    ids=range(17),
+    ids=range(18),
 )
 def test_bodies_that_are_nearly_right_are_answered_by_their_fault(served: Served, body: bytes, status: int) -> None:
     response = post(served, "/predict", body)

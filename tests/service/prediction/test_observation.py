@@ -184,3 +184,14 @@ def test_a_long_value_is_cut_in_the_fault(value: Any) -> None:
 
     (fault,) = refused.value.faults
     assert fault.to_json()["value"] == json.dumps(value)[:200] + "..."
+
+
+def test_an_unknown_column_whose_name_has_a_lone_surrogate_is_named_with_the_other_faults() -> None:
+    parser = ObservationParser(Signature("frame", (Column("x", "integer", False, "int64"),)))
+
+    with pytest.raises(InvalidBody) as refused:
+        parser.parse({"id": 1, "observation": {"\ud800": 2, "x": "a", "y": 3}})
+
+    assert [fault.pointer for fault in refused.value.faults] == [
+        "/observation/x", "/observation/\ud800", "/observation/y",
+    ]  # fmt: skip
