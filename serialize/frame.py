@@ -16,6 +16,7 @@ from serialize.formats.datetimes import json_text
 from serialize.signature import Column, Container, Levels, NullMarker, Scalar, Signature
 
 Row = Mapping[str, Scalar]
+Columns = Mapping[str, Sequence[Scalar]]  # n observations: the n values of each column
 
 _UNITS = ("s", "ms", "us", "ns")
 _NULLS: Mapping[NullMarker, Any] = {"nan": np.nan, "none": None, "na": pd.NA, "nat": pd.NaT}
@@ -103,7 +104,12 @@ def scalars(series: "pd.Series[Any]") -> list[Scalar]:
 def build_input(signature: Signature, rows: Sequence[Row]) -> Any:
     """The input of the pipeline's methods for n rows, in the container and dtypes of its training data: a DataFrame of
     n rows, a Series of n values, an array of shape (n, k), or one of shape (n,)."""
-    arrays = [_typed(column, [row[column.name] for row in rows]) for column in signature]
+    return build_input_by_column(signature, {name: [row[name] for row in rows] for name in signature.names})
+
+
+def build_input_by_column(signature: Signature, columns: Columns) -> Any:
+    """The same for the n values of each column of the signature."""
+    arrays = [_typed(column, list(columns[column.name])) for column in signature]
     match signature.container:
         case "frame":
             return pd.DataFrame(dict(zip(signature.names, map(_kept, arrays), strict=True)), copy=False)

@@ -1,6 +1,6 @@
 """A fitted pipeline with its signature and task: JSON observations in, numbers out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +8,9 @@ import joblib
 import numpy as np
 
 from serialize.errors import DumpError, one_line
-from serialize.frame import build_input
+from serialize.frame import Columns, Row, build_input, build_input_by_column
 from serialize.infer_task import one_per_output
-from serialize.signature import Scalar, Signature
+from serialize.signature import Signature
 from serialize.task import Indices, Outputs, Task
 
 _ROUNDING = 1e-6
@@ -24,11 +24,15 @@ class Model:
     task: Task
     signature: Signature
 
-    def outputs(self, rows: Sequence[Mapping[str, Scalar]]) -> Outputs:
+    def outputs(self, rows: Sequence[Row]) -> Outputs:
         """The outputs of the pipeline for n observations: probabilities of shape (n, n_classes) in the order of
         `task.classes`, or predicted values of shape (n, 1). They are computed in one thread and ignore `n_jobs`.
         Raises every error of the pipeline."""
         return self.outputs_of(build_input(self.signature, rows))
+
+    def outputs_by_column(self, columns: Columns) -> Outputs:
+        """The same outputs for n observations as the n values of each column of the signature."""
+        return self.outputs_of(build_input_by_column(self.signature, columns))
 
     def outputs_of(self, X: Any) -> Outputs:
         """The outputs for input in the form that the pipeline was fitted on."""
@@ -37,7 +41,7 @@ class Model:
                 return np.asarray(self.pipeline.predict(X), dtype=np.float64).reshape(-1, 1)
             return np.asarray(self.pipeline.predict_proba(X), dtype=np.float64)
 
-    def class_indices(self, rows: Sequence[Mapping[str, Scalar]]) -> Indices:
+    def class_indices(self, rows: Sequence[Row]) -> Indices:
         """The classes of n observations as the pipeline itself decides them, ties included, of shape (n,): indices
         into `task.classes`. Raises every error of the pipeline."""
         return self.class_indices_of(build_input(self.signature, rows))

@@ -20,7 +20,7 @@ import onnxruntime
 
 from serialize.compiler.text_runtime import FoldedWords, Texts
 from serialize.errors import ArtifactError, one_line
-from serialize.frame import Row
+from serialize.frame import Columns, Row
 from serialize.signature import Scalar, Signature
 from serialize.task import Outputs, Task
 
@@ -28,6 +28,7 @@ NUMBERS, CODES, TEXTS = "numbers", "codes", "texts"
 INPUTS_KEY = "inputs"
 
 _ERRORS_ONLY = 3
+_FEW_ROWS = 1000
 
 
 class CompiledModel:
@@ -42,9 +43,10 @@ class CompiledModel:
             raise ArtifactError(
                 f"The compiled model cannot be read ({one_line(error)}); dump the model again."
             ) from error
-        width = self._session.get_outputs()[0].shape[1]
-        if not inputs.columns <= set(signature.names) or width != (len(task.classes) or 1):
+        output = self._session.get_outputs()[0]
+        if not inputs.columns <= set(signature.names) or output.shape[1] != (len(task.classes) or 1):
             raise ArtifactError("The compiled model does not belong to this pipeline; dump the model again.")
+        self._names = [output.name]
         self._texts = Texts(inputs.texts) if inputs.texts else None
         names = [
             *inputs.numbers,
@@ -59,21 +61,28 @@ class CompiledModel:
         """The outputs for n observations that fit the signature, as `Model.outputs` gives them: probabilities of shape
         (n, n_classes) in the order of `task.classes`, or predicted values of shape (n, 1). Raises ValueError for
         observations that the pipeline refuses or whose output is not finite."""
-        outputs: Outputs = self._session.run(None, self._tensors(rows))[0]
+        return self._outputs(list(zip(*map(self._values, rows), strict=True)))
+
+    def outputs_by_column(self, columns: Columns) -> Outputs:
+        """The same outputs for n observations as the n values of each column of the signature."""
+        return self._outputs(self._values(columns))
+
+    def _outputs(self, columns: Sequence[Sequence[Any]]) -> Outputs:
+        """The outputs for n observations, from the n values of each column in the order of the inputs."""
+        outputs: Outputs = self._session.run(self._names, self._tensors(columns))[0]
         if not np.isfinite(outputs).all():
             raise ValueError("The model gives no finite output for an observation.")
         return outputs
 
-    def _tensors(self, rows: Sequence[Row]) -> dict[str, np.ndarray[Any, Any]]:
+    def _tensors(self, columns: Sequence[Sequence[Any]]) -> dict[str, np.ndarray[Any, Any]]:
         """The input tensors for n observations. Raises ValueError for a value that the model cannot score."""
-        columns = list(zip(*map(self._values, rows), strict=True))
         tensors: dict[str, np.ndarray[Any, Any]] = {}
         if self._numbers:
-            tensors[NUMBERS] = np.array(columns[: self._numbers], dtype=np.float64)
+            tensors[NUMBERS] = _matrix(columns[: self._numbers], np.float64)
         texts = self._numbers + len(self._codes)
         if self._codes:
             coded = zip(self._codes, columns[self._numbers : texts], strict=True)
-            tensors[CODES] = np.array([list(map(code, column)) for code, column in coded], dtype=np.int64)
+            tensors[CODES] = _matrix([list(map(code, column)) for code, column in coded], np.int64)
         if self._texts:
             tensors[TEXTS] = self._texts.tensor(columns[texts:])
         return tensors
@@ -134,6 +143,14 @@ class Inputs:
         data = json.loads(text)
         codes = [(of["column"], Codes(dict(of["known"]), of["refused"], of["unseen"])) for of in data["codes"]]
         return cls(data["numbers"], codes, [FoldedWords.from_json(words) for words in data.get("texts", [])])
+
+
+def _matrix(columns: Sequence[Any], dtype: type) -> np.ndarray[Any, Any]:
+    """Columns of n values as an array of shape (columns, n). Long ones are converted one by one, because no other
+    thread runs during one call of numpy."""
+    if len(columns[0]) > _FEW_ROWS:
+        columns = [np.array(column, dtype=dtype) for column in columns]
+    return np.array(columns, dtype=dtype)
 
 
 def _options() -> Any:

@@ -15,9 +15,10 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 
 from serialize import DumpError
 from serialize.declarations import Declarations
-from serialize.frame import as_array, as_table, build_input, observations
+from serialize.frame import as_array, as_table, build_input, build_input_by_column, observations
 from serialize.infer_signature import infer_signature
 from serialize.signature import Signature
+from tests.support.by_column import by_column
 
 
 def learned(X: Any, columns: list[str] | None = None) -> tuple[Signature, list[dict[str, Any]]]:
@@ -98,6 +99,17 @@ def test_a_row_alone_is_built_like_a_row_among_others(frame: pd.DataFrame) -> No
     apart = pd.concat([build_input(signature, [row]) for row in rows], ignore_index=True)
 
     assert_frame_equal(apart.astype(frame.dtypes), frame, check_exact=True)
+
+
+@pytest.mark.parametrize("sequence", [list, tuple])
+@settings(max_examples=50)
+@given(frame=frames())
+def test_columns_become_the_same_frame_as_rows(sequence: Any, frame: pd.DataFrame) -> None:
+    signature, rows = learned(frame)
+
+    again = build_input_by_column(signature, {name: sequence(values) for name, values in by_column(rows).items()})
+
+    assert_frame_equal(again, build_input(signature, rows), check_exact=True)
 
 
 def test_an_object_column_of_strings_stays_an_object_column() -> None:

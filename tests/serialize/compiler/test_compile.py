@@ -59,6 +59,7 @@ from serialize.recipes import RECIPES
 from serialize.recipes.csv import ModelName, from_csv
 from serialize.signature import Scalar
 from serialize.task import Outputs
+from tests.support.by_column import by_column
 from tests.support.own_steps import FareShare
 from tests.support.passengers import PROJECT
 
@@ -108,11 +109,13 @@ def compiled(model: Model, rows: Rows) -> CompiledModel:
 
 def assert_compiles(pipeline: Any, X: Any, y: Any, tolerance: float = 1e-12, **declared: Any) -> None:
     """Asserts that the fitted pipeline compiles, gives equal outputs on all rows and on every fourth edge row, and
-    refuses the same rows."""
+    refuses the same rows. Both give the same outputs by column, to the last bit."""
     model, rows = model_of(pipeline.fit(X, y), X, **declared)
     fast = compiled(model, rows)
     theirs = model.outputs(rows)
     np.testing.assert_allclose(fast.outputs(rows), theirs, rtol=tolerance, atol=tolerance)
+    np.testing.assert_array_equal(fast.outputs_by_column(by_column(rows)), fast.outputs(rows))
+    np.testing.assert_array_equal(model.outputs_by_column(by_column(rows)), theirs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for row in edge_rows(model.signature, rows[:1])[::4]:
