@@ -1,7 +1,8 @@
 """Parses the heads that typical clients send, many times faster than gunicorn's parser and with the same result.
 
-A head is plain if all of it is printable ASCII and every rule of HTTP reads it in one way only. All others, with the
-invalid ones among them, are left to gunicorn's parser, which stays the only one that refuses a head."""
+A head is plain if it is printable ASCII, its headers are all different, and none of them changes how the body is read
+except Content-Length. All other heads, the invalid ones too, are left to gunicorn's parser. Only that parser refuses a
+head."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ _MAX_NAME_LENGTH = 64  # their names are cached, so a client must not fill the c
 _PRINTABLE = bytes(range(0x20, 0x7F))
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^`|~-]+")  # a token without "_", which would be the same as "-" in WSGI
-_DECISIVE = frozenset(("TRANSFER-ENCODING", "EXPECT", "UPGRADE"))
+_LEFT_TO_GUNICORN = frozenset(("TRANSFER-ENCODING", "EXPECT", "UPGRADE"))
 _CONNECTION_OPTIONS = {"HTTP/1.1": "keep-alive", "HTTP/1.0": "close"}  # the defaults
 _WITHOUT_PREFIX = frozenset(("CONTENT_TYPE", "CONTENT_LENGTH"))
 _PER_REQUEST = ("wsgi.input", "wsgi.early_hints", "gunicorn.socket", "REMOTE_PORT")
@@ -118,7 +119,7 @@ class PlainHeads:
 def _environ_name(name: str) -> str:
     """The name of a header in the environment. It is empty if the head is not plain with it."""
     upper = name.upper()
-    if not _NAME.fullmatch(name) or upper in _DECISIVE:
+    if not _NAME.fullmatch(name) or upper in _LEFT_TO_GUNICORN:
         return ""
     key = upper.replace("-", "_")
     return key if key in _WITHOUT_PREFIX else f"HTTP_{key}"
