@@ -10,7 +10,8 @@ from typing import Any
 from flask_restful import Api
 
 from serialize import Artifact
-from serialize.artifact import Answers
+from serialize.compiler.runtime import CompiledModel
+from serialize.model import Model
 from serialize.recipes import RECIPES
 from service.batching import Aside, Batcher, run_in_background
 from service.demo import Demo
@@ -19,6 +20,8 @@ from service.learning.jobs import Jobs
 from service.monitoring.drift import ModelVersion
 from service.monitoring.log_cache import LogCaches
 from service.monitoring.monitor import Compare, ManifestOf, Monitor, Reports
+from service.prediction.arrays.label_array import LabelArrayParser
+from service.prediction.arrays.observation_array import ColumnParser
 from service.prediction.batches import Outcome, ServedModel, Work
 from service.prediction.filter import PerformanceQuery, Selection
 from service.prediction.observation import ObservationParser
@@ -105,7 +108,13 @@ def build(shared: Shared, artifact: Artifact) -> Bundle:
     shared.metrics.add_model(artifact.version, classes or {None: ""})
     app = flask_app(shared.aside)
     settings = shared.settings
-    service = PredictionService(_served(shared, artifact), shared.batcher, settings.max_items, shared.aside)
+    service = PredictionService(
+        _served(shared, artifact),
+        shared.batcher,
+        settings.max_items,
+        shared.aside,
+        lambda use_case, way: shared.metrics.array(f"/{use_case}", way),
+    )
     _add_resources(json_api(app), shared, artifact, service, monitor, live)
     guarded = ApiKeyMiddleware(app.wsgi_app, settings.api_key, settings.admin_key, refusal)
     return Bundle(artifact, app, guarded, live, shared.live_jobs)
@@ -120,15 +129,14 @@ def flask_app(aside: Aside) -> Application:
     return app
 
 
-def outputs(settings: Settings, artifact: Artifact) -> Answers:
-    """The function that scores: the compiled model if there is one and the settings allow it, else the pipeline."""
-    if artifact.compiled is not None and settings.scorer == "compiled":
-        return artifact.compiled.outputs
-    return artifact.model.outputs
+def scoring_model(settings: Settings, artifact: Artifact) -> CompiledModel | Model:
+    """What scores: the compiled model if there is one and the settings allow it, else the pipeline."""
+    return artifact.compiled if artifact.compiled is not None and settings.scorer == "compiled" else artifact.model
 
 
 def _scorer(settings: Settings, artifact: Artifact) -> Scorer:
-    return Scorer(artifact.manifest.task, outputs(settings, artifact), artifact.model.class_indices)
+    model = scoring_model(settings, artifact)
+    return Scorer(artifact.manifest.task, model.outputs, artifact.model.class_indices, model.outputs_by_column)
 
 
 def _served(shared: Shared, artifact: Artifact) -> ServedModel:
@@ -136,7 +144,9 @@ def _served(shared: Shared, artifact: Artifact) -> ServedModel:
     return ServedModel(
         artifact.version,
         ObservationParser(artifact.manifest.signature),
+        ColumnParser(artifact.manifest.signature),
         LabelParser(task),
+        LabelArrayParser(task),
         _scorer(shared.settings, artifact),
         PredictionLog(shared.session, artifact.version, task.threshold, regression=task.kind == "regression"),
     )
@@ -157,6 +167,8 @@ def _add_resources(
 
     def encode(data: Any) -> bytes:
         """The bytes of an answer, with few of its items encoded in the event loop."""
+        if isinstance(data, bytes):
+            return data
         is_long = isinstance(data, list) and len(data) > FEW_ITEMS
         return aside(partial(encoded, data)) if is_long else encoded(data)
 

@@ -13,9 +13,8 @@ from peewee import Database
 from serialize import Artifact, ArtifactError
 from serialize.artifact import load_content
 from serialize.content import Content, read_content
-from serialize.task import Label
 from service.batching import Aside, Batcher, OneAtATime, run_here, run_in_background, runner
-from service.bundle import Bundle, Shared, build, flask_app, outputs
+from service.bundle import Bundle, Shared, build, flask_app, scoring_model
 from service.export.reset_dump import dump_log
 from service.learning.comparison import comparison
 from service.learning.jobs import Jobs
@@ -24,7 +23,7 @@ from service.learning.preconditions import refusal
 from service.monitoring.log_cache import LogCaches
 from service.monitoring.monitor import Reports
 from service.pacing import Paced
-from service.prediction.batches import Batches
+from service.prediction.batches import Batches, NewPredictions
 from service.registry.catalog import Catalog
 from service.registry.champion import Wanted, load_champion, make_first_champion, note_other_artifacts
 from service.registry.manifests import manifests_of
@@ -129,7 +128,7 @@ def _shared(settings: Settings, session: Session, metrics: Metrics, aside: Aside
     batched: Batched = partial(limited, run=runner())
     read_batched: Batched = partial(limited, run=paced)  # for what reads much
 
-    def on_batch(size: int, seconds: float, predicted: list[tuple[str, Label | None]]) -> None:
+    def on_batch(size: int, seconds: float, predicted: NewPredictions) -> None:
         paced.note_batch()
         metrics.batch(size, seconds, predicted)
 
@@ -213,7 +212,7 @@ def _artifact(settings: Settings, wanted: Wanted) -> Artifact:
 def _proven(settings: Settings, artifact: Artifact) -> Artifact:
     for name, version, installed in artifact.other_versions:
         log_format.event(_log, logging.WARNING, "other-version", library=name, dumped_with=version, installed=installed)
-    artifact.verify(outputs(settings, artifact))
+    artifact.verify(scoring_model(settings, artifact).outputs)
     return replace(artifact, training=None)  # which takes memory in each worker, and only a retraining reads
 
 

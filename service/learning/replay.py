@@ -44,7 +44,8 @@ class Replay:
         artifact.verify(model.outputs)
         self._version = artifact.version
         self._parser = ObservationParser(artifact.manifest.signature)
-        self._scorer = Scorer(artifact.manifest.task, model.outputs, artifact.model.class_indices)
+        task, classes = artifact.manifest.task, artifact.model.class_indices
+        self._scorer = Scorer(task, model.outputs, classes, model.outputs_by_column)
         self._session = session
         self._scores = ShadowScores(session.database)
 

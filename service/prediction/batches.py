@@ -1,57 +1,69 @@
-"""Scores and stores the work of concurrent requests together: one call of each model and one transaction for a batch.
-While the champion changes, a batch may have work for two models."""
+"""Scores and stores the work of concurrent requests together: one transaction for a batch, and few calls of each
+model. While the champion changes, a batch may have work for two models."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Protocol
 
 from serialize.task import Label
-from service.errors import InvalidBody, ServiceError, Unavailable, pointer
+from service.errors import InvalidBody, Unavailable, pointer
+from service.prediction.arrays.label_array import LabelArrayParser
+from service.prediction.arrays.observation_array import ColumnParser
+from service.prediction.arrays.scored_array import ScoredArray, score_arrays
+from service.prediction.columns import ObservationColumns, RowColumns
 from service.prediction.observation import Observation, ObservationParser
-from service.prediction.record import Record, ScoredObservation, StoredPrediction
+from service.prediction.record import Record, ScoredObservation, Stored, StoredPrediction
 from service.prediction.scoring import Score, Scorer
 from service.prediction.true_label import LabelParser, TrueLabel
 
-Outcome = list[StoredPrediction] | list[Record]
+# The predictions or records of a request. For observations by column: the bytes of the answer, or None if they have to
+# be processed one by one.
+Outcome = list[StoredPrediction] | list[Record] | bytes | None
 
 _Predictions = Sequence[Sequence[ScoredObservation]]
+_Arrays = Sequence[RowColumns]
 _Labels = Sequence[Sequence[TrueLabel]]
-_Stored = tuple[list[list[StoredPrediction] | ServiceError], list[list[Record] | ServiceError]]
 # Does work in one transaction and returns after its commit.
 _Transaction = Callable[[Callable[[], Any]], Any]
-# The number of requests in a batch, the seconds that its commit took, and the version and class of its new predictions.
-OnBatch = Callable[[int, float, list[tuple[str, Label | None]]], None]
+# The number of requests in a batch, the seconds that its commit took, and its new predictions by version and class.
+NewPredictions = Mapping[tuple[str, Label | None], int]
+OnBatch = Callable[[int, float, NewPredictions], None]
 
 
 class Writer(Protocol):
-    """Stores groups of predictions and of labels of one model: see PredictionLog."""
+    """Stores groups of predictions, predictions by column, and groups of labels of one model: see PredictionLog."""
 
-    def commit(self, predictions: _Predictions, labels: _Labels) -> _Stored:
+    def commit(self, predictions: _Predictions, arrays: _Arrays, labels: _Labels) -> Stored:
         """In a transaction of its own; returns after its commit."""
 
-    def store(self, predictions: _Predictions, labels: _Labels) -> _Stored:
+    def store(self, predictions: _Predictions, arrays: _Arrays, labels: _Labels) -> Stored:
         """Within the caller's transaction."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServedModel:
-    """What a request needs of the model that serves when it begins: the version, the parsers, the scorer, and the
-    writer of its rows."""
+    """What a request needs of the model that serves when it begins: the version, the parsers of items and of arrays,
+    the scorer, and the writer of its rows."""
 
     version: str
     observations: ObservationParser
+    observation_array: ColumnParser
     labels: LabelParser
+    label_array: LabelArrayParser
     scorer: Scorer
     log: Writer
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The parsed content of one request: an item of a batch."""
+    """The parsed content of one request: an item of a batch. It has observations, or observations by column, or
+    labels."""
 
     model: ServedModel
     observations: tuple[Observation, ...] = ()
+    columns: ObservationColumns | None = None
     labels: tuple[TrueLabel, ...] = ()
 
 
@@ -78,9 +90,13 @@ class Batches:
                 for part, entries in zip(parts, stored, strict=True):
                     part.keep(entries)
         except Unavailable as error:
-            self._on_batch(len(batch), perf_counter() - began, [])
+            self._on_batch(len(batch), perf_counter() - began, {})
             return [error] * len(batch)
-        self._on_batch(len(batch), perf_counter() - began, [new for part in parts for new in part.new_classes()])
+        seconds = perf_counter() - began
+        new: Counter[tuple[str, Label | None]] = Counter()
+        for part in parts:  # two parts may have the same version, after a swap there and back
+            new.update({(part.model.version, label): number for label, number in part.new_classes.items()})
+        self._on_batch(len(batch), seconds, new)
         if len(parts) == 1:
             return parts[0].outcomes
         outcomes: dict[int, Outcome | Exception] = {}
@@ -90,8 +106,9 @@ class Batches:
 
 
 class _Part:
-    """The work of a batch for one model: scored at once, then stored. `to_store` are the groups of predictions and of
-    labels, `outcomes` the result for each work."""
+    """The work of a batch for one model: scored, then stored. `to_store` are the groups of predictions, the predictions
+    by column and the groups of labels; `outcomes` is the result for each work, and `new_classes` counts the classes of
+    the new predictions."""
 
     def __init__(self, model: ServedModel, works: Sequence[Work]) -> None:
         self.model = model
@@ -99,22 +116,36 @@ class _Part:
         groups = {i: group for i, group in enumerate(scored) if not isinstance(group, Exception)}
         self._labelled = {i: work.labels for i, work in enumerate(works) if work.labels}
         self._predicted = [i for i in groups if groups[i]]
-        self.to_store = [groups[i] for i in self._predicted], list(self._labelled.values())
+        self._arrays = _scored_arrays(model.scorer, works)
+        arrays = [array.rows() for array in self._arrays.values()]
+        self.to_store = [groups[i] for i in self._predicted], arrays, list(self._labelled.values())
         self.outcomes: list[Outcome | Exception] = [group if isinstance(group, Exception) else [] for group in scored]
-        self._stored: Sequence[list[StoredPrediction] | ServiceError] = ()
+        for i, work in enumerate(works):
+            if work.columns is not None:
+                self.outcomes[i] = None
+        self.new_classes: Counter[Label | None] = Counter()
 
-    def keep(self, entries: _Stored) -> None:
+    def keep(self, stored: Stored) -> None:
         """Takes what was stored."""
-        self._stored, records = entries
-        pairs = (*zip(self._predicted, self._stored, strict=True), *zip(self._labelled, records, strict=True))
-        for i, outcome in pairs:
+        for i, group in zip(self._predicted, stored.predictions, strict=True):
+            self.outcomes[i] = group
+            if isinstance(group, list):
+                self.new_classes.update(each.record.score.predicted_class for each in group if not each.replayed)
+        for (i, array), ids in zip(self._arrays.items(), stored.row_ids, strict=True):
+            if ids is not None:
+                self.outcomes[i] = array.answer(ids)
+                self.new_classes.update(array.predicted_classes())
+        for i, outcome in zip(self._labelled, stored.records, strict=True):
             self.outcomes[i] = outcome
 
-    def new_classes(self) -> list[tuple[str, Label | None]]:
-        """The version and the class of each new prediction."""
-        groups = [group for group in self._stored if isinstance(group, list)]
-        new = [each.record.score.predicted_class for group in groups for each in group if not each.replayed]
-        return [(self.model.version, label) for label in new]
+
+def _scored_arrays(scorer: Scorer, works: Sequence[Work]) -> dict[int, ScoredArray]:
+    """The observations by column that the model can score, by the place of their work."""
+    arrays = {i: work.columns for i, work in enumerate(works) if work.columns is not None}
+    if not arrays:
+        return {}
+    pairs = zip(arrays, score_arrays(scorer, list(arrays.values())), strict=True)
+    return {i: array for i, array in pairs if array is not None}
 
 
 def _score(scorer: Scorer, groups: Sequence[Sequence[Observation]]) -> list[list[ScoredObservation] | Exception]:

@@ -1,11 +1,12 @@
 """A prediction before it is stored, and as a row of the log."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
 from serialize.task import Label
+from service.errors import ServiceError
 from service.prediction.observation import Observation
 from service.prediction.scoring import Score
 
@@ -71,6 +72,16 @@ class StoredPrediction(NamedTuple):
 
     record: Record
     replayed: bool
+
+
+class Stored(NamedTuple):
+    """What became of the groups of a transaction. For each group of predictions it is the predictions or their error,
+    for each array by column the row ids of its items, or None if it was not stored, and for each group of labels the
+    records or their error."""
+
+    predictions: list[list[StoredPrediction] | ServiceError]
+    row_ids: list[Sequence[int] | None]
+    records: list[list[Record] | ServiceError]
 
 
 def _loaded(text: str | None) -> Any:

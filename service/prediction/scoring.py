@@ -4,14 +4,18 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from serialize.errors import RefusedValue
-from serialize.signature import Scalar
+from serialize.frame import Columns, Row
 from serialize.task import TIE, Indices, Label, Outputs, Task
 from service.errors import Fault, InvalidBody, pointer, shown
+from service.prediction.columns import ScoreColumns
 from service.prediction.observation import Observation
 
-OutputsFunction = Callable[[Sequence[Mapping[str, Scalar]]], Outputs]
-ClassesFunction = Callable[[Sequence[Mapping[str, Scalar]]], Indices]
+OutputsFunction = Callable[[Sequence[Row]], Outputs]
+ClassesFunction = Callable[[Sequence[Row]], Indices]
+ColumnOutputsFunction = Callable[[Columns], Outputs]
 
 _TIED = -1
 
@@ -28,15 +32,19 @@ class Score(NamedTuple):
 
 
 class Scorer:
-    """Scores observations. `outputs` returns the model's outputs, of shape (n, n_classes) or (n, 1), and `classes` the
-    indices of the classes that the pipeline itself predicts, which are needed for ties."""
+    """Scores observations for a task. `outputs` returns the model's outputs, of shape (n, n_classes) or (n, 1), and
+    `by_column` the same for observations by column. `classes` returns the indices of the classes that the pipeline
+    itself predicts, which are needed for ties."""
 
-    def __init__(self, task: Task, outputs: OutputsFunction, classes: ClassesFunction) -> None:
-        self._task = task
+    def __init__(
+        self, task: Task, outputs: OutputsFunction, classes: ClassesFunction, by_column: ColumnOutputsFunction
+    ) -> None:
+        self.task = task
         if task.kind == "binary":
             self._positive, self._threshold = task.positive_index, task.threshold or 0.0
         self._outputs = outputs
         self._classes = classes
+        self._by_column = by_column
         self._class_of, self._to_score = {
             "binary": (self._binary_class, self._binary),
             "multiclass": (_multiclass_class, self._multiclass),
@@ -56,6 +64,23 @@ class Scorer:
             for i, class_ in zip(ties, self._classes([values[i] for i in ties]), strict=True):
                 classes[i] = int(class_)
         return list(map(self._to_score, rows, classes))
+
+    def score_columns(self, values: Columns) -> ScoreColumns:
+        """Scores n observations, given as the n values of each column, in one call of the model, and ties in a second
+        one. The scores and the exceptions are those of `score`."""
+        outputs = self._by_column(values)
+        if not np.isfinite(outputs).all():
+            raise unscorable()
+        if self.task.kind == "regression":
+            return ScoreColumns(outputs[:, 0].tolist())
+        classes = self.task.class_indices(outputs)
+        ties = np.flatnonzero(self.task.tied(outputs)).tolist()
+        if ties:
+            classes[ties] = self._classes([{name: column[i] for name, column in values.items()} for i in ties])
+        if self.task.kind == "binary":
+            return ScoreColumns(outputs[:, self._positive].tolist(), classes.tolist())
+        numbers = np.take_along_axis(outputs, classes[:, None], axis=1)[:, 0]
+        return ScoreColumns(numbers.tolist(), classes.tolist(), outputs)
 
     def score_apart(self, observations: Sequence[Observation]) -> list[Score | Exception]:
         """Like `score`, but isolates errors: if the batch raises, scores each observation alone and returns an error
@@ -82,11 +107,11 @@ class Scorer:
         return _TIED if abs(above) <= TIE else self._positive if above > 0.0 else 1 - self._positive
 
     def _binary(self, row: list[float], class_: int) -> Score:
-        return Score(self._task.classes[class_], row[self._positive])
+        return Score(self.task.classes[class_], row[self._positive])
 
     def _multiclass(self, row: list[float], class_: int) -> Score:
-        probas = dict(zip(map(str, self._task.classes), row, strict=True))
-        return Score(self._task.classes[class_], row[class_], probas)
+        probas = dict(zip(map(str, self.task.classes), row, strict=True))
+        return Score(self.task.classes[class_], row[class_], probas)
 
 
 def unscorable() -> InvalidBody:

@@ -1,19 +1,31 @@
-"""The use cases, without HTTP: parse, score, commit, reply."""
+"""The use cases, without HTTP: parse, score, commit, reply.
+
+An array is processed by columns if it is plain: surely valid, with new and different ids. Any other array is processed
+item by item. Only then are faults, replays and conflicts described."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from service.batching import Aside, Batcher
 from service.errors import LISTED_FAULTS, BodyTooLarge, Fault, InvalidBody, ServiceError, pointer
+from service.prediction.arrays.encoded_array import EncodedArray
 from service.prediction.batches import Outcome, ServedModel, Work
+from service.prediction.columns import ObservationColumns
+from service.prediction.observation import Observation
 from service.prediction.record import Record, StoredPrediction
+from service.prediction.true_label import TrueLabel
+
+Value = TypeVar("Value")
+# The use case, and how the array was processed.
+OnArray = Callable[[Literal["predict", "update"], Literal["columns", "items"]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The body of a 200, whether every prediction in it was stored before, and the caller's ids for the log line."""
+    """The body of a 200 (JSON, or the bytes of it), whether every prediction in it was stored before, and the caller's
+    ids for the log line."""
 
     body: Any
     replayed: bool
@@ -21,38 +33,88 @@ class Reply:
 
 
 FEW_ITEMS = 64
+# The event loop parses a short array by columns itself, because a thread costs more time. Few bytes may hold many items
+# of which most columns are left out.
+_FEW_BYTES, _FEW_BYTES_OF_A_COLUMN = 16 * 1024, 128 * 1024
 
 
 class PredictionService:
     """Predicts and updates with one model. `batcher` processes the work of concurrent requests, also of other models; a
-    body has at most `max_items` items. `aside` runs the work on a long array outside of the event loop."""
+    body has at most `max_items` items. `aside` runs the work on a long array outside of the event loop. `on_array` is
+    called for each encoded array."""
 
-    def __init__(self, model: ServedModel, batcher: Batcher[Work, Outcome], max_items: int, aside: Aside) -> None:
+    def __init__(
+        self,
+        model: ServedModel,
+        batcher: Batcher[Work, Outcome],
+        max_items: int,
+        aside: Aside,
+        on_array: OnArray = lambda use_case, way: None,
+    ) -> None:
         self._model = model
         self._batcher = batcher
         self._max_items = max_items
         self._aside = aside
+        self._on_array = on_array
+        self._few_bytes = min(_FEW_BYTES, _FEW_BYTES_OF_A_COLUMN // max(1, model.observation_array.columns))
 
     def predict(self, payload: Any) -> Reply:
-        """Scores and stores one observation or an array of them. A known id gets its stored prediction. Returns after
-        the commit. Stores nothing of the payload if it raises ServiceError."""
+        """Scores and stores one observation or an array of them, which may be encoded. A known id gets its stored
+        prediction. Returns after the commit. Stores nothing of the payload if it raises ServiceError."""
+        if isinstance(payload, EncodedArray):
+            columns = self._by_columns(self._model.observation_array.parse, payload)
+            if columns is not None:
+                payload.release()
+                del payload
+                return self._predict_columns(columns)
+            self._on_array("predict", "items")
+            payload = payload.decode()
         observations = self._parsed(self._model.observations.parse, payload)
         is_array = isinstance(payload, list)
         del payload  # an array of dictionaries takes as much memory as all that follows
+        return self._predict(observations, is_array)
+
+    def update(self, payload: Any) -> Reply:
+        """Records the true label of one prediction or of an array of them, which may be encoded. Returns after the
+        commit. Records nothing of the payload if it raises ServiceError."""
+        if isinstance(payload, EncodedArray):
+            labels = self._by_columns(self._model.label_array.parse, payload)
+            if labels is not None:
+                payload.release()
+                del payload
+                self._on_array("update", "columns")
+                return self._update(labels, is_array=True)
+            self._on_array("update", "items")
+            payload = payload.decode()
+        labels = self._parsed(self._model.labels.parse, payload)
+        is_array = isinstance(payload, list)
+        if is_array:
+            self._beside(len(labels), partial(self._model.labels.require_one_label_each, labels, payload))
+        del payload
+        return self._update(labels, is_array)
+
+    def _by_columns(self, parse: Callable[[bytes], Value | None], array: EncodedArray) -> Value | None:
+        """The parsed array, or None if it has to be processed item by item."""
+        if len(array.content) <= self._few_bytes:
+            return parse(array.content)
+        return self._aside(partial(parse, array.content))  # type: ignore[no-any-return]
+
+    def _predict_columns(self, columns: ObservationColumns) -> Reply:
+        answer = self._submit(Work(self._model, columns=columns), is_array=True)
+        if isinstance(answer, bytes):
+            self._on_array("predict", "columns")
+            return Reply(answer, False, tuple(columns.ids))
+        self._on_array("predict", "items")
+        return self._predict(self._beside(len(columns), columns.observations), is_array=True)
+
+    def _predict(self, observations: tuple[Observation, ...], is_array: bool) -> Reply:
         stored: list[StoredPrediction] = self._submit(Work(self._model, observations=observations), is_array)  # type: ignore[assignment]
         replayed = bool(stored) and all(prediction.replayed for prediction in stored)
         return self._reply(
             lambda: [prediction.record.answer() for prediction in stored], len(stored), is_array, replayed
         )
 
-    def update(self, payload: Any) -> Reply:
-        """Records the true label of one prediction or of an array of them. Returns after the commit. Records nothing
-        of the payload if it raises ServiceError."""
-        labels = self._parsed(self._model.labels.parse, payload)
-        is_array = isinstance(payload, list)
-        if is_array:
-            self._beside(len(labels), partial(self._model.labels.require_one_label_each, labels, payload))
-        del payload
+    def _update(self, labels: tuple[TrueLabel, ...], is_array: bool) -> Reply:
         records: list[Record] = self._submit(Work(self._model, labels=labels), is_array)  # type: ignore[assignment]
         return self._reply(lambda: [record.answer_with_observation() for record in records], len(records), is_array)
 
@@ -75,7 +137,7 @@ class PredictionService:
         return Reply(bodies if is_array else bodies[0], replayed, ids)
 
     def _submit(self, work: Work, is_array: bool) -> Outcome:
-        if not work.observations and not work.labels:
+        if not work.observations and not work.labels and work.columns is None:
             return []
         try:
             return self._batcher.submit(work)

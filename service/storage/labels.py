@@ -5,22 +5,20 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from peewee import Database
-
 from service.errors import LISTED_FAULTS, Fault, InvalidBody, ServiceError, UnknownObservation, pointer
 from service.prediction.observation import canonical
 from service.prediction.record import Record
 from service.prediction.true_label import TrueLabel
-from service.storage.statements import Statements
-from service.storage.tables import LabelCorrection
+from service.storage.array_statements import ArrayStatements
+from service.storage.statements import InsertValues, Statements, moment
 
 
 class LabelLog:
     """Records true labels through an open connection. For one caller at a time."""
 
-    def __init__(self, statements: Statements, database: Database, *, regression: bool) -> None:
+    def __init__(self, statements: Statements, arrays: ArrayStatements, *, regression: bool) -> None:
         self._statements = statements
-        self._database = database
+        self._arrays = arrays
         self._true = "true_value" if regression else "true_class"
 
     def record(self, groups: Sequence[Sequence[TrueLabel]]) -> list[list[Record] | ServiceError]:
@@ -33,7 +31,7 @@ class LabelLog:
         rows = {row["observation_id"]: row for row in self._statements.read(keys, lock=True)}
         now = datetime.now(UTC)
         changed: dict[int, Any] = {}
-        corrections: list[dict[str, Any]] = []
+        corrections: list[InsertValues] = []
         outcomes: list[list[Record] | ServiceError] = []
         for group in groups:
             unknown = {i: label for i, label in enumerate(group) if label.key not in rows}
@@ -48,8 +46,7 @@ class LabelLog:
                 corrections += self._relabel(rows[label.key], label, now, changed)
             outcomes.append([Record.of(rows[label.key]) for label in group])
         self._write_labels(changed, now)
-        for correction in corrections:
-            LabelCorrection.insert(correction).execute(self._database)
+        self._statements.correct(corrections)
         return outcomes
 
     def _is_of_other_task(self, row: Mapping[str, Any]) -> bool:
@@ -67,29 +64,26 @@ class LabelLog:
 
     def _relabel(
         self, row: dict[str, Any], label: TrueLabel, now: datetime, changed: dict[int, Any]
-    ) -> list[dict[str, Any]]:
+    ) -> list[InsertValues]:
         """Sets the label in the row; returns the correction, if it replaces another label."""
         value = label.label if self._true == "true_value" else canonical(label.label)
         previous = row[self._true]
         if previous == value:
             return []
-        replaced = {
-            "prediction": row["id"],
-            "replaced_class": row["true_class"],
-            "replaced_value": row["true_value"],
-            "labelled_at": row["labelled_at"],
-            "replaced_at": now,
-        }
+        replaced = []
+        if previous is not None:
+            times = (moment(row["labelled_at"]), moment(now))
+            replaced.append((row["id"], row["true_class"], row["true_value"], *times))
         row[self._true], row["labelled_at"] = value, now
         changed[row["id"]] = value
-        return [] if previous is None else [replaced]
+        return replaced
 
     def _write_labels(self, changed: Mapping[int, Any], now: datetime) -> None:
-        by_value: dict[Any, list[int]] = {}
+        if len(changed) > 1:
+            self._arrays.label(self._true, list(changed.items()), now)
+            return
         for id_, value in changed.items():
-            by_value.setdefault(value, []).append(id_)
-        for value, ids in by_value.items():
-            self._statements.label(self._true, value, now, ids)
+            self._statements.label(self._true, id_, value, now)
 
 
 def _unknown(labels: Mapping[int, TrueLabel]) -> UnknownObservation:

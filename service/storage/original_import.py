@@ -12,6 +12,7 @@ from service.prediction.observation import canonical
 from service.prediction.original_row import OriginalRow, RefusedRow
 from service.prediction.scoring import Score
 from service.prediction.true_label import TrueLabel
+from service.storage.array_statements import array_statements
 from service.storage.labels import LabelLog
 from service.storage.original_log import OriginalValues
 from service.storage.session import Session
@@ -36,7 +37,7 @@ class OriginalImport:
     ) -> None:
         self._session = session
         self._statements = Statements(session.database)
-        self._labels = LabelLog(self._statements, session.database, regression=False)
+        self._labels = LabelLog(self._statements, array_statements(session.database), regression=False)
         self._classes = classes
         self._threshold = threshold
         self._model_version = model_version

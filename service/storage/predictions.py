@@ -5,10 +5,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from peewee import DataError, IntegrityError
+
 from service.errors import Fault, ObservationConflict, ServiceError, Unavailable, pointer
+from service.prediction.columns import RowColumns
 from service.prediction.observation import Observation
-from service.prediction.record import Record, ScoredObservation, StoredPrediction
+from service.prediction.record import Record, ScoredObservation, Stored, StoredPrediction
 from service.prediction.true_label import TrueLabel
+from service.storage.array_statements import array_statements
 from service.storage.labels import LabelLog
 from service.storage.session import Session
 from service.storage.statements import MOST_ALONE, InsertValues, Statements, inserted_row, moment
@@ -29,29 +33,39 @@ class PredictionLog:
         self._session = session
         self._database = session.database
         self._statements = Statements(session.database)
+        self._arrays = array_statements(session.database)
         self._model_version = model_version
         self._threshold = threshold
-        self._labels = LabelLog(self._statements, session.database, regression=regression)
+        self._labels = LabelLog(self._statements, self._arrays, regression=regression)
 
     def commit(
-        self, predictions: Sequence[Sequence[ScoredObservation]], labels: Sequence[Sequence[TrueLabel]]
-    ) -> tuple[list[list[StoredPrediction] | ServiceError], list[list[Record] | ServiceError]]:
+        self,
+        predictions: Sequence[Sequence[ScoredObservation]],
+        arrays: Sequence[RowColumns],
+        labels: Sequence[Sequence[TrueLabel]],
+    ) -> Stored:
         """Stores the groups in one transaction and returns after its commit: the predictions or records of each group
-        in order, or its error. Raises Unavailable if the database cannot store them now; repeating is always safe."""
-        fresh = self._append_new(predictions) if not labels else {}
+        in order, or its error, and for each array what `append_columns` returns. Raises Unavailable if the database
+        cannot store them now; repeating is always safe."""
+        fresh = self._append_new(predictions) if not labels and not arrays else {}
         rest = [group for i, group in enumerate(predictions) if i not in fresh] if fresh else predictions
-        if not rest and not labels:
-            return list(fresh.values()), []
+        if not rest and not labels and not arrays:
+            return Stored(list(fresh.values()), [], [])
 
-        entries, records = self._session.run(lambda: self.store(rest, labels))
-        others = iter(entries)
-        return [fresh[i] if i in fresh else next(others) for i in range(len(predictions))], records
+        stored = self._session.run(lambda: self.store(rest, arrays, labels))
+        others = iter(stored.predictions)
+        entries = [fresh[i] if i in fresh else next(others) for i in range(len(predictions))]
+        return stored._replace(predictions=entries)
 
     def store(
-        self, predictions: Sequence[Sequence[ScoredObservation]], labels: Sequence[Sequence[TrueLabel]]
-    ) -> tuple[list[list[StoredPrediction] | ServiceError], list[list[Record] | ServiceError]]:
+        self,
+        predictions: Sequence[Sequence[ScoredObservation]],
+        arrays: Sequence[RowColumns],
+        labels: Sequence[Sequence[TrueLabel]],
+    ) -> Stored:
         """The same within a transaction of the session."""
-        return self.append(predictions), self._labels.record(labels)
+        entries = self.append(predictions)
+        return Stored(entries, list(map(self.append_columns, arrays)), self._labels.record(labels))
 
     def append(self, groups: Sequence[Sequence[ScoredObservation]]) -> list[list[StoredPrediction] | ServiceError]:
         """Within a transaction: inserts the predictions of each group, or reads existing ones. A known id with another
@@ -67,6 +81,27 @@ class PredictionLog:
         for (i, one), entry in zip(singles, self._insert_or_read([one for _, one in singles], now), strict=True):
             outcomes[i] = [entry] if entry is not None else _conflict({0: one.observation})
         return outcomes
+
+    def append_columns(self, rows: RowColumns) -> Sequence[int] | None:
+        """Within a transaction: inserts new predictions by column and returns their row ids in the order of the items.
+        If the log has one of their ids already, or the database refuses a value, it inserts none and returns None."""
+        keys = rows.observation_id
+        # All writers insert in the same order, so that no two transactions deadlock.
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        columns = {
+            name: [column[i] for i in order]
+            for name, column in zip(rows._fields, rows, strict=True)
+            if column is not None
+        }
+        try:
+            with self._database.atomic():
+                inserted = self._arrays.insert(columns, self._threshold, self._model_version, datetime.now(UTC))
+        except (DataError, IntegrityError):
+            return None
+        ids = [0] * len(order)
+        for i, id_ in zip(order, inserted, strict=True):
+            ids[i] = id_
+        return ids
 
     def _append_new(
         self, groups: Sequence[Sequence[ScoredObservation]]

@@ -11,7 +11,7 @@ from peewee import Database, Field, IntegrityError, Query, SqliteDatabase
 from serialize.task import Label
 from service.prediction.observation import canonical
 from service.prediction.scoring import Score
-from service.storage.tables import Prediction
+from service.storage.tables import LabelCorrection, Prediction, UtcField
 
 _INSERTED = [
     Prediction.observation_id,
@@ -25,6 +25,8 @@ _INSERTED = [
     Prediction.created_at,
 ]
 _LABELLED = [*_INSERTED, Prediction.true_class, Prediction.labelled_at]
+_COLUMNS: Mapping[str, Field] = Prediction._meta.fields
+_TIMES = {name: field for name, field in _COLUMNS.items() if isinstance(field, UtcField)}
 _LARGEST = 512
 MOST_ALONE = 128
 
@@ -53,8 +55,8 @@ def _label_text(label: Label) -> str:
 
 
 class Statements:
-    """The statements on the table `prediction` of one database. Rows are split into chunks whose sizes are powers of
-    two, so that few texts are needed."""
+    """The statements on the tables of one database for few rows, each row with its own parameters. Rows are split into
+    chunks."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -85,22 +87,28 @@ class Statements:
 
     def read(self, keys: Sequence[str], *, lock: bool = False) -> Iterator[dict[str, Any]]:
         """Yields the rows with these observation_ids by column. `lock` locks them until the end of the transaction."""
-        fields: Mapping[str, Field] = Prediction._meta.fields
         locked = lock and self._database.for_update
-        for chunk in _chunks(keys):
+        for chunk in chunks(keys):
             for row in self._run("lock" if locked else "read", partial(_read, lock=locked), len(chunk), chunk):
-                values = zip(fields.items(), row, strict=True)
-                yield {name: field.python_value(value) for (name, field), value in values}
+                values = dict(zip(_COLUMNS, row, strict=True))
+                for name, time in _TIMES.items():
+                    values[name] = time.python_value(values[name])
+                yield values
 
-    def label(self, column: str, value: Any, labelled_at: datetime, ids: Sequence[int]) -> None:
-        """Sets the true label, in the column `true_class` or `true_value`, of the rows with these ids."""
-        for chunk in _chunks(ids):
-            self._run(column, partial(_label, column), len(chunk), [value, moment(labelled_at), *chunk])
+    def label(self, column: str, id_: int, value: Any, labelled_at: datetime) -> None:
+        """Sets the true label, in the column `true_class` or `true_value`, of the row with this id."""
+        self._run(column, partial(_label, column), 1, [value, moment(labelled_at), id_])
+
+    def correct(self, corrections: Sequence[InsertValues]) -> None:
+        """Keeps replaced labels: the row id of the prediction, the replaced class and value, and when the old and the
+        new label came."""
+        for chunk in chunks(corrections):
+            self._run("correct", _correct, len(chunk), [value for correction in chunk for value in correction])
 
     def _insert(
         self, name: str, write: Callable[[int], Query], rows: Sequence[InsertValues]
     ) -> Iterator[tuple[int, str]]:
-        for chunk in _chunks(rows):
+        for chunk in chunks(rows):
             yield from self._run(name, write, len(chunk), [value for row in chunk for value in row])
 
     def _write_alone(self, size: int) -> Query:
@@ -144,12 +152,24 @@ def _read(size: int, *, lock: bool) -> Any:
     return rows.for_update() if lock else rows
 
 
-def _label(column: str, size: int) -> Query:
+def _label(column: str, _: int) -> Query:
     label = {column: "" if column == "true_class" else 0.0, "labelled_at": datetime.now(UTC)}
-    return Prediction.update(label).where(Prediction.id.in_([0] * size))
+    return Prediction.update(label).where(Prediction.id == 0)
 
 
-def _chunks(items: Sequence[Value]) -> Iterator[Sequence[Value]]:
+def _correct(size: int) -> Query:
+    fields = [
+        LabelCorrection.prediction,
+        LabelCorrection.replaced_class,
+        LabelCorrection.replaced_value,
+        LabelCorrection.labelled_at,
+        LabelCorrection.replaced_at,
+    ]
+    return LabelCorrection.insert_many([(0, "", 0.0, datetime.now(UTC), datetime.now(UTC))] * size, fields=fields)
+
+
+def chunks(items: Sequence[Value]) -> Iterator[Sequence[Value]]:
+    """Splits rows into chunks whose sizes are powers of two, so that few texts are needed."""
     start = 0
     while start < len(items):
         size = min(_LARGEST, 1 << (len(items) - start).bit_length() - 1)

@@ -51,6 +51,13 @@ PREDICTIONS = _spec(
     "predictions_total", "counter", "predictions", "Stored predictions.", "model_version", "predicted_class"
 )
 BATCH = _spec("batch_size", "histogram", "requests", "Requests scored and stored together.", buckets=_SIZES)
+ARRAYS = _spec(
+    "arrays_total",
+    "counter",
+    "requests",
+    "Requests with an array: processed by columns, which is fast, or one item at a time, as faults and replays need.",
+    *("route", "way"),
+)
 COMMIT = _spec(
     "commit_duration_seconds",
     "histogram",
@@ -107,7 +114,7 @@ WATCH_ROLLBACK_AT = _spec(
 )
 
 METRICS = (
-    *(REQUESTS, REQUEST_SECONDS, REFUSED, PREDICTIONS, BATCH, COMMIT, QUEUE, DROPPED_LINES, WORKERS),
+    *(REQUESTS, REQUEST_SECONDS, REFUSED, PREDICTIONS, BATCH, ARRAYS, COMMIT, QUEUE, DROPPED_LINES, WORKERS),
     *(NO_CHAMPION, MODEL),
     *(LOGGED, LABELLED, LABELLED_SHARE),
     *(PERFORMANCE, PERFORMANCE_LOW, PERFORMANCE_HIGH, PERFORMANCE_TRAINING, PERFORMANCE_AT),

@@ -3,8 +3,7 @@ writes its own files, and a scrape on any worker reads all of them. Files belong
 replacement of a killed worker takes its slot and continues its counts."""
 
 import weakref
-from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -95,13 +94,17 @@ class Metrics:
         """Counts a response with a status of 400 or above."""
         self._metric(metrics.REFUSED, (reason,)).inc()
 
-    def batch(self, size: int, seconds: float, predicted: Sequence[tuple[str, Any]]) -> None:
+    def batch(self, size: int, seconds: float, predicted: Mapping[tuple[str, Any], int]) -> None:
         """Counts a batch of `size` requests that was stored in `seconds`, and its new predictions by version and
         class."""
         self._metric(metrics.BATCH).observe(size)
         self._metric(metrics.COMMIT).observe(seconds)
-        for label, number in Tally(predicted).items() if len(predicted) > 1 else [(label, 1) for label in predicted]:
+        for label, number in predicted.items():
             self._metric(metrics.PREDICTIONS, self._predictions[label]).inc(number)
+
+    def array(self, path: str, way: str) -> None:
+        """Counts a request with an array, by its path and by how it was processed: by columns or by items."""
+        self._metric(metrics.ARRAYS, (path, way)).inc()
 
     def waiting(self, depth: int) -> None:
         """Sets the number of requests that wait in this process."""

@@ -9,7 +9,9 @@ from flask import Request
 
 from service.batching import Aside
 from service.errors import BodyTooLarge, MalformedBody, UnsupportedBody, shown
+from service.prediction.arrays.encoded_array import EncodedArray
 from service.web.access_log import RequestInfo
+from service.web.body_budget import Held
 from service.web.outline import Outline, outline
 
 _WHITESPACE = b" \t\r\n"
@@ -17,6 +19,7 @@ _WHITESPACE = b" \t\r\n"
 # A shorter body needs no place in the budget before it is read, and is parsed in the event loop.
 SMALL_BYTES = 8192
 _FIRST_BYTES = 64 * 1024  # of a body without a length
+_SCANNED_BYTES = 64 * 1024  # up to here the event loop finds the outline itself: a thread costs more time
 # Measured: the memory of an item until it is answered, for itself and for each column of the model; and of what else a
 # body may contain: a value in a list, a list, and a member of an object with its key.
 _ITEM_BYTES, _COLUMN_BYTES = 1024, 128
@@ -46,20 +49,30 @@ class JsonBody:
     def of(self, request: Request) -> Any:
         """The JSON value of a request's body. Raises UnsupportedBody, BodyTooLarge, MalformedBody, and Unavailable if
         the worker has no memory for the body now."""
+        found = self.value_or_array(request)
+        return found.decode() if isinstance(found, EncodedArray) else found
+
+    def value_or_array(self, request: Request) -> Any:
+        """The same, but an array is not decoded: it is an EncodedArray. The worker has the memory for it, and it has
+        not too many items."""
         environ = request.environ
         if environ.get("CONTENT_TYPE") != "application/json":
             _require_json(request)
         if "HTTP_CONTENT_ENCODING" in environ:
             raise UnsupportedBody("Send the body without a Content-Encoding.")
         body = self._bytes(environ)
-        is_small = len(body) <= SMALL_BYTES
-        if is_small and body.startswith(b"{"):
+        if len(body) <= SMALL_BYTES and body.startswith(b"{"):
             return decode(body)
         held = RequestInfo.of(environ).held()
-        if is_small:
-            held.hold_parsed(self._estimate(body))
+        estimate = partial(self._estimate, body)
+        held.hold_parsed(estimate() if len(body) <= _SCANNED_BYTES else self._aside(estimate))
+        array = EncodedArray(body, partial(self._decode, body, held), partial(held.hold_body, 0))
+        return array if _is_array(body) else array.decode()
+
+    def _decode(self, body: bytes, held: Held) -> Any:
+        """The JSON value of a body that is not too deep."""
+        if len(body) <= SMALL_BYTES:
             return _decoded(body, _decoder)
-        held.hold_parsed(self._aside(partial(self._estimate, body)))
         value = self._aside(partial(_decoded, body, _yielding_decoder))
         held.hold_body(0)
         return value
@@ -93,7 +106,7 @@ class JsonBody:
         first = () if is_known else (self._unheld_bytes, _FIRST_BYTES)
         body = b""
         for step in sorted({min(length, step) for step in (*first, limits.object_bytes + 1, length)}):
-            if len(body) > limits.object_bytes and not body.lstrip(_WHITESPACE).startswith(b"["):
+            if len(body) > limits.object_bytes and not _is_array(body):
                 raise BodyTooLarge(f"The body is over the limit of {limits.object_bytes} bytes for an object.")
             held.hold_body(self._to_hold(length if is_known else step))
             body += environ["wsgi.input"].read(step - len(body))
@@ -111,7 +124,7 @@ class JsonBody:
         """About how many bytes of memory the values of a body take until it is answered. Raises MalformedBody and
         BodyTooLarge for a body that is too deep or has too many items."""
         found = _shallow(body)
-        items = found.items if body.lstrip(_WHITESPACE).startswith(b"[") else 1
+        items = found.items if _is_array(body) else 1
         if items > self._limits.items:
             raise BodyTooLarge(f"The array has {items} items; send at most {self._limits.items} at once.")
         width = 1 if found.greatest < 0x80 else 2 if found.greatest < 0xF0 else 4
@@ -122,6 +135,10 @@ class JsonBody:
             + _LIST_BYTES * body.count(b"[")
         )
         return len(body) * (1 + 2 * width) + items * (_ITEM_BYTES + _COLUMN_BYTES * self._limits.columns) + others
+
+
+def _is_array(body: bytes) -> bool:
+    return body.startswith(b"[") or body.lstrip(_WHITESPACE).startswith(b"[")
 
 
 def _require_json(request: Request) -> None:

@@ -129,7 +129,7 @@ def test_the_metrics_count_exactly_with_greenlets_and_threads(tmp_path: Path) ->
     def count(pause: bool) -> None:
         for i in range(3000):
             metrics.request(f"/{i % 50}", "GET", "200", 0.001)
-            metrics.batch(1, 0.001, [("v", i % 2 == 0)])
+            metrics.batch(1, 0.001, {("v", i % 2 == 0): 1})
             metrics.waiting(i)
             if pause and i % 10 == 0:
                 gevent.sleep(0)

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from service.errors import ServiceError
 from service.factory import create_app
-from service.prediction.record import Record, ScoredObservation, StoredPrediction
+from service.prediction.columns import RowColumns
+from service.prediction.record import Record, ScoredObservation, Stored
 from service.prediction.true_label import TrueLabel
 from service.settings import Settings
 from service.storage.predictions import PredictionLog
 
-Stored = list[list[StoredPrediction] | ServiceError]
 Recorded = list[list[Record] | ServiceError]
 
 _commit = PredictionLog.commit
@@ -17,11 +17,14 @@ _late: list[Sequence[TrueLabel]] = []
 
 
 def _commit_late(
-    self: PredictionLog, predictions: Sequence[Sequence[ScoredObservation]], labels: Sequence[Sequence[TrueLabel]]
-) -> tuple[Stored, Recorded]:
-    stored, _ = _commit(self, predictions, tuple(_late))
+    self: PredictionLog,
+    predictions: Sequence[Sequence[ScoredObservation]],
+    arrays: Sequence[RowColumns],
+    labels: Sequence[Sequence[TrueLabel]],
+) -> Stored:
+    stored = _commit(self, predictions, arrays, tuple(_late))
     _late[:] = labels
-    return stored, self._session.run(lambda: _answers(self, labels))
+    return stored._replace(records=self._session.run(lambda: _answers(self, labels)))
 
 
 def _answers(log: PredictionLog, labels: Sequence[Sequence[TrueLabel]]) -> Recorded:

@@ -20,6 +20,7 @@ from service.storage.session import Session
 from service.storage.tables import Prediction
 from tests.conftest import Client
 from tests.service.conftest import fill
+from tests.support.by_column import of_columns
 from tests.support.passengers import all_passengers
 
 ROWS = 60
@@ -133,6 +134,7 @@ class Fails:
 
     def __init__(self, artifact: Artifact) -> None:
         self.class_indices = artifact.model.class_indices
+        self.outputs_by_column = of_columns(self.outputs)
         self._outputs = artifact.model.outputs
 
     def outputs(self, rows: Any) -> Any:

@@ -41,7 +41,8 @@ class Log:
         self.database.connect()
         self.drift = Drift(ModelVersion(artifact.version, manifest), LogCache(self.database, manifest.task))
         self.parser = ObservationParser(manifest.signature)
-        self.scorer = Scorer(manifest.task, artifact.model.outputs, artifact.model.class_indices)
+        model = artifact.model
+        self.scorer = Scorer(manifest.task, model.outputs, model.class_indices, model.outputs_by_column)
         self.version = artifact.version
 
     def report(self, table: pd.DataFrame) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The use cases without HTTP: if the model refuses values, only their own request fails."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,9 @@ from serialize.signature import Column, Signature
 from serialize.task import Outputs, Task
 from service.batching import Batcher
 from service.errors import InvalidBody
+from service.prediction.arrays.encoded_array import EncodedArray
+from service.prediction.arrays.label_array import LabelArrayParser
+from service.prediction.arrays.observation_array import ColumnParser
 from service.prediction.batches import Batches, Outcome, ServedModel, Work
 from service.prediction.observation import ObservationParser
 from service.prediction.scoring import Scorer
@@ -22,6 +26,7 @@ from service.storage.connection import connect
 from service.storage.migrate import prepare
 from service.storage.predictions import PredictionLog
 from service.storage.session import Session
+from tests.support.by_column import of_columns
 from tests.support.waiting import WAIT_SECONDS, until
 
 TASK = Task("regression")
@@ -41,12 +46,19 @@ def body(x: int) -> dict[str, Any]:
     return {"id": x, "observation": {"x": x}}
 
 
+def array(*values: int) -> EncodedArray:
+    """An encoded array of such bodies."""
+    items = [body(x) for x in values]
+    return EncodedArray(json.dumps(items).encode(), lambda: items, lambda: None)
+
+
 class HeldRunner:
     """Runs jobs, but holds each one back until `opened` is set."""
 
     def __init__(self) -> None:
         self.opened, self.reached = threading.Event(), threading.Event()
         self.waiting = 0
+        self.ways: list[str] = []
 
     def run(self, job: Callable[[], Any]) -> Any:
         self.reached.set()
@@ -55,6 +67,9 @@ class HeldRunner:
 
     def on_queue_depth(self, waiting: int) -> None:
         self.waiting = waiting
+
+    def on_array(self, path: str, way: str) -> None:
+        self.ways.append(way)
 
 
 @pytest.fixture
@@ -82,15 +97,21 @@ def services(session: Session, runner: HeldRunner, *versions: str) -> list[Predi
     batcher: Batcher[Work, Outcome] = Batcher(
         batches.process, runner.run, max_pending=100, timeout=WAIT_SECONDS, on_queue_depth=runner.on_queue_depth
     )
-    return [PredictionService(served(session, version), batcher, 100, lambda job: job()) for version in versions]
+    return [
+        PredictionService(served(session, version), batcher, 100, lambda job: job(), runner.on_array)
+        for version in versions
+    ]
 
 
 def served(session: Session, version: str) -> ServedModel:
+    signature = Signature("frame", (Column("x", "integer", False, "int64"),))
     return ServedModel(
         version,
-        ObservationParser(Signature("frame", (Column("x", "integer", False, "int64"),))),
+        ObservationParser(signature),
+        ColumnParser(signature),
         LabelParser(TASK),
-        Scorer(TASK, outputs, lambda rows: np.zeros(len(rows), dtype=int)),
+        LabelArrayParser(TASK),
+        Scorer(TASK, outputs, lambda rows: np.zeros(len(rows), dtype=int), of_columns(outputs)),
         PredictionLog(session, version, None, regression=True),
     )
 
@@ -177,3 +198,42 @@ def test_a_batch_with_work_for_two_models_is_scored_by_each_and_stored_together(
         lambda: session.database.execute_sql("SELECT observation_id, model_version FROM prediction").fetchall()
     )
     assert dict(rows) == {"1": "a" * 12, "2": "a" * 12, "3": "b" * 12, "5": "b" * 12}
+
+
+def test_only_the_array_with_refused_values_fails_in_a_batch_of_arrays(
+    service: PredictionService, runner: HeldRunner, session: Session
+) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        leader = pool.submit(service.predict, array(1, 2))
+        assert runner.reached.wait(WAIT_SECONDS)
+        answers = [pool.submit(service.predict, array(*values)) for values in ((3, 4, 5), (6, 13), (7,))]
+        until(lambda: runner.waiting == 3)
+        runner.opened.set()
+        predicted = [json.loads(answer.result(WAIT_SECONDS).body) for answer in (leader, answers[0], answers[2])]
+        with pytest.raises(InvalidBody) as refused:
+            answers[1].result(WAIT_SECONDS)
+
+    assert [[each["predicted_value"] for each in items] for items in predicted] == [[1, 2], [3, 4, 5], [7]]
+    assert pointers(refused.value) == ["/1/observation"]
+    assert stored(session) == [1, 2, 3, 4, 5, 7]
+    assert sorted(runner.ways) == ["columns", "columns", "columns", "items"]
+
+
+def test_an_array_with_an_id_that_another_request_of_its_batch_stores_is_answered_item_by_item(
+    service: PredictionService, runner: HeldRunner, session: Session
+) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        leader = pool.submit(service.predict, body(1))
+        assert runner.reached.wait(WAIT_SECONDS)
+        single = pool.submit(service.predict, body(2))
+        until(lambda: runner.waiting == 1)
+        arrays = [pool.submit(service.predict, array(2, 3)), pool.submit(service.predict, array(2, 3))]
+        until(lambda: runner.waiting == 3)
+        runner.opened.set()
+        predicted = [answer.result(WAIT_SECONDS).body for answer in (leader, single)]
+        several = [answer.result(WAIT_SECONDS).body for answer in arrays]
+
+    assert [each["predicted_value"] for each in predicted] == [1, 2]
+    assert [[each["predicted_value"] for each in items] for items in several] == [[2, 3], [2, 3]]
+    assert stored(session) == [1, 2, 3]
+    assert runner.ways == ["items", "items"]

@@ -227,7 +227,7 @@ def test_a_log_of_the_original_service_is_migrated_with_its_rows(database_url: s
         rows = list(Prediction.select().order_by(Prediction.id).execute(database))
         original = database.execute_sql("SELECT count(*) FROM prediction_original").fetchone()[0]
     session = Session(database)
-    _, found = PredictionLog(session, "v", 0.5).commit([], [[]])
+    _, _, found = PredictionLog(session, "v", 0.5).commit([], [], [[]])
     session.close()
     assert [(row.observation_id, row.observation, row.proba) for row in rows] == [
         ("7", '{"Age":22.0}', 0.25),

@@ -53,12 +53,12 @@ def test_a_row_that_is_erased_before_it_is_read_is_stored_anew(
     prepare(connect(postgresql_url))
     session = Session(connect(postgresql_url))
     log = PredictionLog(session, "a" * 12, None, regression=True)
-    log.commit([[scored("a")]], [])
+    log.commit([[scored("a")]], [], [])
     with psycopg.connect(postgresql_url, autocommit=True) as rival:
         statement = "DELETE FROM prediction WHERE observation_id = '\"a\"'"
         before_each_read(session, monkeypatch, lambda: rival.execute(statement))
 
-        outcomes, _ = log.commit(groups, [])
+        outcomes, _, _ = log.commit(groups, [], [])
 
         kept: dict[str, int] = dict(rival.execute("SELECT observation_id, id FROM prediction").fetchall())
     entries = [entry for outcome in outcomes if isinstance(outcome, list) for entry in outcome]
@@ -75,11 +75,11 @@ def test_a_row_that_is_erased_again_and_again_is_unavailable(
     log = PredictionLog(session, "a" * 12, None, regression=True)
     with psycopg.connect(postgresql_url, autocommit=True) as rival:
         monkeypatch.setattr("service.storage.predictions._ATTEMPTS", 1)
-        log.commit([[scored("a")]], [])
+        log.commit([[scored("a")]], [], [])
         before_each_read(session, monkeypatch, lambda: rival.execute("DELETE FROM prediction"))
 
         with pytest.raises(Unavailable) as refused:
-            log.commit([[scored("a")]], [])
+            log.commit([[scored("a")]], [], [])
 
     assert "Retry-After" in refused.value.headers
     session.close()
@@ -91,7 +91,7 @@ def predict(url: str) -> int:
     with opened(url) as log:
         for i in range(ROUNDS):
             groups = [[scored(id_) for id_ in IDS]] if i % 2 else [[scored(id_)] for id_ in IDS]
-            outcomes, _ = log.commit(groups, [])
+            outcomes, _, _ = log.commit(groups, [], [])
             entries = [entry for outcome in outcomes if isinstance(outcome, list) for entry in outcome]
             assert [entry.record.observation_id for entry in entries] == list(IDS)
             assert all(isinstance(entry, StoredPrediction) and entry.record.score.predicted_value for entry in entries)
@@ -102,7 +102,7 @@ def predict(url: str) -> int:
 def label(url: str) -> int:
     with opened(url) as log:
         for i in range(ROUNDS):
-            _, outcomes = log.commit([], [[TrueLabel(key_of(id_), float(i))] for id_ in IDS])
+            _, _, outcomes = log.commit([], [], [[TrueLabel(key_of(id_), float(i))] for id_ in IDS])
             for outcome in outcomes:
                 assert isinstance(outcome, UnknownObservation) or outcome[0].true_label == i  # type: ignore[index]
     return 0

@@ -48,10 +48,10 @@ def stored(session: Session) -> dict[str, int]:
 
 
 def test_a_batch_inserts_new_ids_and_reads_known_ones(log: PredictionLog, session: Session) -> None:
-    log.commit([[scored("b")], [scored("d", 4)]], [])
+    log.commit([[scored("b")], [scored("d", 4)]], [], [])
     before = stored(session)
 
-    entries, _ = log.commit([[scored("c", 3)], [scored("b")], [scored("d", 5)], [scored("a", 7)]], [])
+    entries, _, _ = log.commit([[scored("c", 3)], [scored("b")], [scored("d", 5)], [scored("a", 7)]], [], [])
 
     new, old, conflict, last = entries
     assert isinstance(conflict, ObservationConflict)
@@ -70,9 +70,9 @@ def test_a_batch_inserts_new_ids_and_reads_known_ones(log: PredictionLog, sessio
 
 def test_a_batch_of_known_ids_is_read(log: PredictionLog, session: Session) -> None:
     groups = [[scored(id_, x)] for x, id_ in enumerate("cab")]
-    first, _ = log.commit(groups, [])
+    first, _, _ = log.commit(groups, [], [])
 
-    again, _ = log.commit(groups, [])
+    again, _, _ = log.commit(groups, [], [])
 
     for one, other in zip(first, again, strict=True):
         assert isinstance(one, list)
@@ -82,7 +82,7 @@ def test_a_batch_of_known_ids_is_read(log: PredictionLog, session: Session) -> N
 
 
 def test_an_id_twice_in_a_batch_is_stored_once(log: PredictionLog, session: Session) -> None:
-    entries, _ = log.commit([[scored("a")], [scored("b")], [scored("a")]], [])
+    entries, _, _ = log.commit([[scored("a")], [scored("b")], [scored("a")]], [], [])
 
     first, _, second = entries
     assert isinstance(first, list)
@@ -135,7 +135,12 @@ class Rival:
                 other.rollback()
         return False
 
+    def commit(self) -> None:
+        """Commits what it has inserted."""
+        self._holding.commit()
+
     def let_go(self) -> None:
+        """Gives up what it has not committed."""
         self._holding.rollback()
 
     def close(self) -> None:
@@ -178,7 +183,7 @@ def test_rows_are_inserted_in_the_order_of_their_ids(
 ) -> None:
     rival.insert(IDS[-1])
 
-    with stopped(rival, lambda: postgresql_log.commit(groups, [])) as writer:
+    with stopped(rival, lambda: postgresql_log.commit(groups, [], [])) as writer:
         inserted = [id_ for id_ in IDS[:-1] if rival.finds_inserted(id_)]
         writer.go_on()
 
@@ -188,11 +193,11 @@ def test_rows_are_inserted_in_the_order_of_their_ids(
 def test_single_predictions_in_a_transaction_are_inserted_in_the_order_of_their_ids(
     postgresql_log: PredictionLog, rival: Rival
 ) -> None:
-    postgresql_log.commit([[scored("labelled")]], [])
+    postgresql_log.commit([[scored("labelled")]], [], [])
     labels = [[TrueLabel(key_of("labelled"), 1.0)]]
     rival.insert(IDS[-1])
 
-    with stopped(rival, lambda: postgresql_log.commit([[scored(id_)] for id_ in UNSORTED], labels)) as writer:
+    with stopped(rival, lambda: postgresql_log.commit([[scored(id_)] for id_ in UNSORTED], [], labels)) as writer:
         inserted = [id_ for id_ in IDS[:-1] if rival.finds_inserted(id_)]
         writer.go_on()
 
@@ -200,11 +205,11 @@ def test_single_predictions_in_a_transaction_are_inserted_in_the_order_of_their_
 
 
 def test_rows_are_locked_for_labels_in_the_order_of_their_ids(postgresql_log: PredictionLog, rival: Rival) -> None:
-    postgresql_log.commit([[scored(id_) for id_ in IDS]], [])
+    postgresql_log.commit([[scored(id_) for id_ in IDS]], [], [])
     rival.lock(IDS[-1])
 
     with stopped(
-        rival, lambda: postgresql_log.commit([], [[TrueLabel(key_of(id_), 1.0) for id_ in UNSORTED]])
+        rival, lambda: postgresql_log.commit([], [], [[TrueLabel(key_of(id_), 1.0) for id_ in UNSORTED]])
     ) as writer:
         locked = [id_ for id_ in IDS[:-1] if rival.finds_locked(id_)]
         writer.go_on()
@@ -235,15 +240,15 @@ class stopped:  # noqa: N801 - read as a verb in a with statement
 
 
 def test_a_label_of_another_task_changes_no_row(log: PredictionLog, session: Session) -> None:
-    log.commit([[scored("value")]], [])
+    log.commit([[scored("value")]], [], [])
     classifier = PredictionLog(session, "b" * 12, 0.5)
     a_class = ScoredObservation(scored("class").observation, Score(predicted_class=True, proba=0.7))
-    classifier.commit([[a_class]], [])
+    classifier.commit([[a_class]], [], [])
 
-    _, (refused, taken) = log.commit(
-        [], [[TrueLabel(key_of("value"), 1.0), TrueLabel(key_of("class"), 1.0)], [TrueLabel(key_of("value"), 2.0)]]
+    _, _, (refused, taken) = log.commit(
+        [], [], [[TrueLabel(key_of("value"), 1.0), TrueLabel(key_of("class"), 1.0)], [TrueLabel(key_of("value"), 2.0)]]
     )
-    _, (other,) = classifier.commit([], [[TrueLabel(key_of("value"), True)]])
+    _, _, (other,) = classifier.commit([], [], [[TrueLabel(key_of("value"), True)]])
 
     assert isinstance(refused, InvalidBody)
     assert isinstance(other, InvalidBody)

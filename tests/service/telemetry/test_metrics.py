@@ -356,7 +356,7 @@ def test_requests_are_answered_without_a_directory_for_metrics(
 
     monkeypatch.setattr(MultiprocessDir, "make", refuse)
     metrics.request("/predict", "POST", "200", 0.001)
-    metrics.batch(2, 0.001, [("v", None), ("v", None)])
+    metrics.batch(2, 0.001, {("v", None): 2})
     metrics.refused("reason")
 
     with pytest.raises(OSError, match="could not be made"):

@@ -23,7 +23,7 @@ metrics.share(MultiprocessDir.make(Path(sys.argv[1])))
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
 for i in range(200):
     metrics.request(f"/{i}", "GET", "200", 0.001)
-    metrics.batch(1, 0.001, [("v", None)])
+    metrics.batch(1, 0.001, {("v", None): 1})
     metrics.refused("reason")
 print(metrics.render().count("_duration_seconds_count{"))
 """

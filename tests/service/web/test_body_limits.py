@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.prediction.service import PredictionService, Reply
+from service.storage.predictions import PredictionLog
 from service.web.access_log import AccessLogMiddleware, RequestInfo, Serving
 from service.web.body_budget import BodyBudget
 from tests.conftest import Client, MakeClient
@@ -105,16 +105,19 @@ def test_a_chunked_array_that_is_too_long_is_413(make_client: MakeClient) -> Non
     assert (response.status_code, response.json["detail"]) == (413, "The body is over the limit of 5000 bytes.")
 
 
-def test_a_long_body_is_not_held_once_it_is_decoded(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("first", [0, 0.0], ids=["by columns", "by items"])
+def test_a_long_body_is_not_held_once_it_is_decoded(
+    client: Client, monkeypatch: pytest.MonkeyPatch, first: float
+) -> None:
     free: list[int] = []
-    predict = PredictionService.predict
+    commit = PredictionLog.commit
 
-    def watched(service: PredictionService, payload: Any) -> Reply:
+    def watched(log: PredictionLog, *groups: Any) -> Any:
         free.append(budget_of(client).unparsed.free)
-        return predict(service, payload)
+        return commit(log, *groups)
 
-    monkeypatch.setattr(PredictionService, "predict", watched)
-    body = json.dumps([prediction(i) for i in range(80)]).encode()
+    monkeypatch.setattr(PredictionLog, "commit", watched)
+    body = json.dumps([prediction(first + i) for i in range(80)]).encode()
 
     assert post(client, body).status_code == 200
     assert free == [MIB]
