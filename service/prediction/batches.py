@@ -84,17 +84,17 @@ class Batches:
         began = perf_counter()
         try:
             if len(parts) == 1:
-                parts[0].keep(parts[0].model.log.commit(*parts[0].to_store))
+                stored = [parts[0].model.log.commit(*parts[0].to_store)]
             else:
                 stored = self._transaction(lambda: [part.model.log.store(*part.to_store) for part in parts])
-                for part, entries in zip(parts, stored, strict=True):
-                    part.keep(entries)
         except Unavailable as error:
             self._on_batch(len(batch), perf_counter() - began, {})
             return [error] * len(batch)
         seconds = perf_counter() - began
         new: Counter[tuple[str, Label | None]] = Counter()
-        for part in parts:  # two parts may have the same version, after a swap there and back
+        for part, found in zip(parts, stored, strict=True):
+            part.keep(found)
+            # Two parts may have the same version, after a swap there and back.
             new.update({(part.model.version, label): number for label, number in part.new_classes.items()})
         self._on_batch(len(batch), seconds, new)
         if len(parts) == 1:
