@@ -86,7 +86,7 @@ class PredictionLog:
         """Within a transaction: inserts new predictions by column and returns their row ids in the order of the items.
         If the log has one of their ids already, or the database refuses a value, it inserts none and returns None."""
         keys = rows.observation_id
-        # All writers insert in the same order, so that two arrays do not deadlock. Two batches of several arrays can, and
+        # All writers insert in the same order, so that two arrays do not deadlock. Two batches of several arrays can;
         # then the session repeats one.
         order = sorted(range(len(keys)), key=keys.__getitem__)
         columns = {

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -59,6 +60,7 @@ class HeldRunner:
         self.opened, self.reached = threading.Event(), threading.Event()
         self.waiting = 0
         self.ways: list[str] = []
+        self.counted: Counter[Any] = Counter()
 
     def run(self, job: Callable[[], Any]) -> Any:
         self.reached.set()
@@ -93,7 +95,7 @@ def service(runner: HeldRunner, session: Session) -> PredictionService:
 
 def services(session: Session, runner: HeldRunner, *versions: str) -> list[PredictionService]:
     """Services of models that differ in their version, with one queue."""
-    batches = Batches(session.run, lambda requests, seconds, classes: None)
+    batches = Batches(session.run, lambda requests, seconds, classes: runner.counted.update(classes))
     batcher: Batcher[Work, Outcome] = Batcher(
         batches.process, runner.run, max_pending=100, timeout=WAIT_SECONDS, on_queue_depth=runner.on_queue_depth
     )
@@ -198,6 +200,23 @@ def test_a_batch_with_work_for_two_models_is_scored_by_each_and_stored_together(
         lambda: session.database.execute_sql("SELECT observation_id, model_version FROM prediction").fetchall()
     )
     assert dict(rows) == {"1": "a" * 12, "2": "a" * 12, "3": "b" * 12, "5": "b" * 12}
+
+
+def test_each_new_prediction_of_a_batch_is_counted_once(runner: HeldRunner, session: Session) -> None:
+    one, again = services(session, runner, "a" * 12, "a" * 12)  # after a swap there and back
+    with ThreadPoolExecutor(5) as pool:
+        first = pool.submit(one.predict, body(1))
+        assert runner.reached.wait(WAIT_SECONDS)
+        later = [
+            pool.submit(service.predict, payload)
+            for service, payload in ((one, body(1)), (one, body(2)), (again, array(3, 4)), (again, body(5)))
+        ]
+        until(lambda: runner.waiting == 4)
+        runner.opened.set()
+        for answer in (first, *later):
+            answer.result(WAIT_SECONDS)
+
+    assert runner.counted == {("a" * 12, None): 5}
 
 
 def test_only_the_array_with_refused_values_fails_in_a_batch_of_arrays(
