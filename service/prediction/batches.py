@@ -91,12 +91,9 @@ class Batches:
             self._on_batch(len(batch), perf_counter() - began, {})
             return [error] * len(batch)
         seconds = perf_counter() - began
-        new: Counter[tuple[str, Label | None]] = Counter()
         for part, found in zip(parts, stored, strict=True):
             part.keep(found)
-            # Two parts may have the same version, after a swap there and back.
-            new.update({(part.model.version, label): number for label, number in part.new_classes.items()})
-        self._on_batch(len(batch), seconds, new)
+        self._on_batch(len(batch), seconds, _new_predictions(parts))
         if len(parts) == 1:
             return parts[0].outcomes
         outcomes: dict[int, Outcome | Exception] = {}
@@ -107,8 +104,7 @@ class Batches:
 
 class _Part:
     """The work of a batch for one model: scored, then stored. `to_store` are the groups of predictions, the predictions
-    by column and the groups of labels; `outcomes` is the result for each work, and `new_classes` counts the classes of
-    the new predictions."""
+    by column and the groups of labels; `outcomes` is the result for each work."""
 
     def __init__(self, model: ServedModel, works: Sequence[Work]) -> None:
         self.model = model
@@ -116,35 +112,49 @@ class _Part:
         groups = {i: group for i, group in enumerate(scored) if not isinstance(group, Exception)}
         self._labelled = {i: work.labels for i, work in enumerate(works) if work.labels}
         self._predicted = [i for i in groups if groups[i]]
-        self._arrays = _scored_arrays(model.scorer, works)
+        columns = {i: work.columns for i, work in enumerate(works) if work.columns is not None}
+        self._arrays = _scored_arrays(model.scorer, columns) if columns else {}
         arrays = [array.rows() for array in self._arrays.values()]
         self.to_store = [groups[i] for i in self._predicted], arrays, list(self._labelled.values())
         self.outcomes: list[Outcome | Exception] = [group if isinstance(group, Exception) else [] for group in scored]
-        for i, work in enumerate(works):
-            if work.columns is not None:
-                self.outcomes[i] = None
-        self.new_classes: Counter[Label | None] = Counter()
+        for i in columns:
+            self.outcomes[i] = None
+        self._stored = Stored([], [], [])
 
     def keep(self, stored: Stored) -> None:
         """Takes what was stored."""
+        self._stored = stored
         for i, group in zip(self._predicted, stored.predictions, strict=True):
             self.outcomes[i] = group
-            if isinstance(group, list):
-                self.new_classes.update(each.record.score.predicted_class for each in group if not each.replayed)
         for (i, array), ids in zip(self._arrays.items(), stored.row_ids, strict=True):
-            if ids is not None:
-                self.outcomes[i] = array.answer(ids)
-                self.new_classes.update(array.predicted_classes())
+            self.outcomes[i] = None if ids is None else array.answer(ids)
         for i, outcome in zip(self._labelled, stored.records, strict=True):
             self.outcomes[i] = outcome
 
+    def new_classes(self) -> Mapping[Label | None, int]:
+        """The number of new predictions of each class."""
+        groups = [group for group in self._stored.predictions if isinstance(group, list)]
+        classes = [each.record.score.predicted_class for group in groups for each in group if not each.replayed]
+        counted = Counter(classes) if len(classes) > 1 else dict.fromkeys(classes, 1)
+        if not self._arrays:
+            return counted
+        pairs = zip(self._arrays.values(), self._stored.row_ids, strict=True)
+        return sum((array.predicted_classes() for array, ids in pairs if ids is not None), Counter(counted))
 
-def _scored_arrays(scorer: Scorer, works: Sequence[Work]) -> dict[int, ScoredArray]:
+
+def _new_predictions(parts: Sequence[_Part]) -> NewPredictions:
+    """The number of new predictions by version and class. After a swap there and back, two parts have one version."""
+    if len(parts) == 1:
+        return {(parts[0].model.version, label): number for label, number in parts[0].new_classes().items()}
+    new: Counter[tuple[str, Label | None]] = Counter()
+    for part in parts:
+        new.update({(part.model.version, label): number for label, number in part.new_classes().items()})
+    return new
+
+
+def _scored_arrays(scorer: Scorer, columns: Mapping[int, ObservationColumns]) -> dict[int, ScoredArray]:
     """The observations by column that the model can score, by the place of their work."""
-    arrays = {i: work.columns for i, work in enumerate(works) if work.columns is not None}
-    if not arrays:
-        return {}
-    pairs = zip(arrays, score_arrays(scorer, list(arrays.values())), strict=True)
+    pairs = zip(columns, score_arrays(scorer, list(columns.values())), strict=True)
     return {i: array for i, array in pairs if array is not None}
 
 

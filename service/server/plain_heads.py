@@ -19,9 +19,9 @@ Environ = dict[str, Any]
 
 _MAX_BYTES = 4096
 _MAX_LENGTH_DIGITS = 15
-_MAX_NAME_LENGTH = 64  # their names are cached, so a client must not fill the cache with long ones
-_PRINTABLE = bytes(range(0x20, 0x7F))
+_MAX_CACHED_LENGTH = 256  # a client must not fill the cache with long lines
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+_PRINTABLE = re.compile(r"[ -~]*")
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^`|~-]+")  # a token without "_", which would be the same as "-" in WSGI
 _LEFT_TO_GUNICORN = frozenset(("TRANSFER-ENCODING", "EXPECT", "UPGRADE"))
 _CONNECTION_OPTIONS = {"HTTP/1.1": "keep-alive", "HTTP/1.0": "close"}  # the defaults
@@ -101,21 +101,32 @@ class PlainHeads:
 
     def parse(self, head: bytes, origin: Origin) -> Head | None:
         """Parses a head with the empty line at its end, or returns None if it is not plain."""
-        request_line, *fields = str(head, "latin-1").split("\r\n")[:-2]
-        if head.translate(None, _PRINTABLE) != b"\r\n" * (len(fields) + 2) or len(fields) > self._max_fields:
+        request_line, *lines = str(head, "latin-1").split("\r\n")[:-2]
+        requested = _line(_request_line, request_line)
+        if requested is None or len(lines) > self._max_fields:
             return None
-        environ = origin.environ.copy()
-        for field in fields:
-            name, colon, value = field.partition(":")
-            key = _environ_name(name) if len(name) <= _MAX_NAME_LENGTH else ""
-            if not key or not colon or key in environ:
+        environ = origin.environ | requested
+        for line in lines:
+            field = _line(_field, line)
+            if field is None or field[0] in environ:
                 return None
-            environ[key] = value.strip(" ")
-        is_plain = _add_request_line(environ, request_line) and _add_scheme(environ, origin.https_values)
-        return _framed(environ) if is_plain else None
+            environ[field[0]] = field[1]
+        return _framed(environ) if _add_scheme(environ, origin.https_values) else None
+
+
+def _line(parse: Any, line: str) -> Any:
+    """What a cached function makes of a line of a head. Most lines of a client are in each of its heads."""
+    return parse(line) if len(line) <= _MAX_CACHED_LENGTH else parse.__wrapped__(line)
 
 
 @lru_cache(1024)
+def _field(line: str) -> tuple[str, str] | None:
+    """The name in the environment and the value of a header, if it is plain."""
+    name, colon, value = line.partition(":")
+    key = _environ_name(name)
+    return (key, value.strip(" ")) if key and colon and _PRINTABLE.fullmatch(value) else None
+
+
 def _environ_name(name: str) -> str:
     """The name of a header in the environment. It is empty if the head is not plain with it."""
     upper = name.upper()
@@ -125,21 +136,23 @@ def _environ_name(name: str) -> str:
     return key if key in _WITHOUT_PREFIX else f"HTTP_{key}"
 
 
-def _add_request_line(environ: Environ, line: str) -> bool:
-    """Adds what the request line says, if it is plain."""
+@lru_cache(1024)
+def _request_line(line: str) -> Environ | None:
+    """What the request line says, if it is plain."""
     method, _, rest = line.partition(" ")
     target, _, version = rest.partition(" ")
-    if method not in _METHODS or version not in _CONNECTION_OPTIONS:
-        return False
+    if method not in _METHODS or version not in _CONNECTION_OPTIONS or not _PRINTABLE.fullmatch(target):
+        return None
     if not target.startswith("/") or target.startswith("//") or "#" in target:
-        return False
+        return None
     path, _, query = target.partition("?")
-    environ["REQUEST_METHOD"] = method
-    environ["RAW_URI"] = target
-    environ["QUERY_STRING"] = query
-    environ["SERVER_PROTOCOL"] = version
-    environ["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1") if "%" in path else path
-    return True
+    return {
+        "REQUEST_METHOD": method,
+        "RAW_URI": target,
+        "QUERY_STRING": query,
+        "SERVER_PROTOCOL": version,
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1") if "%" in path else path,
+    }
 
 
 def _add_scheme(environ: Environ, https_values: Mapping[str, str]) -> bool:
