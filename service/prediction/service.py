@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from service.batching import Aside, Batcher
 from service.errors import LISTED_FAULTS, BodyTooLarge, Fault, InvalidBody, ServiceError, pointer
-from service.prediction.arrays.encoded_array import EncodedArray
+from service.prediction.arrays.encoded_body import EncodedBody
 from service.prediction.batches import Outcome, ServedModel, Work
 from service.prediction.columns import ObservationColumns
 from service.prediction.observation import Observation
@@ -61,13 +61,18 @@ class PredictionService:
     def predict(self, payload: Any) -> Reply:
         """Scores and stores one observation or an array of them, which may be encoded. A known id gets its stored
         prediction. Returns after the commit. Stores nothing of the payload if it raises ServiceError."""
-        if isinstance(payload, EncodedArray):
+        if isinstance(payload, EncodedBody) and payload.is_array:
             columns = self._by_columns(self._model.observation_array.parse, payload)
             if columns is not None:
                 payload.release()
                 del payload
                 return self._predict_columns(columns)
             self._on_array("predict", "items")
+            payload = payload.decode()
+        elif isinstance(payload, EncodedBody):
+            observation = self._model.observation_array.parse_one(payload.content)
+            if observation is not None:
+                return self._predict((observation,), is_array=False)
             payload = payload.decode()
         observations = self._parsed(self._model.observations.parse, payload)
         is_array = isinstance(payload, list)
@@ -77,7 +82,7 @@ class PredictionService:
     def update(self, payload: Any) -> Reply:
         """Records the true label of one prediction or of an array of them, which may be encoded. Returns after the
         commit. Records nothing of the payload if it raises ServiceError."""
-        if isinstance(payload, EncodedArray):
+        if isinstance(payload, EncodedBody) and payload.is_array:
             labels = self._by_columns(self._model.label_array.parse, payload)
             if labels is not None:
                 payload.release()
@@ -86,6 +91,8 @@ class PredictionService:
                 return self._update(labels, is_array=True)
             self._on_array("update", "items")
             payload = payload.decode()
+        elif isinstance(payload, EncodedBody):
+            payload = payload.decode()
         labels = self._parsed(self._model.labels.parse, payload)
         is_array = isinstance(payload, list)
         if is_array:
@@ -93,7 +100,7 @@ class PredictionService:
         del payload
         return self._update(labels, is_array)
 
-    def _by_columns(self, parse: Callable[[bytes], Value | None], array: EncodedArray) -> Value | None:
+    def _by_columns(self, parse: Callable[[bytes], Value | None], array: EncodedBody) -> Value | None:
         """The parsed array, or None if it has to be processed item by item."""
         if len(array.content) <= self._few_bytes:
             return parse(array.content)

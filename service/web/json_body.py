@@ -9,7 +9,7 @@ from flask import Request
 
 from service.batching import Aside
 from service.errors import BodyTooLarge, MalformedBody, UnsupportedBody, shown
-from service.prediction.arrays.encoded_array import EncodedArray
+from service.prediction.arrays.encoded_body import EncodedBody
 from service.web.access_log import RequestInfo
 from service.web.body_budget import Held
 from service.web.outline import Outline, outline
@@ -49,12 +49,12 @@ class JsonBody:
     def of(self, request: Request) -> Any:
         """The JSON value of a request's body. Raises UnsupportedBody, BodyTooLarge, MalformedBody, and Unavailable if
         the worker has no memory for the body now."""
-        found = self.value_or_array(request)
-        return found.decode() if isinstance(found, EncodedArray) else found
+        found = self.value_or_encoded(request)
+        return found.decode() if isinstance(found, EncodedBody) else found
 
-    def value_or_array(self, request: Request) -> Any:
-        """The same, but an array is not decoded: it is an EncodedArray. The worker has the memory for it, and it has
-        not too many items."""
+    def value_or_encoded(self, request: Request) -> Any:
+        """The same, but a short object or an array is not decoded: it is an EncodedBody. The worker has the memory for
+        it, and an array has not too many items."""
         environ = request.environ
         if environ.get("CONTENT_TYPE") != "application/json":
             _require_json(request)
@@ -62,12 +62,13 @@ class JsonBody:
             raise UnsupportedBody("Send the body without a Content-Encoding.")
         body = self._bytes(environ)
         if len(body) <= SMALL_BYTES and body.startswith(b"{"):
-            return decode(body)
+            return EncodedBody(body, False, partial(decode, body))
         held = RequestInfo.of(environ).held()
         estimate = partial(self._estimate, body)
         held.hold_parsed(estimate() if len(body) <= _SCANNED_BYTES else self._aside(estimate))
-        array = EncodedArray(body, partial(self._decode, body, held), partial(held.hold_body, 0))
-        return array if _is_array(body) else array.decode()
+        if not _is_array(body):
+            return self._decode(body, held)
+        return EncodedBody(body, True, partial(self._decode, body, held), partial(held.hold_body, 0))
 
     def _decode(self, body: bytes, held: Held) -> Any:
         """The JSON value of a body that is not too deep."""

@@ -37,14 +37,14 @@ class Predict(_PredictionResource):
     """Scores and stores observations."""
 
     def post(self) -> Response:
-        return self._respond(self._service.predict(self._body.value_or_array(request)))
+        return self._respond(self._service.predict(self._body.value_or_encoded(request)))
 
 
 class Update(_PredictionResource):
     """Records true labels."""
 
     def post(self) -> Response:
-        return self._respond(self._service.update(self._body.value_or_array(request)))
+        return self._respond(self._service.update(self._body.value_or_encoded(request)))
 
 
 class _ConstantBody(Resource):  # type: ignore[misc]

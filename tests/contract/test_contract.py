@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.served import Served, environment, serve
 
-pytestmark = pytest.mark.long  # hundreds of generated requests for each model
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # hundreds of generated requests for each model
 
 USER, ADMINISTRATOR = "a-key-of-sixteen-characters", "another-key-of-many-characters"
 EXAMPLES = "20"
@@ -48,6 +48,10 @@ def filter_body(context, body):
 """
 
 
+# The fuzzer infers one link from a list of models to a model, and six between jobs, which are closed without a key.
+COVERED = "4 covered / 10 selected / 10 total"
+
+
 def fuzz(served: Served, folder: Path, *options: str) -> str:
     """Returns the report of the fuzzer. It fails on a 5xx, and on a status, header or body that is not described."""
     document = folder / "openapi.json"  # from a URL, the fuzzer would skip this route
@@ -66,10 +70,11 @@ def fuzz(served: Served, folder: Path, *options: str) -> str:
 @pytest.mark.parametrize("name", ["titanic", "iris", "diabetes"])
 def test_every_route_answers_as_described(name: str, artifacts: dict[str, Path], tmp_path: Path) -> None:
     with serve(tmp_path, f"sqlite:///{tmp_path}/log.db", artifacts=artifacts[name]) as served:
-        report = fuzz(served, tmp_path)
+        reports = [fuzz(served, tmp_path)]
+        while COVERED not in reports[-1] and len(reports) < 3:  # a run may miss a link by chance
+            reports.append(fuzz(served, tmp_path))
 
-    # The fuzzer infers one from a list of models to a model, and six between jobs, which are closed without a key.
-    assert "4 covered / 10 selected / 10 total" in report
+    assert COVERED in reports[-1]
     assert "event=error" not in served.log.read_text()
 
 

@@ -1,9 +1,9 @@
-"""Decodes the bytes of a JSON array straight into items whose type says what each member may be.
+"""Decodes the bytes of JSON straight into items whose type says what each member may be.
 
 It decodes only what is surely right. For any other, `JsonBody` and the parsers of single items say what is wrong."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta, defstruct
@@ -31,9 +31,18 @@ class Items(NamedTuple):
     texts: Sequence[str]
 
 
+class Item(NamedTuple):
+    """One item, its id as canonical JSON, and its member as JSON."""
+
+    id: ObservationId
+    key: str
+    member: Any
+    text: str
+
+
 class ArrayDecoder:
-    """Decodes arrays of objects that have an `id` and one other member, called `name`, of the type `member`. Raises
-    TypeError, ValueError or NotImplementedError for a type that msgspec does not support."""
+    """Decodes arrays of objects, or one object, that have an `id` and one other member, called `name`, of the type
+    `member`. Raises TypeError, ValueError or NotImplementedError for a type that msgspec does not support."""
 
     def __init__(self, name: str, member: Any) -> None:
         # Items hold no containers and so are in no cycle: the garbage collector need not look at them.
@@ -41,14 +50,12 @@ class ArrayDecoder:
             "Item", [("id", _ID), ("member", member)], rename={"member": name}, forbid_unknown_fields=True, gc=False
         )
         self._decode = Decoder(list[item]).decode
+        self._decode_one = Decoder(item).decode
 
     def decode(self, body: bytes) -> Items | None:
         """The items of a body. None if it is not such an array, is empty, or has an id twice or a key twice."""
-        if b"\\" in body and _REFUSED_ESCAPES.search(body):
-            return None
-        try:
-            items = self._decode(body)
-        except ValueError:  # the errors of msgspec, and UnicodeDecodeError
+        items = _decoded(self._decode, body)
+        if items is None:
             return None
         ids = [item.id for item in items]
         if not ids or len(set(ids)) < len(ids):
@@ -61,6 +68,25 @@ class ArrayDecoder:
         if body.count(b":") != 2 * len(ids) + colons_of_keys + colons_of_texts:
             return None
         return Items(ids, keys, members, texts)
+
+    def decode_one(self, body: bytes) -> Item | None:
+        """The item of a body that is one such object. None if it is not, or has a key twice."""
+        item = _decoded(self._decode_one, body)
+        if item is None:
+            return None
+        key, text = _encoder.encode(item.id), _encoder.encode(item.member)
+        if body.count(b":") != 2 + key.count(b":") + text.count(b":"):
+            return None
+        return Item(item.id, key.decode(), item.member, text.decode())
+
+
+def _decoded(decode: Callable[[bytes], Any], body: bytes) -> Any:
+    if b"\\" in body and _REFUSED_ESCAPES.search(body):
+        return None
+    try:
+        return decode(body)
+    except ValueError:  # the errors of msgspec, and UnicodeDecodeError
+        return None
 
 
 def json_lines(values: Sequence[Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Parses an array of observations by column, with a type generated from the signature.
+"""Parses an array of observations by column, or one observation, with a type generated from the signature.
 
 The result is that of `ObservationParser` for each item, or None for an array that is not surely right: then that parser
 says what is wrong."""
@@ -14,7 +14,7 @@ from serialize.formats.datetimes import Datetimes
 from serialize.signature import Column, Scalar, Signature
 from service.prediction.arrays.array_decoder import ArrayDecoder, json_lines
 from service.prediction.columns import ObservationColumns
-from service.prediction.observation import canonical
+from service.prediction.observation import Observation, canonical
 
 # msgspec decodes an array in one call, in which no other thread runs. It compares a key with the columns one by one, so
 # keys in a bad order take time with the square of the columns: 1.5 to 2.4 ns each.
@@ -25,8 +25,8 @@ _Check = Callable[[Sequence[Scalar]], bool]
 
 
 class ColumnParser:
-    """Parses arrays of observations of one signature. If a column of the signature is of a kind that only
-    ObservationParser can check, `parse` always returns None. `columns` is the number of columns."""
+    """Parses arrays of observations of one signature, and single ones. If a column of the signature is of a kind that
+    only ObservationParser can check, it always returns None. `columns` is the number of columns."""
 
     def __init__(self, signature: Signature) -> None:
         self._names = signature.names
@@ -58,6 +58,21 @@ class ColumnParser:
             texts = []  # both at once would take too much memory
             texts = self._texts(columns) if self._has_exponents else json_lines(members)
         return ObservationColumns(ids, keys, dict(zip(self._names, columns, strict=True)), texts)
+
+    def parse_one(self, body: bytes) -> Observation | None:
+        """The observation of a body that is surely one, or None. Never raises."""
+        item = self._decoder.decode_one(body) if self._decoder else None
+        if item is None:
+            return None
+        row = astuple(item.member)
+        left_out = UNSET in row
+        if left_out:
+            row = tuple(None if value is UNSET else value for value in row)
+        if not all(check((row[i],)) for i, check in self._checks):
+            return None
+        values = dict(zip(self._names, row, strict=True))
+        text = canonical(values) if left_out or self._has_exponents else item.text
+        return Observation(item.id, item.key, values, text)
 
     def _texts(self, columns: Sequence[Sequence[Scalar]]) -> list[str]:
         """The observations as canonical JSON, from the n values of each column."""

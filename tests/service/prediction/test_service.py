@@ -15,7 +15,7 @@ from serialize.signature import Column, Signature
 from serialize.task import Outputs, Task
 from service.batching import Batcher
 from service.errors import InvalidBody
-from service.prediction.arrays.encoded_array import EncodedArray
+from service.prediction.arrays.encoded_body import EncodedBody
 from service.prediction.arrays.label_array import LabelArrayParser
 from service.prediction.arrays.observation_array import ColumnParser
 from service.prediction.batches import Batches, Outcome, ServedModel, Work
@@ -47,10 +47,10 @@ def body(x: int) -> dict[str, Any]:
     return {"id": x, "observation": {"x": x}}
 
 
-def array(*values: int) -> EncodedArray:
+def array(*values: int) -> EncodedBody:
     """An encoded array of such bodies."""
     items = [body(x) for x in values]
-    return EncodedArray(json.dumps(items).encode(), lambda: items, lambda: None)
+    return EncodedBody(json.dumps(items).encode(), True, lambda: items)
 
 
 class HeldRunner:

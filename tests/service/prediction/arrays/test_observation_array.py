@@ -45,7 +45,18 @@ def parsed(columns: ColumnParser, single: ObservationParser, body: bytes) -> Obs
         assert observations is not None, body
         assert exact(found.observations()) == exact(observations), body
         assert all(type(value) is str for value in (*found.keys, *found.texts))
+    require_the_same_alone(columns, single, body.strip()[1:-1], is_parsed=found is not None and len(found) == 1)
     return found
+
+
+def require_the_same_alone(columns: ColumnParser, single: ObservationParser, body: bytes, *, is_parsed: bool) -> None:
+    """A body that is one item is parsed as by the other parser, and if its array was parsed, it is parsed too."""
+    found = columns.parse_one(body)
+    assert found is not None or not is_parsed, body
+    if found is not None:
+        observations = one_by_one(single, b"[" + body + b"]")
+        assert observations is not None, body
+        assert exact([found]) == exact(observations), body
 
 
 def of_one_column(column: Column, body: str) -> ObservationColumns | None:
