@@ -135,6 +135,8 @@ def test_a_column_of_categories_may_accept_unseen_values(values: Any, dtype: Any
 
 
 def test_a_declared_category_may_accept_unseen_values_of_its_kind() -> None:
+    for largest, noted in ((1e12, None), (1.001e12, 1.001e12)):
+        assert column([1.5, 2.0], categories={"c": [2, 1.5, largest]}, accept_unseen=True).largest == noted
     whole = column([1.5, 2.0], categories={"c": [2, 1.5, 1e20]}, accept_unseen=True)
 
     assert (whole.accepted, whole.limits[1] >= 1e20) == ("number", True)

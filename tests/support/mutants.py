@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -26,7 +27,7 @@ from typing import Any
 PROJECT = Path(__file__).parents[2]
 MUTATED = ("service", "serialize")
 PROCESSES = 2
-BUDGET = 100  # traced seconds of tests for one mutant; without the trace they take about half
+BUDGET = 60  # traced seconds of tests for one mutant; without the trace they take about half
 MUTANT_SECONDS = 400
 
 _COPIED = shutil.ignore_patterns(".git", ".venv", ".venvs", "__pycache__", ".*_cache", ".hypothesis")
@@ -71,7 +72,8 @@ class Mutant:
 
 def mutants_of(path: str, source: str) -> Iterator[Mutant]:
     """Every mutant of a file: comparisons, boolean and arithmetic operators swapped, conditions negated, constants
-    changed, returned values replaced by None, and statements removed. Annotations and docstrings stay."""
+    changed, returned values replaced by None, and statements removed. Annotations, docstrings and the options of
+    dataclasses stay: a test cannot tell a frozen class from one that nothing changes."""
     tree = ast.parse(source)
     for node in _nodes(tree):
         for changed in _changes(node):
@@ -86,7 +88,7 @@ def _nodes(tree: ast.AST) -> Iterator[ast.expr | ast.stmt]:
         if name in ("annotation", "returns", "type_params"):
             continue
         for node in value if isinstance(value, list) else [value]:
-            if isinstance(node, ast.AST) and not _is_text(node):
+            if isinstance(node, ast.AST) and not _is_text(node) and not _is_dataclass_option(node):
                 if isinstance(node, ast.expr | ast.stmt):
                     yield node
                 if not isinstance(node, ast.JoinedStr):  # the parts of an f-string have no positions before 3.12
@@ -95,6 +97,10 @@ def _nodes(tree: ast.AST) -> Iterator[ast.expr | ast.stmt]:
 
 def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _is_dataclass_option(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dataclass"
 
 
 def _changes(node: ast.expr | ast.stmt) -> Iterator[ast.AST]:
@@ -169,10 +175,11 @@ class Tests:
             found = {test for test in self._seconds if _module(test) in modules}
             self._of_place.setdefault(place, set()).update(found)
 
-    def for_mutant(self, mutant: Mutant) -> list[str]:
+    def for_mutant(self, mutant: Mutant) -> list[list[str]]:
         """The tests that run the mutant's function, or its module if it is in no function, up to BUDGET seconds. The
-        tests of the module itself come first, then those of the same folder, then the fastest. If no test runs the
-        function in its own process, all tests count: code in other processes is not traced."""
+        tests of the module itself are the first part, because few modules are quick to import. Of the others, those of
+        the same folder come first, then the fastest. If no test runs the
+        function in its own process, the tests count that start others: those are not traced."""
         of_file = {
             int(place.rpartition(":")[2]): tests
             for place, tests in self._of_place.items()
@@ -182,7 +189,8 @@ class Tests:
         functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.Lambda)]
         around = [node for node in functions if node.lineno <= mutant.line <= (node.end_lineno or 0)]
         first = {min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))]) for node in around}
-        chosen = {test for line in first or of_file for test in of_file.get(line, set())} or set(self._seconds)
+        traced = {test for line in first or of_file for test in of_file.get(line, set())}
+        chosen = traced or {test for test in self._seconds if _starts_processes(_module(test))}
         path = Path(mutant.path)
         own, folder = f"tests/{path.parent}/test_{path.stem}.py", f"tests/{path.parent}/"
         chosen |= {test for test in self._seconds if _module(test) == own}
@@ -196,7 +204,8 @@ class Tests:
             if taken and total > BUDGET:
                 break
             taken.append(test)
-        return taken
+        parts = [test for test in taken if _module(test) == own], [test for test in taken if _module(test) != own]
+        return [part for part in parts if part]
 
 
 def traced_tests(tree: Path) -> Tests:
@@ -211,21 +220,29 @@ def traced_tests(tree: Path) -> Tests:
     return Tests(json.loads(file.read_text()) for file in sorted(found.iterdir()))
 
 
+@lru_cache
+def _starts_processes(module: str) -> bool:
+    return re.search("served|subprocess|multiprocessing", (PROJECT / module).read_text()) is not None
+
+
 def _module(test: str) -> str:
     return test.partition("::")[0]
 
 
-def outcome(mutant: Mutant, tests: list[str], tree: Path) -> tuple[str, str]:
-    """Runs the tests on a copy of the tree with the mutant. Returns killed, survived, timed out or an exit status that
-    means none of these, and the first failure. A test that fails is run again alone; if it then passes, it failed by
-    chance and the others decide. The copy is restored."""
+def outcome(mutant: Mutant, parts: list[list[str]], tree: Path) -> tuple[str, str]:
+    """Runs the tests, part after part, on a copy of the tree with the mutant. Returns killed, survived, timed out or an
+    exit status that means none of these, and the first failure. A test that fails is run again alone; if it then
+    passes, it failed by chance and the others decide. The copy is restored."""
     file = tree / mutant.path
-    original = file.read_text()
+    original, found, failure = file.read_text(), "survived", ""
     file.write_text(mutant.source)
     try:
-        found, failure = _run(tests, tree)
-        if found == "killed" and (failed := _name(failure)) in tests and _run([failed], tree)[0] == "survived":
-            found, failure = _run([test for test in tests if test != failed], tree)
+        for part in parts:
+            found, failure = _run(part, tree)
+            if found == "killed" and (failed := _name(failure)) in part and _run([failed], tree)[0] == "survived":
+                found, failure = _run([test for test in part if test != failed], tree)
+            if found != "survived":
+                break
         return found, failure
     finally:
         file.write_text(original)

@@ -27,8 +27,9 @@ CENTRED = ("centred", FunctionTransformer(centred))
         ([("same", "passthrough"), ("scaler", StandardScaler()), CENTRED], "Step 'centred' (FunctionTransformer)"),
         ([("inner", Pipeline([("scaler", StandardScaler()), CENTRED]))], "Step 'centred' (FunctionTransformer)"),
         ([("scaler", StandardScaler())], "Step 'model' (LinearRegression)"),
+        ([("same", "passthrough"), ("scaler", StandardScaler())], "Step 'model' (LinearRegression)"),
     ],
-    ids=["a step", "a step of an inner pipeline", "the estimator"],
+    ids=["a step", "a step of an inner pipeline", "the estimator", "the estimator after several steps"],
 )
 def test_the_first_different_step_is_named(steps: list[Any], phrase: str) -> None:
     pipeline = Pipeline([*steps, ("model", LinearRegression())]).fit(X, X["a"])

@@ -125,3 +125,8 @@ def test_long_lists_and_texts_are_cut() -> None:
     assert listed(str(number) * 50 for number in range(9)) == f"{'0' * 50}, {'1' * 50} and 7 more"
     assert shortened("名" * 10, 7) == "名名名…"
     assert shortened("\x1b[1m\t\ud800", 20) == r"\x1b[1m\t\ud800"
+
+
+def test_a_list_takes_two_lines_at_most() -> None:
+    assert listed(["ab"] * 37) == ", ".join(["ab"] * 37)
+    assert listed(["ab"] * 40) == ", ".join(["ab"] * 37) + " and 3 more"

@@ -1,6 +1,7 @@
 """An exported log is read back by pandas without a difference, and the commands report errors in one line."""
 
 import json
+from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,6 +41,20 @@ def exported(database_url: str, file: Path, *options: str) -> pd.DataFrame:
     if form == "csv":
         return pd.read_csv(file, keep_default_na=False, na_values=[""])
     return pd.read_json(file, lines=True, precise_float=True)
+
+
+def test_the_progress_of_an_export_rises_to_the_end(database_url: str) -> None:
+    database = connect(database_url)
+    prepare(database)
+    shares: list[float] = []
+    fill(database_url, 3000)
+    with database.connection_context():
+        export_table(
+            log_reader(database), PredictionFilter(), lambda _, blocks: deque(blocks, 0).clear(), shares.append
+        )
+
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < 0.5 < shares[-1] == 1.0
 
 
 @pytest.mark.parametrize("name", ["titanic", "iris", "diabetes"])

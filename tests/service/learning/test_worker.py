@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from service.errors import Unavailable
-from service.learning.worker import Worker
+from service.learning.worker import Worker, _ending
 from service.storage.connection import connect
 from service.storage.learning.jobs import CANCELLED, FAILED, QUEUED, RUNNING, JobStore
 from service.storage.session import Session
@@ -110,6 +110,11 @@ def test_a_child_that_ends_without_a_result_fails_its_job(
         until(lambda: jobs.job(added).state == FAILED)
 
     assert reason in str(jobs.job(added).error)
+
+
+@pytest.mark.parametrize(("status", "reason"), [(-9, "SIGKILL"), (-99, "an unknown signal"), (9, "status 9")])
+def test_the_end_of_a_child_is_named(status: int, reason: str) -> None:
+    assert reason in _ending(status)
 
 
 def test_a_program_that_cannot_be_started_fails_its_job(jobs: JobStore, session: Session) -> None:

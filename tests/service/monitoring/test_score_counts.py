@@ -101,6 +101,10 @@ def test_binned_scores_keep_the_counts() -> None:
     assert (coarse.positives.sum(), coarse.negatives.sum()) == (cells.positives.sum(), cells.negatives.sum())
     assert (np.diff(coarse.proba) > 0).all()
     assert coarse.binned(100) is coarse
+    before, after = (counts.proba @ (counts.positives + counts.negatives) for counts in (cells, coarse))
+    assert after == pytest.approx(before)
+    twice = ScoreCounts(np.array([0.1, 0.2, 0.9]), np.array([2, 0, 2]), np.array([0, 6, 2]))
+    assert twice.binned(2).proba.tolist() == pytest.approx([(2 * 0.1 + 6 * 0.2) / 8, 0.9])
 
 
 def test_a_bin_of_one_row_counts_in_the_interval_of_the_calibration_error() -> None:

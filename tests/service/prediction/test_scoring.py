@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from serialize.errors import RefusedValue
 from serialize.frame import Row
 from serialize.model import Model
-from serialize.task import Indices, Outputs, Task
+from serialize.task import TIE, Indices, Outputs, Task
 from service.errors import InvalidBody
 from service.prediction.observation import Observation
 from service.prediction.scoring import ClassesFunction, OutputsFunction, Score, Scorer
@@ -46,6 +46,14 @@ def test_multiclass_predicts_the_most_probable_class() -> None:
     scorer = scorer_of(Task("multiclass", (1, 2, 3)), lambda rows: np.array([[0.2, 0.5, 0.3]]))
 
     assert scorer.score([observation(0)]) == [Score(2, 0.5, {"1": 0.2, "2": 0.5, "3": 0.3})]
+
+
+def test_a_difference_as_large_as_the_tolerance_is_a_tie() -> None:
+    scorer = scorer_of(
+        Task("binary", ("no", "yes"), "yes", 0.0), lambda rows: np.array([[1 - TIE, TIE]]), lambda _: np.array([0])
+    )
+
+    assert scorer.score([observation(0)]) == [Score("no", TIE)]
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,10 @@ def test_a_model_above_the_limit_is_refused(registry: Registry, models: dict[str
     replace(registry, max_bytes=size).register(models["titanic"], "me@here")
 
 
+def test_a_model_at_a_url_may_be_ten_times_as_large(registry: Registry) -> None:
+    assert registry.most_bytes == 10 * registry.max_bytes
+
+
 def large_at_url(registry: Registry, content: Content, folder: Path) -> tuple[Registry, str]:
     """A registry for which the model is too large, and the model's URL."""
     push_content(content, f"file://{folder}/pushed")

@@ -91,6 +91,12 @@ def test_every_delay_is_in_a_bar(seconds: list[float]) -> None:
     assert png(figure)
 
 
+def test_delays_of_months_are_labelled_in_days() -> None:
+    figure: Any = label_delay(delays([86400 * 29.0, 86400 * 366.0]), {"median": 1.0, "p90": 1.0})
+
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["30 d", "90 d", "180 d", "365 d"]
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(-1.0, "0 ms"), (0.0204, "20.4 ms"), (1.0, "1 s"), (3600.0, "1 h"), (86400 * 365.0, "365 d")],

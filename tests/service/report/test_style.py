@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 
 from service.report import style
-from service.report.style import chart_style, number, plain, png, with_interval
+from service.report.style import chart_style, number, number_axis, plain, png, with_interval
 
 NAME = "名前"
 
@@ -120,6 +120,15 @@ def test_a_long_name_loses_its_middle() -> None:
     assert plain("probas/" + "x" * 100_000 + "/last", 14).endswith("/last")
     assert plain("short") == "short"
     assert plain(True) == "true"
+
+
+def test_an_axis_has_few_plain_numbers() -> None:
+    axes = Figure().subplots()
+    for top, most, numbers in ((10.0, 4, [0.0, 2.5, 5.0, 7.5, 10.0]), (40.0, 4, [0.0, 10.0, 20.0, 30.0, 40.0])):
+        axes.set_ylim(0, top)
+        number_axis(axes.yaxis, most)
+
+        assert axes.get_yticks().tolist() == numbers
 
 
 def test_the_style_of_the_user_stays_outside() -> None:

@@ -46,6 +46,10 @@ def test_a_snapshot_holds_ids_outside_its_gaps() -> None:
     assert Snapshot(20).holds(3)
 
 
+def test_the_snapshot_of_an_empty_log_holds_no_row(database: Database) -> None:
+    assert log_reader(database).snapshot() == Snapshot(0, ())
+
+
 def test_a_postgresql_snapshot_records_gaps(database: Database) -> None:
     write(database, *(logged(i, id=id_) for i, id_ in enumerate((-3, -2, 4, 5, 9))))
 

@@ -1,6 +1,7 @@
 """A broken connection is replaced, and work that failed is reported as Unavailable."""
 
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from peewee import DataError
 
 from service.batching import OneAtATime, run_here
 from service.errors import Unavailable
+from service.storage import sqlite_file
 from service.storage.connection import connect
 from service.storage.migrate import prepare
 from service.storage.session import Session, SessionInTurn
@@ -150,11 +152,19 @@ def test_a_file_that_replaced_the_log_is_not_written_to(tmp_path: Path) -> None:
     session.close()
 
 
-def test_waiting_for_a_held_lock_ends_after_its_patience(tmp_path: Path) -> None:
+def test_waiting_for_a_held_lock_ends_after_its_patience(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        time.sleep(seconds)
+
+    monkeypatch.setattr(sqlite_file, "_sleep", pause)
     holder, waiting = WriterLock(str(tmp_path / "log.db")), WriterLock(str(tmp_path / "log.db"), patience=0.05)
 
     with holder, pytest.raises(TimeoutError), waiting:
         pass
+    assert pauses[:5] == pytest.approx([0.0001, 0.0002, 0.0004, 0.0008, 0.001])
     with waiting:
         assert True
 

@@ -125,6 +125,16 @@ def test_the_list_has_the_champion_the_models_and_the_promotions(
     assert (first["from"], first["to"]) == (None, titanic)
 
 
+@pytest.mark.parametrize("reason", ["x", "x" * 1000])
+def test_a_reason_may_be_short_and_long(
+    client: Client, registry: Registry, models: dict[str, Content], reason: str
+) -> None:
+    iris = registry.register(models["iris"], "me@here").version
+
+    assert promote(client, iris, reason=reason).status_code == 200
+    assert client.get("/models").json["promotions"][0]["reason"] == reason
+
+
 def test_figures_of_a_promotion_are_json(client: Client, registry: Registry, models: dict[str, Content]) -> None:
     iris = registry.register(models["iris"], "me@here").version
     registry.promote(iris, "me@here", "gate", {"roc_auc": {"before": 0.8, "after": 0.9}})

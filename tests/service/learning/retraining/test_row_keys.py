@@ -30,3 +30,6 @@ def test_the_values_count_and_not_how_they_are_written() -> None:
     assert key_of(first) != key_of({**first, "plan": "A"})
     assert key_of(first) != key_of({**first, "count": None})
     assert key_of(first) != key_of({**first, "half": 0.1000001})
+    assert key_of(first) != key_of({**first, "half": None})
+    assert key_of(first) != key_of({**first, "made": "2026-01-01T00:00:01"})
+    assert key_of({**first, "made": None}) == key_of({**first, "made": None}) != key_of(first)
