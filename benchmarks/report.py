@@ -72,7 +72,7 @@ def comparison(result: Result) -> str:
         lines.append(row(_label(name), *figures, _plain(found["worker_mb"], 0), _plain(found["start_seconds"], 1)))
     said = [_latencies(name, found) for name, found in rows.items() if "open_loop" in found]
     costs = _traceparents(rows, connections)
-    return "\n".join([*lines, "", *([" ".join(said)] if said else []), *costs, _circumstances(result)])
+    return "\n".join([*lines, "", " ".join([*said, *costs, _circumstances(result)])])
 
 
 def growth(result: Result) -> str:
