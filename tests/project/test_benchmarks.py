@@ -177,7 +177,7 @@ def test_a_row_with_a_traceparent_is_compared_with_the_service_with_one_and_with
     assert "| **this service, SQLite**, a traceparent of its own in each request | 4,560 | 80 | 1.2 |" in table
     assert "gevent worker, a traceparent of its own in each request | 6,000 (0.76) |" in table
     assert "at 16 connections: this service, SQLite 0.95; Flask-RESTful, a constant answer" in table
-    assert "gevent worker 0.75.\nIn brackets" in table
+    assert "gevent worker 0.75. In brackets" in table
     assert "of the row, both with a traceparent if the row has one. Medians" in table
     assert "traceparent" not in comparison(RESULT)
 

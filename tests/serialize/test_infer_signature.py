@@ -251,7 +251,7 @@ def test_a_contradictory_declaration_is_refused(values: Any, declared: dict[str,
         (pd.arrays.SparseArray([1.0, 0.0]), "sparse; make it dense"),
         (np.array([2**64 - 1], dtype="uint64"), "beyond 64 bits"),
         ([10**30], "beyond 64 bits"),
-        (["\ud800"], "half of a surrogate pair"),
+        (pd.Series(["\ud800"], dtype=object), "half of a surrogate pair"),
     ],
 )
 def test_a_column_that_json_cannot_carry_is_refused(values: Any, says: str) -> None:

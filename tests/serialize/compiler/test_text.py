@@ -289,9 +289,14 @@ def test_the_words_of_trees_and_joint_weights_have_no_compiled_form() -> None:
 
 
 def test_weights_that_take_too_much_memory_have_no_compiled_form(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serialize.compiler.text._MOST_CELLS", 300)
     X = articles()[["title", "text"]]
+    words = sections(logistic()).fit(X, subjects())[0].named_transformers_
+    cells = len(SUBJECTS) * sum(len(words[name].vocabulary_) for name in X)
+    monkeypatch.setattr("serialize.compiler.text._MOST_CELLS", cells - 1)
     assert reason(sections(logistic()), X).startswith("The vocabularies are too large")
+    monkeypatch.setattr("serialize.compiler.text._MOST_CELLS", cells)
+    model, rows = model_of(sections(logistic()).fit(X, subjects()), X)
+    assert compile_model(model, rows).reason is None
 
 
 @pytest.mark.long  # dump starts a process

@@ -3,6 +3,7 @@
 import posix
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
@@ -13,6 +14,7 @@ from service.storage.session import Session
 from tests.conftest import MakeClient
 from tests.service.registry.conftest import KEY
 from tests.service.registry.test_registry import CHANGES
+from tests.support.manifests import rewrite
 
 
 @pytest.fixture
@@ -60,6 +62,27 @@ def test_a_start_serves_the_champion_and_not_the_folder(
     assert served() == iris.version
     assert f"event=artifacts-not-served version={titanic.version}" in capsys.readouterr().out
     assert served(artifacts=str(tmp_path / "missing")) == iris.version
+
+
+def test_a_start_knows_the_champion_that_it_serves(
+    make_client: MakeClient, served: Callable[..., str], database_url: str, titanic: Content
+) -> None:
+    served()
+
+    card = make_client(database_url=database_url, model_signing_key=KEY).get("/model").json
+
+    assert (card["serving"], card["wanted"]) == (titanic.version, titanic.version)
+
+
+def test_a_start_is_refused_if_the_model_does_not_answer_as_it_did(
+    served: Callable[..., str], artifacts: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "changed"
+    copytree(artifacts["titanic"], folder)
+    rewrite(folder, lambda manifest: manifest["golden"]["rows"][0].update(output=[0.5, 0.5]))
+
+    with pytest.raises(ArtifactError, match="golden row"):
+        served(artifacts=str(folder))
 
 
 def test_a_start_with_a_champion_does_not_read_the_url(

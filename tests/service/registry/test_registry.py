@@ -60,6 +60,18 @@ def test_a_model_above_the_limit_is_refused(registry: Registry, models: dict[str
     replace(registry, max_bytes=size).register(models["titanic"], "me@here")
 
 
+def test_files_that_are_not_there_after_they_were_stored_twice_are_an_error(
+    registry: Registry, models: dict[str, Content], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: Any) -> None:
+        raise ArtifactError("the files are gone")
+
+    monkeypatch.setattr(Registry, "_stored_content", missing)
+
+    with pytest.raises(ArtifactError, match="are gone"):
+        registry.register(models["titanic"], "me@here")
+
+
 def test_a_model_at_a_url_may_be_ten_times_as_large(registry: Registry) -> None:
     assert registry.most_bytes == 10 * registry.max_bytes
 
@@ -335,6 +347,16 @@ def test_the_oldest_models_beyond_the_number_are_retired(registry: Registry, mod
     few.register(models["titanic"], "me@here")  # as a deployment of the old version does
     assert few.model(b).state == RETIRED
     few.promote(a, "me@here")
+
+
+def test_the_newest_challenger_keeps_its_files(registry: Registry, models: dict[str, Content]) -> None:
+    few = replace(registry, kept=1)
+    a = few.register(models["titanic"], "me@here", verdict={"outcome": "not enough"}).version
+    b, c = (few.register(models[name], "me@here").version for name in ("iris", "diabetes"))
+
+    assert {model.version: model.state for model in few.store.models()} == {
+        a: REGISTERED, b: RETIRED, c: REGISTERED,
+    }  # fmt: skip
 
 
 def test_the_champion_and_the_one_before_keep_their_files(registry: Registry, models: dict[str, Content]) -> None:

@@ -78,6 +78,7 @@ def test_the_cells_of_the_confusion_matrix_hold_counts_and_shares_of_the_row() -
     assert texts[3] == "0\n0%"
     assert texts[7] == "12,345\n100%"
     assert figure.axes[0].get_ylabel() == "True label"
+    assert len(figure.axes) == 2  # the matrix, and one bar with its colours
     assert not any(spine.get_visible() for spine in figure.axes[0].spines.values())
 
 

@@ -408,3 +408,22 @@ def test_an_older_log_is_migrated_with_its_rows(tmp_path: Any) -> None:
     assert prepare(database) == ["0002_label_change"]
     with database.connection_context():
         assert len(ColumnCache(columns_of(database)).rows()) == 1
+
+
+def test_times_of_this_service_are_read_together_with_the_rows(
+    database_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(database_url, 50)
+    columns = columns_of(database)
+    asked: list[str] = []
+    plain: Any = database.execute_sql
+
+    def execute(sql: str, *more: Any) -> Any:
+        asked.append(sql)
+        return plain(sql, *more)
+
+    monkeypatch.setattr(database, "execute_sql", execute)
+
+    assert len(columns.between(0, 50).created) == 50
+
+    assert not [sql for sql in asked if "created_at FROM prediction" in sql]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from peewee import DataError
+from peewee import DataError, OperationalError
 
 from service.batching import OneAtATime, run_here
 from service.errors import Unavailable
@@ -150,6 +150,19 @@ def test_a_file_that_replaced_the_log_is_not_written_to(tmp_path: Path) -> None:
 
     assert count(session) == 0
     session.close()
+
+
+def test_work_that_fails_on_a_new_connection_is_not_repeated(session: Session) -> None:
+    tried: list[int] = []
+
+    def work() -> None:
+        tried.append(1)
+        raise OperationalError("the server is starting")
+
+    with pytest.raises(Unavailable):
+        session.run(work)
+
+    assert len(tried) == 1
 
 
 def test_waiting_for_a_held_lock_ends_after_its_patience(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

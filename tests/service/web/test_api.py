@@ -182,3 +182,13 @@ def test_the_model_card_describes_the_served_model(client: Client) -> None:
     assert card["metrics"]["method"] == "5-fold cross-validation"
     assert card["importances"]["columns"]["Sex"]["mean"] > 0.1
     assert "scikit-learn" in card["libraries"]
+
+
+def test_no_more_than_256_routes_are_cached(client: Client) -> None:
+    app = client.application.extensions["serving"].model.flask
+    app._cache.clear()
+    app._cache.update({("/unknown", str(number)): None for number in range(255)})
+
+    assert (client.get("/livez").status_code, client.get("/model").status_code) == (200, 200)
+
+    assert len(app._cache) == 256

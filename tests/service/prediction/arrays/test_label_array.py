@@ -1,5 +1,6 @@
 """An array of labels is the same as its items one by one, or is left to the parser of single items."""
 
+import gc
 from random import Random
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from serialize.task import Task
 from service.errors import ServiceError
+from service.prediction.arrays.array_decoder import ArrayDecoder
 from service.prediction.arrays.label_array import LabelArrayParser
 from service.prediction.true_label import LabelParser, TrueLabel
 from service.web.json_body import decode
@@ -142,3 +144,16 @@ def test_one_and_the_string_one_are_two_ids() -> None:
     labels = parsed(TASKS["binary"], b'[{"id":1,"true_class":true},{"true_class":1,"id":"1"}]')
 
     assert labels == (TrueLabel("1", True), TrueLabel('"1"', True))
+
+
+def test_a_class_may_be_a_large_integer() -> None:
+    labels = LabelArrayParser(Task("multiclass", (3, 2**40, -(2**40)))).parse(
+        b'[{"id": 1, "true_class": 1099511627776}, {"id": 2, "true_class": -1099511627776}]'
+    )
+
+    assert labels is not None
+    assert [label.label for label in labels] == [2**40, -(2**40)]
+
+
+def test_the_garbage_collector_does_not_look_at_decoded_items() -> None:
+    assert not gc.is_tracked(ArrayDecoder("true_class", bool)._decode_one(b'{"id": 1, "true_class": true}'))

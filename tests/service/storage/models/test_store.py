@@ -8,6 +8,7 @@ import pytest
 
 from service.storage.models import store as model_store
 from service.storage.models.store import INCOMING, REGISTERED, RETIRED, ModelStore
+from service.storage.models.tables import ModelFile
 from service.storage.session import Session
 from tests.service.storage.models.test_promotions import A, B, stored
 
@@ -44,6 +45,16 @@ def test_a_file_is_read_back_whatever_its_size(store: ModelStore, monkeypatch: p
     assert store.file(A, "pipeline.joblib") == content
     assert store.file(A, "missing") is None
     assert store.file(B, "pipeline.joblib") is None
+
+
+def test_a_part_has_four_mebibytes(store: ModelStore, session: Session) -> None:
+    store.add(stored(A))
+    content = bytes(4 * 1024 * 1024 + 1)
+
+    store.add_file(A, "pipeline.joblib", content)
+
+    parts = session.read(lambda: [len(one.bytes) for one in ModelFile.select().execute(session.database)])
+    assert sorted(parts) == [1, 4 * 1024 * 1024]
 
 
 def test_each_part_is_committed_and_an_interrupted_upload_goes_on(
