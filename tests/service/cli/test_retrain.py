@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,10 @@ def test_ctrl_c_ends_the_process_and_leaves_no_files(
         until(lambda: any(files.glob("retrained-*")))
         (child,) = psutil.Process(process.pid).children()
 
+        child.suspend()  # so that it is not done before
         process.send_signal(signal.SIGINT)
+        with suppress(psutil.NoSuchProcess):
+            child.resume()
 
         assert process.wait(60) == 1
     assert not child.is_running()
