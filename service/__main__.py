@@ -38,6 +38,7 @@ _ELSEWHERE = {
     "retire": "models.retire",
     "retrain": "retrain.retrain",
     "rollback": "models.rollback",
+    "score": "score.score",
     "worker": "worker.worker",
 }
 

@@ -10,8 +10,6 @@ from typing import Any
 from flask_restful import Api
 
 from serialize import Artifact
-from serialize.compiler.runtime import CompiledModel
-from serialize.model import Model
 from serialize.recipes import RECIPES
 from service.batching import Aside, Batcher, run_in_background
 from service.demo import Demo
@@ -22,10 +20,11 @@ from service.monitoring.log_cache import LogCaches
 from service.monitoring.monitor import Compare, ManifestOf, Monitor, Reports
 from service.prediction.arrays.label_array import LabelArrayParser
 from service.prediction.arrays.observation_array import ColumnParser
+from service.prediction.artifact_scorer import scorer_of
 from service.prediction.batches import Outcome, ServedModel, Work
 from service.prediction.filter import PerformanceQuery, Selection
 from service.prediction.observation import ObservationParser
-from service.prediction.scoring import Score, Scorer
+from service.prediction.scoring import Score
 from service.prediction.service import FEW_ITEMS, PredictionService
 from service.prediction.true_label import LabelParser
 from service.registry.catalog import Catalog, facts
@@ -129,16 +128,6 @@ def flask_app(aside: Aside) -> Application:
     return app
 
 
-def scoring_model(settings: Settings, artifact: Artifact) -> CompiledModel | Model:
-    """What scores: the compiled model if there is one and the settings allow it, else the pipeline."""
-    return artifact.compiled if artifact.compiled is not None and settings.scorer == "compiled" else artifact.model
-
-
-def _scorer(settings: Settings, artifact: Artifact) -> Scorer:
-    model = scoring_model(settings, artifact)
-    return Scorer(artifact.manifest.task, model.outputs, artifact.model.class_indices, model.outputs_by_column)
-
-
 def _served(shared: Shared, artifact: Artifact) -> ServedModel:
     task = artifact.manifest.task
     return ServedModel(
@@ -147,7 +136,7 @@ def _served(shared: Shared, artifact: Artifact) -> ServedModel:
         ColumnParser(artifact.manifest.signature),
         LabelParser(task),
         LabelArrayParser(task),
-        _scorer(shared.settings, artifact),
+        scorer_of(artifact, compiled=shared.settings.scorer == "compiled"),
         PredictionLog(shared.session, artifact.version, task.threshold, regression=task.kind == "regression"),
     )
 
@@ -207,7 +196,7 @@ def _add_resources(
 def _document(settings: Settings, artifact: Artifact) -> Callable[[], bytes]:
     """What GET /openapi.json answers, built at the first call. If two first calls overlap, each builds all of it."""
     manifest = artifact.manifest
-    parser, scorer = ObservationParser(manifest.signature), _scorer(settings, artifact)
+    parser, scorer = ObservationParser(manifest.signature), scorer_of(artifact, compiled=settings.scorer == "compiled")
 
     def is_answered(values: ObservationValues) -> bool:
         try:

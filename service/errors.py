@@ -3,7 +3,7 @@
 import errno
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -27,17 +27,19 @@ _RENAMED_PHRASES = {  # Python 3.13 gives these statuses the names of RFC 9110
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One error in a body: its place (a JSON pointer, RFC 6901), the bad value, and what was expected."""
+    """One error in a body: its place (a JSON pointer, RFC 6901), the bad value, and what was expected. `kind` is for
+    counting; a response does not have it."""
 
     pointer: str
     detail: str
     value: Any
     expected: str
+    kind: str = "value"
 
     @classmethod
     def of_id(cls, where: str, observation_id: int | str, what: str, expected: str) -> "Fault":
         """A fault of an observation id: `what` follows the id in the detail."""
-        return cls(where, f"Observation ID: {observation_id} {what}", observation_id, expected)
+        return cls(where, f"Observation ID: {observation_id} {what}", observation_id, expected, "id")
 
     @classmethod
     def of_parameter(cls, name: str, value: Any, expected: str, what: str | None = None) -> "Fault":
@@ -46,7 +48,7 @@ class Fault:
 
     def within(self, prefix: str) -> "Fault":
         """The same fault, with `prefix` before its pointer."""
-        return Fault(prefix + self.pointer, self.detail, self.value, self.expected)
+        return replace(self, pointer=prefix + self.pointer)
 
     def to_json(self) -> dict[str, Any]:
         """The fault as a member of `errors`."""

@@ -14,7 +14,7 @@ from serialize import Artifact, ArtifactError
 from serialize.artifact import load_content
 from serialize.content import Content, read_content
 from service.batching import Aside, Batcher, OneAtATime, run_here, run_in_background, runner
-from service.bundle import Bundle, Shared, build, flask_app, scoring_model
+from service.bundle import Bundle, Shared, build, flask_app
 from service.export.reset_dump import dump_log
 from service.learning.comparison import comparison
 from service.learning.jobs import Jobs
@@ -23,6 +23,7 @@ from service.learning.preconditions import refusal
 from service.monitoring.log_cache import LogCaches
 from service.monitoring.monitor import Reports
 from service.pacing import Paced
+from service.prediction.artifact_scorer import answering_model
 from service.prediction.batches import Batches, NewPredictions
 from service.registry.catalog import Catalog
 from service.registry.champion import Wanted, load_champion, make_first_champion, note_other_artifacts
@@ -212,7 +213,7 @@ def _artifact(settings: Settings, wanted: Wanted) -> Artifact:
 def _proven(settings: Settings, artifact: Artifact) -> Artifact:
     for name, version, installed in artifact.other_versions:
         log_format.event(_log, logging.WARNING, "other-version", library=name, dumped_with=version, installed=installed)
-    artifact.verify(scoring_model(settings, artifact).outputs)
+    artifact.verify(answering_model(artifact, compiled=settings.scorer == "compiled").outputs)
     return replace(artifact, training=None)  # which takes memory in each worker, and only a retraining reads
 
 

@@ -6,7 +6,7 @@ its column."""
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Self
@@ -18,6 +18,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # noqa: TID251 - it is read
 
 import onnxruntime
 
+from serialize.columns import DistinctColumn, NumberColumn
 from serialize.compiler.text_runtime import FoldedWords, Texts
 from serialize.errors import ArtifactError, one_line
 from serialize.frame import Columns, Row
@@ -81,8 +82,7 @@ class CompiledModel:
             tensors[NUMBERS] = _matrix(columns[: self._numbers], np.float64)
         texts = self._numbers + len(self._codes)
         if self._codes:
-            coded = zip(self._codes, columns[self._numbers : texts], strict=True)
-            tensors[CODES] = _matrix([list(map(code, column)) for code, column in coded], np.int64)
+            tensors[CODES] = _matrix(list(map(_coded, self._codes, columns[self._numbers : texts])), np.int64)
         if self._texts:
             tensors[TEXTS] = self._texts.tensor(columns[texts:])
         return tensors
@@ -145,12 +145,31 @@ class Inputs:
         return cls(data["numbers"], codes, [FoldedWords.from_json(words) for words in data.get("texts", [])])
 
 
+def _coded(code: Callable[[Scalar], int], column: Sequence[Scalar]) -> Any:
+    """The codes of the n values of a column."""
+    if isinstance(column, NumberColumn):
+        column = column.distinct()
+    if isinstance(column, DistinctColumn):
+        return np.array(list(map(code, column.values)), dtype=np.int64)[column.codes]
+    return list(map(code, column))
+
+
 def _matrix(columns: Sequence[Any], dtype: type) -> np.ndarray[Any, Any]:
     """Columns of n values as an array of shape (columns, n). Long ones are converted one by one, because no other
     thread runs during one call of numpy."""
-    if len(columns[0]) > _FEW_ROWS:
-        columns = [np.array(column, dtype=dtype) for column in columns]
+    if len(columns[0]) > _FEW_ROWS or isinstance(columns[0], NumberColumn | DistinctColumn):
+        columns = [_array(column, dtype) for column in columns]
     return np.array(columns, dtype=dtype)
+
+
+def _array(column: Any, dtype: type) -> Any:
+    match column:
+        case NumberColumn():
+            return column.array
+        case DistinctColumn():
+            return np.array(column.values, dtype=dtype)[column.codes]
+        case _:
+            return np.array(column, dtype=dtype)
 
 
 def _options() -> Any:

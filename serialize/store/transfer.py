@@ -54,7 +54,7 @@ def main() -> None:
     url, writes = request["url"], request["action"] == "write"
     otherwise = "the store does not accept this URL; correct it"
     try:
-        store = _store(url, request["patience"], make=writes)
+        store = open_store(url, request["patience"], make=writes)
         otherwise = "the transfer broke off; try again later"
         if writes:
             _write(store, request["files"])
@@ -66,10 +66,12 @@ def main() -> None:
             is_too_large=True,
         )
     except Exception as error:  # noqa: BLE001 - obstore's messages may hold credentials, so none leaves this process
-        _refuse(f"{url} cannot be {'written' if writes else 'read'}: {_reason(error, _variables(url)) or otherwise}.")
+        _refuse(f"{url} cannot be {'written' if writes else 'read'}: {reason(error, variables(url)) or otherwise}.")
 
 
-def _store(url: str, patience: float, *, make: bool) -> Any:
+def open_store(url: str, patience: float, *, make: bool) -> Any:
+    """The store of a URL. A server that gives no answer for `patience` seconds is an error. `make` makes the folder of
+    a file:// URL."""
     if url.startswith("file:"):
         return LocalStore.from_url(url, mkdir=make)
     # Without `allow_http` the client follows no redirect from https to http either. A request as a whole may take long,
@@ -83,7 +85,7 @@ def _store(url: str, patience: float, *, make: bool) -> Any:
     retry: Any = {"retry_timeout": timedelta(seconds=patience * 2 / 3)}
     if url.startswith("https:"):
         return HTTPStore.from_url(url, client_options=client, retry_config=retry)
-    client["allow_http"] = os.environ.get(f"{_variables(url)}_ALLOW_HTTP", "").lower() in ("1", "true")
+    client["allow_http"] = os.environ.get(f"{variables(url)}_ALLOW_HTTP", "").lower() in ("1", "true")
     return from_url(url, client_options=client, retry_config=retry)
 
 
@@ -130,20 +132,20 @@ def _write(store: Any, files: Sequence[tuple[str, int | None]]) -> None:
             obstore.delete(store, name)
 
 
-def _variables(url: str) -> str:
+def variables(url: str) -> str:
     """What the names of the environment variables of this kind of store begin with."""
     return _VARIABLES.get(url.partition(":")[0], "")
 
 
-def _reason(error: Exception, variables: str) -> str | None:
+def reason(error: Exception, prefix: str) -> str | None:
     """What is wrong and what to do, if that is known. It has no part of the error's message except the status."""
     if isinstance(error, PermissionDeniedError | UnauthenticatedError):
-        credentials = f"the credentials in the {variables}_ variables and " if variables else ""
+        credentials = f"the credentials in the {prefix}_ variables and " if prefix else ""
         return f"the server refuses access; check {credentials}the rights to this folder"
     text = str(error)
-    for part, reason in _REASONS:
+    for part, known in _REASONS:
         if part in text:
-            return reason.format(variables=variables)
+            return known.format(variables=prefix)
     if status := _STATUS.search(text):
         return f"the server answered with the status {status[1]}; check the URL, and try again later"
     if isinstance(error, FileNotFoundError):

@@ -12,18 +12,12 @@ from serialize.cli.summary import listed
 from serialize.errors import DumpError
 from serialize.recipes.csv_file import CsvFile
 from serialize.recipes.data_file import Cells, read_cells
-from serialize.signature import Column, Signature
+from serialize.signature import Signature
 from serialize.task import Label, Task
+from service.bulk.cells import NULL_TEXTS, means, number_of, of_cell
 from service.demo import SourceRows
 from service.errors import InvalidBody, shown
 from service.prediction.observation import ObservationParser
-
-# What pandas reads as null, and so what a training on a CSV file took for one.
-_NULLS = frozenset([
-    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
-    "NULL", "NaN", "None", "n/a", "nan", "null",
-])  # fmt: skip
-_TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 
 
 class DataError(ValueError):
@@ -59,7 +53,7 @@ def read_rows(file: CsvFile, target: str | None, task: Task, signature: Signatur
         )
     if target is not None and target not in names:
         raise DataError(f"{file.path} has no column {target!r}; --target is one of {listed(names)}.")
-    found = [{column.name: _value(column, row.get(column.name)) for column in signature} for row in rows]
+    found = [{column.name: of_cell(column, row.get(column.name)) for column in signature} for row in rows]
     _require_fit(file, found, signature)
     targets = [None if target is None else _label(file, target, task, row.get(target)) for row in rows]
     ignored = [name for name in names if name not in signature.names and name != target]
@@ -88,60 +82,17 @@ def _require_fit(file: CsvFile, found: Sequence[dict[str, Any]], signature: Sign
         raise DataError(f"No row of {file.path} fits the model; in the first row {first.faults[0].detail}.")
 
 
-def _value(column: Column, cell: Any) -> Any:
-    """A cell in the type of its column."""
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
-        return None
-    if column.categories is not None:
-        known = [value for value in column.categories if str(value) == str(cell) or _means(cell, value)]
-        if known:
-            return known[0]
-    if isinstance(cell, str) and cell in _NULLS and (column.nullable or not cell):
-        return None
-    match column.accepted:
-        case "boolean":
-            return _TRUTH.get(str(cell).lower(), cell)
-        case "integer" | "number" if not isinstance(cell, bool):
-            number = _number(cell)
-            return cell if number is None else float(number) if column.accepted == "number" else number
-    return cell if isinstance(cell, str | bool | int | float) else str(cell)
-
-
 def _label(file: CsvFile, target: str, task: Task, cell: Any) -> Label | None:
     """A cell as a label of the model; None for a null."""
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return None
     for label in task.classes:
-        if str(cell) == label or _means(cell, label):
+        if str(cell) == label or means(cell, label):
             return label
-    if isinstance(cell, str) and cell in _NULLS:
+    if isinstance(cell, str) and cell in NULL_TEXTS:
         return None
-    number = None if task.classes else _number(cell)
+    number = None if task.classes else number_of(cell)
     if number is None:
         expected = listed(map(shown, task.classes)) if task.classes else "finite numbers"
         raise DataError(f"{target} is {shown(cell)} in a row of {file.path}; the model knows {expected}.")
     return number
-
-
-def _means(cell: Any, value: Any) -> bool:
-    """Whether a cell means a value that is not a string: 1, "1" and "1.0" mean 1 and true, "true" means true and 1."""
-    if isinstance(value, str):
-        return False
-    number = _TRUTH.get(str(cell).lower(), _number(cell))
-    return number is not None and bool(number == value)
-
-
-def _number(cell: Any) -> int | float | None:
-    """A cell as a finite number, whole numbers as integers; None for anything else."""
-    try:
-        if isinstance(cell, str):
-            return int(cell) if cell.strip().lstrip("+-").isdecimal() else _finite(float(cell.replace("_", "x")))
-        return _finite(cell)
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _finite(number: float) -> int | float | None:
-    if not math.isfinite(number):
-        return None
-    return int(number) if float(number).is_integer() and abs(number) < 2**53 else number

@@ -12,8 +12,9 @@ from serialize import Artifact
 from serialize.artifact import load_content
 from serialize.errors import ArtifactError
 from service.errors import InvalidBody
+from service.prediction.artifact_scorer import answering_model, scorer_of
 from service.prediction.observation import Observation, ObservationParser
-from service.prediction.scoring import Score, Scorer
+from service.prediction.scoring import Score
 from service.registry.registry import Registry
 from service.storage.learning.scores import ShadowScores, Unscored
 from service.storage.models.store import REGISTERED
@@ -40,12 +41,10 @@ class Replay:
     service. For one caller at a time."""
 
     def __init__(self, session: Session, artifact: Artifact, *, compiled: bool) -> None:
-        model = artifact.compiled if compiled and artifact.compiled is not None else artifact.model
-        artifact.verify(model.outputs)
+        artifact.verify(answering_model(artifact, compiled=compiled).outputs)
         self._version = artifact.version
         self._parser = ObservationParser(artifact.manifest.signature)
-        task, classes = artifact.manifest.task, artifact.model.class_indices
-        self._scorer = Scorer(task, model.outputs, classes, model.outputs_by_column)
+        self._scorer = scorer_of(artifact, compiled=compiled)
         self._session = session
         self._scores = ShadowScores(session.database)
 

@@ -1,7 +1,7 @@
 """Parses a JSON payload into a typed `Observation`, or reports all of its faults."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, Any, Literal, NotRequired, Required
@@ -20,6 +20,7 @@ _ID_EXPECTED = "a 64-bit integer, or a string of 1 to 255 characters"
 _EXACT_ID_EXPECTED = f"{_ID_EXPECTED}; an integer of 2**53 or more has no fraction and no exponent"
 MAX_ID_LENGTH = 255
 MAX_ID = 2**63 - 1
+_OF_BOUNDS = ("greater_than_equal", "less_than_equal", "finite_number", "string_too_long")  # errors of pydantic
 _LEAST_ROUNDED = 2.0**53  # floats from here on are rounded: 2**53 + 1 becomes 2**53
 
 
@@ -45,12 +46,14 @@ class ObservationParser:
         """Parses `{"id": ..., "observation": {...}}`. Raises InvalidBody with all faults."""
         members, faults = members_of(payload, ("id", "observation"))
         id_ = collect(faults, parse_id, members["id"]) if "id" in members else None
-        values = collect(faults, self._values, members["observation"]) if "observation" in members else None
+        values = collect(faults, self.values, members["observation"]) if "observation" in members else None
         if id_ is None or values is None or faults:
             raise InvalidBody(faults)
         return Observation(id_, key_of(id_), values, canonical(values))
 
-    def _values(self, payload: Any) -> dict[str, Scalar]:
+    def values(self, payload: Any) -> dict[str, Scalar]:
+        """Parses the member `observation` of a payload: the values in the signature's order, None if missing. Raises
+        InvalidBody with all faults."""
         if not isinstance(payload, dict):
             raise InvalidBody([self._fault_of_as_integer(payload)])
         if len(payload) > len(self._columns) + LISTED_FAULTS:
@@ -81,13 +84,24 @@ class ObservationParser:
         place = pointer("observation", name)
         if name not in self._columns:
             expected = "one of the columns " + ", ".join(self._columns)
-            return Fault(place, f"{name} is not a column of the model; expected {expected}", value, expected)
+            detail = f"{name} is not a column of the model; expected {expected}"
+            return Fault(place, detail, value, expected, "unknown column")
         expected = self._columns[name].expected
         if kind == "missing":
-            return Fault(place, f"{name} is missing; expected {expected}", None, expected)
+            return Fault(place, f"{name} is missing; expected {expected}", None, expected, "missing column")
         if isinstance(value, str) and not _is_storable(value):
             expected += ", without NUL characters and lone surrogates"
-        return Fault(place, f"{name}: expected {expected}; got {shown(value)}", value, expected)
+        return Fault(
+            place, f"{name}: expected {expected}; got {shown(value)}", value, expected, self._kind(name, kind, value)
+        )
+
+    def _kind(self, name: str, kind: str, value: Any) -> str:
+        """What the summary of many rows calls such a fault, from pydantic's kind of error."""
+        if value is None:
+            return "null"
+        if self._columns[name].accepted == "category":
+            return "category"
+        return "bounds" if kind in _OF_BOUNDS else "type"
 
 
 def observation_model(signature: Signature) -> TypeAdapter[dict[str, Any]]:
@@ -97,6 +111,13 @@ def observation_model(signature: Signature) -> TypeAdapter[dict[str, Any]]:
     model = make("Observation", fields, total=False)
     model.__pydantic_config__ = ConfigDict(extra="forbid", title="Observation")
     return TypeAdapter(model)
+
+
+def value_parser(column: Column) -> Callable[[Any], Scalar]:
+    """Parses the JSON value of one column, None for a missing one, as the model of the observation does. It raises
+    ValidationError, and UnicodeError for some texts."""
+    type_ = _type(column)
+    return TypeAdapter(type_ | None if column.nullable else type_).validate_python
 
 
 def parse_id(value: Any) -> ObservationId:
@@ -109,7 +130,7 @@ def parse_id(value: Any) -> ObservationId:
         else:
             expected = _EXACT_ID_EXPECTED
     if isinstance(value, bool) or not (_is_id_integer(value) or _is_id_string(value)):
-        raise InvalidBody([Fault("/id", f"id: expected {expected}; got {shown(value)}", value, expected)])
+        raise InvalidBody([Fault("/id", f"id: expected {expected}; got {shown(value)}", value, expected, "id")])
     id_: ObservationId = value
     return id_
 

@@ -18,6 +18,10 @@ _ADVISORY_LOCK = 0x70726564
 _TABLES = {"prediction", "label_change"}
 
 
+class NoLog(DatabaseError):
+    """The database has no log yet."""
+
+
 def prepare(database: Database) -> list[str]:
     """Creates or migrates the tables, once even if many processes start together; returns the names of the migrations
     that ran. Nothing is dropped. The connection is closed again, because none may cross a fork. Raises DatabaseError
@@ -41,12 +45,12 @@ def prepare(database: Database) -> list[str]:
 
 
 def require_log(database: Database) -> Database:
-    """Raises DatabaseError if the database has no log. It creates nothing, not even a SQLite file."""
+    """Raises NoLog if the database has no log. It creates nothing, not even a SQLite file."""
     if not isinstance(database, SqliteDatabase) or Path(database.database).is_file():
         with database.connection_context():
             if set(database.get_tables()) >= _TABLES:
                 return database
-    raise DatabaseError("The database of DATABASE_URL has no log. `python -m service migrate` creates one.")
+    raise NoLog("The database of DATABASE_URL has no log. `python -m service migrate` creates one.")
 
 
 def _unusable(database: Database, reason: str) -> str:

@@ -1,18 +1,17 @@
 """Reads request bodies as strict JSON: UTF-8, no duplicate keys, no NaN or Infinity, limited depth, size and memory."""
 
-import json
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 from flask import Request
 
 from service.batching import Aside
-from service.errors import BodyTooLarge, MalformedBody, UnsupportedBody, shown
+from service.errors import BodyTooLarge, MalformedBody, UnsupportedBody
 from service.prediction.arrays.encoded_body import EncodedBody
+from service.prediction.strict_json import decode, decode_shallow, decode_yielding, shallow
 from service.web.access_log import RequestInfo
 from service.web.body_budget import Held
-from service.web.outline import Outline, outline
 
 _WHITESPACE = b" \t\r\n"
 
@@ -73,8 +72,8 @@ class JsonBody:
     def _decode(self, body: bytes, held: Held) -> Any:
         """The JSON value of a body that is not too deep."""
         if len(body) <= SMALL_BYTES:
-            return _decoded(body, _decoder)
-        value = self._aside(partial(_decoded, body, _yielding_decoder))
+            return decode_shallow(body)
+        value = self._aside(partial(decode_yielding, body))
         held.hold_body(0)
         return value
 
@@ -124,7 +123,7 @@ class JsonBody:
     def _estimate(self, body: bytes) -> int:
         """About how many bytes of memory the values of a body take until it is answered. Raises MalformedBody and
         BodyTooLarge for a body that is too deep or has too many items."""
-        found = _shallow(body)
+        found = shallow(body)
         items = found.items if _is_array(body) else 1
         if items > self._limits.items:
             raise BodyTooLarge(f"The array has {items} items; send at most {self._limits.items} at once.")
@@ -147,67 +146,3 @@ def _require_json(request: Request) -> None:
         raise UnsupportedBody("Send the header Content-Type: application/json.")
     if request.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
         raise UnsupportedBody("Send JSON in UTF-8.")
-
-
-MAX_DEPTH = 16
-
-
-def decode(body: bytes) -> Any:
-    """The JSON value of a body. Raises MalformedBody."""
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
-        _shallow(body)
-    return _decoded(body, _decoder)
-
-
-def _shallow(body: bytes) -> Outline:
-    """The outline of a body. Raises MalformedBody if it is too deep for the decoder."""
-    found = outline(body, MAX_DEPTH)
-    if found.depth > MAX_DEPTH:
-        raise MalformedBody(f"The body is nested more than {MAX_DEPTH} deep, or has unmatched brackets.")
-    return found
-
-
-def _decoded(body: bytes, decoder: json.JSONDecoder) -> Any:
-    try:
-        return decoder.decode(body.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise MalformedBody(f"The body is not UTF-8 (byte {error.start}).") from None
-    except json.JSONDecodeError as error:
-        raise MalformedBody(f"The body is not JSON: {error.msg} at line {error.lineno} column {error.colno}.") from None
-    except ValueError:
-        raise MalformedBody("The body contains an integer with too many digits.") from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise MalformedBody(f"The key {shown(_first_repeated(pairs))} occurs twice in one object.")
-    return members
-
-
-def _first_repeated(pairs: list[tuple[str, Any]]) -> str | None:
-    seen: set[str] = set()
-    for key, _ in pairs:
-        if key in seen:
-            return key
-        seen.add(key)
-    return None
-
-
-def _refuse(token: str) -> NoReturn:
-    raise MalformedBody(f"The body contains {token}, which is not JSON; send null for a missing value.")
-
-
-def _integer(token: str) -> int:
-    return int(token)
-
-
-def _float(token: str) -> float:
-    return float(token)
-
-
-_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse)
-# Python code lets other threads run. Without it, an array of long numbers would keep the GIL for 0.3 s and more.
-_yielding_decoder = json.JSONDecoder(
-    object_pairs_hook=_object, parse_constant=_refuse, parse_int=_integer, parse_float=_float
-)

@@ -12,8 +12,8 @@ from service.errors import Fault, InvalidBody, InvalidQuery, MalformedBody, poin
 from service.prediction.filter import DEFAULT_LAST, DriftQuery, PerformanceQuery, PredictionFilter, Selection
 from service.prediction.moment import EXPECTED_MOMENT, parse_moment
 from service.prediction.observation import canonical, key_of, parse_id
+from service.prediction.strict_json import decode
 from service.prediction.true_label import LabelParser
-from service.web.json_body import decode
 
 Value = TypeVar("Value")
 

@@ -4,6 +4,8 @@ import hashlib
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 
 from serialize import ArtifactError, load
 from tests.support.manifests import Malice, rewrite
+from tests.support.passengers import ARTIFACTS, PROJECT
 from tests.support.ship import FRAME, SURVIVED, apart, columns
 
 
@@ -219,3 +222,27 @@ def test_an_artifact_is_described_in_a_few_lines(artifact: Path) -> None:
     ]
     assert lines[4].startswith("metrics:   5-fold cross-validation: accuracy 0.")
     assert "<tr><th>model</th><td>ship, version" in load(artifact)._repr_html_()
+
+
+WITHOUT_PYARROW = """
+import sys
+
+class Refusal:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] == "pyarrow":
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Refusal())
+"""
+
+
+@pytest.mark.long  # starts processes
+@pytest.mark.parametrize(("before", "storage"), [("", "pyarrow"), (WITHOUT_PYARROW, "python")])
+def test_the_golden_rows_match_with_and_without_pyarrow(before: str, storage: str) -> None:
+    """pandas keeps strings in another way where pyarrow is installed."""
+    code = f"{before}\nfrom serialize import load; load({str(ARTIFACTS)!r}).verify_all()"
+    code += "\nimport pandas; print(pandas.Series(['a']).dtype.storage)"
+
+    ran = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True, capture_output=True, text=True)
+
+    assert ran.stdout.split() == [storage]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import MalformedBody
-from service.web.json_body import MAX_DEPTH, decode
+from service.prediction.strict_json import MAX_DEPTH, decode
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -11,8 +11,8 @@ from serialize.task import Task
 from service.errors import ServiceError
 from service.prediction.arrays.array_decoder import ArrayDecoder
 from service.prediction.arrays.label_array import LabelArrayParser
+from service.prediction.strict_json import decode
 from service.prediction.true_label import LabelParser, TrueLabel
-from service.web.json_body import decode
 from tests.support.array_bodies import broken, plain_labels, written
 
 TASKS = {

@@ -15,7 +15,7 @@ from service.errors import ServiceError
 from service.prediction.arrays.observation_array import ColumnParser
 from service.prediction.columns import ObservationColumns
 from service.prediction.observation import Observation, ObservationParser
-from service.web.json_body import decode
+from service.prediction.strict_json import decode
 from tests.support.array_bodies import SIGNATURES, broken, plain_observations, written
 from tests.support.passengers import ARTIFACTS, all_passengers, prediction
 

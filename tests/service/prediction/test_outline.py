@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.web.outline import _BLOCK_BYTES, outline
+from service.prediction.outline import _BLOCK_BYTES, outline
 
 MIB = 1024 * 1024
 tricky = st.text(alphabet='[]{}",:\\a€', max_size=6)

@@ -1,0 +1,41 @@
+"""The formats of files by the endings of their names."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+FormatName = Literal["parquet", "csv", "ndjson", "arrow"]
+
+_ENDINGS: dict[str, FormatName] = {
+    ".parquet": "parquet",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+}
+KNOWN = ".parquet, .csv, .ndjson or .arrow; .csv and .ndjson also with .gz"
+
+
+@dataclass(frozen=True, slots=True)
+class FileFormat:
+    """What a file holds, and whether gzip has compressed it."""
+
+    name: FormatName
+    is_gzip: bool = False
+
+    @property
+    def ending(self) -> str:
+        """The usual ending of a name."""
+        return f".{self.name}" + (".gz" if self.is_gzip else "")
+
+
+def format_of(name: str) -> FileFormat | None:
+    """The format of a file with this name, or None."""
+    name = name.lower().partition("?")[0]
+    plain = name.removesuffix(".gz")
+    for ending, found in _ENDINGS.items():
+        if plain.endswith(ending):
+            is_gzip = plain != name
+            return None if is_gzip and found not in ("csv", "ndjson") else FileFormat(found, is_gzip)
+    return None

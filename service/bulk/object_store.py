@@ -1,0 +1,172 @@
+"""Files of an object store: listed, read and written through obstore. It must not be used before a fork."""
+
+import fnmatch
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import takewhile
+from typing import IO, Any, NamedTuple
+
+import obstore
+
+from serialize.errors import ArtifactError
+from serialize.store.address import checked_url
+from serialize.store.client import PATIENCE_SECONDS
+from serialize.store.transfer import open_store, reason, variables
+from service.bulk.place_error import PlaceError
+
+_BUFFER_BYTES = 4 * 1024 * 1024
+
+
+class ObjectFile(NamedTuple):
+    """A file of a store: its URL, and a tag that changes with its content."""
+
+    url: str
+    tag: str
+
+
+def list_files(url: str) -> list[ObjectFile]:
+    """The files of a URL in order: one file, those below a folder, or those that match a pattern with * or ?. Raises
+    PlaceError."""
+    folder, pattern = _folder(url), url if _is_pattern(url) else None
+    store, path = _store(folder, make=False)
+    root = folder[: len(folder) - len(path)]
+    with _failures(folder, "read"):
+        if pattern is None:
+            with suppress(FileNotFoundError):
+                return [ObjectFile(url, _tag(obstore.head(store, path)))]
+        found = [ObjectFile(root + meta["path"], _tag(meta)) for metas in obstore.list(store, path) for meta in metas]
+    return sorted(file for file in found if pattern is None or fnmatch.fnmatchcase(file.url, pattern))
+
+
+def _is_there(url: str, store: Any, path: str) -> bool:
+    with _failures(url, "written"):
+        try:
+            obstore.head(store, path)
+        except FileNotFoundError:
+            return False
+    return True
+
+
+def _is_pattern(url: str) -> bool:
+    return any(character in url for character in "*?")
+
+
+def _folder(url: str) -> str:
+    """The part of a URL before the first part of its path with * or ?."""
+    parts = url.split("/")
+    return "/".join(takewhile(lambda part: not _is_pattern(part), parts))
+
+
+def _tag(meta: Any) -> str:
+    return f"{meta['e_tag']} {meta['size']}"
+
+
+@contextmanager
+def open_to_read(url: str) -> Iterator[IO[bytes]]:
+    """The content of a file, seekable. Opening and reading raise PlaceError."""
+    store, path = _store(url, make=False)
+    with _failures(url, "read"):
+        file = obstore.open_reader(store, path)
+    with io.BufferedReader(_Reader(url, file), _BUFFER_BYTES) as buffered:
+        yield buffered
+
+
+@contextmanager
+def open_to_write(url: str, *, replace: bool = False) -> Iterator[IO[bytes]]:
+    """A new file, which is there when the block ends without an error. Raises FileExistsError if there is one already,
+    unless `replace` is set. Opening and writing raise PlaceError."""
+    store, path = _store(url, make=True)
+    if not replace and _is_there(url, store, path):
+        raise FileExistsError(url)
+    with _failures(url, "written"):
+        writer = obstore.open_writer(store, path)
+    file = io.BufferedWriter(_Writer(url, writer), _BUFFER_BYTES)
+    yield file
+    file.flush()
+    with _failures(url, "written"):
+        writer.close()
+
+
+def put(url: str, content: bytes) -> None:
+    """Writes a file in one request. Raises PlaceError."""
+    store, path = _store(url, make=True)
+    with _failures(url, "written"):
+        obstore.put(store, path, content, use_multipart=False)
+
+
+def get(url: str) -> bytes | None:
+    """The content of a file; None if there is none. Raises PlaceError."""
+    store, path = _store(url, make=False)
+    with _failures(url, "read"):
+        try:
+            return bytes(obstore.get(store, path).bytes())
+        except FileNotFoundError:
+            return None
+
+
+class _Reader(io.RawIOBase):
+    """A file of obstore as a binary file of Python."""
+
+    def __init__(self, url: str, file: Any) -> None:
+        self._url = url
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._file.seek(offset, whence)
+        return self.tell()
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def readinto(self, buffer: Any) -> int:
+        with _failures(self._url, "read"):
+            content = self._file.read(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
+
+
+class _Writer(io.RawIOBase):
+    """A file that obstore writes as a binary file of Python. To close it does not end the file of the store."""
+
+    def __init__(self, url: str, writer: Any) -> None:
+        self._url = url
+        self._writer = writer
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any) -> int:
+        with _failures(self._url, "written"):
+            self._writer.write(bytes(content))
+        return len(content)
+
+
+def _store(url: str, *, make: bool) -> tuple[Any, str]:
+    """The store of a URL, and the path of the file in it."""
+    try:
+        url = checked_url(url)
+    except ArtifactError as error:
+        raise PlaceError(str(error)) from error
+    scheme, _, rest = url.partition("://")
+    bucket, _, path = rest.partition("/")
+    if scheme == "file":
+        bucket, path = "", rest.removeprefix("/")
+    with _failures(url, "read"):
+        return open_store(f"{scheme}://{bucket or '/'}", PATIENCE_SECONDS, make=make), path
+
+
+@contextmanager
+def _failures(url: str, done: str) -> Iterator[None]:
+    """Turns the errors of the store into one sentence, without any secret that they may hold."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - obstore's messages may hold credentials, so none is passed on
+        why = reason(error, variables(url)) or "the transfer broke off; try again later"
+        raise PlaceError(f"{url} cannot be {done}: {why}.") from None

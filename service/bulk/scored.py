@@ -1,0 +1,62 @@
+"""A batch of rows with their scores, in arrays."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from serialize.task import Task
+from service.errors import Fault
+from service.prediction.columns import ScoreColumns
+from service.prediction.scoring import Score
+
+
+class ScoredBatch(NamedTuple):
+    """A batch of n rows. `places` are the m rows with a score; `numbers`, `class_indices` and `probas` are as in
+    ScoreColumns, as arrays of m rows. `ids` and `kept` are their ids and the columns to keep, `faults` those of the
+    other rows by their place."""
+
+    places: np.ndarray[Any, np.dtype[np.intp]]
+    ids: pa.Array | None
+    scores: "ScoreArrays"
+    faults: Mapping[int, Sequence[Fault]]
+    kept: Mapping[str, pa.Array]
+
+
+class ScoreArrays(NamedTuple):
+    """The scores of n observations as ScoreColumns has them, in arrays."""
+
+    numbers: np.ndarray[Any, np.dtype[np.float64]]
+    class_indices: np.ndarray[Any, np.dtype[np.intp]]
+    probas: np.ndarray[Any, np.dtype[np.float64]] | None
+
+    @classmethod
+    def empty(cls, rows: int, task: Task) -> "ScoreArrays":
+        """Places for the scores of n rows."""
+        probas = np.zeros((rows, len(task.classes))) if task.kind == "multiclass" else None
+        return cls(np.zeros(rows), np.zeros(rows, dtype=np.intp), probas)
+
+    def set_columns(self, places: Any, scores: ScoreColumns) -> None:
+        """Sets the scores of the rows at these places."""
+        self.numbers[places] = scores.numbers
+        if scores.class_indices is not None:
+            self.class_indices[places] = scores.class_indices
+        if self.probas is not None and scores.probas is not None:
+            self.probas[places] = scores.probas
+
+    def set_one(self, place: int, score: Score, task: Task) -> None:
+        """Sets the score of one row."""
+        if score.predicted_value is not None:
+            self.numbers[place] = score.predicted_value
+            return
+        self.numbers[place] = score.proba
+        self.class_indices[place] = task.classes.index(score.predicted_class)
+        if self.probas is not None and score.probas is not None:
+            self.probas[place] = [score.probas[str(label)] for label in task.classes]
+
+    def at(self, places: Any) -> "ScoreArrays":
+        """The scores of the rows at these places."""
+        return ScoreArrays(
+            self.numbers[places], self.class_indices[places], None if self.probas is None else self.probas[places]
+        )

@@ -1,0 +1,59 @@
+"""What the commands for many rows share."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from time import monotonic
+
+import click
+from peewee import PeeweeException
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from serialize.errors import ArtifactError
+from service.errors import ServiceError
+from service.settings import SettingsError
+from service.storage.connection import DatabaseError
+
+
+def require_pyarrow() -> None:
+    """Raises click.ClickException unless pyarrow is installed."""
+    if find_spec("pyarrow") is None:
+        raise click.ClickException(
+            "This command needs pyarrow, which is not installed; run pip install 'prediction-service[bulk]'."
+        )
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Turns expected errors into one line on standard error."""
+    from service.bulk.layout import LayoutError  # noqa: PLC0415 - it needs pyarrow
+    from service.bulk.place_error import PlaceError  # noqa: PLC0415
+
+    try:
+        yield
+    except (
+        PlaceError,
+        LayoutError,
+        PeeweeException,
+        SettingsError,
+        DatabaseError,
+        ArtifactError,
+        ServiceError,
+    ) as error:
+        raise click.ClickException(" ".join(str(error).split())) from error
+
+
+@contextmanager
+def rows_progress() -> Iterator[Callable[[float, int], None]]:
+    """A progress bar with rows/s and the time left, if standard error is a terminal. It yields a function that takes
+    the share that is done and the number of rows."""
+    console, began = Console(stderr=True), monotonic()
+    columns = BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[speed]}"), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=1.0, speed="")
+
+        def advance(share: float, rows: int) -> None:
+            bar.update(task, completed=share, speed=f"{rows / max(monotonic() - began, 1e-3):,.0f} rows/s")
+
+        yield advance

@@ -1,0 +1,138 @@
+"""Files are read as rows with their numbers, whatever their format."""
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from service.bulk.place_error import PlaceError
+from service.bulk.places import input_files
+from service.bulk.table_readers import BATCH_ROWS, CsvOptions, blocks
+
+UTF8 = CsvOptions()
+TABLE = pa.table({"a": [1, 2, 3], "b": ["x", None, "z"]})
+
+
+def read(path: Path, options: CsvOptions = UTF8) -> list[tuple[int, dict[str, Any]]]:
+    """The rows of a file with their numbers."""
+    (file,) = input_files([str(path)])
+    found: list[tuple[int, dict[str, Any]]] = []
+    for block in blocks(file, options):
+        for rows in block.rows:
+            found += zip(rows.numbers.tolist(), rows.batch.to_pylist(), strict=True)
+    return found
+
+
+def faults(path: Path) -> dict[int, str]:
+    """What is wrong with the rows that could not be taken apart."""
+    (file,) = input_files([str(path)])
+    return {
+        number: fault.detail
+        for block in blocks(file, CsvOptions())
+        for rows in block.rows
+        for number, found in rows.faults.items()
+        for fault in found
+    }
+
+
+def test_row_groups_are_blocks_and_rows_are_counted_through_them(tmp_path: Path) -> None:
+    pq.write_table(TABLE, tmp_path / "a.parquet", row_group_size=2)
+
+    assert read(tmp_path / "a.parquet") == list(enumerate(TABLE.to_pylist()))
+    (file,) = input_files([str(tmp_path / "a.parquet")])
+    assert [(block.number, len(list(block.rows)), block.share) for block in blocks(file, CsvOptions())] == [
+        (0, 1, 0.5),
+        (1, 1, 1.0),
+    ]
+
+
+def test_a_long_batch_of_arrow_is_read_in_parts(tmp_path: Path) -> None:
+    table = pa.table({"a": list(range(BATCH_ROWS + 5))})
+    with pa.ipc.new_file(str(tmp_path / "a.arrow"), table.schema) as writer:
+        writer.write_table(table)
+
+    found = read(tmp_path / "a.arrow")
+
+    assert [number for number, _ in found] == [row["a"] for _, row in found] == list(range(BATCH_ROWS + 5))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("a,b\n1,x\n2,\n3,z\n", CsvOptions()),
+        ("\ufeffa,b\r\n1,x\r\n2,\r\n3,z", CsvOptions()),
+        ('"a";"b"\n1;"x"\n2;""\n3;z\n', CsvOptions(";")),
+    ],
+)
+def test_the_cells_of_csv_are_text(tmp_path: Path, name: str, text: str, options: CsvOptions) -> None:
+    content = text.encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+
+    assert read(tmp_path / name, options) == [
+        (0, {"a": "1", "b": "x"}),
+        (1, {"a": "2", "b": ""}),
+        (2, {"a": "3", "b": "z"}),
+    ]
+
+
+def test_csv_may_have_another_encoding_and_line_breaks_in_quotes(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes('näme,b\n"x\ny",ü\n'.encode("cp1252"))
+
+    assert read(tmp_path / "a.csv", CsvOptions(encoding="cp1252")) == [(0, {"näme": "x\ny", "b": "ü"})]
+    with pytest.raises(PlaceError, match=r"a\.csv cannot be read: .*utf-8"):
+        read(tmp_path / "a.csv")
+
+
+def test_a_row_of_csv_with_another_number_of_values_is_a_fault_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b\n1\n1,2\n1,2,3\n4,5\n6\n")
+
+    assert read(tmp_path / "a.csv") == [(1, {"a": "1", "b": "2"}), (3, {"a": "4", "b": "5"})]
+    expected = "expected 2 values, as many as the header has names; got"
+    assert faults(tmp_path / "a.csv") == {0: f"{expected} 1", 2: f"{expected} 3", 4: f"{expected} 1"}
+
+
+def test_odd_rows_of_csv_in_several_blocks_keep_the_numbers_right(tmp_path: Path) -> None:
+    lines = [f"{i},{'x' * 1000}" if i % 1000 else str(i) for i in range(10_000)]
+    (tmp_path / "a.csv").write_text("a,b\n" + "\n".join(lines))
+
+    found = read(tmp_path / "a.csv")
+
+    assert all(number == int(row["a"]) for number, row in found)
+    assert len(found) == 9990
+    assert list(faults(tmp_path / "a.csv")) == list(range(0, 10_000, 1000))
+
+
+def test_a_csv_file_without_rows_has_none(tmp_path: Path) -> None:
+    for text in ("a,b\n", "a,b", ""):
+        (tmp_path / "a.csv").write_text(text)
+
+        assert read(tmp_path / "a.csv") == []
+
+
+def test_empty_lines_of_ndjson_are_counted_and_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.ndjson").write_text('{"a": 1}\n\n  \n{"a": 2}')
+
+    assert read(tmp_path / "a.ndjson") == [(0, {"line": b'{"a": 1}'}), (3, {"line": b'{"a": 2}'})]
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow", "a.csv.gz", "a.ndjson.gz"])
+def test_a_damaged_file_is_one_sentence(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"no such thing at all")
+
+    with pytest.raises(PlaceError, match=rf"{name} cannot be read: [^\n]+\.$"):
+        read(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.csv"])
+def test_two_columns_of_one_name_are_refused(tmp_path: Path, name: str) -> None:
+    if name == "a.csv":
+        (tmp_path / name).write_text("a,a\n1,2\n")
+    else:
+        pq.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["a", "a"]), tmp_path / name)
+
+    with pytest.raises(PlaceError, match=r"cannot be read: two columns are called 'a'; rename one of them\.$"):
+        read(tmp_path / name)
