@@ -59,8 +59,7 @@ class AnswerTable:
     def _own(self) -> set[str]:
         answers = {"predicted_value"} if self.task.kind == "regression" else {"predicted_class", "proba"}
         probas = {f"probas.{label}" for label in self.task.classes} if self.task.kind == "multiclass" else set()
-        id_ = {"id"} if self.layout.id is not None else set()
-        return {"model_version"} | answers | probas | id_ | ({"row_number"} if self.row_numbers else set())
+        return {"id", "model_version"} | answers | probas | ({"row_number"} if self.row_numbers else set())
 
 
 def _labels(task: Task) -> pa.Array:

@@ -121,6 +121,6 @@ class BatchScorer:
         columns = {}
         for name in self._observed(batch):
             cells, column = batch.column(name).to_pylist(), self._columns.get(name)
-            value_of = partial(of_cell, column) if is_csv and column is not None else of_arrow
+            value_of = partial(of_cell, column) if is_csv and column is not None else partial(of_arrow, column=column)
             columns[name] = list(map(value_of, cells))
-        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        return [{name: values[i] for name, values in columns.items()} for i in range(batch.num_rows)]

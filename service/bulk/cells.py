@@ -2,6 +2,7 @@
 
 import datetime as dt
 import math
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -31,13 +32,16 @@ def of_cell(column: Column, cell: Any) -> Any:
             return _TRUTH.get(str(cell).lower(), cell)
         case "integer" | "number" if not isinstance(cell, bool):
             number = number_of(cell)
-            return cell if number is None else float(number) if column.accepted == "number" else number
+            with suppress(OverflowError):  # of an integer with hundreds of digits
+                return cell if number is None else float(number) if column.accepted == "number" else number
+            return cell
     return cell if isinstance(cell, str | bool | int | float) else str(cell)
 
 
-def of_arrow(value: Any) -> Any:
-    """The value of a Python object that Arrow made. NaN is null, a decimal number a number, and a date or a datetime a
-    string; a value that JSON does not have is its text."""
+def of_arrow(value: Any, column: Column | None = None) -> Any:
+    """The value of a Python object that Arrow made, for a column of the model, or for none. NaN is null, a decimal
+    number a number, and bytes are text. A date or a datetime is a string if the column takes one. A value that JSON
+    does not have becomes an object, which no column takes."""
     match value:
         case None | bool() | str() | int():
             return value
@@ -45,14 +49,16 @@ def of_arrow(value: Any) -> Any:
             return None if math.isnan(value) else value
         case Decimal():
             return None if value.is_nan() else int(value) if value == value.to_integral_value() else float(value)
-        case dt.date():
+        case dt.date() if column is not None and column.datetimes is not None:
             return json_text(value)
         case list():
             return list(map(of_arrow, value))
         case dict():
             return {str(key): of_arrow(one) for key, one in value.items()}
-        case _:
-            return str(value)
+        case bytes():
+            with suppress(UnicodeDecodeError):
+                return value.decode()
+    return {type(value).__name__: str(value)}
 
 
 def means(cell: Any, value: Any) -> bool:

@@ -68,7 +68,7 @@ class ColumnChecker:
         if codes.null_count:
             codes = pc.fill_null(codes, len(dictionary))
             dictionary.append(None)
-        found = [of_cell(self._column, value) if is_csv else of_arrow(value) for value in dictionary]
+        found = [of_cell(self._column, value) if is_csv else of_arrow(value, self._column) for value in dictionary]
         parsed, is_right = zip(*map(self._parsed, found), strict=True)
         places = codes.to_numpy(zero_copy_only=False).astype(np.intp)
         return CheckedColumn(DistinctColumn(parsed, places), np.array(is_right, dtype=bool)[places])
@@ -90,7 +90,9 @@ def _numbers(values: pa.Array, *, is_csv: bool) -> "tuple[np.ndarray[Any, np.dty
         values = pc.if_else(is_number, values, pa.scalar(None, kind))
         values = pc.utf8_trim_whitespace(values)
         return _floats(values), odd
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
+    if pa.types.is_decimal(kind):
+        return _floats(pc.cast(values, pa.string())), None  # the nearest float, as for a number in JSON
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind):
         return _floats(values), None
     return None
 

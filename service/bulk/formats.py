@@ -8,13 +8,12 @@ FormatName = Literal["parquet", "csv", "ndjson", "arrow"]
 _ENDINGS: dict[str, FormatName] = {
     ".parquet": "parquet",
     ".csv": "csv",
-    ".tsv": "csv",
     ".ndjson": "ndjson",
     ".jsonl": "ndjson",
     ".arrow": "arrow",
     ".feather": "arrow",
 }
-KNOWN = ".parquet, .csv, .ndjson or .arrow; .csv and .ndjson also with .gz"
+KNOWN = ".parquet, .csv, .ndjson, .jsonl, .arrow and .feather; CSV and NDJSON also with .gz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +23,10 @@ class FileFormat:
     name: FormatName
     is_gzip: bool = False
 
-    @property
-    def ending(self) -> str:
-        """The usual ending of a name."""
-        return f".{self.name}" + (".gz" if self.is_gzip else "")
-
 
 def format_of(name: str) -> FileFormat | None:
     """The format of a file with this name, or None."""
-    name = name.lower().partition("?")[0]
+    name = name.lower()
     plain = name.removesuffix(".gz")
     for ending, found in _ENDINGS.items():
         if plain.endswith(ending):

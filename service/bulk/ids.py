@@ -13,6 +13,7 @@ from service.errors import Fault, InvalidBody, shown
 from service.prediction.observation import MAX_ID_LENGTH, parse_id
 
 _INTEGER = "^(0|-?[1-9][0-9]{0,18})$"
+_INT64 = range(-(2**63), 2**63)
 _EXACT = 2.0**53
 _EXPECTED_INTEGER = "an integer, like the ids of the first rows"
 
@@ -53,8 +54,8 @@ class IdChecker:
 
 
 def look_like_integers(values: pa.Array) -> bool:
-    """Whether all texts of a column are 64-bit integers in their usual form."""
-    return bool(_integers(values)[1].all())
+    """Whether all texts of a column that are not empty are 64-bit integers in their usual form."""
+    return bool(_integers(values.filter(pc.not_equal(values, "")))[1].all())
 
 
 def _integers(texts: pa.Array) -> tuple[pa.Array, Mask]:
@@ -68,8 +69,7 @@ def _integers(texts: pa.Array) -> tuple[pa.Array, Mask]:
 
 
 def _integer(text: str | None) -> int | None:
-    number = None if text is None else int(text)
-    return number if number is not None and -(2**63) <= number < 2**63 else None
+    return int(text) if text is not None and int(text) in _INT64 else None
 
 
 def _checked(values: pa.Array) -> tuple[pa.Array, Mask]:
@@ -77,7 +77,11 @@ def _checked(values: pa.Array) -> tuple[pa.Array, Mask]:
     if pa.types.is_integer(kind):
         is_right = values.is_valid() if kind != pa.uint64() else pc.less_equal(values, pa.scalar(2**63 - 1, kind))
         return pc.cast(values, pa.int64(), safe=False), _mask(is_right)
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+    if pa.types.is_decimal(kind):
+        found = map(of_arrow, values.to_pylist())
+        ids = pa.array([id_ if isinstance(id_, int) and id_ in _INT64 else None for id_ in found], pa.int64())
+        return ids, _mask(ids.is_valid())
+    if pa.types.is_floating(kind):
         floats = pc.cast(values, pa.float64()).to_numpy(zero_copy_only=False)
         is_exact = (np.floor(floats) == floats) & (np.abs(floats) < _EXACT)
         return pa.array(np.where(is_exact, floats, 0).astype(np.int64)), is_exact

@@ -19,10 +19,10 @@ _BUFFER_BYTES = 4 * 1024 * 1024
 
 
 class ObjectFile(NamedTuple):
-    """A file of a store: its URL, and a tag that changes with its content."""
+    """A file of a store: its URL, and its size in bytes."""
 
     url: str
-    tag: str
+    size: int
 
 
 def list_files(url: str) -> list[ObjectFile]:
@@ -34,8 +34,8 @@ def list_files(url: str) -> list[ObjectFile]:
     with _failures(folder, "read"):
         if pattern is None:
             with suppress(FileNotFoundError):
-                return [ObjectFile(url, _tag(obstore.head(store, path)))]
-        found = [ObjectFile(root + meta["path"], _tag(meta)) for metas in obstore.list(store, path) for meta in metas]
+                return [ObjectFile(url, obstore.head(store, path)["size"])]
+        found = [ObjectFile(root + meta["path"], meta["size"]) for metas in obstore.list(store, path) for meta in metas]
     return sorted(file for file in found if pattern is None or fnmatch.fnmatchcase(file.url, pattern))
 
 
@@ -49,17 +49,13 @@ def _is_there(url: str, store: Any, path: str) -> bool:
 
 
 def _is_pattern(url: str) -> bool:
-    return any(character in url for character in "*?")
+    return "*" in url or ("?" in url and not url.startswith("https:"))  # where ? begins a query
 
 
 def _folder(url: str) -> str:
     """The part of a URL before the first part of its path with * or ?."""
     parts = url.split("/")
     return "/".join(takewhile(lambda part: not _is_pattern(part), parts))
-
-
-def _tag(meta: Any) -> str:
-    return f"{meta['e_tag']} {meta['size']}"
 
 
 @contextmanager
@@ -86,23 +82,6 @@ def open_to_write(url: str, *, replace: bool = False) -> Iterator[IO[bytes]]:
     file.flush()
     with _failures(url, "written"):
         writer.close()
-
-
-def put(url: str, content: bytes) -> None:
-    """Writes a file in one request. Raises PlaceError."""
-    store, path = _store(url, make=True)
-    with _failures(url, "written"):
-        obstore.put(store, path, content, use_multipart=False)
-
-
-def get(url: str) -> bytes | None:
-    """The content of a file; None if there is none. Raises PlaceError."""
-    store, path = _store(url, make=False)
-    with _failures(url, "read"):
-        try:
-            return bytes(obstore.get(store, path).bytes())
-        except FileNotFoundError:
-            return None
 
 
 class _Reader(io.RawIOBase):

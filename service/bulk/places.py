@@ -1,7 +1,7 @@
 """Files by their place: a path, a URL of an object store, or `-` for standard input and output."""
 
 import glob
-import hashlib
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,17 +16,16 @@ from service.bulk.place_error import PlaceError
 
 STANDARD = "-"
 
-_DIGESTED_AT_ONCE = 1024 * 1024
+_PASSED_OVER = (".", "_")  # what the names begin with that are no part of a folder of data
 
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file to read: its name as the user knows it, and its format. `tag` changes with the content of a file of an
-    object store."""
+    """A file to read: its name as the user knows it, its format, and its size in bytes, 0 if that is not known."""
 
     name: str
     format: FileFormat
-    tag: str = ""
+    size: int = 0
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
@@ -47,31 +46,24 @@ class InputFile:
                 raise PlaceError(f"{self.name} cannot be read: {error.strerror}.") from error
             yield file
 
-    def digest(self) -> str:
-        """What identifies the content: the sha256 of a file on this machine, and the tag of another."""
-        if self.tag:
-            return self.tag
-        digest = hashlib.sha256()
-        with self.open() as file:
-            while block := file.read(_DIGESTED_AT_ONCE):
-                digest.update(block)
-        return digest.hexdigest()
-
 
 def input_files(places: Sequence[str], standard: FileFormat | None = None) -> list[InputFile]:
     """The files of some places in order. A place is a file, a folder, whose files with a known ending count, or a
     pattern with * or ?. `standard` is the format of standard input. Raises PlaceError."""
-    found: list[InputFile] = []
+    found: dict[str, InputFile] = {}
     for place in places:
-        files = list(_files(place, standard))
+        try:
+            files = list(_files(place, standard))
+        except OSError as error:
+            raise PlaceError(f"{place} cannot be read: {error.strerror}.") from error
         if not files:
             raise PlaceError(f"{place} has no file that can be read; the endings are {KNOWN}.")
-        found += files
-    names = [file.name for file in found]
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            raise PlaceError(f"{name} is given twice.")
-    return found
+        for file in files:
+            identity = file.name if file.name == STANDARD or is_url(file.name) else os.path.realpath(file.name)
+            if identity in found:
+                raise PlaceError(f"{file.name} is given twice.")
+            found[identity] = file
+    return list(found.values())
 
 
 def _files(place: str, standard: FileFormat | None) -> Iterator[InputFile]:
@@ -84,14 +76,22 @@ def _files(place: str, standard: FileFormat | None) -> Iterator[InputFile]:
         yield from _objects(place)
         return
     path = unquote(place.removeprefix("file://")) if is_url(place) else place
-    if Path(path).is_file():
-        yield InputFile(path, _required_format(path))
+    if os.path.isfile(path):
+        yield InputFile(path, _required_format(path), os.path.getsize(path))
         return
-    pattern = f"{glob.escape(path)}/**" if Path(path).is_dir() else path
-    for name in sorted(glob.glob(pattern, recursive=True)):
+    if not os.path.exists(path) and not glob.has_magic(path):
+        raise PlaceError(f"{place} does not exist.")
+    for name in sorted(_below(path) if os.path.isdir(path) else glob.glob(path, recursive=True)):
         form = format_of(name)
-        if form is not None and Path(name).is_file() and not Path(name).name.startswith("_"):
-            yield InputFile(name, form)
+        if form is not None and os.path.isfile(name):
+            yield InputFile(name, form, os.path.getsize(name))
+
+
+def _below(folder: str) -> Iterator[str]:
+    """The files below a folder, without those of hidden folders and of other programs' temporary ones."""
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(_PASSED_OVER)]
+        yield from (os.path.join(parent, name) for name in names if not name.startswith(_PASSED_OVER))
 
 
 def _objects(url: str) -> Iterator[InputFile]:
@@ -99,8 +99,9 @@ def _objects(url: str) -> Iterator[InputFile]:
 
     for file in list_files(url):
         form = _required_format(file.url) if file.url == url else format_of(file.url)
-        if form is not None and not file.url.rpartition("/")[2].startswith(("_", ".")):
-            yield InputFile(file.url, form, file.tag)
+        inner = file.url[len(url.partition("*")[0].partition("?")[0]) :].split("/")
+        if form is not None and not any(part.startswith(_PASSED_OVER) for part in inner):
+            yield InputFile(file.url, form, file.size)
 
 
 def _required_format(name: str) -> FileFormat:

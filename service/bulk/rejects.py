@@ -1,9 +1,8 @@
 """The faults of rejected rows: lines of JSON, and their number by kind."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-
-from pydantic_core import to_json
 
 from service.errors import Fault
 
@@ -14,7 +13,7 @@ FaultCounts = Counter[tuple[str, str]]
 def reject_lines(file: str, faults: Mapping[int, Sequence[Fault]]) -> bytes:
     """The faults of rows by the number of the row in its file, one line of JSON for each, in the order of the rows."""
     return b"".join(
-        to_json({"file": file, "row_number": number, **fault.to_json()}, inf_nan_mode="null") + b"\n"
+        json.dumps({"file": file, "row_number": number, **fault.to_json()}).encode() + b"\n"
         for number in sorted(faults)
         for fault in faults[number]
     )

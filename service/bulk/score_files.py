@@ -9,16 +9,19 @@ import pyarrow as pa
 from serialize.signature import Signature
 from service.bulk.answers import AnswerTable
 from service.bulk.batch_scorer import BatchScorer
-from service.bulk.formats import FormatName
 from service.bulk.ids import IdChecker, look_like_integers
 from service.bulk.layout import Layout
 from service.bulk.object_scorer import ObjectScorer
 from service.bulk.output import Output
+from service.bulk.place_error import PlaceError
 from service.bulk.places import InputFile
 from service.bulk.rejects import FaultCounts, fault_counts, reject_lines
 from service.bulk.scored import ScoredBatch
 from service.bulk.table_readers import Block, CsvOptions, Rows, blocks
+from service.errors import Fault
 from service.prediction.scoring import Scorer
+
+_LISTED = 200  # places; a file may have any number of unknown columns
 
 
 @dataclass(slots=True)
@@ -33,14 +36,16 @@ class Counts:
         """Adds the counts of another part."""
         self.scored += other.scored
         self.rejected += other.rejected
-        self.faults.update(other.faults)
+        for (kind, place), number in other.faults.items():
+            is_listed = (kind, place) in self.faults or len(self.faults) < _LISTED
+            self.faults[kind, place if is_listed else "(other places)"] += number
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredBlock:
     """The answers to the rows of a block, the lines of its rejected rows, and their number."""
 
-    table: pa.Table
+    tables: Sequence[pa.Table]
     rejects: bytes
     counts: Counts
 
@@ -70,23 +75,34 @@ class FileScorer:
         """The answers to a block of a file."""
         tables, lines, counts = [], [], Counts()
         for rows in block.rows:
-            scored = self._score(rows, file.format.name)
-            tables.append(self._answers.table(scored, rows.numbers))
-            faults = {**rows.faults, **{int(rows.numbers[place]): found for place, found in scored.faults.items()}}
+            faults: dict[int, Sequence[Fault]] = dict(rows.faults)
+            scored_rows = 0
+            if rows.batch.num_rows:
+                scored = self._score(file, rows)
+                tables.append(self._answers.table(scored, rows.numbers))
+                faults |= {int(rows.numbers[place]): found for place, found in scored.faults.items()}
+                scored_rows = len(scored.places)
             lines.append(reject_lines(file.name, faults))
-            counts.add(Counts(len(scored.places), len(faults), fault_counts(faults)))
-        return ScoredBlock(pa.concat_tables(tables), b"".join(lines), counts)
+            counts.add(Counts(scored_rows, len(faults), fault_counts(faults)))
+        return ScoredBlock([table for table in tables if table.num_rows], b"".join(lines), counts)
 
     def nothing(self) -> pa.Table:
         """The answers to no row."""
         return self._answers.nothing()
 
-    def _score(self, rows: Rows, format_name: FormatName) -> ScoredBatch:
-        if format_name == "ndjson":
+    def _score(self, file: InputFile, rows: Rows) -> ScoredBatch:
+        if file.format.name == "ndjson":
             return self._objects.score(rows.batch.column(0).to_pylist())
         self._layout.require_in(rows.batch.schema.names)
-        is_csv = format_name == "csv"
-        return self._scorer_for(rows.batch, is_csv=is_csv).score(rows.batch, is_csv=is_csv)
+        is_csv = file.format.name == "csv"
+        try:
+            return self._scorer_for(rows.batch, is_csv=is_csv).score(rows.batch, is_csv=is_csv)
+        except (UnicodeError, OverflowError, KeyError, pa.ArrowException) as error:  # values that Python cannot hold
+            first, last = rows.numbers[0], rows.numbers[-1]
+            why = " ".join(str(error).split()).rstrip(".")
+            raise PlaceError(
+                f"{file.name} has a value in the rows {first} to {last} that cannot be read: {why}."
+            ) from error
 
     def _scorer_for(self, batch: pa.RecordBatch, *, is_csv: bool) -> BatchScorer:
         if is_csv not in self._batches:
@@ -110,7 +126,8 @@ def score_files(
     for i, file in enumerate(files):
         for block in blocks(file, options):
             scored = scorer.score(file, block)
-            output.write(scored.table)
+            for table in scored.tables:
+                output.write(table)
             if rejects is not None:
                 rejects.write(scored.rejects)
             counts.add(scored.counts)

@@ -4,21 +4,23 @@ import codecs
 import csv
 import gzip
 import io
+import shutil
+import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from serialize.errors import one_line
 from service.bulk.place_error import PlaceError
-from service.bulk.places import InputFile
+from service.bulk.places import STANDARD, InputFile
 from service.errors import Fault
 
 BATCH_ROWS = 64 * 1024
@@ -45,34 +47,76 @@ class Rows(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A part of a file. `number` counts the parts of the file, and `share` is how much of it has been read after this
-    part, from 0 to 1."""
+    """A part of a file. `share` is how much of the file has been read after this part, from 0 to 1."""
 
-    number: int
     rows: Iterator[Rows]
     share: float
 
 
 def blocks(file: InputFile, options: CsvOptions) -> Iterator[Block]:
     """The parts of a file in order: the row groups of Parquet, the batches of other formats. The rows of a part must be
-    read before the next part. Raises PlaceError."""
-    with _failures(file.name), file.open() as opened:
+    read before the next part. Raises PlaceError, also while rows are read."""
+    with _failures(file, options), ExitStack() as stack:
+        opened = stack.enter_context(file.open())
         match file.format.name:
             case "parquet":
-                yield from _row_groups(pq.ParquetFile(opened))
+                found = _row_groups(pq.ParquetFile(stack.enter_context(_seekable(opened, file))))
             case "arrow":
-                yield from _record_batches(pa.ipc.open_file(opened))
+                found = _record_batches(pa.ipc.open_file(stack.enter_context(_seekable(opened, file))))
             case "csv":
-                content = _content(opened, file)
-                for block in _csv_blocks(content, options):
-                    yield block._replace(share=_share(opened))
+                found = _csv_blocks(_Content(opened, file), options)
             case "ndjson":
-                for number, rows in enumerate(_line_rows(_content(opened, file))):
-                    yield Block(number, iter([rows]), _share(opened))
+                found = _line_blocks(_Content(opened, file))
+        for block in found:
+            yield block._replace(rows=_guarded(block.rows, file, options))
 
 
-def _content(opened: IO[bytes], file: InputFile) -> IO[bytes]:
-    return gzip.GzipFile(fileobj=opened) if file.format.is_gzip else opened  # type: ignore[return-value]
+def _guarded(rows: Iterator[Rows], file: InputFile, options: CsvOptions) -> Iterator[Rows]:
+    with _failures(file, options):
+        yield from rows
+
+
+@contextmanager
+def _seekable(opened: IO[bytes], file: InputFile) -> Iterator[IO[bytes]]:
+    """The file, or what standard input holds, in a temporary file."""
+    if file.name != STANDARD:
+        yield opened
+        return
+    with tempfile.TemporaryFile() as spooled:
+        shutil.copyfileobj(opened, spooled)
+        spooled.seek(0)
+        yield spooled
+
+
+class _Content:
+    """The content of a file, decompressed. It counts the bytes of the file that were read: pyarrow reads CSV in a
+    thread of its own, so nothing else may touch the file."""
+
+    def __init__(self, opened: IO[bytes], file: InputFile) -> None:
+        self._counted = _Counted(opened)
+        buffered = io.BufferedReader(self._counted, _HEAD_BYTES)
+        self.file: Any = gzip.GzipFile(fileobj=buffered) if file.format.is_gzip else buffered
+        self._size = file.size
+
+    @property
+    def share(self) -> float:
+        """How much of the file was read, from 0 to 1; 0 if its size is not known."""
+        return min(1.0, self._counted.count / self._size) if self._size else 0.0
+
+
+class _Counted(io.RawIOBase):
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = self._file.read(len(buffer))
+        buffer[: len(content)] = content
+        self.count += len(content)
+        return len(content)
 
 
 def _row_groups(file: pq.ParquetFile) -> Iterator[Block]:
@@ -80,7 +124,7 @@ def _row_groups(file: pq.ParquetFile) -> Iterator[Block]:
     first_row = 0
     for number in range(file.num_row_groups):
         batches = file.iter_batches(BATCH_ROWS, row_groups=[number])
-        yield Block(number, _numbered(batches, first_row), (number + 1) / file.num_row_groups)
+        yield Block(_numbered(batches, first_row), (number + 1) / file.num_row_groups)
         first_row += file.metadata.row_group(number).num_rows
 
 
@@ -90,35 +134,47 @@ def _record_batches(file: pa.ipc.RecordBatchFileReader) -> Iterator[Block]:
     for number in range(file.num_record_batches):
         batch = file.get_batch(number)
         parts = (batch.slice(start, BATCH_ROWS) for start in range(0, batch.num_rows, BATCH_ROWS))
-        yield Block(number, _numbered(parts, first_row), (number + 1) / file.num_record_batches)
+        yield Block(_numbered(parts, first_row), (number + 1) / file.num_record_batches)
         first_row += batch.num_rows
 
 
 def _numbered(batches: Iterable[pa.RecordBatch], first_row: int) -> Iterator[Rows]:
     for batch in batches:
-        yield Rows(batch, np.arange(first_row, first_row + batch.num_rows), {})
+        yield Rows(_plain(batch), np.arange(first_row, first_row + batch.num_rows), {})
         first_row += batch.num_rows
 
 
-def _line_rows(file: IO[bytes]) -> Iterator[Rows]:
+def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch with columns in the usual layouts, which all functions of pyarrow know."""
+    for place, field in enumerate(batch.schema):
+        kind, column = field.type, batch.column(place)
+        if pa.types.is_run_end_encoded(kind):
+            batch = batch.set_column(place, field.name, pc.run_end_decode(column))
+        elif pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
+            plain = pa.string() if pa.types.is_string_view(kind) else pa.binary()
+            batch = batch.set_column(place, field.name, column.cast(plain))
+    return batch
+
+
+def _line_blocks(content: _Content) -> Iterator[Block]:
     """The lines that are not empty, as a column of bytes."""
     first = 0
-    while lines := file.readlines(_LINES_BYTES):
+    while lines := content.file.readlines(_LINES_BYTES):
         texts = [line.strip() for line in lines]
         numbers = np.flatnonzero([bool(text) for text in texts])
         column = pa.array([text for text in texts if text], pa.large_binary())
-        yield Rows(pa.record_batch({"line": column}), first + numbers, {})
+        yield Block(iter([Rows(pa.record_batch({"line": column}), first + numbers, {})]), content.share)
         first += len(lines)
 
 
-def _csv_blocks(file: IO[bytes], options: CsvOptions) -> Iterator[Block]:
-    head, names = _header(file, options)
+def _csv_blocks(content: _Content, options: CsvOptions) -> Iterator[Block]:
+    head, names = _header(content.file, options)
     if not names:
         return
     _require_different(names)
     odd = _OddRows(len(names))
     reader = pa_csv.open_csv(
-        io.BufferedReader(_Chained(head, file), _CSV_BYTES),
+        io.BufferedReader(_Chained(head, content.file), _CSV_BYTES),
         read_options=pa_csv.ReadOptions(use_threads=False, block_size=_CSV_BYTES, encoding=options.encoding),
         parse_options=pa_csv.ParseOptions(
             delimiter=options.separator, newlines_in_values=True, invalid_row_handler=odd.skip
@@ -127,19 +183,9 @@ def _csv_blocks(file: IO[bytes], options: CsvOptions) -> Iterator[Block]:
             column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
         ),
     )
-    for number, batch in enumerate(reader):
-        yield Block(number, iter([odd.numbered(batch)]), 0.0)
-
-
-def _share(file: IO[bytes]) -> float:
-    """How much of a file has been read; 0 if that is not known."""
-    try:
-        place = file.tell()
-        size = file.seek(0, io.SEEK_END)
-        file.seek(place)
-    except OSError:  # standard input
-        return 0.0
-    return place / size if size else 1.0
+    for batch in reader:
+        yield Block(iter([odd.numbered(batch)]), content.share)
+    yield Block(iter([odd.rest(reader.schema)]), 1.0)
 
 
 class _OddRows:
@@ -153,7 +199,7 @@ class _OddRows:
     def skip(self, row: Any) -> str:
         """Notes such a row."""
         detail = f"expected {self._expected}; got {row.actual_columns}"
-        self._found[row.number - _HEADER_ROWS] = Fault("", detail, row.text, self._expected, "number of values")
+        self._found[row.number - _FIRST_ROW] = Fault("", detail, row.text, self._expected, "number of values")
         return "skip"
 
     def numbered(self, batch: pa.RecordBatch) -> Rows:
@@ -167,8 +213,13 @@ class _OddRows:
         faults = {number: [self._found.pop(number)] for number in sorted(self._found) if number < self._next}
         return Rows(batch, numbers, faults)
 
+    def rest(self, schema: pa.Schema) -> Rows:
+        """No rows, and the faults of the rows after the last one that could be taken apart."""
+        faults = {number: [fault] for number, fault in sorted(self._found.items())}
+        return Rows(pa.RecordBatch.from_pylist([], schema=schema), np.zeros(0, dtype=np.int64), faults)
 
-_HEADER_ROWS = 2  # the rows of pyarrow are numbered from 1, and the first is the header
+
+_FIRST_ROW = 2  # the rows of pyarrow are numbered from 1, and row 1 is the header
 
 
 def _header(file: IO[bytes], options: CsvOptions) -> tuple[bytes, list[str]]:
@@ -210,10 +261,17 @@ def _require_different(names: Sequence[str]) -> None:
 
 
 @contextmanager
-def _failures(name: str) -> Iterator[None]:
+def _failures(file: InputFile, options: CsvOptions) -> Iterator[None]:
+    """Turns the errors of a file into one sentence."""
     try:
         yield
+    except UnicodeError as error:
+        encoding = f"{options.encoding}; give its encoding with --encoding" if file.format.name == "csv" else "UTF-8"
+        raise PlaceError(f"{file.name} cannot be read: it is not {encoding}.") from error
     except PlaceError as error:
-        raise PlaceError(f"{name} cannot be read: {error}.") from error
-    except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeError, LookupError, csv.Error) as error:
-        raise PlaceError(f"{name} cannot be read: {one_line(error)}.") from error
+        if str(error).startswith(file.name):
+            raise
+        raise PlaceError(f"{file.name} cannot be read: {error}.") from error
+    except (pa.ArrowException, OSError, EOFError, zlib.error, csv.Error) as error:
+        why = " ".join(str(error).split()).rstrip(".")
+        raise PlaceError(f"{file.name} cannot be read: {why or type(error).__name__}.") from error

@@ -70,7 +70,7 @@ class _NdjsonWriter:
         for name in (field.name for field in table.schema if isinstance(field.type, pa.JsonType)):
             for row in rows:
                 row[name] = None if row[name] is None else json.loads(row[name])
-        self._file.writelines(to_json(_nested(row)) + b"\n" for row in rows)
+        self._file.writelines(to_json(_nested(row), inf_nan_mode="null") + b"\n" for row in rows)
 
 
 def _plain(table: pa.Table) -> pa.Table:
@@ -82,5 +82,7 @@ def _plain(table: pa.Table) -> pa.Table:
 
 
 def _nested(row: dict[str, Any]) -> dict[str, Any]:
-    probas = {name.removeprefix(_PROBAS): row.pop(name) for name in list(row) if name.startswith(_PROBAS)}
+    """The row with its probabilities as one member. The columns to keep come after the version of the model."""
+    own = list(row)[: list(row).index("model_version")]
+    probas = {name.removeprefix(_PROBAS): row.pop(name) for name in own if name.startswith(_PROBAS)}
     return {**row, "probas": probas} if probas else row

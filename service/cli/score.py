@@ -20,6 +20,21 @@ if TYPE_CHECKING:
 _FORMATS = click.Choice(["parquet", "csv", "ndjson", "arrow"])
 
 
+def _separator(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    character = separator(context, parameter, value)
+    if not character.isascii():
+        raise click.BadParameter(f"{value!r} is not an ASCII character.")
+    return character
+
+
+def _encoding(_: click.Context, __: click.Parameter, value: str) -> str:
+    try:
+        "".encode(value)
+    except LookupError as error:
+        raise click.BadParameter(f"{error}.") from error
+    return value
+
+
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("-o", "--output", required=True, metavar="FILE", help="The file to write; - is standard output.")
@@ -29,8 +44,10 @@ _FORMATS = click.Choice(["parquet", "csv", "ndjson", "arrow"])
 @click.option("--model", "chosen", metavar="VERSION|DIR|URL", help="The model.  [default: the one that is served]")
 @click.option("--row-number", "row_numbers", is_flag=True, help="Give each answer the number of its row, from 0 on.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if a row is rejected.")
-@click.option("--sep", default=",", show_default=True, callback=separator, help="The separator of CSV, or tab.")
-@click.option("--encoding", default="utf-8", show_default=True, help="The encoding of CSV, such as cp1252.")
+@click.option("--sep", default=",", show_default=True, callback=_separator, help="The separator of CSV, or tab.")
+@click.option(
+    "--encoding", default="utf-8", show_default=True, callback=_encoding, help="The encoding of CSV, such as cp1252."
+)
 @click.option("--input-format", type=_FORMATS, help="What standard input holds.")
 @click.option("--format", "output_format", type=_FORMATS, help="What to write to standard output.  [default: ndjson]")
 @click.option("--force", is_flag=True, help="Overwrite files that exist.")
@@ -67,13 +84,15 @@ def _scored(
 ) -> "Counts":
     from service.bulk.formats import FileFormat  # noqa: PLC0415
     from service.bulk.layout import Layout  # noqa: PLC0415 - it needs pyarrow
-    from service.bulk.output import Output, format_of_output, new_place  # noqa: PLC0415
+    from service.bulk.output import Output, format_of_output, is_same_place, new_place  # noqa: PLC0415
     from service.bulk.places import input_files  # noqa: PLC0415
     from service.bulk.score_files import FileScorer, score_files  # noqa: PLC0415
     from service.bulk.table_readers import CsvOptions  # noqa: PLC0415
     from service.prediction.artifact_scorer import scorer_of  # noqa: PLC0415
     from service.registry.chosen import chosen_model  # noqa: PLC0415
 
+    if rejects and (rejects.endswith(".gz") or is_same_place(rejects, output)):
+        raise click.UsageError("--rejects is a file of its own, of plain NDJSON.")
     settings = Settings.from_env()
     files = input_files(inputs, FileFormat(input_format) if input_format else None)
     wanted = format_of_output(output, FileFormat(output_format) if output_format else None)
@@ -107,5 +126,9 @@ def _show(counts: "Counts", seconds: float, *, as_json: bool) -> None:
     if faults:
         table = Table("fault", "place", "rows")
         for fault in faults:
-            table.add_row(escape(str(fault["kind"])), escape(str(fault["pointer"])), f"{fault['faults']:,}")
+            table.add_row(
+                escape(str(fault["kind"])),
+                escape(str(fault["pointer"]).encode("utf-8", "backslashreplace").decode()),
+                f"{fault['faults']:,}",
+            )
         Console(stderr=True).print(table)

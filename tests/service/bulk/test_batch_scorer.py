@@ -13,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serialize import load
+from serialize.formats.datetimes import Datetimes
 from serialize.signature import Column, Signature
 from serialize.task import Task
 from service.bulk.batch_scorer import BatchScorer
 from service.bulk.cells import of_arrow, of_cell
+from service.bulk.checked_column import ColumnChecker
 from service.bulk.ids import IdChecker
 from service.bulk.layout import Layout
 from service.bulk.object_scorer import ObjectScorer
@@ -156,7 +158,9 @@ def test_a_column_of_the_model_may_be_the_id_and_be_kept() -> None:
         (pa.array(["a", "", "x" * 255, "x" * 256, "\0", None]), [0, 2]),
         (pa.array(["a", "b"]).dictionary_encode(), [0, 1]),
         (pa.array([Decimal("7.0"), Decimal("7.5")]), [0]),
-        (pa.array([dt.date(2026, 1, 31), None]), [0]),
+        (pa.array([Decimal(2**53 + 1), Decimal(2**63)]), [0]),
+        (pa.array([b"a", b"\xff"]), [0]),
+        (pa.array([dt.date(2026, 1, 31), None]), []),
         (pa.array([True, None]), []),
         (pa.array([[1], [2]]), []),
     ],
@@ -181,16 +185,35 @@ def test_the_faults_of_an_id_and_of_the_observation_are_listed_together() -> Non
         (Decimal(3), 3),
         (Decimal("NaN"), None),
         (float("nan"), None),
-        (dt.date(2026, 1, 31), "2026-01-31"),
-        (dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC), "2026-01-31T12:00:00+00:00"),
         ([1, float("nan")], [1, None]),
         ({"a": Decimal(1)}, {"a": 1}),
-        (b"ab", "b'ab'"),
-        (dt.timedelta(seconds=1), "0:00:01"),
+        (b"ab", "ab"),
+        (b"\xff", {"bytes": "b'\\xff'"}),
+        (dt.date(2026, 1, 31), {"date": "2026-01-31"}),
+        (dt.timedelta(seconds=1), {"timedelta": "0:00:01"}),
     ],
 )
 def test_a_value_of_arrow_has_one_meaning_in_json(value: Any, json_value: Any) -> None:
     assert of_arrow(value) == json_value
+
+
+def test_a_date_is_text_for_a_column_of_dates_only() -> None:
+    day, text = Column("day", "datetime", False, "object", datetimes=Datetimes("D", None, "date")), SIGNATURE.columns[6]
+
+    assert of_arrow(dt.date(2026, 1, 31), day) == "2026-01-31"
+    assert of_arrow(dt.date(2026, 1, 31), text) == {"date": "2026-01-31"}
+
+
+def test_an_integer_with_hundreds_of_digits_is_a_fault() -> None:
+    assert of_cell(SIGNATURE.columns[2], "1" * 400) == "1" * 400
+
+
+def test_a_decimal_is_the_nearest_float() -> None:
+    values = [Decimal(number) / 100 for number in range(1, 12_000)]
+
+    found = ColumnChecker(SIGNATURE.columns[2]).check(pa.array(values, pa.decimal128(18, 2)), is_csv=False)
+
+    assert list(found.values) == [float(value) for value in values]
 
 
 def test_a_model_that_refuses_one_row_refuses_only_that_row() -> None:

@@ -1,16 +1,18 @@
 """Files are read as rows with their numbers, whatever their format."""
 
 import gzip
+import io
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from service.bulk.place_error import PlaceError
 from service.bulk.places import input_files
-from service.bulk.table_readers import BATCH_ROWS, CsvOptions, blocks
+from service.bulk.table_readers import BATCH_ROWS, CsvOptions, _Content, _csv_blocks, blocks
 
 UTF8 = CsvOptions()
 TABLE = pa.table({"a": [1, 2, 3], "b": ["x", None, "z"]})
@@ -43,9 +45,9 @@ def test_row_groups_are_blocks_and_rows_are_counted_through_them(tmp_path: Path)
 
     assert read(tmp_path / "a.parquet") == list(enumerate(TABLE.to_pylist()))
     (file,) = input_files([str(tmp_path / "a.parquet")])
-    assert [(block.number, len(list(block.rows)), block.share) for block in blocks(file, CsvOptions())] == [
-        (0, 1, 0.5),
-        (1, 1, 1.0),
+    assert [(len(list(block.rows)), block.share) for block in blocks(file, CsvOptions())] == [
+        (1, 0.5),
+        (1, 1.0),
     ]
 
 
@@ -136,3 +138,54 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path, name: str) -> None:
 
     with pytest.raises(PlaceError, match=r"cannot be read: two columns are called 'a'; rename one of them\.$"):
         read(tmp_path / name)
+
+
+def test_rows_of_csv_that_are_all_odd_are_all_faults(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b,c\n1,2\n3\n")
+
+    assert read(tmp_path / "a.csv") == []
+    assert list(faults(tmp_path / "a.csv")) == [0, 1]
+
+
+def test_nothing_but_the_reader_of_csv_touches_the_file(tmp_path: Path) -> None:
+    """pyarrow reads in a thread of its own: a seek beside it doubled rows."""
+    (tmp_path / "a.csv").write_text("a\n" + "\n".join(map(str, range(2_000_000))))
+    (file,) = input_files([str(tmp_path / "a.csv")])
+
+    class OnlyRead:
+        def __init__(self, content: bytes) -> None:
+            self.read = io.BytesIO(content).read
+
+    shares, rows = [], 0
+    content = _Content(OnlyRead((tmp_path / "a.csv").read_bytes()), file)  # type: ignore[arg-type]
+    for block in _csv_blocks(content, UTF8):
+        rows += sum(found.batch.num_rows for found in block.rows)
+        shares.append(block.share)
+
+    assert (rows, shares) == (2_000_000, sorted(shares))
+    assert len(shares) > 3
+
+
+def test_layouts_that_pyarrow_knows_in_part_are_read(tmp_path: Path) -> None:
+    texts = pa.array(["a", None, "a"])
+    table = pa.table(
+        {"view": texts.cast(pa.string_view()), "bytes": texts.cast(pa.binary_view()), "runs": pc.run_end_encode(texts)}
+    )
+    with pa.ipc.new_file(str(tmp_path / "a.arrow"), table.schema) as writer:
+        writer.write_table(table)
+
+    (file,) = input_files([str(tmp_path / "a.arrow")])
+    ((batch,),) = ([rows.batch for rows in block.rows] for block in blocks(file, UTF8))
+
+    assert batch.schema.types == [pa.string(), pa.binary(), pa.string()]
+    assert batch.column("runs").to_pylist() == ["a", None, "a"]
+
+
+def test_a_damaged_page_is_one_sentence(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": list(range(10_000))}), tmp_path / "a.parquet")
+    content = bytearray((tmp_path / "a.parquet").read_bytes())
+    content[20:200] = bytes(range(180))
+    (tmp_path / "a.parquet").write_bytes(content)
+
+    with pytest.raises(PlaceError, match=r"a\.parquet cannot be read: "):
+        read(tmp_path / "a.parquet")

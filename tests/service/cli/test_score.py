@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 
 from serialize import load
 from service.__main__ import main
-from service.bulk.object_store import get, put
 from tests.conftest import Client, MakeClient
+from tests.service.bulk.stored import get, put
 from tests.support.moto import S3
 from tests.support.passengers import ARTIFACTS, PASSENGER, all_passengers
 
@@ -197,6 +197,18 @@ def test_a_file_that_exists_is_not_replaced_without_force(tmp_path: Path) -> Non
     assert "out.csv exists; give another name, or use --force to replace it." in ran.stderr
 
 
+@pytest.mark.parametrize("options", [("-o", "in"), ("-o", "in.csv", "--force"), ("-o", "x.csv", "--rejects", "in.csv")])
+def test_a_folder_in_the_place_of_a_file_is_named(options: tuple[str, ...], tmp_path: Path) -> None:
+    write(passengers(2), tmp_path / "a.csv")
+    for name in ("in", "in.csv"):
+        (tmp_path / name).mkdir()
+
+    ran = run("a.csv", *options)
+
+    assert ran.exit_code == 1
+    assert "is a folder; name a file" in ran.stderr or "has none of the endings" in ran.stderr
+
+
 def test_a_run_that_fails_leaves_no_output(tmp_path: Path) -> None:
     write(passengers(2), tmp_path / "a.csv")
     (tmp_path / "b.parquet").write_bytes(b"damaged")
@@ -213,6 +225,7 @@ def test_a_run_that_fails_leaves_no_output(tmp_path: Path) -> None:
     [
         (("--id", "nope"), "--id nope: the input has no such column; its columns are Pclass, "),
         (("--keep", "nope"), "--keep nope: the input has no such column"),
+        (("--keep", "id"), "--keep id: the answers have a column of this name; rename yours."),
         (("--keep", "proba"), "--keep proba: the answers have a column of this name; rename yours."),
         (("--model", "none"), "none"),
         (("--model", "0123456789ab"), "has no log"),
@@ -241,10 +254,98 @@ def test_files_without_rows_have_an_output_without_rows(written: str, tmp_path: 
         assert pq.read_table(tmp_path / written).column_names == [*COLUMNS, "name"]
 
 
+@pytest.mark.parametrize("places", [("-", "-"), ("out.ndjson", "./out.ndjson"), ("out.ndjson", "r.ndjson.gz")])
+def test_the_rejects_are_a_file_of_their_own(places: tuple[str, str], tmp_path: Path) -> None:
+    write(passengers(2), tmp_path / "a.csv")
+
+    ran = run("a.csv", "-o", places[0], "--rejects", places[1])
+
+    assert (ran.exit_code, list(tmp_path.glob("*.ndjson*"))) == (2, [])
+
+
+def test_an_id_never_changes_its_type(tmp_path: Path) -> None:
+    write(passengers(2), tmp_path / "a.parquet")
+    write(passengers(2).assign(key=["007", "8"]), tmp_path / "b.parquet")
+    options = ("--id", "key", "--keep", "name")
+
+    ran = run("a.parquet", "b.parquet", "-o", "out.csv", *options)
+    assert ran.exit_code == 1
+    assert "The column id is string in a later part of the input, and the output has it as int64" in ran.stderr
+
+    assert run("a.parquet", "b.parquet", "-o", "out.ndjson", *options).exit_code == 0
+    assert [one["id"] for one in read(tmp_path / "out.ndjson")] == [100, 101, "007", "8"]
+
+
+def test_parts_without_rows_are_passed_over(tmp_path: Path) -> None:
+    table = pa.Table.from_pandas(passengers(2), preserve_index=False)
+    with pq.ParquetWriter(tmp_path / "a.parquet", table.schema) as writer:
+        for part in (table[:0], table, table[:0]):
+            writer.write_table(part)
+    write(passengers(0), tmp_path / "b.parquet")
+
+    ran = run("b.parquet", "a.parquet", "-o", "out.parquet", "--id", "key", "--keep", "name")
+
+    assert ran.exit_code == 0, ran.output
+    assert [one["id"] for one in read(tmp_path / "out.parquet")] == [100, 101]
+
+
+def test_a_file_with_only_ids_has_only_faults(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id\n1\n2\n")
+
+    ran = run("a.csv", "-o", "out.ndjson", "--id", "id", "--json")
+
+    assert (ran.exit_code, json.loads(ran.stderr)["rejected"]) == (0, 2)
+
+
+def test_half_of_a_surrogate_pair_is_a_fault_and_is_kept_as_an_escape(tmp_path: Path) -> None:
+    lines = [{**PASSENGER, "Sex": "\ud800"}, {**PASSENGER, "\ud800": 1}, {**PASSENGER, "name": "\ud800"}]
+    (tmp_path / "a.ndjson").write_text("\n".join(map(json.dumps, lines)))
+
+    ran = run("a.ndjson", "-o", "out.ndjson", "--keep", "name", "--rejects", "rejects.ndjson")
+
+    assert ran.exit_code == 0, ran.output
+    assert [one["value"] for one in read(tmp_path / "rejects.ndjson")] == ["\ud800", 1]
+    assert [one["name"] for one in read(tmp_path / "out.ndjson")] == ["\\ud800"]
+
+
+def test_types_of_ndjson_come_from_the_first_scored_rows(tmp_path: Path) -> None:
+    kept: list[Any] = [1, 2.5, [1], None, float("inf")]
+    (tmp_path / "a.ndjson").write_text("\n".join(json.dumps({**PASSENGER, "k": value}) for value in kept[:4]))
+
+    assert run("a.ndjson", "-o", "out.ndjson", "--keep", "k").exit_code == 0
+    assert [one["k"] for one in read(tmp_path / "out.ndjson")] == kept[:4]
+    assert run("a.ndjson", "-o", "out.csv", "--keep", "k").exit_code == 0
+    (tmp_path / "b.ndjson").write_text(
+        json.dumps({**PASSENGER, "k": 2**60}) + "\n" + json.dumps({**PASSENGER, "k": 0.5})
+    )
+    assert run("b.ndjson", "-o", "b.csv", "--keep", "k").exit_code == 0
+
+
+def test_parquet_may_come_from_standard_input(tmp_path: Path) -> None:
+    write(passengers(3), tmp_path / "a.parquet")
+
+    ran = run(
+        "-",
+        "-o",
+        "-",
+        "--input-format",
+        "parquet",
+        "--id",
+        "key",
+        "--keep",
+        "name",
+        stdin=(tmp_path / "a.parquet").read_bytes(),
+    )
+
+    assert ran.exit_code == 0, ran.output
+    assert [json.loads(line)["id"] for line in ran.stdout.splitlines()] == [100, 101, 102]
+
+
 def test_usage_is_2() -> None:
     assert run("a.csv").exit_code == 2
     assert run("-o", "out.csv").exit_code == 2
-    assert run("a.csv", "-o", "out.csv", "--sep", "ab").exit_code == 2
+    for option in (("--sep", "ab"), ("--sep", "§"), ("--encoding", "rot13"), ("--encoding", "none-such")):
+        assert run("a.csv", "-o", "out.csv", *option).exit_code == 2
 
 
 def test_the_model_may_be_another_one(artifacts: dict[str, Path], tmp_path: Path) -> None:
