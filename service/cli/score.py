@@ -60,10 +60,9 @@ def score(context: click.Context, /, as_json: bool, strict: bool, **options: Any
     A row with a fault is left out of the output."""
     require_pyarrow()
     set_native_defaults()
-    began = perf_counter()
     with failures():
-        counts = _scored(**options)
-    _show(counts, perf_counter() - began, as_json=as_json)
+        counts, seconds = _scored(**options)
+    _show(counts, seconds, as_json=as_json)
     if strict and counts.rejected:
         context.exit(1)
 
@@ -81,7 +80,8 @@ def _scored(
     input_format: Any,
     output_format: Any,
     force: bool,
-) -> "Counts":
+) -> tuple["Counts", float]:
+    """What became of the rows, and how many seconds that took after the model was loaded."""
     from service.bulk.formats import FileFormat  # noqa: PLC0415
     from service.bulk.layout import Layout  # noqa: PLC0415 - it needs pyarrow
     from service.bulk.output import Output, format_of_output, is_same_place, new_place  # noqa: PLC0415
@@ -104,11 +104,13 @@ def _scored(
         Layout(id_column, kept),
         row_numbers=row_numbers,
     )
+    began = perf_counter()
     with ExitStack() as stack:
         rejected = stack.enter_context(new_place(rejects, replace=force)) if rejects else None
         opened = stack.enter_context(Output(output, wanted, replace=force))
         advance = stack.enter_context(rows_progress())
-        return score_files(scorer, files, CsvOptions(sep, encoding), opened, rejected, advance)
+        counts = score_files(scorer, files, CsvOptions(sep, encoding), opened, rejected, advance)
+    return counts, perf_counter() - began
 
 
 def _show(counts: "Counts", seconds: float, *, as_json: bool) -> None:
@@ -119,7 +121,7 @@ def _show(counts: "Counts", seconds: float, *, as_json: bool) -> None:
         return
     rows = counts.scored + counts.rejected
     click.echo(
-        f"{counts.scored:,} rows were scored and {counts.rejected:,} rejected in {seconds:.1f} s "
+        f"{counts.scored:,} rows were scored and {counts.rejected:,} rejected in {seconds:.2f} s "
         f"({rows / max(seconds, 1e-3):,.0f} rows/s).",
         err=True,
     )
