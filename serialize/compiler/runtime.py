@@ -18,7 +18,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # noqa: TID251 - it is read
 
 import onnxruntime
 
-from serialize.columns import DistinctColumn, NumberColumn
+from serialize.compiler.columns import DistinctColumn, NumberColumn
 from serialize.compiler.text_runtime import FoldedWords, Texts
 from serialize.errors import ArtifactError, one_line
 from serialize.frame import Columns, Row

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from serialize.columns import DistinctColumn, Mask, NumberColumn
+from serialize.compiler.columns import DistinctColumn, Mask, NumberColumn
 from serialize.signature import Signature
 from service.bulk.cells import of_arrow, of_cell
 from service.bulk.checked_column import ColumnChecker
@@ -16,7 +16,7 @@ from service.bulk.layout import Layout
 from service.bulk.scored import ScoreArrays, ScoredBatch
 from service.errors import Fault, InvalidBody
 from service.prediction.observation import Observation, ObservationParser
-from service.prediction.scoring import Score, Scorer
+from service.prediction.scoring import Scorer
 
 _FEW_ROWS = 64
 
@@ -108,13 +108,8 @@ class BatchScorer:
             except InvalidBody as error:
                 faults.setdefault(place, []).extend(error.faults)
         scored = {place: one for place, one in right.items() if place not in faults}
-        for place, score in zip(scored, self._scorer.score_apart(list(scored.values())), strict=True):
-            if isinstance(score, Score):
-                scores.set_one(place, score, self._scorer.task)
-            elif isinstance(score, InvalidBody):
-                faults[place] = list(score.faults)
-            else:
-                raise score
+        each = self._scorer.score_apart(list(scored.values()))
+        faults |= scores.set_each(scored, each, self._scorer.task)
 
     def _values(self, batch: pa.RecordBatch, *, is_csv: bool) -> list[dict[str, Any]]:
         """The observations of a batch as JSON values."""

@@ -12,7 +12,7 @@ from service.bulk.layout import Layout
 from service.bulk.scored import ScoreArrays, ScoredBatch
 from service.errors import Fault, InvalidBody, MalformedBody
 from service.prediction.observation import Observation, ObservationParser, collect, parse_id
-from service.prediction.scoring import Score, Scorer
+from service.prediction.scoring import Scorer
 from service.prediction.strict_json import decode
 
 _OBSERVATION = "observation"
@@ -51,13 +51,7 @@ class ObjectScorer:
                 faults[place] = [Fault("", error.detail, text, "a JSON object", "malformed")]
         scores = ScoreArrays.empty(len(lines), self._scorer.task)
         observations = [Observation(0, "0", item.values or {}, "") for item in items.values()]
-        for place, score in zip(items, self._scorer.score_apart(observations), strict=True):
-            if isinstance(score, Score):
-                scores.set_one(place, score, self._scorer.task)
-            elif isinstance(score, InvalidBody):
-                faults[place] = list(score.faults)
-            else:
-                raise score
+        faults |= scores.set_each(items, self._scorer.score_apart(observations), self._scorer.task)
         places = [place for place in items if place not in faults]
         found = [items[place] for place in places]
         columns = {name: json_column([item.kept[i] for item in found]) for i, name in enumerate(self._layout.kept)}

@@ -1,13 +1,13 @@
 """A batch of rows with their scores, in arrays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from serialize.task import Task
-from service.errors import Fault
+from service.errors import Fault, InvalidBody
 from service.prediction.columns import ScoreColumns
 from service.prediction.scoring import Score
 
@@ -44,6 +44,21 @@ class ScoreArrays(NamedTuple):
             self.class_indices[places] = scores.class_indices
         if self.probas is not None and scores.probas is not None:
             self.probas[places] = scores.probas
+
+    def set_each(
+        self, places: Iterable[int], scores: Sequence[Score | Exception], task: Task
+    ) -> dict[int, list[Fault]]:
+        """Sets the scores of the rows at these places, and returns the faults of those that the model refuses. Raises
+        any other error."""
+        faults: dict[int, list[Fault]] = {}
+        for place, score in zip(places, scores, strict=True):
+            if isinstance(score, Score):
+                self.set_one(place, score, task)
+            elif isinstance(score, InvalidBody):
+                faults[place] = list(score.faults)
+            else:
+                raise score
+        return faults
 
     def set_one(self, place: int, score: Score, task: Task) -> None:
         """Sets the score of one row."""
