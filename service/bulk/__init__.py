@@ -1,1 +1,1 @@
-"""Files and tables with many observations: scored by column, in constant memory."""
+"""Files and tables with many observations, in constant memory."""

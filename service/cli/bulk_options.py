@@ -27,8 +27,8 @@ def require_pyarrow() -> None:
 @contextmanager
 def failures() -> Iterator[None]:
     """Turns expected errors into one line on standard error."""
-    from service.bulk.layout import LayoutError  # noqa: PLC0415 - it needs pyarrow
-    from service.bulk.place_error import PlaceError  # noqa: PLC0415
+    from service.bulk.files.place_error import PlaceError  # noqa: PLC0415
+    from service.bulk.scoring.layout import LayoutError  # noqa: PLC0415 - it needs pyarrow
 
     try:
         yield

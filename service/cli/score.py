@@ -15,7 +15,7 @@ from service.cli.bulk_options import failures, require_pyarrow, rows_progress
 from service.settings import Settings, set_native_defaults
 
 if TYPE_CHECKING:
-    from service.bulk.score_files import Counts
+    from service.bulk.scoring.score_files import Counts
 
 _FORMATS = click.Choice(["parquet", "csv", "ndjson", "arrow"])
 
@@ -82,12 +82,12 @@ def _scored(
     force: bool,
 ) -> tuple["Counts", float]:
     """What became of the rows, and how many seconds that took after the model was loaded."""
-    from service.bulk.formats import FileFormat  # noqa: PLC0415
-    from service.bulk.layout import Layout  # noqa: PLC0415 - it needs pyarrow
-    from service.bulk.output import Output, format_of_output, is_same_place, new_place  # noqa: PLC0415
-    from service.bulk.places import input_files  # noqa: PLC0415
-    from service.bulk.score_files import FileScorer, score_files  # noqa: PLC0415
-    from service.bulk.table_readers import CsvOptions  # noqa: PLC0415
+    from service.bulk.files.formats import FileFormat  # noqa: PLC0415
+    from service.bulk.files.output import Output, format_of_output, is_same_place, new_place  # noqa: PLC0415
+    from service.bulk.files.places import input_files  # noqa: PLC0415
+    from service.bulk.files.table_readers import CsvOptions  # noqa: PLC0415
+    from service.bulk.scoring.layout import Layout  # noqa: PLC0415 - it needs pyarrow
+    from service.bulk.scoring.score_files import FileScorer, score_files  # noqa: PLC0415
     from service.prediction.artifact_scorer import scorer_of  # noqa: PLC0415
     from service.registry.chosen import chosen_model  # noqa: PLC0415
 

@@ -11,10 +11,10 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from serialize.store.address import is_url
-from service.bulk.formats import KNOWN, FileFormat, format_of
-from service.bulk.place_error import PlaceError
-from service.bulk.places import STANDARD
-from service.bulk.table_writers import TableWriter, table_writer
+from service.bulk.files.formats import KNOWN, FileFormat, format_of
+from service.bulk.files.place_error import PlaceError
+from service.bulk.files.places import STANDARD
+from service.bulk.files.table_writers import TableWriter, table_writer
 from service.export.atomic_file import new_file
 
 
@@ -55,7 +55,7 @@ def _opened(place: str, *, replace: bool) -> AbstractContextManager[IO[bytes]]:
     if place == STANDARD:
         return _standard_output()
     if is_url(place) and not place.startswith("file:"):
-        from service.bulk.object_store import open_to_write  # noqa: PLC0415 - obstore must not be used before a fork
+        from service.bulk.files.object_store import open_to_write  # noqa: PLC0415 - obstore must not be used before a fork
 
         return open_to_write(place, replace=replace)
     path = Path(unquote(place.removeprefix("file://")) if is_url(place) else place)

@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from service.bulk.place_error import PlaceError
-from service.bulk.places import STANDARD, InputFile
+from service.bulk.files.place_error import PlaceError
+from service.bulk.files.places import STANDARD, InputFile
 from service.errors import Fault
 
 BATCH_ROWS = 64 * 1024

@@ -10,10 +10,10 @@ import pyarrow as pa
 from serialize.compiler.columns import DistinctColumn, Mask, NumberColumn
 from serialize.signature import Signature
 from service.bulk.cells import of_arrow, of_cell
-from service.bulk.checked_column import ColumnChecker
 from service.bulk.ids import IdChecker
-from service.bulk.layout import Layout
-from service.bulk.scored import ScoreArrays, ScoredBatch
+from service.bulk.scoring.checked_column import ColumnChecker
+from service.bulk.scoring.layout import Layout
+from service.bulk.scoring.scored import ScoreArrays, ScoredBatch
 from service.errors import Fault, InvalidBody
 from service.prediction.observation import Observation, ObservationParser
 from service.prediction.scoring import Scorer

@@ -7,17 +7,17 @@ from typing import IO
 import pyarrow as pa
 
 from serialize.signature import Signature
-from service.bulk.answers import AnswerTable
-from service.bulk.batch_scorer import BatchScorer
+from service.bulk.files.output import Output
+from service.bulk.files.place_error import PlaceError
+from service.bulk.files.places import InputFile
+from service.bulk.files.table_readers import Block, CsvOptions, Rows, blocks
 from service.bulk.ids import IdChecker, look_like_integers
-from service.bulk.layout import Layout
-from service.bulk.object_scorer import ObjectScorer
-from service.bulk.output import Output
-from service.bulk.place_error import PlaceError
-from service.bulk.places import InputFile
 from service.bulk.rejects import FaultCounts, fault_counts, reject_lines
-from service.bulk.scored import ScoredBatch
-from service.bulk.table_readers import Block, CsvOptions, Rows, blocks
+from service.bulk.scoring.answers import AnswerTable
+from service.bulk.scoring.batch_scorer import BatchScorer
+from service.bulk.scoring.layout import Layout
+from service.bulk.scoring.object_scorer import ObjectScorer
+from service.bulk.scoring.scored import ScoredBatch
 from service.errors import Fault
 from service.prediction.scoring import Scorer
 

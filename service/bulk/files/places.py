@@ -11,8 +11,8 @@ from typing import IO
 from urllib.parse import unquote
 
 from serialize.store.address import is_url
-from service.bulk.formats import KNOWN, FileFormat, format_of
-from service.bulk.place_error import PlaceError
+from service.bulk.files.formats import KNOWN, FileFormat, format_of
+from service.bulk.files.place_error import PlaceError
 
 STANDARD = "-"
 
@@ -34,7 +34,7 @@ class InputFile:
             yield sys.stdin.buffer
             return
         if is_url(self.name):
-            from service.bulk.object_store import open_to_read  # noqa: PLC0415 - obstore must not be used before a fork
+            from service.bulk.files.object_store import open_to_read  # noqa: PLC0415 - obstore must not be used before a fork
 
             with open_to_read(self.name) as file:
                 yield file
@@ -95,7 +95,7 @@ def _below(folder: str) -> Iterator[str]:
 
 
 def _objects(url: str) -> Iterator[InputFile]:
-    from service.bulk.object_store import list_files  # noqa: PLC0415 - as above
+    from service.bulk.files.object_store import list_files  # noqa: PLC0415 - as above
 
     for file in list_files(url):
         form = _required_format(file.url) if file.url == url else format_of(file.url)

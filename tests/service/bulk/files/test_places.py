@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from service.bulk.formats import FileFormat
-from service.bulk.object_store import open_to_write
-from service.bulk.place_error import PlaceError
-from service.bulk.places import input_files
+from service.bulk.files.formats import FileFormat
+from service.bulk.files.object_store import open_to_write
+from service.bulk.files.place_error import PlaceError
+from service.bulk.files.places import input_files
 from tests.service.bulk.stored import get, put
 from tests.support.moto import S3
 

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from service.bulk.place_error import PlaceError
-from service.bulk.places import input_files
-from service.bulk.table_readers import BATCH_ROWS, CsvOptions, _Content, _csv_blocks, blocks
+from service.bulk.files.place_error import PlaceError
+from service.bulk.files.places import input_files
+from service.bulk.files.table_readers import BATCH_ROWS, CsvOptions, _Content, _csv_blocks, blocks
 
 UTF8 = CsvOptions()
 TABLE = pa.table({"a": [1, 2, 3], "b": ["x", None, "z"]})

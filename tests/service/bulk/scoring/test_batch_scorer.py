@@ -16,13 +16,13 @@ from serialize import load
 from serialize.formats.datetimes import Datetimes
 from serialize.signature import Column, Signature
 from serialize.task import Task
-from service.bulk.batch_scorer import BatchScorer
 from service.bulk.cells import of_arrow, of_cell
-from service.bulk.checked_column import ColumnChecker
 from service.bulk.ids import IdChecker
-from service.bulk.layout import Layout
-from service.bulk.object_scorer import ObjectScorer
-from service.bulk.scored import ScoredBatch
+from service.bulk.scoring.batch_scorer import BatchScorer
+from service.bulk.scoring.checked_column import ColumnChecker
+from service.bulk.scoring.layout import Layout
+from service.bulk.scoring.object_scorer import ObjectScorer
+from service.bulk.scoring.scored import ScoredBatch
 from service.errors import InvalidBody
 from service.prediction.artifact_scorer import scorer_of
 from service.prediction.observation import Observation, ObservationParser

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from serialize.task import Label, Task
-from service.bulk.layout import Layout, LayoutError
-from service.bulk.scored import ScoreArrays, ScoredBatch
+from service.bulk.scoring.layout import Layout, LayoutError
+from service.bulk.scoring.scored import ScoreArrays, ScoredBatch
 
 
 @dataclass(frozen=True, slots=True)

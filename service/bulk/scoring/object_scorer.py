@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from serialize.signature import Signature
-from service.bulk.json_column import json_column
-from service.bulk.layout import Layout
-from service.bulk.scored import ScoreArrays, ScoredBatch
+from service.bulk.scoring.json_column import json_column
+from service.bulk.scoring.layout import Layout
+from service.bulk.scoring.scored import ScoreArrays, ScoredBatch
 from service.errors import Fault, InvalidBody, MalformedBody
 from service.prediction.observation import Observation, ObservationParser, collect, parse_id
 from service.prediction.scoring import Scorer
