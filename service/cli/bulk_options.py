@@ -18,9 +18,18 @@ from service.storage.connection import DatabaseError
 
 def require_pyarrow() -> None:
     """Raises click.ClickException unless pyarrow is installed."""
-    if find_spec("pyarrow") is None:
+    _require("pyarrow", "bulk")
+
+
+def require_dask() -> None:
+    """Raises click.ClickException unless Dask is installed."""
+    _require("distributed", "dask")
+
+
+def _require(package: str, extra: str) -> None:
+    if find_spec(package) is None:
         raise click.ClickException(
-            "This command needs pyarrow, which is not installed; run pip install 'prediction-service[bulk]'."
+            f"This command needs {package}, which is not installed; run pip install 'prediction-service[{extra}]'."
         )
 
 

@@ -1,8 +1,6 @@
 """The command for many rows: `python -m service score`."""
 
 import json
-from contextlib import ExitStack
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,11 +9,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from serialize.cli.options import separator
-from service.cli.bulk_options import failures, require_pyarrow, rows_progress
+from service.cli.bulk_options import failures, require_dask, require_pyarrow, rows_progress
 from service.settings import Settings, set_native_defaults
 
 if TYPE_CHECKING:
-    from service.bulk.scoring.score_files import Counts
+    from service.bulk.runs.request import Request
+    from service.bulk.scoring.part_scorer import Counts
 
 _FORMATS = click.Choice(["parquet", "csv", "ndjson", "arrow"])
 
@@ -37,7 +36,13 @@ def _encoding(_: click.Context, __: click.Parameter, value: str) -> str:
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option("-o", "--output", required=True, metavar="FILE", help="The file to write; - is standard output.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE|FOLDER/",
+    help="The file to write, - for standard output, or a folder, in which a run that was stopped goes on.",
+)
 @click.option("--id", "id_column", metavar="COLUMN", help="The column with the ids, which the answers get.")
 @click.option("--keep", "kept", multiple=True, metavar="COLUMN", help="Copy this column; may be repeated.")
 @click.option("--rejects", metavar="FILE", help="Write the faults of rejected rows to this file, as NDJSON.")
@@ -49,7 +54,14 @@ def _encoding(_: click.Context, __: click.Parameter, value: str) -> str:
     "--encoding", default="utf-8", show_default=True, callback=_encoding, help="The encoding of CSV, such as cp1252."
 )
 @click.option("--input-format", type=_FORMATS, help="What standard input holds.")
-@click.option("--format", "output_format", type=_FORMATS, help="What to write to standard output.  [default: ndjson]")
+@click.option(
+    "--format",
+    "output_format",
+    type=_FORMATS,
+    help="What to write to standard output (default: ndjson) or to a folder (default: parquet).",
+)
+@click.option("--workers", type=click.IntRange(min=1), help="Score in this number of processes.  [default: one]")
+@click.option("--scheduler", metavar="ADDRESS", help="Score on a Dask cluster, such as tcp://host:8786.")
 @click.option("--force", is_flag=True, help="Overwrite files that exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.pass_context
@@ -59,15 +71,17 @@ def score(context: click.Context, /, as_json: bool, strict: bool, **options: Any
     INPUT is a file, a folder, a pattern with * or ?, or - for standard input. The answers are those of POST /predict.
     A row with a fault is left out of the output."""
     require_pyarrow()
+    if options["scheduler"] is not None:
+        require_dask()
     set_native_defaults()
     with failures():
-        counts, seconds = _scored(**options)
+        counts, seconds = _request(**options).carry_out(Settings.from_env(), rows_progress())
     _show(counts, seconds, as_json=as_json)
     if strict and counts.rejected:
         context.exit(1)
 
 
-def _scored(
+def _request(
     inputs: tuple[str, ...],
     output: str,
     id_column: str | None,
@@ -80,49 +94,51 @@ def _scored(
     input_format: Any,
     output_format: Any,
     force: bool,
-) -> tuple["Counts", float]:
-    """What became of the rows, and how many seconds that took after the model was loaded."""
+    workers: int | None,
+    scheduler: str | None,
+) -> "Request":
+    from service.bulk.files.folder import Folder, is_folder  # noqa: PLC0415 - it needs pyarrow
     from service.bulk.files.formats import FileFormat  # noqa: PLC0415
-    from service.bulk.files.output import Output, format_of_output, is_same_place, new_place  # noqa: PLC0415
-    from service.bulk.files.places import input_files  # noqa: PLC0415
-    from service.bulk.files.table_readers import CsvOptions  # noqa: PLC0415
-    from service.bulk.scoring.layout import Layout  # noqa: PLC0415 - it needs pyarrow
-    from service.bulk.scoring.score_files import FileScorer, score_files  # noqa: PLC0415
-    from service.prediction.artifact_scorer import scorer_of  # noqa: PLC0415
-    from service.registry.chosen import chosen_model  # noqa: PLC0415
+    from service.bulk.files.output import is_same_place  # noqa: PLC0415
+    from service.bulk.files.places import STANDARD  # noqa: PLC0415
+    from service.bulk.files.rows import CsvOptions  # noqa: PLC0415
+    from service.bulk.runs.request import Request  # noqa: PLC0415
+    from service.bulk.scoring.layout import Layout  # noqa: PLC0415
 
+    if workers is not None and scheduler is not None:
+        raise click.UsageError("Give --workers or --scheduler.")
     if rejects and (rejects.endswith(".gz") or is_same_place(rejects, output)):
         raise click.UsageError("--rejects is a file of its own, of plain NDJSON.")
-    settings = Settings.from_env()
-    files = input_files(inputs, FileFormat(input_format) if input_format else None)
-    wanted = format_of_output(output, FileFormat(output_format) if output_format else None)
-    artifact = chosen_model(settings, chosen)
-    scorer = FileScorer(
-        artifact.manifest.signature,
-        scorer_of(artifact, compiled=settings.scorer == "compiled"),
-        artifact.version,
-        Layout(id_column, kept),
+    if is_folder(output) and rejects and Folder.at(output).contains(rejects):
+        raise click.UsageError("--rejects is a file outside of the folder of the answers.")
+    if is_folder(output) and STANDARD in inputs:
+        raise click.UsageError("Standard input can be read only once, so its answers go to one file, not to a folder.")
+    return Request(
+        inputs=inputs,
+        output=output,
+        rejects=rejects,
+        layout=Layout(id_column, kept),
         row_numbers=row_numbers,
+        options=CsvOptions(sep, encoding),
+        model=chosen,
+        input_format=FileFormat(input_format) if input_format else None,
+        output_format=FileFormat(output_format) if output_format else None,
+        replace=force,
+        workers=workers or 1,
+        scheduler=scheduler,
     )
-    began = perf_counter()
-    with ExitStack() as stack:
-        rejected = stack.enter_context(new_place(rejects, replace=force)) if rejects else None
-        opened = stack.enter_context(Output(output, wanted, replace=force))
-        advance = stack.enter_context(rows_progress())
-        counts = score_files(scorer, files, CsvOptions(sep, encoding), opened, rejected, advance)
-    return counts, perf_counter() - began
 
 
 def _show(counts: "Counts", seconds: float, *, as_json: bool) -> None:
     faults = [{"kind": kind, "pointer": place, "faults": n} for (kind, place), n in counts.faults.most_common()]
     if as_json:
-        summary = {"scored": counts.scored, "rejected": counts.rejected, "seconds": round(seconds, 3), "faults": faults}
-        click.echo(json.dumps(summary), err=True)
+        rows = {"scored": counts.scored, "rejected": counts.rejected, "earlier": counts.earlier}
+        click.echo(json.dumps({**rows, "seconds": round(seconds, 3), "faults": faults}), err=True)
         return
-    rows = counts.scored + counts.rejected
+    earlier = f", {counts.earlier:,} of them by an earlier start" if counts.earlier else ""
     click.echo(
-        f"{counts.scored:,} rows were scored and {counts.rejected:,} rejected in {seconds:.2f} s "
-        f"({rows / max(seconds, 1e-3):,.0f} rows/s).",
+        f"{counts.scored:,} rows were scored and {counts.rejected:,} rejected{earlier}, in {seconds:.2f} s "
+        f"({(counts.rows - counts.earlier) / max(seconds, 1e-3):,.0f} rows/s).",
         err=True,
     )
     if faults:

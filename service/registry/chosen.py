@@ -3,11 +3,14 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
-from serialize.artifact import Artifact, load, load_content
+from serialize.artifact import Artifact, load_content
+from serialize.content import Content, read_content
 from serialize.errors import ArtifactError
+from serialize.folder import TRAINING
 from service.prediction.artifact_scorer import answering_model
-from service.registry.champion import Wanted, load_champion
+from service.registry.champion import Wanted, champion_content
 from service.registry.release import OFF, registry_of
 from service.settings import Settings
 from service.storage.connection import database_of
@@ -17,31 +20,51 @@ from service.storage.session import Session
 _VERSION = re.compile("[0-9a-f]{12}")
 
 
-def chosen_model(settings: Settings, chosen: str | None) -> Artifact:
+class ChosenModel(NamedTuple):
+    """A model that was loaded, and its files, for other processes. Neither has the training data."""
+
+    artifact: Artifact
+    content: Content
+
+
+def chosen_model(settings: Settings, chosen: str | None) -> ChosenModel:
     """The model with this version in the registry, or of this folder or URL, and otherwise the one that the service
-    serves when it starts. It is verified with its golden rows, and has no training data. Raises ArtifactError, and
-    ServiceError if the registry does not have it, NoLog if there is none."""
-    artifact = _served(settings) if chosen is None else _named(settings, chosen)
+    serves when it starts. It is verified with its golden rows. Raises ArtifactError, and ServiceError if the registry
+    does not have it, NoLog if there is none."""
+    content, artifact = _served(settings) if chosen is None else _loaded(_named(settings, chosen))
     artifact.verify(answering_model(artifact, compiled=settings.scorer == "compiled").outputs)
-    return replace(artifact, training=None)
+    return ChosenModel(artifact, content)
 
 
-def _served(settings: Settings) -> Artifact:
+def _served(settings: Settings) -> tuple[Content, Artifact]:
     try:
         require_log(database_of(settings))
     except NoLog:  # the service has never started on this database
-        return load(settings.artifacts, settings.trust())
-    return load_champion(settings, Wanted()) or load(settings.artifacts, settings.trust())
+        return _loaded(read_content(settings.artifacts, settings.trust()))
+    wanted = Wanted()
+    content = champion_content(settings, wanted)
+    if content is not None:
+        try:
+            return _loaded(content)
+        except ArtifactError as error:
+            wanted.fail(content.version, str(error))
+    return _loaded(read_content(settings.artifacts, settings.trust()))
 
 
-def _named(settings: Settings, chosen: str) -> Artifact:
+def _named(settings: Settings, chosen: str) -> Content:
     if not _VERSION.fullmatch(chosen) or Path(chosen).exists():
-        return load(chosen, settings.trust())
+        return read_content(chosen, settings.trust())
     session = Session(require_log(database_of(settings)))
     try:
         registry = registry_of(settings, session)
         if registry is None:
             raise ArtifactError(OFF)
-        return load_content(registry.content(chosen))
+        return registry.content(chosen)
     finally:
         session.close()
+
+
+def _loaded(content: Content) -> tuple[Content, Artifact]:
+    files = {name: file for name, file in content.files.items() if name != TRAINING}
+    content = replace(content, files=files)
+    return content, load_content(content)

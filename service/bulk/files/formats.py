@@ -33,3 +33,9 @@ def format_of(name: str) -> FileFormat | None:
             is_gzip = plain != name
             return None if is_gzip and found not in ("csv", "ndjson") else FileFormat(found, is_gzip)
     return None
+
+
+def ending_of(form: FileFormat) -> str:
+    """The ending of the names of files with this format."""
+    ending = next(ending for ending, name in _ENDINGS.items() if name == form.name)
+    return f"{ending}.gz" if form.is_gzip else ending

@@ -2,7 +2,7 @@
 
 import fnmatch
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import takewhile
 from typing import IO, Any, NamedTuple
@@ -19,24 +19,38 @@ _BUFFER_BYTES = 4 * 1024 * 1024
 
 
 class ObjectFile(NamedTuple):
-    """A file of a store: its URL, and its size in bytes."""
+    """A file of a store: its URL, its size in bytes, and a text that changes with its content."""
 
     url: str
     size: int
+    version: str
+
+    @classmethod
+    def of(cls, url: str, meta: Mapping[str, Any]) -> "ObjectFile":
+        """The file that the store describes so."""
+        return cls(url, meta["size"], f"{meta['e_tag'] or meta['last_modified'].isoformat()} {meta['size']}")
 
 
 def list_files(url: str) -> list[ObjectFile]:
     """The files of a URL in order: one file, those below a folder, or those that match a pattern with * or ?. Raises
     PlaceError."""
-    folder, pattern = _folder(url), url if _is_pattern(url) else None
+    folder, pattern = _folder(url).rstrip("/"), url if _is_pattern(url) else None
     store, path = _store(folder, make=False)
     root = folder[: len(folder) - len(path)]
     with _failures(folder, "read"):
         if pattern is None:
             with suppress(FileNotFoundError):
-                return [ObjectFile(url, obstore.head(store, path)["size"])]
-        found = [ObjectFile(root + meta["path"], meta["size"]) for metas in obstore.list(store, path) for meta in metas]
+                return [ObjectFile.of(url, obstore.head(store, path))]
+        found = [ObjectFile.of(root + meta["path"], meta) for metas in obstore.list(store, path) for meta in metas]
     return sorted(file for file in found if pattern is None or fnmatch.fnmatchcase(file.url, pattern))
+
+
+def remove_files(urls: Sequence[str]) -> None:
+    """Removes files of one store that may be there. Raises PlaceError."""
+    for url in urls:
+        store, path = _store(url, make=False)
+        with _failures(url, "removed"), suppress(FileNotFoundError):
+            obstore.delete(store, path)
 
 
 def _is_there(url: str, store: Any, path: str) -> bool:

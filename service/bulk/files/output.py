@@ -14,7 +14,7 @@ from serialize.store.address import is_url
 from service.bulk.files.formats import KNOWN, FileFormat, format_of
 from service.bulk.files.place_error import PlaceError
 from service.bulk.files.places import STANDARD
-from service.bulk.files.table_writers import TableWriter, table_writer
+from service.bulk.files.writers import TableWriter, table_writer
 from service.export.atomic_file import new_file
 
 
@@ -65,14 +65,14 @@ def _opened(place: str, *, replace: bool) -> AbstractContextManager[IO[bytes]]:
 
 
 class Output(AbstractContextManager["Output"]):
-    """Writes tables of answers to a place. The first table gives the schema."""
+    """Writes tables of answers to a place. The first table gives the schema, unless one is given."""
 
-    def __init__(self, place: str, wanted: FileFormat, *, replace: bool) -> None:
+    def __init__(self, place: str, wanted: FileFormat, *, replace: bool, schema: pa.Schema | None = None) -> None:
         self._stack = ExitStack()
         self._file = self._stack.enter_context(new_place(place, replace=replace))
         self._format = wanted
         self._writer: TableWriter | None = None
-        self._schema: pa.Schema | None = None
+        self.schema = schema
 
     @property
     def is_empty(self) -> bool:
@@ -83,9 +83,9 @@ class Output(AbstractContextManager["Output"]):
         """Writes the rows of a table. Raises PlaceError if its columns do not fit those of the first one."""
         try:
             if self._writer is None:
-                self._schema = table.schema
-                self._writer = self._stack.enter_context(table_writer(self._file, table.schema, self._format))
-            fitting = table if self._format.name == "ndjson" else _as(table, self._schema)
+                self.schema = self.schema or table.schema
+                self._writer = self._stack.enter_context(table_writer(self._file, self.schema, self._format))
+            fitting = table if self._format.name == "ndjson" else _as(table, self.schema)
             self._writer.write_table(fitting)
         except pa.ArrowException as error:
             why = " ".join(str(error).split()).rstrip(".")

@@ -1,11 +1,14 @@
 """Files by their place: a path, a URL of an object store, or `-` for standard input and output."""
 
 import glob
+import hashlib
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 from urllib.parse import unquote
@@ -21,19 +24,38 @@ _PASSED_OVER = (".", "_")  # what the names begin with that are no part of a fol
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file to read: its name as the user knows it, its format, and its size in bytes, 0 if that is not known."""
+    """A file to read: its name as the user knows it, its format, its size in bytes, 0 if that is not known, where it is
+    opened, if that is not the name, and for an object of a store a text that changes with its content."""
 
     name: str
     format: FileFormat
     size: int = 0
+    path: str | None = None
+    version: str | None = None
+
+    @property
+    def is_object(self) -> bool:
+        """Whether the file is in an object store."""
+        return is_url(self.name)
+
+    def digest(self) -> str:
+        """A text that changes with the content: the sha256 of a file in hex, the ETag and the size of an object. Raises
+        PlaceError."""
+        if self.version is not None:
+            return self.version
+        try:
+            with self.open() as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        except OSError as error:
+            raise PlaceError(f"{self.name} cannot be read: {error.strerror}.") from error
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
         """The content of the file. It is seekable unless it is standard input. Raises PlaceError."""
-        if self.name == STANDARD:
+        if self.name == STANDARD and self.path is None:
             yield sys.stdin.buffer
             return
-        if is_url(self.name):
+        if self.is_object:
             from service.bulk.files.object_store import open_to_read  # noqa: PLC0415 - obstore must not be used before a fork
 
             with open_to_read(self.name) as file:
@@ -41,10 +63,23 @@ class InputFile:
             return
         with ExitStack() as stack:
             try:
-                file = stack.enter_context(Path(self.name).open("rb"))
+                file = stack.enter_context(Path(self.path or self.name).open("rb"))
             except OSError as error:
                 raise PlaceError(f"{self.name} cannot be read: {error.strerror}.") from error
             yield file
+
+
+@contextmanager
+def spooled(file: InputFile) -> Iterator[InputFile]:
+    """The file, or for Parquet and Arrow from standard input, which must be seekable, a temporary file with its
+    content."""
+    if file.name != STANDARD or file.format.name not in ("parquet", "arrow"):
+        yield file
+        return
+    with tempfile.NamedTemporaryFile() as copy:
+        shutil.copyfileobj(sys.stdin.buffer, copy)
+        copy.flush()
+        yield replace(file, path=copy.name)
 
 
 def input_files(places: Sequence[str], standard: FileFormat | None = None) -> list[InputFile]:
@@ -77,14 +112,18 @@ def _files(place: str, standard: FileFormat | None) -> Iterator[InputFile]:
         return
     path = unquote(place.removeprefix("file://")) if is_url(place) else place
     if os.path.isfile(path):
-        yield InputFile(path, _required_format(path), os.path.getsize(path))
+        yield _on_disk(path, _required_format(path))
         return
     if not os.path.exists(path) and not glob.has_magic(path):
         raise PlaceError(f"{place} does not exist.")
     for name in sorted(_below(path) if os.path.isdir(path) else glob.glob(path, recursive=True)):
         form = format_of(name)
         if form is not None and os.path.isfile(name):
-            yield InputFile(name, form, os.path.getsize(name))
+            yield _on_disk(name, form)
+
+
+def _on_disk(path: str, form: FileFormat) -> InputFile:
+    return InputFile(path, form, os.path.getsize(path), os.path.abspath(path))
 
 
 def _below(folder: str) -> Iterator[str]:
@@ -101,7 +140,7 @@ def _objects(url: str) -> Iterator[InputFile]:
         form = _required_format(file.url) if file.url == url else format_of(file.url)
         inner = file.url[len(url.partition("*")[0].partition("?")[0]) :].split("/")
         if form is not None and not any(part.startswith(_PASSED_OVER) for part in inner):
-            yield InputFile(file.url, form, file.size)
+            yield InputFile(file.url, form, file.size, version=file.version)
 
 
 def _required_format(name: str) -> FileFormat:

@@ -24,22 +24,21 @@ _FEW_ROWS = 64
 class BatchScorer:
     """Scores batches of tables with one layout."""
 
-    def __init__(self, signature: Signature, scorer: Scorer, layout: Layout, ids: IdChecker) -> None:
+    def __init__(self, signature: Signature, scorer: Scorer, layout: Layout) -> None:
         self._columns = {column.name: column for column in signature}
         self._checkers = {column.name: ColumnChecker(column) for column in signature}
         self._parser = ObservationParser(signature)
         self._scorer = scorer
         self._layout = layout
-        self._ids = ids
 
-    def score(self, batch: pa.RecordBatch, *, is_csv: bool) -> ScoredBatch:
+    def score(self, batch: pa.RecordBatch, ids: IdChecker, *, is_csv: bool) -> ScoredBatch:
         """Scores the n rows of a batch. The exceptions are those of the model that no row causes."""
         rows, task = batch.num_rows, self._scorer.task
         faults: dict[int, list[Fault]] = {}
-        ids = None
+        found_ids = None
         if self._layout.id is not None:
-            checked_ids = self._ids.check(batch.column(self._layout.id), is_csv=is_csv)
-            ids, faults = checked_ids.values, dict(checked_ids.faults)
+            checked_ids = ids.check(batch.column(self._layout.id), is_csv=is_csv)
+            found_ids, faults = checked_ids.values, dict(checked_ids.faults)
         is_sure, columns = self._checked(batch, is_csv=is_csv)
         is_sure[list(faults)] = False
         scores = ScoreArrays.empty(rows, task)
@@ -50,7 +49,8 @@ class BatchScorer:
         places = np.flatnonzero(is_scored)
         taken = pa.array(places)
         kept = {name: batch.column(name).take(taken) for name in self._layout.kept}
-        return ScoredBatch(places, None if ids is None else ids.take(taken), scores.at(places), faults, kept)
+        taken_ids = None if found_ids is None else found_ids.take(taken)
+        return ScoredBatch(places, taken_ids, scores.at(places), faults, kept)
 
     def _checked(self, batch: pa.RecordBatch, *, is_csv: bool) -> tuple[Mask, dict[str, NumberColumn | DistinctColumn]]:
         """The rows that are surely right, and the columns of the signature."""

@@ -94,7 +94,7 @@ def test_the_answers_are_those_of_a_post(given: str, written: str, tmp_path: Pat
     ran = run(given, "-o", written, "--id", "key", "--keep", "name")
 
     assert ran.exit_code == 0, ran.output
-    assert ran.stderr.startswith("50 rows were scored and 0 rejected in ")
+    assert ran.stderr.startswith("50 rows were scored and 0 rejected, in ")
     found = read(tmp_path / written)
     assert [one.pop("name") for one in found] == rows["name"].tolist()
     assert [list(one) for one in found] == [COLUMNS] * 50
@@ -197,7 +197,9 @@ def test_a_file_that_exists_is_not_replaced_without_force(tmp_path: Path) -> Non
     assert "out.csv exists; give another name, or use --force to replace it." in ran.stderr
 
 
-@pytest.mark.parametrize("options", [("-o", "in"), ("-o", "in.csv", "--force"), ("-o", "x.csv", "--rejects", "in.csv")])
+@pytest.mark.parametrize(
+    "options", [("-o", "in.csv"), ("-o", "in.csv", "--force"), ("-o", "x.csv", "--rejects", "in.csv")]
+)
 def test_a_folder_in_the_place_of_a_file_is_named(options: tuple[str, ...], tmp_path: Path) -> None:
     write(passengers(2), tmp_path / "a.csv")
     for name in ("in", "in.csv"):

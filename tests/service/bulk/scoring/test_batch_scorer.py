@@ -83,7 +83,7 @@ def compare(found: ScoredBatch, observations: list[dict[str, Any]], scorer: Scor
 def test_the_cells_of_csv_are_scored_as_their_values(scorer: str, rows: list[dict[str, str]]) -> None:
     batch = pa.RecordBatch.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in SIGNATURE.names]))
 
-    found = BatchScorer(SIGNATURE, SCORERS[scorer], Layout(), IdChecker()).score(batch, is_csv=True)
+    found = BatchScorer(SIGNATURE, SCORERS[scorer], Layout()).score(batch, IdChecker(), is_csv=True)
 
     compare(found, [{one.name: of_cell(one, row[one.name]) for one in SIGNATURE} for row in rows], SCORERS[scorer])
 
@@ -93,7 +93,7 @@ def test_the_cells_of_csv_are_scored_as_their_values(scorer: str, rows: list[dic
 def test_the_values_of_arrow_are_scored_as_those_of_json(scorer: str, rows: list[dict[str, Any]]) -> None:
     batch = pa.record_batch({name: pa.array([row[name] for row in rows], TYPES.get(name)) for name in SIGNATURE.names})
 
-    found = BatchScorer(SIGNATURE, SCORERS[scorer], Layout(), IdChecker()).score(batch, is_csv=False)
+    found = BatchScorer(SIGNATURE, SCORERS[scorer], Layout()).score(batch, IdChecker(), is_csv=False)
 
     compare(found, [{name: of_arrow(row[name]) for name in SIGNATURE.names} for row in rows], SCORERS[scorer])
 
@@ -111,7 +111,7 @@ def scored(columns: dict[str, Any], layout: Layout = ALONE) -> ScoredBatch:
     batch = pa.record_batch(
         {name: values if isinstance(values, pa.Array) else pa.array(values) for name, values in columns.items()}
     )
-    return BatchScorer(SIGNATURE, SCORERS["compiled"], layout, IdChecker()).score(batch, is_csv=False)
+    return BatchScorer(SIGNATURE, SCORERS["compiled"], layout).score(batch, IdChecker(), is_csv=False)
 
 
 def columns(rows: int = 2, **changes: Any) -> dict[str, Any]:
@@ -230,7 +230,7 @@ def test_a_model_that_refuses_one_row_refuses_only_that_row() -> None:
     scorer = Scorer(Task("regression"), outputs, lambda rows: np.zeros(len(rows), dtype=np.intp), by_column)
     batch = pa.record_batch({"x": pa.array([1.0, 2.0, 3.0])})
 
-    found = BatchScorer(signature, scorer, Layout(), IdChecker()).score(batch, is_csv=False)
+    found = BatchScorer(signature, scorer, Layout()).score(batch, IdChecker(), is_csv=False)
 
     assert (found.places.tolist(), found.scores.numbers.tolist(), pointers(found)) == (
         [0, 2],
@@ -247,7 +247,7 @@ def test_the_models_of_other_tasks_have_their_own_columns(artifacts: dict[str, P
         rows = [dict(row) for row in golden.observations]
         batch = pa.RecordBatch.from_pylist(rows)
 
-        found = BatchScorer(artifact.manifest.signature, scorer, Layout(), IdChecker()).score(batch, is_csv=False)
+        found = BatchScorer(artifact.manifest.signature, scorer, Layout()).score(batch, IdChecker(), is_csv=False)
 
         one_by_one = scorer.score([Observation(0, "0", row, "") for row in rows])
         if name == "iris":

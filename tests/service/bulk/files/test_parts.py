@@ -10,9 +10,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from service.bulk.files.parts import Part, parts_of
 from service.bulk.files.place_error import PlaceError
 from service.bulk.files.places import input_files
-from service.bulk.files.table_readers import BATCH_ROWS, CsvOptions, _Content, _csv_blocks, blocks
+from service.bulk.files.rows import CsvOptions
+from service.bulk.files.text_reader import _Content, _csv_blocks
+from service.bulk.files.typed_reader import BATCH_ROWS
 
 UTF8 = CsvOptions()
 TABLE = pa.table({"a": [1, 2, 3], "b": ["x", None, "z"]})
@@ -22,8 +25,8 @@ def read(path: Path, options: CsvOptions = UTF8) -> list[tuple[int, dict[str, An
     """The rows of a file with their numbers."""
     (file,) = input_files([str(path)])
     found: list[tuple[int, dict[str, Any]]] = []
-    for block in blocks(file, options):
-        for rows in block.rows:
+    for part in parts_of(file, options):
+        for rows in part.rows():
             found += zip(rows.numbers.tolist(), rows.batch.to_pylist(), strict=True)
     return found
 
@@ -33,22 +36,53 @@ def faults(path: Path) -> dict[int, str]:
     (file,) = input_files([str(path)])
     return {
         number: fault.detail
-        for block in blocks(file, CsvOptions())
-        for rows in block.rows
+        for part in parts_of(file, CsvOptions())
+        for rows in part.rows()
         for number, found in rows.faults.items()
         for fault in found
     }
 
 
-def test_row_groups_are_blocks_and_rows_are_counted_through_them(tmp_path: Path) -> None:
-    pq.write_table(TABLE, tmp_path / "a.parquet", row_group_size=2)
+def numbers(part: Part) -> list[int]:
+    return [number for rows in part.rows() for number in rows.numbers.tolist()]
 
-    assert read(tmp_path / "a.parquet") == list(enumerate(TABLE.to_pylist()))
+
+def test_a_row_group_is_a_part_and_rows_are_counted_through_them(tmp_path: Path) -> None:
+    rows = 256 * 1024
+    pq.write_table(pa.table({"a": list(range(2 * rows + 1))}), tmp_path / "a.parquet", row_group_size=rows)
     (file,) = input_files([str(tmp_path / "a.parquet")])
-    assert [(len(list(block.rows)), block.share) for block in blocks(file, CsvOptions())] == [
-        (1, 0.5),
-        (1, 1.0),
-    ]
+
+    found = list(parts_of(file, UTF8))
+
+    assert [(part.number, part.share) for part in found] == [(0, 1 / 3), (1, 2 / 3), (2, 1.0)]
+    assert [numbers(part) for part in found] == [list(range(rows)), list(range(rows, 2 * rows)), [2 * rows]]
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
+def test_small_row_groups_and_batches_are_one_part(name: str, tmp_path: Path) -> None:
+    if name == "a.parquet":
+        pq.write_table(TABLE, tmp_path / name, row_group_size=2)
+    else:
+        with pa.ipc.new_file(str(tmp_path / name), TABLE.schema) as writer:
+            writer.write_table(TABLE, max_chunksize=2)
+    (file,) = input_files([str(tmp_path / name)])
+
+    (part,) = parts_of(file, UTF8)
+
+    assert [rows.numbers.tolist() for rows in part.rows()] in ([[0, 1], [2]], [[0, 1, 2]])
+    assert read(tmp_path / name) == list(enumerate(TABLE.to_pylist()))
+
+
+def test_blocks_of_text_are_joined_and_every_part_can_be_read_again(tmp_path: Path) -> None:
+    lines = [f"{i},{'x' * 1000}" for i in range(60_000)]
+    (tmp_path / "a.csv").write_text("a,b\n" + "\n".join(lines))
+    (file,) = input_files([str(tmp_path / "a.csv")])
+
+    once, again = [[numbers(part) for part in parts_of(file, UTF8)] for _ in range(2)]
+
+    assert once == again
+    assert [number for part in once for number in part] == list(range(60_000))
+    assert len(once) == 2
 
 
 def test_a_long_batch_of_arrow_is_read_in_parts(tmp_path: Path) -> None:
@@ -159,7 +193,7 @@ def test_nothing_but_the_reader_of_csv_touches_the_file(tmp_path: Path) -> None:
     shares, rows = [], 0
     content = _Content(OnlyRead((tmp_path / "a.csv").read_bytes()), file)  # type: ignore[arg-type]
     for block in _csv_blocks(content, UTF8):
-        rows += sum(found.batch.num_rows for found in block.rows)
+        rows += block.rows.batch.num_rows
         shares.append(block.share)
 
     assert (rows, shares) == (2_000_000, sorted(shares))
@@ -175,7 +209,7 @@ def test_layouts_that_pyarrow_knows_in_part_are_read(tmp_path: Path) -> None:
         writer.write_table(table)
 
     (file,) = input_files([str(tmp_path / "a.arrow")])
-    ((batch,),) = ([rows.batch for rows in block.rows] for block in blocks(file, UTF8))
+    ((batch,),) = ([rows.batch for rows in part.rows()] for part in parts_of(file, UTF8))
 
     assert batch.schema.types == [pa.string(), pa.binary(), pa.string()]
     assert batch.column("runs").to_pylist() == ["a", None, "a"]

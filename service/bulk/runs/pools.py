@@ -1,0 +1,146 @@
+"""Where the parts of a run are scored: in this process, or in several on this machine."""
+
+import os
+import signal
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
+from multiprocessing import get_context
+from types import TracebackType
+from typing import Protocol, Self
+
+from serialize.writing.parent import end_with
+from service.bulk.runs.job import Job, Task, Worker
+from service.bulk.scoring.part_scorer import ScoredPart
+
+_ATTEMPTS = 3
+
+
+class Pending(Protocol):
+    """A part that is being scored."""
+
+    def result(self) -> ScoredPart:
+        """The answers, when they are there. Raises what the worker raised."""
+
+    def cancel(self) -> object:
+        """The answers are not wanted any more."""
+
+
+class Pool(Protocol):
+    """Scores parts. `width` is how many should be given to it at once."""
+
+    @property
+    def width(self) -> int: ...
+
+    def submit(self, task: Task) -> Pending: ...
+
+
+def in_order(tasks: Iterable[Task], pool: Pool) -> Iterator[tuple[Task, ScoredPart]]:
+    """The answers to parts in their order; not more than the width of the pool wait at once."""
+    waiting: deque[tuple[Task, Pending]] = deque()
+    try:
+        for task in tasks:
+            waiting.append((task, pool.submit(task)))
+            if len(waiting) >= pool.width:
+                first, pending = waiting.popleft()
+                yield first, pending.result()
+        while waiting:
+            first, pending = waiting.popleft()
+            yield first, pending.result()
+    finally:
+        for _, pending in waiting:
+            pending.cancel()
+
+
+class ThisProcess:
+    """Scores parts at once, with the worker of this process."""
+
+    width = 1
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def submit(self, task: Task) -> Pending:
+        """Scores a part."""
+        done: Future[ScoredPart] = Future()
+        done.set_result(self._worker.run(task))
+        return done
+
+
+class Processes(AbstractContextManager["Processes"]):
+    """Scores parts in several new processes. A part whose process was killed is scored again by another one."""
+
+    def __init__(self, job: Job, count: int) -> None:
+        self._job, self._count = job, count
+        self._executor = self._new()
+
+    @property
+    def width(self) -> int:
+        """Two parts for each process: the next one waits for it."""
+        return 2 * self._count
+
+    def submit(self, task: Task) -> Pending:
+        """Lets a process score a part."""
+        return _Attempts(self, task)
+
+    def start(self, task: Task) -> "Future[ScoredPart]":
+        """Lets a process score a part once."""
+        try:
+            return self._executor.submit(_run, task)
+        except BrokenProcessPool:
+            self._executor.shutdown(wait=True)
+            self._executor = self._new()
+            return self._executor.submit(_run, task)
+
+    def _new(self) -> ProcessPoolExecutor:
+        # obstore and native libraries must not be forked.
+        return ProcessPoolExecutor(self._count, get_context("spawn"), _start, (self._job, os.getpid()))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+class _Attempts:
+    """A part that is scored again if its process is killed."""
+
+    def __init__(self, pool: Processes, task: Task) -> None:
+        self._pool, self._task = pool, task
+        self._future = pool.start(task)
+
+    def result(self) -> ScoredPart:
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return self._future.result()
+            except BrokenProcessPool:
+                self._future = self._pool.start(self._task)
+        return self._future.result()
+
+    def cancel(self) -> object:
+        return self._future.cancel()
+
+
+_worker: Worker | Exception | None = None
+
+
+def _start(job: Job, parent: int) -> None:
+    """Loads the model in a new process."""
+    global _worker  # noqa: PLW0603 - an executor gives its processes no other place
+    end_with(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process decides
+    try:
+        _worker = Worker(job)
+    except Exception as error:  # noqa: BLE001 - the first process shows it
+        _worker = error
+
+
+def _run(task: Task) -> ScoredPart:
+    if isinstance(_worker, Worker):
+        return _worker.run(task)
+    raise _worker or RuntimeError("the process has no model")

@@ -1,0 +1,67 @@
+"""A real Dask cluster: a scheduler and workers, each in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from distributed import Client
+
+from tests.support.passengers import PROJECT
+from tests.support.waiting import until
+
+WORKERS = 2
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster with two workers of one thread each."""
+
+    address: str
+
+    def worker_ids(self) -> list[int]:
+        """The process ids of the workers."""
+        with Client(self.address, set_as_default=False) as client:
+            client.wait_for_workers(WORKERS, timeout=60)
+            return sorted(client.run(os.getpid).values())
+
+
+@contextmanager
+def cluster(folder: Path, variables: Mapping[str, str]) -> Iterator[Cluster]:
+    """Starts a cluster, whose workers have these environment variables."""
+    address = folder / "scheduler.json"
+    common = ("--scheduler-file", str(address), "--host", "127.0.0.1", "--no-dashboard")
+    scheduler = _start(folder, {}, "scheduler", "--port", "0", *common)
+    try:
+        until(address.exists)
+        workers = _start(folder, variables, "worker", "--nworkers", str(WORKERS), "--nthreads", "1", *common)
+        try:
+            yield Cluster(json.loads(address.read_text())["address"])
+        finally:
+            _stop(workers)
+    finally:
+        _stop(scheduler)
+
+
+def _start(folder: Path, variables: Mapping[str, str], *arguments: str) -> "subprocess.Popen[bytes]":
+    with (folder / f"{arguments[0]}.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "distributed.cli.dask_" + arguments[0], *arguments[1:]],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(PROJECT), **variables},
+            stdout=log,
+            stderr=log,
+        )
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
