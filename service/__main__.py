@@ -29,6 +29,7 @@ _ELSEWHERE = {
     "compare": "compare.compare",
     "export": "log.export",
     "import": "import_log.import_log",
+    "label": "label.label",
     "models": "models.models",
     "promote": "models.promote",
     "pull": "models.pull",

@@ -37,9 +37,9 @@ class Fault:
     kind: str = "value"
 
     @classmethod
-    def of_id(cls, where: str, observation_id: int | str, what: str, expected: str) -> "Fault":
+    def of_id(cls, where: str, observation_id: int | str, what: str, expected: str, kind: str = "id") -> "Fault":
         """A fault of an observation id: `what` follows the id in the detail."""
-        return cls(where, f"Observation ID: {observation_id} {what}", observation_id, expected, "id")
+        return cls(where, f"Observation ID: {observation_id} {what}", observation_id, expected, kind)
 
     @classmethod
     def of_parameter(cls, name: str, value: Any, expected: str, what: str | None = None) -> "Fault":

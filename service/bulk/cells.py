@@ -8,6 +8,7 @@ from typing import Any
 
 from serialize.formats.datetimes import json_text
 from serialize.signature import Column
+from serialize.task import Task
 
 # What pandas reads as null, and so what a training on a CSV file took for one.
 NULL_TEXTS = (
@@ -36,6 +37,20 @@ def of_cell(column: Column, cell: Any) -> Any:
                 return cell if number is None else float(number) if column.accepted == "number" else number
             return cell
     return cell if isinstance(cell, str | bool | int | float) else str(cell)
+
+
+def label_of_cell(task: Task, cell: Any) -> Any:
+    """A cell as a label of the model. The words for null are None, unless one is a class; anything else that means no
+    label stays as it is."""
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return None
+    for label in task.classes:
+        if str(cell) == label or means(cell, label):
+            return label
+    if isinstance(cell, str) and cell in NULL_TEXTS:
+        return None
+    number = None if task.classes else number_of(cell)
+    return cell if number is None else number
 
 
 def of_arrow(value: Any, column: Column | None = None) -> Any:

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from service.errors import Fault
+from service.errors import Fault, MalformedBody
 
 # The number of faults by their kind and their pointer.
 FaultCounts = Counter[tuple[str, str]]
@@ -22,3 +22,8 @@ def reject_lines(file: str, faults: Mapping[int, Sequence[Fault]]) -> bytes:
 def fault_counts(faults: Mapping[int, Sequence[Fault]]) -> FaultCounts:
     """The number of faults by kind and pointer."""
     return Counter((fault.kind, fault.pointer) for found in faults.values() for fault in found)
+
+
+def malformed_line(line: bytes, error: MalformedBody) -> Fault:
+    """The fault of a line that is not JSON."""
+    return Fault("", error.detail, line.decode("utf-8", "replace"), "a JSON object", "malformed")

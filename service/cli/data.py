@@ -1,6 +1,5 @@
 """The rows of a user's own file as observations of the served model, with their true labels."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from serialize.recipes.csv_file import CsvFile
 from serialize.recipes.data_file import Cells, read_cells
 from serialize.signature import Signature
 from serialize.task import Label, Task
-from service.bulk.cells import NULL_TEXTS, means, number_of, of_cell
+from service.bulk.cells import label_of_cell, number_of, of_cell
 from service.demo import SourceRows
 from service.errors import InvalidBody, shown
 from service.prediction.observation import ObservationParser
@@ -84,15 +83,8 @@ def _require_fit(file: CsvFile, found: Sequence[dict[str, Any]], signature: Sign
 
 def _label(file: CsvFile, target: str, task: Task, cell: Any) -> Label | None:
     """A cell as a label of the model; None for a null."""
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
-        return None
-    for label in task.classes:
-        if str(cell) == label or means(cell, label):
-            return label
-    if isinstance(cell, str) and cell in NULL_TEXTS:
-        return None
-    number = None if task.classes else number_of(cell)
-    if number is None:
-        expected = listed(map(shown, task.classes)) if task.classes else "finite numbers"
-        raise DataError(f"{target} is {shown(cell)} in a row of {file.path}; the model knows {expected}.")
-    return number
+    label: Label | None = label_of_cell(task, cell)
+    if label is None or (label in task.classes if task.classes else number_of(label) is not None):
+        return label
+    expected = listed(map(shown, task.classes)) if task.classes else "finite numbers"
+    raise DataError(f"{target} is {shown(cell)} in a row of {file.path}; the model knows {expected}.")

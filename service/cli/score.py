@@ -4,34 +4,24 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from serialize.cli.options import separator
-from service.cli.bulk_options import failures, require_dask, require_pyarrow, rows_progress
+from service.cli.bulk_options import (
+    FORMATS,
+    ending_options,
+    failures,
+    listed_faults,
+    reading_options,
+    rejects_option,
+    require_dask,
+    require_pyarrow,
+    rows_progress,
+    show_faults,
+)
 from service.settings import Settings, set_native_defaults
 
 if TYPE_CHECKING:
     from service.bulk.runs.request import Request
     from service.bulk.scoring.part_scorer import Counts
-
-_FORMATS = click.Choice(["parquet", "csv", "ndjson", "arrow"])
-
-
-def _separator(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    character = separator(context, parameter, value)
-    if not character.isascii():
-        raise click.BadParameter(f"{value!r} is not an ASCII character.")
-    return character
-
-
-def _encoding(_: click.Context, __: click.Parameter, value: str) -> str:
-    try:
-        "".encode(value)
-    except LookupError as error:
-        raise click.BadParameter(f"{error}.") from error
-    return value
 
 
 @click.command()
@@ -45,25 +35,19 @@ def _encoding(_: click.Context, __: click.Parameter, value: str) -> str:
 )
 @click.option("--id", "id_column", metavar="COLUMN", help="The column with the ids, which the answers get.")
 @click.option("--keep", "kept", multiple=True, metavar="COLUMN", help="Copy this column; may be repeated.")
-@click.option("--rejects", metavar="FILE", help="Write the faults of rejected rows to this file, as NDJSON.")
+@rejects_option
 @click.option("--model", "chosen", metavar="VERSION|DIR|URL", help="The model.  [default: the one that is served]")
 @click.option("--row-number", "row_numbers", is_flag=True, help="Give each answer the number of its row, from 0 on.")
-@click.option("--strict", is_flag=True, help="Exit with 1 if a row is rejected.")
-@click.option("--sep", default=",", show_default=True, callback=_separator, help="The separator of CSV, or tab.")
-@click.option(
-    "--encoding", default="utf-8", show_default=True, callback=_encoding, help="The encoding of CSV, such as cp1252."
-)
-@click.option("--input-format", type=_FORMATS, help="What standard input holds.")
+@reading_options
 @click.option(
     "--format",
     "output_format",
-    type=_FORMATS,
-    help="What to write to standard output (default: ndjson) or to a folder (default: parquet).",
+    type=FORMATS,
+    help="What to write to standard output (ndjson, if not given) or to a folder (parquet).",
 )
 @click.option("--workers", type=click.IntRange(min=1), help="Score in this number of processes.  [default: one]")
 @click.option("--scheduler", metavar="ADDRESS", help="Score on a Dask cluster, such as tcp://host:8786.")
-@click.option("--force", is_flag=True, help="Overwrite files that exist.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@ending_options
 @click.pass_context
 def score(context: click.Context, /, as_json: bool, strict: bool, **options: Any) -> None:
     """Score the rows of files: Parquet, CSV, NDJSON or Arrow, by the endings of their names.
@@ -107,8 +91,8 @@ def _request(
 
     if workers is not None and scheduler is not None:
         raise click.UsageError("Give --workers or --scheduler.")
-    if rejects and (rejects.endswith(".gz") or is_same_place(rejects, output)):
-        raise click.UsageError("--rejects is a file of its own, of plain NDJSON.")
+    if rejects and is_same_place(rejects, output):
+        raise click.UsageError("--rejects is a file of its own.")
     if is_folder(output) and rejects and Folder.at(output).contains(rejects):
         raise click.UsageError("--rejects is a file outside of the folder of the answers.")
     if is_folder(output) and STANDARD in inputs:
@@ -130,9 +114,9 @@ def _request(
 
 
 def _show(counts: "Counts", seconds: float, *, as_json: bool) -> None:
-    faults = [{"kind": kind, "pointer": place, "faults": n} for (kind, place), n in counts.faults.most_common()]
     if as_json:
         rows = {"scored": counts.scored, "rejected": counts.rejected, "earlier": counts.earlier}
+        faults = listed_faults(counts.faults)
         click.echo(json.dumps({**rows, "seconds": round(seconds, 3), "faults": faults}), err=True)
         return
     earlier = f", {counts.earlier:,} of them by an earlier start" if counts.earlier else ""
@@ -141,12 +125,4 @@ def _show(counts: "Counts", seconds: float, *, as_json: bool) -> None:
         f"({(counts.rows - counts.earlier) / max(seconds, 1e-3):,.0f} rows/s).",
         err=True,
     )
-    if faults:
-        table = Table("fault", "place", "rows")
-        for fault in faults:
-            table.add_row(
-                escape(str(fault["kind"])),
-                escape(str(fault["pointer"]).encode("utf-8", "backslashreplace").decode()),
-                f"{fault['faults']:,}",
-            )
-        Console(stderr=True).print(table)
+    show_faults(counts.faults)

@@ -35,7 +35,7 @@ class LabelParser:
         id_ = collect(faults, parse_id, members["id"]) if "id" in members else None
         label = self.label(members.get(self.name))
         if label is None and self.name in members:
-            faults.append(self._fault(members[self.name]))
+            faults.append(self.fault(members[self.name]))
         if id_ is None or label is None or faults:
             raise InvalidBody(faults)
         return TrueLabel(key_of(id_), label)
@@ -63,14 +63,15 @@ class LabelParser:
                 return label
         return None
 
+    def fault(self, value: Any) -> Fault:
+        """The fault of a JSON value that is no label of the model."""
+        detail = f"{self.name}: expected {self.expected}; got {shown(value)}"
+        return Fault(pointer(self.name), detail, value, self.expected, "null" if value is None else "value")
+
     def _fault_of_two(self, i: int, item: Any) -> Fault:
         expected = f"one {self.name} for each id"
         detail = f"item {i}: {self.name}: expected {expected}; the array has several for the id {shown(item['id'])}"
         return Fault(pointer(i, self.name), detail, item[self.name], expected)
-
-    def _fault(self, value: Any) -> Fault:
-        detail = f"{self.name}: expected {self.expected}; got {shown(value)}"
-        return Fault(pointer(self.name), detail, value, self.expected)
 
 
 def _same(label: Label, value: Any) -> bool:

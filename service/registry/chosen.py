@@ -9,6 +9,7 @@ from serialize.artifact import Artifact, load_content
 from serialize.content import Content, read_content
 from serialize.errors import ArtifactError
 from serialize.folder import TRAINING
+from serialize.manifest import Manifest
 from service.prediction.artifact_scorer import answering_model
 from service.registry.champion import Wanted, champion_content
 from service.registry.release import OFF, registry_of
@@ -34,6 +35,13 @@ def chosen_model(settings: Settings, chosen: str | None) -> ChosenModel:
     content, artifact = _served(settings) if chosen is None else _loaded(_named(settings, chosen))
     artifact.verify(answering_model(artifact, compiled=settings.scorer == "compiled").outputs)
     return ChosenModel(artifact, content)
+
+
+def served_manifest(settings: Settings) -> Manifest:
+    """The manifest of the model that the service serves when it starts, in a database that has its tables. Its files
+    are checked, and nothing is unpickled. Raises ArtifactError, and Unavailable if the database cannot be read now."""
+    content = champion_content(settings, Wanted()) or read_content(settings.artifacts, settings.trust())
+    return content.manifest
 
 
 def _served(settings: Settings) -> tuple[Content, Artifact]:

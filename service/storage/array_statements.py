@@ -1,7 +1,7 @@
 """The statements for the rows of a whole array. In SQLite each value of a row is a parameter, and the values that all
 rows share are three more. In PostgreSQL each column is one parameter. Both are quicker than all values of each row."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain
@@ -16,6 +16,8 @@ from service.storage.tables import JsonTextField, Prediction
 _TABLE = Prediction._meta.table_name
 _SHARED = ("threshold", "model_version", "created_at")
 _ROWS_AT_ONCE = 1000  # of PostgreSQL, because a parameter is in memory several times
+# What a label needs of the row that it belongs to.
+_LABEL_STATE = ("id", "observation_id", "predicted_value", "true_class", "true_value", "labelled_at")
 _NUMBERS = {BigAutoField: "bigint", DoubleField: "double precision"}
 
 TableColumns = Mapping[str, Sequence[Any]]
@@ -43,6 +45,14 @@ class SqliteArrays:
             # threads once per row.
             ids += range(cursor.lastrowid - len(chunk) + 1, cursor.lastrowid + 1)
         return ids
+
+    def label_states(self, keys: Collection[str]) -> Iterator[dict[str, Any]]:
+        """Yields the rows with these observation_ids by column: their id, predicted value, label and its time. They
+        are locked until the end of the transaction."""
+        cursor = self._database.execute_sql(
+            f"{_FIND_LABELS} IN (SELECT value FROM json_each(?))", [canonical(list(keys))]
+        )
+        return _label_states(cursor.fetchall())
 
     def label(self, column: str, labels: Labels, labelled_at: datetime) -> None:
         """Sets true labels, given as pairs of a row id and a label, in the column `true_class` or `true_value`."""
@@ -74,6 +84,12 @@ class PostgresqlArrays:
                 raise IntegrityError(f"The id {keys[0]} is known.")
             ids += [inserted[key] for key in keys]
         return ids
+
+    def label_states(self, keys: Collection[str]) -> Iterator[dict[str, Any]]:
+        """The same."""
+        # All writers lock in the same order.
+        text = f"{_FIND_LABELS} = ANY(string_to_array(%s, E'\\n')) ORDER BY id FOR UPDATE"
+        return _label_states(self._database.execute_sql(text, [_array("observation_id", list(keys))]).fetchall())
 
     def label(self, column: str, labels: Labels, labelled_at: datetime) -> None:
         """The same."""
@@ -124,6 +140,13 @@ def _label_columns(name: str) -> str:
     )
 
 
+def _label_states(rows: Iterable[Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        state = dict(zip(_LABEL_STATE, row, strict=True))
+        state["labelled_at"] = Prediction.labelled_at.python_value(state["labelled_at"])
+        yield state
+
+
 def _parameter(name: str) -> str:
     kind = _NUMBERS.get(type(_field(name)))
     return f"%s::{kind}[]" if kind else "string_to_array(%s, E'\\n')"
@@ -143,3 +166,6 @@ def _listed(names: Iterable[str]) -> str:
 def _field(name: str) -> Field:
     field: Field = Prediction._meta.fields[name]
     return field
+
+
+_FIND_LABELS = f"SELECT {_listed(_LABEL_STATE)} FROM {_TABLE} WHERE observation_id"

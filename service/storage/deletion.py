@@ -16,7 +16,7 @@ from service.errors import Fault, Unavailable, UnknownObservation, pointer
 from service.prediction.filter import PredictionFilter
 from service.storage.log_reader import LogReader
 from service.storage.session import Session
-from service.storage.tables import LabelCorrection, Prediction
+from service.storage.tables import LabelCorrection, LabelFile, Prediction
 from service.telemetry.log_format import event
 
 _log = logging.getLogger("service")
@@ -139,6 +139,7 @@ class Reset:
             database.execute_sql("LOCK TABLE prediction, label_correction IN EXCLUSIVE MODE")
         done = self._dump(database, self.name)
         ModelDelete(LabelCorrection).where(LabelCorrection.prediction <= done.last_id).execute(database)
+        ModelDelete(LabelFile).execute(database)  # none of their labels is recorded any more
         removed = ModelDelete(Prediction).where(Prediction.id <= done.last_id).execute(database)
         if removed != done.rows:
             raise RuntimeError("the deleted rows are not the dumped rows")

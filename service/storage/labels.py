@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from service.errors import LISTED_FAULTS, Fault, InvalidBody, ServiceError, UnknownObservation, pointer
 from service.prediction.observation import canonical
@@ -11,6 +11,9 @@ from service.prediction.record import Record
 from service.prediction.true_label import TrueLabel
 from service.storage.array_statements import ArrayStatements
 from service.storage.statements import InsertValues, Statements, moment
+
+# What became of one label of a file. "done before" is a label that an earlier run recorded. A Fault rejects it.
+LabelOutcome = Literal["labelled", "corrected", "unchanged", "done before"] | Fault
 
 
 class LabelLog:
@@ -49,18 +52,48 @@ class LabelLog:
         self._statements.correct(corrections)
         return outcomes
 
+    def record_each(self, labels: Sequence[TrueLabel], late: set[str] | None = None) -> list[LabelOutcome]:
+        """Within a transaction: records labels in order, as `record` would do in one group for each, but without
+        reading the observations. Returns the outcome of each.
+
+        `late` says that an earlier run recorded these labels: only predictions without a label get theirs, because
+        they were made since, and their keys are added to `late`, so that further labels of them are recorded too."""
+        rows = {row["observation_id"]: row for row in self._arrays.label_states({label.key: None for label in labels})}
+        if late is not None:
+            late |= {key for key, row in rows.items() if row[self._true] is None}
+        now = datetime.now(UTC)
+        changed: dict[int, Any] = {}
+        corrections: list[InsertValues] = []
+        outcomes: list[LabelOutcome] = []
+        for label in labels:
+            row = rows.get(label.key)
+            if row is None:
+                outcomes.append(_fault_of_unknown(pointer("id"), label))
+            elif self._is_of_other_task(row):
+                outcomes.append(self._fault_of_other_task(pointer("id"), label))
+            elif late is not None and label.key not in late:
+                outcomes.append("done before")
+            else:
+                was = row[self._true]
+                replaced = self._relabel(row, label, now, changed)
+                corrections += replaced
+                outcomes.append("corrected" if replaced else "labelled" if was is None else "unchanged")
+        self._write_labels(changed, now)
+        self._statements.correct(corrections)
+        return outcomes
+
     def _is_of_other_task(self, row: Mapping[str, Any]) -> bool:
         return (row["predicted_value"] is not None) != (self._true == "true_value")
 
     def _other_task(self, labels: Mapping[int, TrueLabel]) -> InvalidBody:
         """The error for labels of predictions of another kind of task, by their index in the group."""
+        listed = list(labels.items())[:LISTED_FAULTS]
+        return InvalidBody([self._fault_of_other_task(pointer(place, "id"), label) for place, label in listed])
+
+    def _fault_of_other_task(self, where: str, label: TrueLabel) -> Fault:
         takes, has = ("value", "class") if self._true == "true_value" else ("class", "value")
         what = f"has a predicted {has}, so it takes no {self._true}"
-        faults = [
-            Fault.of_id(pointer(place, "id"), json.loads(label.key), what, f"the id of a predicted {takes}")
-            for place, label in list(labels.items())[:LISTED_FAULTS]
-        ]
-        return InvalidBody(faults)
+        return Fault.of_id(where, json.loads(label.key), what, f"the id of a predicted {takes}", "other task")
 
     def _relabel(
         self, row: dict[str, Any], label: TrueLabel, now: datetime, changed: dict[int, Any]
@@ -88,8 +121,9 @@ class LabelLog:
 
 def _unknown(labels: Mapping[int, TrueLabel]) -> UnknownObservation:
     """The error for labels whose ids have no prediction, by their index in the group."""
-    faults = [
-        Fault.of_id(pointer(place, "id"), json.loads(label.key), "does not exist", "the id of a prediction")
-        for place, label in labels.items()
-    ]
+    faults = [_fault_of_unknown(pointer(place, "id"), label) for place, label in labels.items()]
     return UnknownObservation("; ".join(fault.detail for fault in faults), faults)
+
+
+def _fault_of_unknown(where: str, label: TrueLabel) -> Fault:
+    return Fault.of_id(where, json.loads(label.key), "does not exist", "the id of a prediction", "unknown id")

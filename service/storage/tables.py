@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from peewee import BigAutoField, DoubleField, Field, ForeignKeyField, Model, TextField
+from peewee import BigAutoField, BigIntegerField, DoubleField, Field, ForeignKeyField, Model, TextField
 
 FIELD_TYPES_SQLITE = {"JSONTEXT": "TEXT", "TIMESTAMPTZ": "TEXT"}
 FIELD_TYPES_POSTGRESQL = {"JSONTEXT": "JSON", "TIMESTAMPTZ": "TIMESTAMPTZ"}
@@ -62,3 +62,16 @@ class LabelCorrection(Model):
 
     class Meta:
         table_name = "label_correction"
+
+
+class LabelFile(Model):
+    """How far a run of `service label` has come that has not ended. `digest` is of its input and arguments, `file` the
+    number of the file that is read, and `next_row` the first row of it whose label is not yet recorded."""
+
+    digest = TextField(primary_key=True)
+    file = BigIntegerField()
+    next_row = BigIntegerField()
+    updated_at = UtcField()
+
+    class Meta:
+        table_name = "label_file"

@@ -23,7 +23,7 @@ PART_BYTES = 2048  # so that the models of the tests have several parts
 _STEPS = ((Database, "execute_sql"), (Database, "commit"), (os, "link"), (os, "unlink"))
 _processes = multiprocessing.get_context("forkserver")
 # A process then starts without its imports, which take seconds.
-_processes.set_forkserver_preload([__name__, "tests.support.killed_learning"])
+_processes.set_forkserver_preload([__name__, "tests.support.killed_learning", "tests.support.killed_labels"])
 
 
 def run(arguments: tuple[str, ...], variables: Mapping[str, str], output: Path, die_before: int = 0) -> int:

@@ -19,5 +19,11 @@ class Layout:
     def require_in(self, names: Sequence[str]) -> None:
         """Raises LayoutError unless the table has the columns."""
         for option, name in (("--id", self.id), *(("--keep", name) for name in self.kept)):
-            if name is not None and name not in names:
-                raise LayoutError(f"{option} {name}: the input has no such column; its columns are {', '.join(names)}.")
+            if name is not None:
+                require_column(option, name, names)
+
+
+def require_column(option: str, name: str, names: Sequence[str]) -> None:
+    """Raises LayoutError unless a table with these names has the column that an option asks for."""
+    if name not in names:
+        raise LayoutError(f"{option} {name}: the input has no such column; its columns are {', '.join(names)}.")

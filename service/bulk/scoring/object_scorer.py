@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from serialize.signature import Signature
+from service.bulk.rejects import malformed_line
 from service.bulk.scoring.json_column import json_column
 from service.bulk.scoring.layout import Layout
 from service.bulk.scoring.scored import ScoreArrays, ScoredBatch
@@ -47,8 +48,7 @@ class ObjectScorer:
             except InvalidBody as error:
                 faults[place] = list(error.faults)
             except MalformedBody as error:
-                text = line.decode("utf-8", "replace")
-                faults[place] = [Fault("", error.detail, text, "a JSON object", "malformed")]
+                faults[place] = [malformed_line(line, error)]
         scores = ScoreArrays.empty(len(lines), self._scorer.task)
         observations = [Observation(0, "0", item.values or {}, "") for item in items.values()]
         faults |= scores.set_each(items, self._scorer.score_apart(observations), self._scorer.task)

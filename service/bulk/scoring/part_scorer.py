@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from serialize.signature import Signature
+from service.bulk.files.cell_errors import require_readable
 from service.bulk.files.parts import Part
-from service.bulk.files.place_error import PlaceError
 from service.bulk.files.places import InputFile
 from service.bulk.files.rows import Rows
 from service.bulk.ids import IdChecker, look_like_integers
@@ -104,14 +104,8 @@ class PartScorer:
         if file.format.name == "ndjson":
             return self._objects.score(rows.batch.column(0).to_pylist())
         self._layout.require_in(rows.batch.schema.names)
-        try:
+        with require_readable(file.name, rows.numbers):
             return self._batches.score(rows.batch, ids, is_csv=file.format.name == "csv")
-        except (UnicodeError, OverflowError, KeyError, pa.ArrowException) as error:  # values that Python cannot hold
-            first, last = rows.numbers[0], rows.numbers[-1]
-            why = " ".join(str(error).split()).rstrip(".")
-            raise PlaceError(
-                f"{file.name} has a value in the rows {first} to {last} that cannot be read: {why}."
-            ) from error
 
 
 def ids_look_like_integers(part: Part, layout: Layout) -> bool | None:

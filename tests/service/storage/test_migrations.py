@@ -33,7 +33,7 @@ CONTENT = (
     "SELECT name FROM sqlite_master WHERE type IN ('trigger', 'index') AND tbl_name LIKE 'prediction%' ORDER BY name",
 )
 
-LATER = ["0003_ids_are_not_reused", "0004_models", "0005_learning"]  # what `old_log` lacks
+LATER = ["0003_ids_are_not_reused", "0004_models", "0005_learning", "0007_label_files"]  # what `old_log` lacks
 
 
 def content(path: Path) -> list[list[Any]]:

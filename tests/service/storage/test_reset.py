@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 
 from service.export import reset_dump
+from service.prediction.true_label import TrueLabel
+from service.storage.bulk.label_files import LabelFileLog, Position
 from service.storage.connection import connect
 from service.storage.deletion import name_of
+from service.storage.session import Session
 from service.storage.tables import LabelCorrection, Prediction
 from tests.conftest import Client, MakeClient
 from tests.support.passengers import PASSENGER, prediction
@@ -111,6 +114,19 @@ def test_predictions_continue_after_a_reset(client: Client, name: str, exports: 
     assert "Idempotent-Replayed" not in again.headers
     assert (second.json["rows"], third.json["rows"]) == (1, 0)
     assert len(list(exports.iterdir())) == 3
+
+
+def test_a_label_file_that_was_not_read_to_its_end_begins_again_after_a_reset(
+    client: Client, name: str, session: Session
+) -> None:
+    log = LabelFileLog(session, "a", regression=False)
+    log.begin()
+    client.post("/predict", json=prediction(1))
+    log.take([TrueLabel("1", True)], Position(0, 1))
+
+    reset(client, {"database": name})
+
+    assert log.begin() == Position(0, 0)
 
 
 def test_an_export_folder_that_cannot_be_created_removes_nothing(

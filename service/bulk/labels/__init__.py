@@ -1,0 +1,1 @@
+"""The labels of files, recorded as POST /update does."""
