@@ -14,7 +14,7 @@ from serialize.compiler.runtime import CompiledModel
 from serialize.content import Content, read_content
 from serialize.display.summary import as_html, as_text, summary
 from serialize.errors import ArtifactError, one_line
-from serialize.folder import COMPILED, PIPELINE, TRAINING
+from serialize.folder import COMPILED, PIPELINE, training_file
 from serialize.frame import Row
 from serialize.manifest import Manifest
 from serialize.model import Model
@@ -68,7 +68,8 @@ class Artifact:
 
     def training_data(self) -> TrainingData:
         """The rows and targets that the pipeline was fitted on, in the form that `fit` got; of a pipeline that was
-        fitted again, those of the first one. Raises ArtifactError if the artifact does not keep them."""
+        fitted again, those of the first one. Raises ArtifactError if the artifact does not keep them, or keeps them as
+        Parquet where pyarrow is not installed."""
         if self.training is None:
             raise ArtifactError(
                 "The artifact does not keep its training data; dump the model again with include_training_data=True."
@@ -108,7 +109,7 @@ def load_content(content: Content, path: Path | None = None) -> Artifact:
     refuse_missing(manifest.libraries)
     model = Model(_unpickled(files[PIPELINE], manifest), manifest.task, manifest.signature)
     compiled = CompiledModel(files[COMPILED], manifest.task, manifest.signature) if COMPILED in files else None
-    artifact = Artifact(manifest, model, compiled, content.digest, path, files.get(TRAINING))
+    artifact = Artifact(manifest, model, compiled, content.digest, path, training_file(files))
     if other_versions(manifest.libraries, parts=1):
         artifact.verify_all()
     return artifact

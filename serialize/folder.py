@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from serialize.errors import ArtifactError, DumpError
 
@@ -15,7 +16,10 @@ MANIFEST = "manifest.json"
 SIGNATURE = "manifest.json.hmac"
 PIPELINE = "pipeline.joblib"
 COMPILED = "pipeline.onnx"
-TRAINING = "training.parquet"
+TRAINING = "training.json.gz"
+_OLDER_TRAINING = "training.parquet"
+
+_File = TypeVar("_File")
 
 
 def read_manifest(folder: Path) -> bytes:
@@ -49,6 +53,11 @@ def require_own_names(listed: Mapping[str, str]) -> None:
         raise ArtifactError(f"manifest.json lists {odd[0]!r}, which is not a file of its own folder; dump it again.")
     if PIPELINE not in listed:
         raise ArtifactError(f"manifest.json lists no {PIPELINE}; dump the model again.")
+
+
+def training_file(files: Mapping[str, _File]) -> _File | None:
+    """The file of the training data among the files of an artifact; None if it keeps none."""
+    return files.get(TRAINING, files.get(_OLDER_TRAINING))
 
 
 def refuse_other_files(folder: Path, listed: Mapping[str, str]) -> None:
@@ -127,7 +136,7 @@ def _files_of_artifact(folder: Path) -> set[str]:
         listed = set(json.loads((folder / MANIFEST).read_bytes())["files"])
     except (KeyError, TypeError, ValueError):
         listed = set()
-    return {MANIFEST, SIGNATURE, PIPELINE, COMPILED, TRAINING, *listed}
+    return {MANIFEST, SIGNATURE, PIPELINE, COMPILED, TRAINING, _OLDER_TRAINING, *listed}
 
 
 def _names(folder: Path) -> set[str]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from fastparquet import ParquetFile
 
 from serialize.errors import DumpError, one_line
 from serialize.frame import observations
@@ -60,10 +59,22 @@ def _text(cell: Any) -> str | None:
 
 
 def _parquet(path: Path) -> pd.DataFrame:
+    """Decimal numbers are floats; integers and booleans with nulls are objects, because a float is not exact."""
     try:
-        with path.open("rb") as opened:  # fastparquet does not close what it opens
-            table: pd.DataFrame = ParquetFile(opened).to_pandas()
-            return table
+        import pyarrow  # noqa: PLC0415 - only a Parquet file needs it
+        from pyarrow.parquet import ParquetFile  # noqa: PLC0415
+    except ImportError:
+        raise DumpError(
+            f"{path} is a Parquet file, which needs pyarrow; run pip install 'prediction-service[bulk]'."
+        ) from None
+    try:
+        with path.open("rb") as opened:
+            table = ParquetFile(opened).read()
+        for place, field in enumerate(table.schema):
+            if pyarrow.types.is_decimal(field.type):
+                table = table.set_column(place, field.name, table.column(place).cast(pyarrow.float64()))
+        frame: pd.DataFrame = table.to_pandas(integer_object_nulls=True)
+        return frame
     except Exception as error:  # a damaged file can raise any
         raise DumpError(f"{path} cannot be read: {one_line(error)}.") from error
 

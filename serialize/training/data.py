@@ -1,10 +1,10 @@
-"""The training data that an artifact keeps: one Parquet file with the rows and the targets.
+"""The training data that an artifact keeps: one file of compressed JSON with the rows and the targets by column.
 
 A cell is kept as the JSON value that an observation has for it, and the signature says how to make the training value
 of it again. Reading gives what `fit` got: the container, the dtypes, the nulls and the categories. A frame of polars or
 Arrow comes back as the pandas frame that the service gives the pipeline, and the index of a frame is not kept."""
 
-import io
+import gzip
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ import pandas as pd
 from serialize.declarations import Declarations
 from serialize.errors import ArtifactError, DumpError, one_line
 from serialize.formats.dataframes import as_pandas
-from serialize.frame import Row, as_array, as_table, build_input, observations, scalars
+from serialize.frame import Row, as_array, as_table, build_input_by_column, observations
 from serialize.infer_signature import infer_signature
 from serialize.signature import Scalar, Signature
 from serialize.training.comparison import first_difference
+from serialize.training.parquet import is_parquet, read_parquet
 
-_NOTES = "serialize"
-_INT64 = (-(2**63), 2**63 - 1)
+_LEVEL = 6  # of gzip
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,14 @@ class Form:
 
     def build(self, rows: Sequence[Row]) -> Any:
         """The rows or targets of n observations."""
-        built = build_input(self.signature, rows)
+        return self.build_by_column([[row[name] for row in rows] for name in self.signature.names])
+
+    def build_by_column(self, columns: Sequence[Sequence[Scalar]]) -> Any:
+        """The same for the n values of each column of the signature. Raises ValueError for another number of columns
+        or for columns of different lengths."""
+        if len({len(column) for column in columns}) > 1:
+            raise ValueError("its columns have different lengths")
+        built = build_input_by_column(self.signature, dict(zip(self.signature.names, columns, strict=True)))
         if self.is_unnamed:
             built.name = None
         if self.is_text and all(isinstance(value, str) for value in built):
@@ -107,18 +114,15 @@ def keep(X: Any, y: Any, signature: Signature) -> bytes:
 
 
 def read(content: bytes, signature: Signature) -> TrainingData:
-    """The data back from the file of an artifact with this signature. Raises ArtifactError."""
-    from fastparquet import ParquetFile  # noqa: PLC0415 - serving does not read the file and need not import it
-
+    """The data back from the file of an artifact with this signature. Raises ArtifactError, also for a Parquet file of
+    an older artifact if pyarrow is not installed."""
     try:
-        file = ParquetFile(io.BytesIO(content))
-        table = file.to_pandas(index=False)
-        notes = json.loads(file.key_value_metadata[_NOTES])
-        columns = [_cells(table[name], is_json=name in notes["json"]) for name in table.columns]
-        width = len(signature.names)
-        X = Form.from_json(notes["X"], signature)
-        y = Form.from_json(notes["y"], Signature.from_json(notes["y"]["signature"]))
-        return TrainingData(X.build(_rows(X, columns[:width])), y.build(_rows(y, columns[width:])))
+        kept = read_parquet(content) if is_parquet(content) else json.loads(gzip.decompress(content))
+        X = Form.from_json(kept["X"], signature)
+        y = Form.from_json(kept["y"], Signature.from_json(kept["y"]["signature"]))
+        return TrainingData(X.build_by_column(kept["X"]["columns"]), y.build_by_column(kept["y"]["columns"]))
+    except ArtifactError:
+        raise
     except Exception as error:  # a damaged file, or one of another version of this program, can raise any
         raise ArtifactError(f"The training data cannot be read ({one_line(error)}); dump the model again.") from error
 
@@ -128,70 +132,14 @@ def _has_names(y: Any) -> bool:
     return isinstance(y, pd.DataFrame) or (isinstance(y, pd.Series) and isinstance(y.name, str))
 
 
-def _rows(form: Form, columns: Sequence[list[Scalar]]) -> list[dict[str, Scalar]]:
-    return [dict(zip(form.signature.names, row, strict=True)) for row in zip(*columns, strict=True)]
-
-
 def _written(X: Form, y: Form, rows: Sequence[Row], targets: Sequence[Row]) -> bytes:
-    """Each column under its own name; a target whose name is taken gets underscores."""
-    from fastparquet import write  # noqa: PLC0415 - as in `read`
-
-    columns: dict[str, Any] = {}
-    as_json: list[str] = []
-    for form, found in ((X, rows), (y, targets)):
-        for column in form.signature.names:
-            name, values = column, [row[column] for row in found]
-            while name in columns:
-                name += "_"
-            plain = _plain(values)
-            if plain is None:
-                as_json.append(name)
-                plain = _objects([None if value is None else json.dumps(value) for value in values])
-            columns[name] = plain
-    notes = {"X": X.to_json(), "y": {**y.to_json(), "signature": y.signature.to_json()}, "json": as_json}
-    buffer = _Buffer()
-    write(
-        "training.parquet",
-        pd.DataFrame(columns),
-        compression="GZIP",
-        object_encoding="utf8",
-        write_index=False,
-        stats=False,
-        custom_metadata={_NOTES: json.dumps(notes)},
-        open_with=lambda path, mode: buffer,
-    )
-    return buffer.getvalue()
+    """The same data always give the same bytes. A number in JSON is exact to the last bit, and of any size."""
+    kept = {
+        "X": {**X.to_json(), "columns": _columns(X, rows)},
+        "y": {**y.to_json(), "signature": y.signature.to_json(), "columns": _columns(y, targets)},
+    }
+    return gzip.compress(json.dumps(kept, separators=(",", ":")).encode(), _LEVEL, mtime=0)
 
 
-def _plain(values: list[Any]) -> Any:
-    """A column of Parquet for values of one type; None for values of several types and for large integers."""
-    match {type(value) for value in values if value is not None}:
-        case kinds if kinds <= {str}:
-            return _objects(values)
-        case kinds if kinds == {bool}:
-            return pd.array(values, dtype="boolean")
-        case kinds if kinds == {float}:
-            return np.array(values, dtype=float)
-        case kinds if kinds == {int} and all(_fits(value) for value in values):
-            return pd.array(values, dtype="Int64")
-    return None
-
-
-def _fits(value: Any) -> bool:
-    return value is None or _INT64[0] <= value <= _INT64[1]
-
-
-def _objects(values: Sequence[Any]) -> "pd.Series[Any]":
-    return pd.Series(values, dtype=object)
-
-
-def _cells(series: "pd.Series[Any]", *, is_json: bool) -> list[Scalar]:
-    values = scalars(series)
-    return [None if value is None else json.loads(str(value)) for value in values] if is_json else values
-
-
-class _Buffer(io.BytesIO):
-    """Stays open when the writer closes it."""
-
-    def close(self) -> None:
-        """Keeps the content."""
+def _columns(form: Form, rows: Sequence[Row]) -> list[list[Scalar]]:
+    return [[row[name] for row in rows] for name in form.signature.names]

@@ -18,6 +18,7 @@ from serialize.quality.importances import importances
 from serialize.reference_profile import no_profile
 from serialize.task import Task
 from serialize.training.data import Form, TrainingData, keep
+from serialize.training.parquet import is_parquet
 from serialize.training.refit import require_same_classes
 from serialize.writing.steps import Rows, describe, files_of, write
 
@@ -82,9 +83,8 @@ def _task(before: Task, pipeline: Any) -> Task:
 
 
 def _base(artifact: Artifact, base: TrainingData | None) -> tuple[bytes, TrainingData]:
-    """The file of the base rows, and the rows."""
-    if base is not None:
-        return keep(base.X, base.y, artifact.model.signature), base
-    found = artifact.training_data()
-    assert artifact.training is not None  # otherwise there are no training data
-    return artifact.training, found
+    """The file of the base rows, and the rows. The file of an older artifact is written in the present form."""
+    rows = artifact.training_data() if base is None else base
+    if base is None and artifact.training is not None and not is_parquet(artifact.training):
+        return artifact.training, rows
+    return keep(rows.X, rows.y, artifact.model.signature), rows

@@ -14,16 +14,17 @@ from peewee import PeeweeException
 from rich.console import Console
 from rich.progress import Progress
 
+from service.cli.bulk_options import require_pyarrow
 from service.cli.options import selection_options
 from service.errors import Unavailable
 from service.export.atomic_file import new_file
-from service.export.formats import Writer, write_csv, write_ndjson
+from service.export.formats import write_csv, write_ndjson
 from service.export.log_table import export_table
 from service.prediction.filter import PredictionFilter, Selection
 from service.settings import Settings, SettingsError
 from service.storage.connection import DatabaseError, database_of
 from service.storage.deletion import Erasure
-from service.storage.log_reader import log_reader
+from service.storage.log_reader import LogReader, log_reader
 from service.storage.migrate import require_log
 from service.storage.session import Session
 
@@ -43,7 +44,7 @@ def _ago(ctx: click.Context, parameter: click.Parameter, value: str) -> datetime
 
 @click.command()
 @click.option("--format", "form", required=True, type=click.Choice(["ndjson", "csv", "parquet"]))
-@click.option("-o", "--output", required=True, help="The output file. Use - for standard output (not with parquet).")
+@click.option("-o", "--output", required=True, help="The output file. Use - for standard output.")
 @click.option(
     "--labelled",
     type=click.Choice(["true", "false"]),
@@ -65,8 +66,8 @@ def export(
     escape_formulas: bool,
 ) -> None:
     """Write the log to a file: one row per prediction, one column per column of the observations."""
-    if output == "-" and form == "parquet":
-        raise click.UsageError("Parquet cannot be written to standard output; name a file.")
+    if form == "parquet":
+        require_pyarrow()
     if escape_formulas and form != "csv":
         raise click.UsageError("--escape-formulas is for --format csv.")
     wanted = PredictionFilter(
@@ -75,7 +76,7 @@ def export(
     with failures(), _output(output, force) as file, progress() as advance:
         database = require_log(database_of(Settings.from_env()))
         with database.connection_context():
-            rows = export_table(log_reader(database), wanted, partial(_writer(form, escape_formulas), file), advance)
+            rows = _write(form, escape_formulas, log_reader(database), wanted, file, advance)
     click.echo(f"{rows} rows were written to {output}.", err=True)
 
 
@@ -103,12 +104,20 @@ def purge(before: datetime, dry_run: bool, yes: bool) -> None:
     click.echo(f"{erased} predictions and their labels were erased.")
 
 
-def _writer(form: str, escape_formulas: bool) -> Writer:
+def _write(
+    form: str,
+    escape_formulas: bool,
+    reader: LogReader,
+    wanted: PredictionFilter,
+    file: IO[bytes],
+    advance: Callable[[float], object],
+) -> int:
     if form == "parquet":
-        from service.export.parquet import write_parquet  # noqa: PLC0415 - pandas takes a second
+        from service.export.parquet import export_parquet  # noqa: PLC0415 - it needs pyarrow
 
-        return write_parquet
-    return write_ndjson if form == "ndjson" else partial(write_csv, escape_formulas=escape_formulas)
+        return export_parquet(reader, wanted, file, advance)
+    write = write_ndjson if form == "ndjson" else partial(write_csv, escape_formulas=escape_formulas)
+    return export_table(reader, wanted, partial(write, file), advance)
 
 
 @contextmanager

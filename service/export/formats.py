@@ -1,8 +1,8 @@
-"""Writes a table to a file block by block, as NDJSON or CSV. `parquet` writes the third format."""
+"""Writes a table to a file block by block, as NDJSON or CSV. `parquet` writes the third format, by column."""
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import TextIOWrapper
 from typing import IO, Any, Literal
 
@@ -10,8 +10,6 @@ TableKind = Literal["boolean", "integer", "number", "text", "moment", "json"]
 Columns = Mapping[str, TableKind | None]
 TableRow = Mapping[str, Any]
 Blocks = Iterable[Sequence[TableRow]]
-# Writes the blocks to a binary file and leaves it open.
-Writer = Callable[[IO[bytes], Columns, Blocks], None]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

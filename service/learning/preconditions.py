@@ -2,7 +2,7 @@
 pandas."""
 
 from serialize.errors import ArtifactError
-from serialize.folder import TRAINING
+from serialize.folder import training_file
 from service.errors import UnknownModel
 from service.registry.registry import Registry
 from service.registry.release import OFF
@@ -24,4 +24,4 @@ def refusal(registry: Registry | None) -> str | None:
         files = registry.manifest(champion).files
     except (ArtifactError, UnknownModel):
         return None  # the job says what is wrong with it
-    return None if TRAINING in files else NO_TRAINING_DATA
+    return NO_TRAINING_DATA if training_file(files) is None else None

@@ -14,12 +14,13 @@ from peewee import Database, SqliteDatabase
 from service.prediction.filter import EVERYTHING, PredictionFilter
 from service.prediction.moment import moment_of
 from service.prediction.observation import canonical
+from service.storage.logged_columns import PACKED, REALS, RECORD, LoggedColumns
 from service.storage.logged_row import LoggedRow
 from service.storage.tables import LabelCorrection
 
 MOST_ROWS = 2_000
 
-_UNIT, _RECORD = "\x1f", "\x1e"  # JSON holds neither, in or between its tokens
+_UNIT = "\x1f"  # JSON holds neither this nor `RECORD`, in or between its tokens
 _RECENT_IDS = 100_000
 
 
@@ -43,6 +44,9 @@ class Block(NamedTuple):
     end: int | None
 
 
+Source = tuple[str, list[Any]]  # of an SQL query: the text after FROM, and its values
+
+
 class LogReader(ABC):
     """Reads through an open connection. The subclasses hold what differs between the databases."""
 
@@ -51,7 +55,6 @@ class LogReader(ABC):
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._line = f" || '{_UNIT}' || ".join(self._kinds[_KINDS[name]].format(name) for name in LoggedRow._fields)
 
     @abstractmethod
     def snapshot(self) -> Snapshot:
@@ -90,6 +93,18 @@ class LogReader(ABC):
                 return
             end = block.end
 
+    def columns(
+        self, wanted: PredictionFilter = EVERYTHING, size: int = MOST_ROWS, at: Snapshot | None = None
+    ) -> Iterator[LoggedColumns]:
+        """The blocks of `blocks` by column, which takes less time."""
+        end: int | None = None
+        while True:
+            block = self._columns(self._source(">", "ASC", wanted, end, size, at), size)
+            yield block if at is None or not at.gaps else block.only(map(at.holds, block.ids()))
+            if block.end is None:
+                return
+            end = block.end
+
     def corrections(self, first: int, last: int) -> dict[int, list[str]]:
         """The replaced labels as JSON objects, oldest first, by prediction key from `first` to `last`."""
         query = LabelCorrection.select(LabelCorrection.prediction.alias("of"), *_CORRECTION)
@@ -102,21 +117,42 @@ class LogReader(ABC):
     def _block(
         self, side: str, order: str, wanted: PredictionFilter, than: int | None, size: int, at: Snapshot | None
     ) -> Block:
+        line = f" || '{_UNIT}' || ".join(map(self._text, LoggedRow._fields))
+        source, values = self._source(side, order, wanted, than, size, at)
+        count, end, text = self._all(
+            f"SELECT count(*), {'min' if order == 'DESC' else 'max'}(id), {self._pack(line, order)} FROM {source}",
+            values,
+        )[0]
+        rows = [LoggedRow.of(line.split(_UNIT)) for line in text.split(RECORD)] if text else []
+        seen = rows if at is None or not at.gaps else [row for row in rows if at.holds(int(row.id))]
+        return Block(seen, int(end) if count == size else None)
+
+    @abstractmethod
+    def _columns(self, source: Source, size: int) -> LoggedColumns:
+        """A block of `size` rows by column."""
+
+    def _source(
+        self, side: str, order: str, wanted: PredictionFilter, than: int | None, size: int, at: Snapshot | None
+    ) -> Source:
+        """The next `size` rows, with a column `matches`."""
         last_id = at.last_id if at else None
         within, keys = self._all_of(
             [(f"id {side} {{}}", than), ("id <= {}", last_id), ("observation_id = {}", wanted.observation_id)]
         )
         condition, values = self._condition(wanted)
-        packed = self._packed.format(line=self._line, order=order)
-        found = self._all(
-            f"SELECT count(*), {'min' if order == 'DESC' else 'max'}(id), {packed} FILTER (WHERE {condition}) "
-            f"FROM (SELECT * FROM prediction WHERE {within} ORDER BY id {order} LIMIT {size}) AS block",
-            [*values, *keys],
-        )
-        count, end, text = found[0]
-        rows = [LoggedRow.of(line.split(_UNIT)) for line in text.split(_RECORD)] if text else []
-        seen = rows if at is None or not at.gaps else [row for row in rows if at.holds(int(row.id))]
-        return Block(seen, int(end) if count == size else None)
+        rows = f"SELECT *, {condition} AS matches FROM prediction WHERE {within} ORDER BY id {order} LIMIT {size}"
+        return f"({rows}) AS block", [*values, *keys]
+
+    def _pack(self, text: str, order: str = "ASC") -> str:
+        """An SQL expression for one text of an expression of all rows that match."""
+        return f"{self._packed.format(line=text, order=order)} FILTER (WHERE matches)"
+
+    def _packed_columns(self) -> str:
+        return ", ".join(self._pack(self._text(name)) for name in PACKED)
+
+    def _text(self, name: str) -> str:
+        """A column of the log as an SQL expression for JSON text."""
+        return self._kinds[_KINDS[name]].format(name)
 
     def _condition(self, wanted: PredictionFilter) -> tuple[str, list[Any]]:
         since, until = wanted.selection.since, wanted.selection.until
@@ -150,24 +186,35 @@ class SqliteReader(LogReader):
         "text": "json_quote({})",
         "moment": "json_quote({})",
     }
-    _packed = f"group_concat({{line}}, '{_RECORD}')"
+    _packed = f"group_concat({{line}}, '{RECORD}')"
 
     def snapshot(self) -> Snapshot:
         return Snapshot(self._all("SELECT coalesce(max(id), 0) FROM prediction")[0][0])
+
+    def _columns(self, source: Source, size: int) -> LoggedColumns:
+        """The real numbers come as they are: a number takes longer as a text. Both statements see the same rows."""
+        rows, values = source
+        with self._database.atomic("DEFERRED"):
+            count, end, *packed = self._all(f"SELECT count(*), max(id), {self._packed_columns()} FROM {rows}", values)[
+                0
+            ]
+            found = self._all(f"SELECT {', '.join(REALS)} FROM {rows} WHERE matches", values)
+        reals = [[row[place] for row in found] for place in range(len(REALS))]
+        return LoggedColumns.of(packed, reals, end if count == size else None)
 
 
 class PostgresqlReader(LogReader):
     """PostgreSQL commits in any order: an id that is missing below the greatest may still appear."""
 
     _kinds: ClassVar[Mapping[str, str]] = {
-        "key": "{}",
+        "key": "{}::text",
         "json": "coalesce({}::text, 'null')",
         "real": "coalesce({}::text, 'null')",
         "text": "coalesce(to_json({})::text, 'null')",
         "moment": "coalesce('\"' || to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"
         " || '+00:00\"', 'null')",
     }
-    _packed = f"string_agg({{line}}, '{_RECORD}' ORDER BY id {{order}})"
+    _packed = f"string_agg({{line}}, '{RECORD}' ORDER BY id {{order}})"
 
     def snapshot(self) -> Snapshot:
         found = self._all(
@@ -178,6 +225,16 @@ class PostgresqlReader(LogReader):
         last_id = found[-1][1] if found else 0
         gaps = tuple((before, id_) for before, id_ in found if before is not None and id_ > before + 1)
         return Snapshot(last_id, gaps)
+
+    def _columns(self, source: Source, size: int) -> LoggedColumns:
+        rows, values = source
+        reals = ", ".join(f"array_agg({name} ORDER BY id) FILTER (WHERE matches)" for name in REALS)
+        count, end, *found = self._all(
+            f"SELECT count(*), max(id), {self._packed_columns()}, {reals} FROM {rows}", values
+        )[0]
+        return LoggedColumns.of(
+            found[: len(PACKED)], [numbers or () for numbers in found[len(PACKED) :]], end if count == size else None
+        )
 
 
 def log_reader(database: Database) -> LogReader:

@@ -15,11 +15,9 @@ from typing import Any
 
 import gevent
 import numpy as np
-import pandas as pd
 import psycopg
 import pytest
 import sklearn.ensemble
-from fastparquet import ParquetFile, writer
 from flask import Flask
 from gevent.pool import Pool
 from gevent.server import StreamServer
@@ -285,14 +283,6 @@ def psycopg_connection_waits_with_a_limit() -> None:
     assert issubclass(_WaitTimeout, Exception)
 
 
-def fastparquet_writes_row_groups_to_an_open_file(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"a": [1, 2]})
-    schema = writer.make_metadata(frame, object_encoding="utf8", index_cols=[])
-    with (tmp_path / "a.parquet").open("wb") as file:
-        writer.write_simple(file, iter([frame, frame]), schema, compression="SNAPPY", stats="auto")
-    assert len(ParquetFile(str(tmp_path / "a.parquet")).row_groups) == 2
-
-
 def urllib3_retry_asks_is_exhausted_after_each_new() -> None:
     assert "is_exhausted()" in inspect.getsource(Retry.increment)
     assert "self.new(" in inspect.getsource(Retry.increment)
@@ -358,7 +348,7 @@ USES: list[Callable[..., None]] = [
     if inspect.isfunction(each)
     and name.split("_")[0]
     in (
-        *("gunicorn", "gevent", "flask", "werkzeug", "peewee", "prometheus", "psycopg", "fastparquet", "urllib3"),
+        *("gunicorn", "gevent", "flask", "werkzeug", "peewee", "prometheus", "psycopg", "urllib3"),
         "sklearn",
     )
 ]

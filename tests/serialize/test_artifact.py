@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 
 from serialize import ArtifactError, load
 from tests.support.manifests import Malice, rewrite
+from tests.support.missing import WITHOUT_PYARROW
 from tests.support.passengers import ARTIFACTS, PROJECT
 from tests.support.ship import FRAME, SURVIVED, apart, columns
 
@@ -222,18 +223,6 @@ def test_an_artifact_is_described_in_a_few_lines(artifact: Path) -> None:
     ]
     assert lines[4].startswith("metrics:   5-fold cross-validation: accuracy 0.")
     assert "<tr><th>model</th><td>ship, version" in load(artifact)._repr_html_()
-
-
-WITHOUT_PYARROW = """
-import sys
-
-class Refusal:
-    def find_spec(self, name, *_):
-        if name.partition(".")[0] == "pyarrow":
-            raise ModuleNotFoundError(name)
-
-sys.meta_path.insert(0, Refusal())
-"""
 
 
 @pytest.mark.long  # starts processes

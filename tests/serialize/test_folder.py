@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from serialize import DumpError
-from serialize.folder import put_in_place, refuse_foreign_files
+from serialize.folder import put_in_place, refuse_foreign_files, training_file
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 
@@ -72,3 +72,9 @@ def test_the_old_folder_is_restored_if_the_new_one_cannot_replace_it(tmp_path: P
         put_in_place(tmp_path / "not there", tmp_path / "target", tmp_path / "old")
 
     assert (tmp_path / "target" / "name").read_text() == "old"
+
+
+def test_the_training_data_of_an_older_artifact_are_found_under_their_older_name() -> None:
+    assert training_file({"pipeline.joblib": b"p", "training.parquet": b"older"}) == b"older"
+    assert training_file({"training.json.gz": b"new"}) == b"new"
+    assert training_file({"pipeline.joblib": b"p"}) is None

@@ -75,7 +75,7 @@ def test_training_keeps_the_rows_unless_they_are_not_wanted(cli: Cli, option: tu
 
     assert result.exit_code == 0
     artifact = load("model")
-    assert ("training.parquet" in artifact.manifest.files) == is_kept
+    assert ("training.json.gz" in artifact.manifest.files) == is_kept
     if is_kept:
         data = artifact.training_data()
         pd.testing.assert_frame_equal(data.X, pd.read_csv("table.csv").drop(columns="survived"))

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.missing import WITHOUT_PYARROW
 from tests.support.passengers import PROJECT
 from tests.support.served import environment
 
-HEAVY = ("matplotlib", "PIL", "onnx", "fastparquet", "service.web.openapi", "service.report")
+HEAVY = ("matplotlib", "PIL", "onnx", "service.web.openapi", "service.report")
 
 
 @pytest.mark.long  # starts a process for each
@@ -31,3 +32,11 @@ def test_a_command_that_runs_beside_a_busy_service_starts_without_scikit_learn(i
     ran = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, check=True)
 
     assert ran.stdout.decode() == "[]\n"
+
+
+@pytest.mark.long  # starts a process
+def test_what_is_served_and_the_worker_of_jobs_need_no_pyarrow(tmp_path: Path) -> None:
+    code = f"{WITHOUT_PYARROW}\nimport app, service.cli.worker, service.learning.worker, service.learning.retrain"
+    variables = environment(DATABASE_URL=f"sqlite:///{tmp_path}/log.db", PYTHONPATH=str(PROJECT))
+
+    subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=variables, check=True)

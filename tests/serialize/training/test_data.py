@@ -1,7 +1,10 @@
 """The training data of an artifact come back exactly as `fit` got them, or `dump` names the column."""
 
 import datetime as dt
-import io
+import gzip
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,7 +13,6 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from fastparquet import ParquetFile
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
@@ -20,10 +22,17 @@ from serialize.frame import as_array, as_table
 from serialize.infer_signature import infer_signature
 from serialize.signature import Signature
 from serialize.training.data import TrainingData, keep, read
+from service.errors import CannotLearn
+from service.learning.retraining.requirements import require_training_data
+from tests.support.missing import WITHOUT_PYARROW
+from tests.support.passengers import PROJECT
 from tests.support.ship import FRAME, SURVIVED, columns
 
 Y = [1, 0, 1, 0]
 BERLIN = ZoneInfo("Europe/Berlin")
+# Kept as an earlier version wrote them, with the training data as Parquet.
+EVERY_DTYPE = Path(__file__).parent / "every_dtype.parquet"  # `EXACT` and `Y`
+WITH_PARQUET = Path(__file__).parent.parent / "artifacts" / "with_parquet"
 
 
 def _objects(*values: Any) -> "pd.Series[Any]":
@@ -154,14 +163,56 @@ def test_targets_that_cannot_be_kept_exactly_are_refused() -> None:
         keep(X, np.array([1, 2], dtype=np.longdouble) / 3, _signature(X))
 
 
-def test_the_file_is_parquet_that_other_programs_read() -> None:
+def test_the_file_is_json_that_other_programs_read() -> None:
     X = pd.DataFrame({"port": ["C", None, "S", "Q"], "survived": [1.5, np.nan, 2, 3]})
 
-    table = ParquetFile(io.BytesIO(keep(X, pd.Series(Y, name="survived"), _signature(X)))).to_pandas()
+    kept = json.loads(gzip.decompress(keep(X, pd.Series(Y, name="survived"), _signature(X))))
 
-    assert table.columns.tolist() == ["port", "survived", "survived_"]
-    assert table["port"].tolist() == ["C", None, "S", "Q"]
-    assert table["survived_"].tolist() == Y
+    assert kept["X"]["columns"] == [["C", None, "S", "Q"], [1.5, None, 2, 3]]
+    assert kept["y"]["columns"] == [Y]
+
+
+def test_the_same_data_give_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = pd.DataFrame(EXACT)
+    first = keep(frame, Y, _signature(frame))
+    monkeypatch.setattr("time.time", lambda: 2e9)
+
+    assert keep(frame.copy(), list(Y), _signature(frame)) == first
+
+
+def test_the_file_of_an_older_artifact_is_read_with_pyarrow() -> None:
+    frame = pd.DataFrame(EXACT)
+
+    found = read(EVERY_DTYPE.read_bytes(), _signature(frame))
+
+    pd.testing.assert_frame_equal(found.X, frame, check_exact=True)
+    assert found.y == Y
+
+
+def test_without_pyarrow_the_training_data_of_an_older_artifact_say_what_they_need(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    older = load(WITH_PARQUET)
+
+    with pytest.raises(ArtifactError, match="as Parquet, which needs pyarrow; run pip install"):
+        older.training_data()
+    with pytest.raises(CannotLearn, match="as Parquet, which needs pyarrow"):
+        require_training_data(older)
+
+
+@pytest.mark.long  # starts a process
+def test_without_pyarrow_an_older_artifact_is_served_and_training_data_are_kept() -> None:
+    code = f"""{WITHOUT_PYARROW}
+import pandas as pd
+from serialize import load
+from tests.serialize.training import test_data
+load({str(WITH_PARQUET)!r}).verify_all()
+test_data.test_a_frame_comes_back_with_its_dtypes_nulls_and_categories()
+assert "pyarrow" not in sys.modules
+"""
+
+    subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -172,13 +223,13 @@ def test_dump_keeps_the_training_data_only_when_it_is_asked_to(tmp_path: Path) -
     dump(fitted, FRAME, SURVIVED, tmp_path / "without", metrics="none")
 
     kept, without = load(tmp_path / "kept"), load(tmp_path / "without")
-    assert "training.parquet" in kept.manifest.files
+    assert "training.json.gz" in kept.manifest.files
     pd.testing.assert_frame_equal(kept.training_data().X, FRAME)
     np.testing.assert_array_equal(kept.training_data().y, SURVIVED)
     with pytest.raises(ArtifactError, match="include_training_data=True"):
         without.training_data()
-    (tmp_path / "kept" / "training.parquet").write_bytes(b"")
-    with pytest.raises(ArtifactError, match=r"training\.parquet is not the file"):
+    (tmp_path / "kept" / "training.json.gz").write_bytes(b"")
+    with pytest.raises(ArtifactError, match=r"training\.json\.gz is not the file"):
         load(tmp_path / "kept")
 
 
@@ -197,6 +248,19 @@ def test_an_older_artifact_has_no_training_data() -> None:
         older.training_data()
 
 
-def test_a_damaged_file_is_refused_in_one_sentence() -> None:
+@pytest.mark.parametrize(
+    "content",
+    [b"PAR1", b"", gzip.compress(b"{}"), gzip.compress(b"{"), keep(FRAME, SURVIVED, _signature(FRAME))[:-9]],
+    ids=["Parquet", "empty", "no members", "no JSON", "cut off"],
+)
+def test_a_damaged_file_is_refused_in_one_sentence(content: bytes) -> None:
     with pytest.raises(ArtifactError, match="The training data cannot be read"):
-        read(b"PAR1", _signature(FRAME))
+        read(content, _signature(FRAME))
+
+
+def test_columns_of_different_lengths_are_refused() -> None:
+    kept = json.loads(gzip.decompress(keep(FRAME, SURVIVED, _signature(FRAME))))
+    kept["X"]["columns"][0].pop()
+
+    with pytest.raises(ArtifactError, match="its columns have different lengths"):
+        read(gzip.compress(json.dumps(kept).encode()), _signature(FRAME))

@@ -12,7 +12,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import TunedThresholdClassifierCV
 from sklearn.pipeline import make_pipeline
 
-from serialize import Artifact, ArtifactError, DumpError, dump
+from serialize import Artifact, ArtifactError, DumpError, dump, load
 from serialize.compiler.runtime import CompiledModel
 from serialize.training.data import TrainingData
 from serialize.training.refit import join, only, refit
@@ -68,7 +68,7 @@ def test_everything_declared_is_inherited(tmp_path: Path) -> None:
     assert after.metrics["method"] == "none"
     assert after.training == {
         **TRAINING,
-        "base": before.files["training.parquet"],
+        "base": before.files["training.json.gz"],
         "parent": parent.version,
     }
 
@@ -87,7 +87,7 @@ def test_no_row_of_the_log_is_in_the_manifest_or_the_training_data(tmp_path: Pat
     content = (folder / "manifest.json").read_bytes()
     assert MARKER.encode() not in content
     assert str(NUMBER).encode() not in content
-    assert (folder / "training.parquet").read_bytes() == (tmp_path / "parent" / "training.parquet").read_bytes()
+    assert (folder / "training.json.gz").read_bytes() == (tmp_path / "parent" / "training.json.gz").read_bytes()
     pd.testing.assert_frame_equal(again.training_data().X, FRAME)
     golden = {json.dumps(row) for row in again.manifest.golden.observations}
     assert golden == {json.dumps(row) for row in parent.manifest.golden.observations}
@@ -103,7 +103,20 @@ def test_a_retrained_model_can_be_retrained(tmp_path: Path) -> None:
 
     assert grandchild.manifest.training is not None
     assert grandchild.manifest.training["parent"] == child.version
-    assert grandchild.manifest.files["training.parquet"] == parent.manifest.files["training.parquet"]
+    assert grandchild.manifest.files["training.json.gz"] == parent.manifest.files["training.json.gz"]
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_training_data_that_an_older_artifact_keeps_as_parquet_are_written_in_the_present_form(tmp_path: Path) -> None:
+    parent = load(Path(__file__).parent.parent / "artifacts" / "with_parquet")
+    base = parent.training_data()
+
+    again = _again(parent, base, tmp_path)
+
+    assert sorted(again.manifest.files) == ["pipeline.joblib", "training.json.gz"]
+    assert (again.manifest.training or {})["base"] == again.manifest.files["training.json.gz"]
+    pd.testing.assert_frame_equal(again.training_data().X, base.X)
+    assert again.training_data().y == base.y
 
 
 @pytest.mark.usefixtures("in_this_process")

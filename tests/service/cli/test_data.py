@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import fastparquet
 import pandas as pd
 import pytest
 
@@ -77,7 +76,7 @@ def test_a_value_of_another_type_is_left_to_the_service(tmp_path: Path, changes:
 
 def test_parquet_and_ndjson_files_are_read_too(tmp_path: Path) -> None:
     table = pd.DataFrame([{**ROW, "sold": 1}, {**ROW, "rooms": None, "sold": 0}])
-    fastparquet.write(str(tmp_path / "made.parquet"), table)
+    table.to_parquet(tmp_path / "made.parquet")
     lines = "\n".join(json.dumps(row) for row in [{**ROW, "sold": True}, {**ROW, "rooms": None, "sold": False}])
 
     parquet = read(tmp_path, (tmp_path / "made.parquet").read_bytes(), name="own.parquet")
@@ -90,7 +89,7 @@ def test_parquet_and_ndjson_files_are_read_too(tmp_path: Path) -> None:
 
 def test_a_date_is_passed_through_as_text(tmp_path: Path) -> None:
     table = pd.DataFrame([{**ROW, "zip": pd.Timestamp("2026-01-02 03:04:05"), "sold": 1}])
-    fastparquet.write(str(tmp_path / "made.parquet"), table)
+    table.to_parquet(tmp_path / "made.parquet")
 
     rows = read(tmp_path, (tmp_path / "made.parquet").read_bytes(), name="own.parquet")
 
@@ -168,7 +167,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_damaged_parquet_file_is_refused(tmp_path: Path) -> None:
-    fastparquet.write(str(tmp_path / "made.parquet"), pd.DataFrame([{**ROW, "sold": 1}] * 50), compression="SNAPPY")
+    pd.DataFrame([{**ROW, "sold": 1}] * 50).to_parquet(tmp_path / "made.parquet")
     content = bytearray((tmp_path / "made.parquet").read_bytes())
     content[20:60] = b"\xff" * 40
 

@@ -3,6 +3,7 @@
 import json
 from collections import deque
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
@@ -97,7 +98,7 @@ def test_parquet_keeps_nulls_and_types(tmp_path: Path, database_url: str) -> Non
     table = exported(database_url, tmp_path / "log.parquet")
 
     kinds = {name: str(dtype) for name, dtype in table.dtypes.items()}
-    assert [kinds[name] for name in ("a", "b", "c", "observation.id")] == ["Int64", "float64", "object", "boolean"]
+    assert [kinds[name] for name in ("a", "b", "c", "observation.id")] == ["Int64", "Float64", "string", "boolean"]
     assert (kinds["true_class"], kinds["labelled_at"]) == ("boolean", "datetime64[us, UTC]")
     assert table["a"].isna().tolist() == [False, True]
     assert table["c"].isna().tolist() == [False, True]
@@ -169,6 +170,26 @@ def test_an_existing_file_is_replaced_only_with_force(filled_url: str, tmp_path:
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+def test_parquet_may_go_to_standard_output(filled_url: str) -> None:
+    ran = run(filled_url, "export", "--format", "parquet", "-o", "-")
+
+    assert pd.read_parquet(BytesIO(ran.stdout_bytes))["observation_id"].tolist() == ["0", "1", "2", "3", "4", '"new"']
+
+
+def test_without_pyarrow_parquet_says_what_to_install_before_it_touches_the_database(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("service.cli.bulk_options.find_spec", lambda name: None)
+
+    ran = run(f"sqlite:///{tmp_path}/log.db", "export", "--format", "parquet", "-o", str(tmp_path / "log.parquet"))
+
+    assert (ran.exit_code, ran.stderr) == (
+        1,
+        "Error: This command needs pyarrow, which is not installed; run pip install 'prediction-service[bulk]'.\n",
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_formulas_are_escaped_only_with_the_option(tmp_path: Path, database_url: str) -> None:
     prepare(connect(database_url))
     with connect(database_url) as database:
@@ -184,7 +205,6 @@ def test_formulas_are_escaped_only_with_the_option(tmp_path: Path, database_url:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("export", "--format", "parquet", "-o", "-"), "Parquet cannot be written to standard output; name a file."),
         (("export", "--format", "csv", "-o", "-", "--since", "noon"), "'noon' is not a date or a time in ISO 8601"),
         (("export", "--format", "ndjson", "-o", "-", "--escape-formulas"), "--escape-formulas is for --format csv."),
         (("export", "--format", "csv", "-o", "no/such/folder/log.csv"), "No such file or directory"),

@@ -1,10 +1,13 @@
 """Blocks of the log from any key, and the rows of a snapshot."""
 
+import json
+
 import pytest
 from peewee import Database
 
+from service.prediction.filter import EVERYTHING, PredictionFilter, Selection
 from service.storage.log_reader import Snapshot, log_reader
-from tests.support.logged import logged, write
+from tests.support.logged import labelled, logged, write
 
 KEYS = [-(2**63), -7, -1, 0, 1, 5, 2**63 - 1]
 
@@ -62,3 +65,31 @@ def test_a_postgresql_snapshot_records_gaps(database: Database) -> None:
         reader = log_reader(database)
         # Rows below the searched range of ids count as existing.
         assert [int(row.id) for row in reader.newer(at=snapshot).rows] == [-9, -3, -2, 4, 5, 9]
+        assert [block.ids() for block in reader.columns(size=4, at=snapshot)] == [[-9, -3, -2, 4], [5, 9]]
+        assert [block.texts("observation_id") for block in reader.columns(size=4, at=snapshot)] == [
+            ["98", "0", "1", "2"],
+            ["3", "4"],
+        ]
+        assert [len(block.reals["proba"]) for block in reader.columns(size=4, at=snapshot)] == [4, 2]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+@pytest.mark.parametrize(
+    "wanted",
+    [EVERYTHING, PredictionFilter(labelled=True), PredictionFilter(Selection(model_version="none"))],
+    ids=["everything", "labelled", "nothing"],
+)
+def test_the_blocks_by_column_hold_the_rows_of_the_blocks(
+    database: Database, size: int, wanted: PredictionFilter
+) -> None:
+    write(database, *((labelled if i % 2 else logged)(i, proba=i / 7) for i in range(6)))
+    reader = log_reader(database)
+
+    for block, columns in zip(reader.blocks(wanted, size), reader.columns(wanted, size), strict=True):
+        assert columns.end == block.end
+        assert columns.ids() == [int(row.id) for row in block.rows]
+        for name in columns.packed:
+            assert columns.texts(name) == [getattr(row, name) for row in block.rows]
+            assert json.loads(columns.as_array(name)) == [json.loads(getattr(row, name)) for row in block.rows]
+        for name, numbers in columns.reals.items():
+            assert list(numbers) == [json.loads(getattr(row, name)) for row in block.rows]

@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from service.bulk.files.rows import CsvOptions
 
 from serialize.content import read_content
 from service.bulk.files.places import input_files
+from service.bulk.files.rows import CsvOptions
 from service.bulk.labels import label_files as module
 from service.bulk.labels.label_files import LabelCounts, label_files
 from service.bulk.labels.label_reader import LabelReader

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from service.bulk.files.rows import Rows
 
 from serialize.task import Task
 from service.bulk.files.formats import FormatName
+from service.bulk.files.rows import Rows
 from service.bulk.labels.label_reader import LabelReader, ParsedLabels
 from service.bulk.scoring.layout import LayoutError
 from service.errors import InvalidBody
