@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 @click.option("--id", "id_column", metavar="COLUMN", help="The column with the ids, which the answers get.")
 @click.option("--keep", "kept", multiple=True, metavar="COLUMN", help="Copy this column; may be repeated.")
 @rejects_option
+@click.option("--log", "is_logged", is_flag=True, help="Append each row to the log of DATABASE_URL, under its id.")
 @click.option("--model", "chosen", metavar="VERSION|DIR|URL", help="The model.  [default: the one that is served]")
 @click.option("--row-number", "row_numbers", is_flag=True, help="Give each answer the number of its row, from 0 on.")
 @reading_options
@@ -71,6 +72,7 @@ def _request(
     id_column: str | None,
     kept: tuple[str, ...],
     rejects: str | None,
+    is_logged: bool,
     chosen: str | None,
     row_numbers: bool,
     sep: str,
@@ -84,7 +86,7 @@ def _request(
     from service.bulk.files.folder import Folder, is_folder  # noqa: PLC0415 - it needs pyarrow
     from service.bulk.files.formats import FileFormat  # noqa: PLC0415
     from service.bulk.files.output import is_same_place  # noqa: PLC0415
-    from service.bulk.files.places import STANDARD  # noqa: PLC0415
+    from service.bulk.files.places import STANDARD, input_files  # noqa: PLC0415
     from service.bulk.files.rows import CsvOptions  # noqa: PLC0415
     from service.bulk.runs.request import Request  # noqa: PLC0415
     from service.bulk.scoring.layout import Layout  # noqa: PLC0415
@@ -97,16 +99,21 @@ def _request(
         raise click.UsageError("--rejects is a file outside of the folder of the answers.")
     if is_folder(output) and STANDARD in inputs:
         raise click.UsageError("Standard input can be read only once, so its answers go to one file, not to a folder.")
+    if is_logged and scheduler is not None:
+        raise click.UsageError("--log writes to the database from this machine; use --workers instead of --scheduler.")
+    files = input_files(inputs, FileFormat(input_format) if input_format else None)
+    if is_logged and id_column is None and any(file.format.name != "ndjson" for file in files):
+        raise click.UsageError("--log needs ids; name their column with --id.")
     return Request(
-        inputs=inputs,
+        files=files,
         output=output,
         rejects=rejects,
         layout=Layout(id_column, kept),
         row_numbers=row_numbers,
         options=CsvOptions(sep, encoding),
         model=chosen,
-        input_format=FileFormat(input_format) if input_format else None,
         output_format=FileFormat(output_format) if output_format else None,
+        is_logged=is_logged,
         replace=force,
         workers=workers or 1,
         scheduler=scheduler,
@@ -115,14 +122,15 @@ def _request(
 
 def _show(counts: "Counts", seconds: float, *, as_json: bool) -> None:
     if as_json:
-        rows = {"scored": counts.scored, "rejected": counts.rejected, "earlier": counts.earlier}
-        faults = listed_faults(counts.faults)
-        click.echo(json.dumps({**rows, "seconds": round(seconds, 3), "faults": faults}), err=True)
+        found = {"scored": counts.scored, "replayed": counts.replayed, "rejected": counts.rejected}
+        rest = {"earlier": counts.earlier, "seconds": round(seconds, 3), "faults": listed_faults(counts.faults)}
+        click.echo(json.dumps({**found, **rest}), err=True)
         return
     earlier = f", {counts.earlier:,} of them by an earlier start" if counts.earlier else ""
     click.echo(
         f"{counts.scored:,} rows were scored and {counts.rejected:,} rejected{earlier}, in {seconds:.2f} s "
-        f"({(counts.rows - counts.earlier) / max(seconds, 1e-3):,.0f} rows/s).",
+        f"({(counts.rows - counts.earlier) / max(seconds, 1e-3):,.0f} rows/s)."
+        + (f" {counts.replayed:,} were in the log already." if counts.replayed else ""),
         err=True,
     )
     show_faults(counts.faults)

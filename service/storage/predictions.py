@@ -151,7 +151,7 @@ class PredictionLog:
         for one in scored:
             observation = one.observation
             record = records[observation.key]
-            if not _is_same(record.text, observation):
+            if not is_same(record.text, observation.text):
                 entries.append(None)
                 continue
             entries.append(StoredPrediction(record, observation.key not in fresh))
@@ -179,22 +179,24 @@ class PredictionLog:
         return {row["observation_id"]: Record.of(row) for row in self._statements.read(sorted(keys))}
 
 
-def _is_same(text: str, observation: Observation) -> bool:
-    """Whether a stored text is this observation: the same text, or (stored under another signature) the same values in
-    another order or form; a missing value counts as null."""
-    if text == observation.text:
-        return True
-    stored = json.loads(text)
-    if not isinstance(stored, dict):
-        return False
-    present = {name: value for name, value in stored.items() if value is not None}
-    return present == {name: value for name, value in observation.values.items() if value is not None}
+def is_same(stored: str, text: str) -> bool:
+    """Whether a stored text is the observation of another text, which is canonical JSON: the same text, or (stored
+    under another signature) the same values in another order or form; a missing value counts as null."""
+    return stored == text or _present(json.loads(stored)) == _present(json.loads(text))
+
+
+def conflict_fault(where: str, observation_id: int | str) -> Fault:
+    """The fault of an observation whose id is known with another one; `where` is the place of the id."""
+    return Fault.of_id(where, observation_id, "already exists", _EXPECTED, "conflict")
+
+
+def _present(observation: Any) -> Any:
+    if not isinstance(observation, dict):
+        return None
+    return {name: value for name, value in observation.items() if value is not None}
 
 
 def _conflict(observations: Mapping[int, Observation]) -> ObservationConflict:
     """The error for observations with known ids, by their index in the group."""
-    faults = [
-        Fault.of_id(pointer(place, "id"), observation.observation_id, "already exists", _EXPECTED)
-        for place, observation in observations.items()
-    ]
+    faults = [conflict_fault(pointer(place, "id"), one.observation_id) for place, one in observations.items()]
     return ObservationConflict("; ".join(fault.detail for fault in faults), faults)

@@ -107,9 +107,9 @@ def _is_partial(name: str) -> bool:
 
 def _counts_json(counts: Counts) -> dict[str, Any]:
     faults = [[kind, place, number] for (kind, place), number in counts.faults.items()]
-    return {"scored": counts.scored, "rejected": counts.rejected, "faults": faults}
+    return {"scored": counts.scored, "rejected": counts.rejected, "replayed": counts.replayed, "faults": faults}
 
 
 def _counts(found: dict[str, Any]) -> Counts:
     faults = Counter({(kind, place): number for kind, place, number in found["faults"]})
-    return Counts(found["scored"], found["rejected"], faults)
+    return Counts(found["scored"], found["rejected"], found["replayed"], faults)

@@ -11,7 +11,7 @@ from service.bulk.files.folder import Folder, is_folder
 from service.bulk.files.formats import FileFormat
 from service.bulk.files.output import Output, format_of_output, new_place
 from service.bulk.files.place_error import PlaceError
-from service.bulk.files.places import InputFile, input_files, spooled
+from service.bulk.files.places import InputFile, spooled
 from service.bulk.files.rows import CsvOptions
 from service.bulk.runs.job import Job, Worker
 from service.bulk.runs.parts_folder import PartsFolder
@@ -22,23 +22,25 @@ from service.bulk.scoring.layout import Layout
 from service.bulk.scoring.part_scorer import Counts
 from service.registry.chosen import chosen_model
 from service.settings import Settings
+from service.storage.connection import database_of
+from service.storage.migrate import prepare
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The files to score, the place of the answers and of the rejected rows, the model, and how many processes score,
-    or the address of the scheduler of a cluster. The formats are those of standard input and output, and of a folder
-    of answers."""
+    """The files to score, the place of the answers and of the rejected rows, the model, whether the rows are logged,
+    and how many processes score, or the address of the scheduler of a cluster. `output_format` is that of standard
+    output and of a folder of answers."""
 
-    inputs: Sequence[str]
+    files: Sequence[InputFile]
     output: str
     rejects: str | None
     layout: Layout
     row_numbers: bool
     options: CsvOptions
     model: str | None
-    input_format: FileFormat | None
     output_format: FileFormat | None
+    is_logged: bool
     replace: bool
     workers: int
     scheduler: str | None
@@ -46,15 +48,18 @@ class Request:
     def carry_out(self, settings: Settings, progress: AbstractContextManager[Advance]) -> tuple[Counts, float]:
         """What became of the rows, and how many seconds that took after the model was loaded. Raises PlaceError,
         LayoutError, ArtifactError and ServiceError."""
-        folder, files = self._folder(), input_files(self.inputs, self.input_format)
+        folder, files = self._folder(), self.files
         form = format_of_output(self.output, self.output_format) if folder is None else folder.format
         if folder is not None:
             _require_apart(folder.folder, files)
         model = chosen_model(settings, self.model)
-        job = Job(model.content, settings.scorer == "compiled", self.layout, self.row_numbers, folder)
+        job = Job(model.content, settings.scorer == "compiled", self.layout, self.row_numbers, self.is_logged, folder)
+        if self.is_logged:
+            prepare(database_of(settings))
         worker = Worker(job, model.artifact)
         began = perf_counter()
         with ExitStack() as stack:
+            stack.callback(worker.close)
             files = [stack.enter_context(spooled(file)) for file in files]
             if folder is None:
                 output = stack.enter_context(Output(self.output, form, replace=self.replace))
@@ -101,6 +106,7 @@ class Request:
             "--id": self.layout.id,
             "--keep": list(self.layout.kept),
             "--row-number": self.row_numbers,
+            "--log": self.is_logged,
             "--sep": self.options.separator,
             "--encoding": self.options.encoding,
             "--format": form.name,

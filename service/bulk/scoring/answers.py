@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from serialize.task import Label, Task
 from service.bulk.scoring.layout import Layout, LayoutError
+from service.bulk.scoring.observed_rows import ObservedRows
 from service.bulk.scoring.scored import ScoreArrays, ScoredBatch
 
 
@@ -34,7 +35,8 @@ class AnswerTable:
         if self.row_numbers:
             columns["row_number"] = pa.array(numbers[scored.places])
         columns |= self._scores(scored)
-        columns["model_version"] = pa.repeat(pa.scalar(self.version), len(scored.places))
+        one_version = pa.repeat(pa.scalar(self.version), len(scored.places))
+        columns["model_version"] = one_version if scored.versions is None else scored.versions
         return pa.table({**columns, **scored.kept})
 
     def nothing(self) -> pa.Table:
@@ -42,7 +44,8 @@ class AnswerTable:
         ids = None if self.layout.id is None else pa.array([], pa.int64())
         kept = {name: pa.array([], pa.string()) for name in self.layout.kept}
         places = np.zeros(0, dtype=np.intp)
-        return self.table(ScoredBatch(places, ids, ScoreArrays.empty(0, self.task), {}, kept), np.zeros(0, np.int64))
+        scores, observed = ScoreArrays.empty(0, self.task), ObservedRows({}, {})
+        return self.table(ScoredBatch(places, ids, scores, {}, kept, observed), np.zeros(0, np.int64))
 
     def _scores(self, scored: ScoredBatch) -> dict[str, pa.Array]:
         scores, task = scored.scores, self.task

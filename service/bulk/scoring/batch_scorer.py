@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow as pa
 
 from serialize.compiler.columns import DistinctColumn, Mask, NumberColumn
-from serialize.signature import Signature
+from serialize.signature import Scalar, Signature
 from service.bulk.cells import of_arrow, of_cell
 from service.bulk.ids import IdChecker
 from service.bulk.scoring.checked_column import ColumnChecker
 from service.bulk.scoring.layout import Layout
+from service.bulk.scoring.observed_rows import ObservedRows
 from service.bulk.scoring.scored import ScoreArrays, ScoredBatch
 from service.errors import Fault, InvalidBody
 from service.prediction.observation import Observation, ObservationParser
@@ -43,14 +44,14 @@ class BatchScorer:
         is_sure[list(faults)] = False
         scores = ScoreArrays.empty(rows, task)
         self._score_sure(scores, columns, is_sure)
-        self._score_others(scores, batch, np.flatnonzero(~is_sure).tolist(), faults, is_csv=is_csv)
+        alone = self._score_others(scores, batch, np.flatnonzero(~is_sure).tolist(), faults, is_csv=is_csv)
         is_scored = np.ones(rows, dtype=bool)
         is_scored[list(faults)] = False
         places = np.flatnonzero(is_scored)
         taken = pa.array(places)
         kept = {name: batch.column(name).take(taken) for name in self._layout.kept}
         taken_ids = None if found_ids is None else found_ids.take(taken)
-        return ScoredBatch(places, taken_ids, scores.at(places), faults, kept)
+        return ScoredBatch(places, taken_ids, scores.at(places), faults, kept, ObservedRows(columns, alone))
 
     def _checked(self, batch: pa.RecordBatch, *, is_csv: bool) -> tuple[Mask, dict[str, NumberColumn | DistinctColumn]]:
         """The rows that are surely right, and the columns of the signature."""
@@ -97,9 +98,10 @@ class BatchScorer:
         faults: dict[int, list[Fault]],
         *,
         is_csv: bool,
-    ) -> None:
+    ) -> dict[int, Mapping[str, Scalar]]:
+        """Scores the rows at these places one by one, adds their faults, and returns the values of the right ones."""
         if not places:
-            return
+            return {}
         rows = self._values(batch.take(pa.array(places)), is_csv=is_csv)
         right: dict[int, Observation] = {}
         for place, row in zip(places, rows, strict=True):
@@ -110,6 +112,7 @@ class BatchScorer:
         scored = {place: one for place, one in right.items() if place not in faults}
         each = self._scorer.score_apart(list(scored.values()))
         faults |= scores.set_each(scored, each, self._scorer.task)
+        return {place: one.values for place, one in scored.items()}
 
     def _values(self, batch: pa.RecordBatch, *, is_csv: bool) -> list[dict[str, Any]]:
         """The observations of a batch as JSON values."""

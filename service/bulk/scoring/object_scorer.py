@@ -10,6 +10,7 @@ from serialize.signature import Signature
 from service.bulk.rejects import malformed_line
 from service.bulk.scoring.json_column import json_column
 from service.bulk.scoring.layout import Layout
+from service.bulk.scoring.observed_rows import ObservedRows
 from service.bulk.scoring.scored import ScoreArrays, ScoredBatch
 from service.errors import Fault, InvalidBody, MalformedBody
 from service.prediction.observation import Observation, ObservationParser, collect, parse_id
@@ -57,7 +58,8 @@ class ObjectScorer:
         columns = {name: json_column([item.kept[i] for item in found]) for i, name in enumerate(self._layout.kept)}
         has_ids = self._layout.id is not None or any(item.id is not None for item in found)
         ids = json_column([item.id for item in found]) if has_ids else None
-        return ScoredBatch(np.array(places, dtype=np.intp), ids, scores.at(places), faults, columns)
+        observed = ObservedRows({}, {place: item.values or {} for place, item in items.items()})
+        return ScoredBatch(np.array(places, dtype=np.intp), ids, scores.at(places), faults, columns, observed)
 
     def _item(self, payload: Any) -> _Item:
         """Takes a line apart. Raises InvalidBody with all faults."""

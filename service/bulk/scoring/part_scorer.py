@@ -1,6 +1,6 @@
 """Scores the parts of files: the answers, the rejected rows and their number."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -20,16 +20,20 @@ from service.bulk.scoring.scored import ScoredBatch
 from service.errors import Fault
 from service.prediction.scoring import Scorer
 
+# Logs the rows of a batch and returns it with the answers that the log has; see BatchLog.
+LogBatch = Callable[[ScoredBatch], ScoredBatch]
+
 _LISTED = 200  # places; a file may have any number of unknown columns
 
 
 @dataclass(slots=True)
 class Counts:
-    """What became of the rows: scored and rejected, the faults by kind, and how many of the rows were done when an
-    earlier start of the run ended."""
+    """What became of the rows: scored and rejected, and the faults by kind. `replayed` is how many of the scored ones
+    were in the log, and `earlier` how many rows were done when an earlier start of the run ended."""
 
     scored: int = 0
     rejected: int = 0
+    replayed: int = 0
     faults: FaultCounts = field(default_factory=FaultCounts)
     earlier: int = 0
 
@@ -42,6 +46,7 @@ class Counts:
         """Adds the counts of another part."""
         self.scored += other.scored
         self.rejected += other.rejected
+        self.replayed += other.replayed
         for (kind, place), number in other.faults.items():
             is_listed = (kind, place) in self.faults or len(self.faults) < _LISTED
             self.faults[kind, place if is_listed else "(other places)"] += number
@@ -72,13 +77,15 @@ class PartScorer:
         layout: Layout,
         *,
         row_numbers: bool = False,
+        log: LogBatch | None = None,
     ) -> None:
-        """Raises LayoutError."""
+        """`log` logs the rows of each batch before they are answered. Raises LayoutError."""
         self._layout = layout
         self._answers = AnswerTable(scorer.task, version, layout, row_numbers)
         self._answers.require_names()
         self._objects = ObjectScorer(signature, scorer, layout)
         self._batches = BatchScorer(signature, scorer, layout)
+        self._log = log
 
     def score(self, part: Part, *, ids_are_integers: bool = False) -> ScoredPart:
         """The answers to a part of a file. `ids_are_integers` says whether the texts of a CSV file are integers. Raises
@@ -86,14 +93,15 @@ class PartScorer:
         tables, lines, counts = [], [], Counts()
         for rows in part.rows():
             faults: dict[int, Sequence[Fault]] = dict(rows.faults)
-            scored_rows = 0
             if rows.batch.num_rows:
                 scored = self._score(part.file, rows, IdChecker(ids_are_integers))
+                if self._log is not None:
+                    scored = self._log(scored)
                 tables.append(self._answers.table(scored, rows.numbers))
                 faults |= {int(rows.numbers[place]): found for place, found in scored.faults.items()}
-                scored_rows = len(scored.places)
+                counts.add(Counts(len(scored.places), replayed=scored.replayed))
             lines.append(reject_lines(part.file.name, faults))
-            counts.add(Counts(scored_rows, len(faults), fault_counts(faults)))
+            counts.add(Counts(rejected=len(faults), faults=fault_counts(faults)))
         return ScoredPart([table for table in tables if table.num_rows], b"".join(lines), counts)
 
     def nothing(self) -> pa.Table:

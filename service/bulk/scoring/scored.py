@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from serialize.task import Task
+from service.bulk.scoring.observed_rows import ObservedRows
 from service.errors import Fault, InvalidBody
 from service.prediction.columns import ScoreColumns
 from service.prediction.scoring import Score
@@ -15,13 +16,28 @@ from service.prediction.scoring import Score
 class ScoredBatch(NamedTuple):
     """A batch of n rows. `places` are the m rows with a score; `numbers`, `class_indices` and `probas` are as in
     ScoreColumns, as arrays of m rows. `ids` and `kept` are their ids and the columns to keep, `faults` those of the
-    other rows by their place."""
+    other rows by their place. `versions` are the versions of the models that gave the m answers, if they are not all by
+    the model that scores; `replayed` is how many of the answers were in the log."""
 
     places: np.ndarray[Any, np.dtype[np.intp]]
     ids: pa.Array | None
     scores: "ScoreArrays"
     faults: Mapping[int, Sequence[Fault]]
     kept: Mapping[str, pa.Array]
+    observed: ObservedRows
+    versions: pa.Array | None = None
+    replayed: int = 0
+
+    def at(self, rows: "np.ndarray[Any, np.dtype[np.intp]]") -> "ScoredBatch":
+        """The batch with only these of the m rows, given by their places among them."""
+        taken = pa.array(rows)
+        return self._replace(
+            places=self.places[rows],
+            ids=None if self.ids is None else self.ids.take(taken),
+            scores=self.scores.at(rows),
+            kept={name: column.take(taken) for name, column in self.kept.items()},
+            versions=None if self.versions is None else self.versions.take(taken),
+        )
 
 
 class ScoreArrays(NamedTuple):
@@ -69,6 +85,17 @@ class ScoreArrays(NamedTuple):
         self.class_indices[place] = task.classes.index(score.predicted_class)
         if self.probas is not None and score.probas is not None:
             self.probas[place] = [score.probas[str(label)] for label in task.classes]
+
+    def copy_one(self, place: int, other: int) -> None:
+        """Gives one row the score of another."""
+        for array in (self.numbers, self.class_indices, self.probas):
+            if array is not None:
+                array[place] = array[other]
+
+    def to_columns(self, task: Task) -> ScoreColumns:
+        """The same scores as lists."""
+        indices = None if task.kind == "regression" else self.class_indices.tolist()
+        return ScoreColumns(self.numbers.tolist(), indices, self.probas)
 
     def at(self, places: Any) -> "ScoreArrays":
         """The scores of the rows at these places."""

@@ -10,8 +10,8 @@ from pydantic_core import to_json
 _SMALL, _LARGE = 1e-4, 1e16
 
 
-def log_texts(numbers: Sequence[float]) -> list[str]:
-    """n finite floats as in the log: each as `canonical` writes it."""
+def log_texts(numbers: Sequence[float | None]) -> list[str]:
+    """n finite floats or integers as in the log: each as `canonical` writes it. None is null."""
     return to_json(numbers)[1:-1].decode().split(",") if numbers else []
 
 

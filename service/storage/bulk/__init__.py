@@ -1,1 +1,1 @@
-"""The SQL of files with many rows: how far the label files are that are not yet read to their end."""
+"""The SQL of commands that write many rows."""

@@ -22,10 +22,11 @@ from service.bulk.scoring.batch_scorer import BatchScorer
 from service.bulk.scoring.checked_column import ColumnChecker
 from service.bulk.scoring.layout import Layout
 from service.bulk.scoring.object_scorer import ObjectScorer
+from service.bulk.scoring.observed_rows import ObservationTexts
 from service.bulk.scoring.scored import ScoredBatch
 from service.errors import InvalidBody
 from service.prediction.artifact_scorer import scorer_of
-from service.prediction.observation import Observation, ObservationParser
+from service.prediction.observation import Observation, ObservationParser, canonical
 from service.prediction.scoring import Scorer
 from tests.support.passengers import ARTIFACTS, PASSENGER
 
@@ -76,6 +77,8 @@ def compare(found: ScoredBatch, observations: list[dict[str, Any]], scorer: Scor
     assert found.scores.numbers.tolist() == pytest.approx([score.proba for score in scores], abs=1e-12)
     classes = [ARTIFACT.manifest.task.classes[index] for index in found.scores.class_indices.tolist()]
     assert classes == [score.predicted_class for score in scores]
+    texts = ObservationTexts(found.observed).at(found.places)
+    assert texts == [canonical(observation.values) for observation in right.values()]
 
 
 @pytest.mark.parametrize("scorer", SCORERS)

@@ -1,0 +1,1 @@
+"""The scored rows of files go to the log, as those of POST /predict do."""
