@@ -14,6 +14,7 @@ from peewee import PeeweeException
 from rich.console import Console
 from rich.progress import Progress
 
+from service.bulk.files.place_error import PlaceError
 from service.cli.bulk_options import require_pyarrow
 from service.cli.options import selection_options
 from service.errors import Unavailable
@@ -24,6 +25,7 @@ from service.prediction.filter import PredictionFilter, Selection
 from service.settings import Settings, SettingsError
 from service.storage.connection import DatabaseError, database_of
 from service.storage.deletion import Erasure
+from service.storage.feeds.error import FeedError
 from service.storage.log_reader import LogReader, log_reader
 from service.storage.migrate import require_log
 from service.storage.session import Session
@@ -31,8 +33,10 @@ from service.storage.session import Session
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
-def _ago(ctx: click.Context, parameter: click.Parameter, value: str) -> datetime:
+def _ago(ctx: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
     """The time before now by an age such as 90d."""
+    if value is None:
+        return None
     found = re.fullmatch(r"([0-9]{1,9})([hdw])", value)
     if not found or not int(found[1]):
         raise click.BadParameter(f"{value!r} is not a number of hours, days or weeks, such as 12h, 90d or 4w.")
@@ -43,8 +47,10 @@ def _ago(ctx: click.Context, parameter: click.Parameter, value: str) -> datetime
 
 
 @click.command()
-@click.option("--format", "form", required=True, type=click.Choice(["ndjson", "csv", "parquet"]))
-@click.option("-o", "--output", required=True, help="The output file. Use - for standard output.")
+@click.option(
+    "--format", "form", type=click.Choice(["ndjson", "csv", "parquet"]), help="The format of the output file."
+)
+@click.option("-o", "--output", help="The output file. Use - for standard output.")
 @click.option(
     "--labelled",
     type=click.Choice(["true", "false"]),
@@ -55,17 +61,40 @@ def _ago(ctx: click.Context, parameter: click.Parameter, value: str) -> datetime
 @selection_options
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 @click.option("--escape-formulas", is_flag=True, help="In CSV, put an apostrophe before text that begins with = + - @.")
+@click.option("--to", "url", metavar="URL", help="Where the feeds go: s3://, gs://, az://, file:// or a folder.")
+@click.option("--since-last", is_flag=True, help="With --to: write what is new since the last export to this URL.")
+@click.option("--delete-exported", is_flag=True, help="With --to: then delete exported predictions of this age.")
+@click.option("--older-than", "before", callback=_ago, metavar="AGE", help="The age to delete: 12h, 90d or 4w.")
+@click.pass_context
 def export(
-    form: str,
-    output: str,
+    context: click.Context,
+    /,
+    form: str | None,
+    output: str | None,
     since: int | None,
     until: int | None,
     labelled: str | None,
     model_version: str | None,
     force: bool,
     escape_formulas: bool,
+    url: str | None,
+    since_last: bool,
+    delete_exported: bool,
+    before: datetime | None,
 ) -> None:
-    """Write the log to a file: one row per prediction, one column per column of the observations."""
+    """Write the log to a file: one row per prediction, one column per column of the observations.
+
+    With --to and --since-last, write what is new to two feeds of Parquet files, predictions and labels. A scheduler can
+    repeat this: each row goes into one file."""
+    _require_one_way(context)
+    if url is not None:
+        from service.cli.feeds import export_feeds  # noqa: PLC0415
+
+        with failures():
+            click.echo(export_feeds(url, before))
+        return
+    if form is None or output is None:
+        raise click.UsageError("Give --format and -o for a file, or --to and --since-last for the feeds.")
     if form == "parquet":
         require_pyarrow()
     if escape_formulas and form != "csv":
@@ -104,6 +133,18 @@ def purge(before: datetime, dry_run: bool, yes: bool) -> None:
     click.echo(f"{erased} predictions and their labels were erased.")
 
 
+def _require_one_way(context: click.Context) -> None:
+    """Raises click.UsageError unless the options are those of a file or those of the feeds, and complete."""
+    given = {name for name, value in context.params.items() if value is not None and value is not False}
+    for_feeds = given & {"url", "since_last", "delete_exported", "before"}
+    if for_feeds and given - for_feeds:
+        raise click.UsageError("--to writes the feeds, which take no option of a file such as --format, -o or --since.")
+    if for_feeds and not {"url", "since_last"} <= for_feeds:
+        raise click.UsageError("The feeds need both --to URL and --since-last.")
+    if len(for_feeds & {"delete_exported", "before"}) == 1:
+        raise click.UsageError("--delete-exported and --older-than go together.")
+
+
 def _write(
     form: str,
     escape_formulas: bool,
@@ -129,7 +170,7 @@ def failures() -> Iterator[None]:
         raise click.ClickException(f"{error}; give another name, or use --force to replace it.") from error
     except Unavailable as error:
         raise click.ClickException(f"The log is not available now: {error.__cause__ or error}") from error
-    except (SettingsError, DatabaseError, PeeweeException, OSError) as error:
+    except (SettingsError, DatabaseError, PlaceError, FeedError, PeeweeException, OSError) as error:
         raise click.ClickException(str(error)) from error
 
 

@@ -14,6 +14,8 @@ from peewee import Database, ModelDelete, SqliteDatabase
 
 from service.errors import Fault, Unavailable, UnknownObservation, pointer
 from service.prediction.filter import PredictionFilter
+from service.storage.feeds.settled import Settled
+from service.storage.feeds.tables import LabelEvent
 from service.storage.log_reader import LogReader
 from service.storage.session import Session
 from service.storage.tables import LabelCorrection, LabelFile, Prediction
@@ -51,13 +53,14 @@ class Erasure:
         query = Prediction.select().where(Prediction.created_at < moment)
         return int(self._session.read(lambda: query.count(self._database)))
 
-    def erase_before(self, moment: datetime) -> Iterator[int]:
+    def erase_before(self, moment: datetime, exported: Settled | None = None) -> Iterator[int]:
         """Erases the predictions made before a moment, up to 500 per transaction, and yields the number after each
-        commit. It pauses between transactions, so that the service can write. Raises Unavailable."""
+        commit. With `exported`, it erases only those that the feeds hold up to these ids, with all their labels. It
+        pauses between transactions, so that the service can write. Raises Unavailable."""
         after, end = 0, self._end(0)
-        while end is not None:
+        while end is not None and (exported is None or after < exported.predictions):
             began = time.monotonic()
-            erased = self._session.run(partial(self._erase_between, after, end, moment))
+            erased = self._session.run(partial(self._erase_between, after, end, moment, exported))
             yield erased
             time.sleep(max(_LEAST_PAUSE_SECONDS, time.monotonic() - began) if erased else 0)
             after, end = end, self._end(end)
@@ -86,14 +89,25 @@ class Erasure:
         found: list[Any] = self._session.read(lambda: list(keys.limit(_ROWS_AT_ONCE).tuples().execute(self._database)))
         return found[-1][0] if found else None
 
-    def _erase_between(self, after: int, end: int, moment: datetime) -> int:
-        between = (Prediction.id > after) & (Prediction.id <= end) & (Prediction.created_at < moment)
+    def _erase_between(self, after: int, end: int, moment: datetime, exported: Settled | None) -> int:
+        last = end if exported is None else min(end, exported.predictions)
+        between = (Prediction.id > after) & (Prediction.id <= last) & (Prediction.created_at < moment)
         chosen = Prediction.select(Prediction.id).where(between).order_by(Prediction.id)
         ids = [id_ for (id_,) in self._locking(chosen).tuples().execute(self._database)]
+        if exported is not None:
+            newly = self._labelled_after(exported.labels, ids)
+            ids = [id_ for id_ in ids if id_ not in newly]
         if ids:
             ModelDelete(LabelCorrection).where(LabelCorrection.prediction.in_(ids)).execute(self._database)
             ModelDelete(Prediction).where(Prediction.id.in_(ids)).execute(self._database)
         return len(ids)
+
+    def _labelled_after(self, last_label: int, ids: Sequence[int]) -> set[int]:
+        """Which of these rows, which are locked, have a label after the one with this id. The statement begins when the
+        rows are locked, so it sees all their labels, and no other can come before the end of the transaction."""
+        found = LabelEvent.select(LabelEvent.prediction_id).distinct()
+        chosen = found.where(LabelEvent.prediction_id.in_(ids), LabelEvent.id > last_label)
+        return {id_ for (id_,) in chosen.tuples().execute(self._database)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ class LabelLog:
         keys = sorted({label.key for group in groups for label in group})
         rows = {row["observation_id"]: row for row in self._statements.read(keys, lock=True)}
         now = datetime.now(UTC)
-        changed: dict[int, Any] = {}
+        rounds: list[dict[int, Any]] = []
         corrections: list[InsertValues] = []
         outcomes: list[list[Record] | ServiceError] = []
         for group in groups:
@@ -46,9 +46,10 @@ class LabelLog:
                 outcomes.append(self._other_task(other))
                 continue
             for label in group:
-                corrections += self._relabel(rows[label.key], label, now, changed)
+                corrections += self._relabel(rows[label.key], label, now, rounds)
             outcomes.append([Record.of(rows[label.key]) for label in group])
-        self._write_labels(changed, now)
+        for changed in rounds:
+            self._write_labels(changed, now)
         self._statements.correct(corrections)
         return outcomes
 
@@ -62,7 +63,7 @@ class LabelLog:
         if late is not None:
             late |= {key for key, row in rows.items() if row[self._true] is None}
         now = datetime.now(UTC)
-        changed: dict[int, Any] = {}
+        rounds: list[dict[int, Any]] = []
         corrections: list[InsertValues] = []
         outcomes: list[LabelOutcome] = []
         for label in labels:
@@ -75,10 +76,11 @@ class LabelLog:
                 outcomes.append("done before")
             else:
                 was = row[self._true]
-                replaced = self._relabel(row, label, now, changed)
+                replaced = self._relabel(row, label, now, rounds)
                 corrections += replaced
                 outcomes.append("corrected" if replaced else "labelled" if was is None else "unchanged")
-        self._write_labels(changed, now)
+        for changed in rounds:
+            self._write_labels(changed, now)
         self._statements.correct(corrections)
         return outcomes
 
@@ -96,9 +98,10 @@ class LabelLog:
         return Fault.of_id(where, json.loads(label.key), what, f"the id of a predicted {takes}", "other task")
 
     def _relabel(
-        self, row: dict[str, Any], label: TrueLabel, now: datetime, changed: dict[int, Any]
+        self, row: dict[str, Any], label: TrueLabel, now: datetime, rounds: list[dict[int, Any]]
     ) -> list[InsertValues]:
-        """Sets the label in the row; returns the correction, if it replaces another label."""
+        """Sets the label in the row; returns the correction, if it replaces another label. The n-th new label of a row
+        goes into the n-th round, so that each is written, and the feed of labels gets it."""
         value = label.label if self._true == "true_value" else canonical(label.label)
         previous = row[self._true]
         if previous == value:
@@ -108,7 +111,9 @@ class LabelLog:
             times = (moment(row["labelled_at"]), moment(now))
             replaced.append((row["id"], row["true_class"], row["true_value"], *times))
         row[self._true], row["labelled_at"] = value, now
-        changed[row["id"]] = value
+        if all(row["id"] in changed for changed in rounds):
+            rounds.append({})
+        next(changed for changed in rounds if row["id"] not in changed)[row["id"]] = value
         return replaced
 
     def _write_labels(self, changed: Mapping[int, Any], now: datetime) -> None:

@@ -44,12 +44,16 @@ def prepare(database: Database) -> list[str]:
     return applied
 
 
-def require_log(database: Database) -> Database:
-    """Raises NoLog if the database has no log. It creates nothing, not even a SQLite file."""
+def require_log(database: Database, *newer: str) -> Database:
+    """Raises NoLog if the database has no log, or lacks one of the `newer` tables. It creates nothing, not even a
+    SQLite file."""
     if not isinstance(database, SqliteDatabase) or Path(database.database).is_file():
         with database.connection_context():
-            if set(database.get_tables()) >= _TABLES:
-                return database
+            found = set(database.get_tables())
+        if found >= {*_TABLES, *newer}:
+            return database
+        if found >= _TABLES:
+            raise NoLog("The log of DATABASE_URL is of an older version. `python -m service migrate` updates it.")
     raise NoLog("The database of DATABASE_URL has no log. `python -m service migrate` creates one.")
 
 

@@ -37,7 +37,8 @@ class OriginalImport:
     ) -> None:
         self._session = session
         self._statements = Statements(session.database)
-        self._labels = LabelLog(self._statements, array_statements(session.database), regression=False)
+        self._arrays = array_statements(session.database)
+        self._labels = LabelLog(self._statements, self._arrays, regression=False)
         self._classes = classes
         self._threshold = threshold
         self._model_version = model_version
@@ -78,14 +79,21 @@ class OriginalImport:
             missing = [key for key in rows if key not in stored]
             # In the order of the source, which the log keeps. Should the service insert some of these ids at the same
             # moment in another order, one of the two repeats its transaction.
-            new = {key for _, key in self._statements.insert_labelled([self._row(rows[key]) for key in missing])}
-            inserted |= new
+            new = {key: id_ for id_, key in self._statements.insert([self._row(rows[key]) for key in missing])}
+            self._label_new(rows, new)
+            inserted |= set(new)
             stored |= {key: self._as_stored(rows[key]) for key in new}
             others = [key for key in missing if key not in new]
             stored |= {row["observation_id"]: row for row in self._statements.read(others)}
             if len(stored) == len(rows):
                 return inserted, stored
         raise Unavailable("A prediction was erased while it was imported; try again.")
+
+    def _label_new(self, rows: Mapping[str, OriginalRow], ids: Mapping[str, int]) -> None:
+        """Sets the labels of inserted rows, whose row ids are given by key."""
+        labels = [(id_, self._true_class(rows[key])) for key, id_ in ids.items() if rows[key].true_class is not None]
+        if labels:
+            self._arrays.label("true_class", labels, self._now)
 
     def _compare(self, row: OriginalRow, stored: dict[str, Any], labels: dict[str, TrueLabel]) -> str:
         """The outcome of a row whose id is stored. A label that is missing there is added to `labels`."""
@@ -107,11 +115,9 @@ class OriginalImport:
         predicted = self._classes[row.proba >= self._threshold]
         created_at = moment(row.created_at or self._now)
         score = Score(predicted, row.proba)
-        values = inserted_row(
+        return inserted_row(
             row.observation.key, row.observation.text, score, self._threshold, self._model_version, created_at
         )
-        labelled_at = None if row.true_class is None else moment(self._now)
-        return (*values, self._true_class(row), labelled_at)
 
     def _as_stored(self, row: OriginalRow) -> dict[str, Any]:
         return {"observation": row.observation.text, "proba": row.proba, "true_class": self._true_class(row)}

@@ -11,6 +11,8 @@ _NEEDED = (
     "INSERT INTO label_correction (prediction_id, replaced_class, replaced_value, labelled_at, replaced_at) "
     "VALUES (0, NULL, NULL, '2000-01-01', '2000-01-01') RETURNING id",
     "INSERT INTO label_change (prediction_id) VALUES (0)",
+    "INSERT INTO label_event (prediction_id, true_class, true_value, labelled_at, is_correction) "
+    "VALUES (0, NULL, NULL, '2000-01-01', 1 = 0)",
 )
 _MAY_COUNT = "SELECT has_sequence_privilege(pg_get_serial_sequence('{table}', 'id'), 'USAGE, UPDATE')"
 
@@ -26,6 +28,6 @@ def require_writable(database: Database) -> None:
     for statement in _NEEDED:
         database.execute_sql(f"EXPLAIN {statement}").fetchall()
     if not isinstance(database, SqliteDatabase):
-        for table in ("prediction", "label_correction"):
+        for table in ("prediction", "label_correction", "label_event"):
             if database.execute_sql(_MAY_COUNT.format(table=table)).fetchone()[0] is False:
                 raise OperationalError(f"the user may not use the sequence of {table}")

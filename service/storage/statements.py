@@ -24,7 +24,6 @@ _INSERTED = [
     Prediction.model_version,
     Prediction.created_at,
 ]
-_LABELLED = [*_INSERTED, Prediction.true_class, Prediction.labelled_at]
 _COLUMNS: Mapping[str, Field] = Prediction._meta.fields
 _TIMES = {name: field for name, field in _COLUMNS.items() if isinstance(field, UtcField)}
 _LARGEST = 512
@@ -79,11 +78,8 @@ class Statements:
     def insert(self, rows: Sequence[InsertValues]) -> Iterator[tuple[int, str]]:
         """Inserts rows with distinct ids and yields (id, observation_id) of the new ones. The database decides which
         rows are new."""
-        return self._insert("insert", _insert, rows)
-
-    def insert_labelled(self, rows: Sequence[InsertValues]) -> Iterator[tuple[int, str]]:
-        """The same for rows that may have a label; `true_class` and `labelled_at` follow the other values."""
-        return self._insert("insert labelled", _insert_labelled, rows)
+        for chunk in chunks(rows):
+            yield from self._run("insert", _insert, len(chunk), [value for row in chunk for value in row])
 
     def read(self, keys: Sequence[str], *, lock: bool = False) -> Iterator[dict[str, Any]]:
         """Yields the rows with these observation_ids by column. `lock` locks them until the end of the transaction."""
@@ -104,12 +100,6 @@ class Statements:
         new label came."""
         for chunk in chunks(corrections):
             self._run("correct", _correct, len(chunk), [value for correction in chunk for value in correction])
-
-    def _insert(
-        self, name: str, write: Callable[[int], Query], rows: Sequence[InsertValues]
-    ) -> Iterator[tuple[int, str]]:
-        for chunk in chunks(rows):
-            yield from self._run(name, write, len(chunk), [value for row in chunk for value in row])
 
     def _write_alone(self, size: int) -> Query:
         if isinstance(self._database, SqliteDatabase):
@@ -134,14 +124,7 @@ _EXAMPLE = (*inserted_row("", "", Score(), None, "", None)[:-1], datetime.now(UT
 
 
 def _insert(size: int) -> Query:
-    return _new_only(Prediction.insert_many([_EXAMPLE] * size, fields=_INSERTED))
-
-
-def _insert_labelled(size: int) -> Query:
-    return _new_only(Prediction.insert_many([(*_EXAMPLE, "", datetime.now(UTC))] * size, fields=_LABELLED))
-
-
-def _new_only(query: Any) -> Query:
+    query: Any = Prediction.insert_many([_EXAMPLE] * size, fields=_INSERTED)
     arbitrated = query.on_conflict(conflict_target=[Prediction.observation_id], action="nothing")
     returning: Query = arbitrated.returning(Prediction.id, Prediction.observation_id)
     return returning

@@ -30,10 +30,17 @@ CONTENT = (
     "SELECT * FROM prediction ORDER BY id",
     "SELECT * FROM label_correction ORDER BY id",
     "SELECT * FROM label_change ORDER BY id",
-    "SELECT name FROM sqlite_master WHERE type IN ('trigger', 'index') AND tbl_name LIKE 'prediction%' ORDER BY name",
+    "SELECT name FROM sqlite_master WHERE type IN ('trigger', 'index') AND tbl_name LIKE 'prediction%' "
+    "AND name NOT IN ('prediction_label_changed', 'prediction_labels_erased') ORDER BY name",  # of 0006_feeds
 )
 
-LATER = ["0003_ids_are_not_reused", "0004_models", "0005_learning", "0007_label_files"]  # what `old_log` lacks
+LATER = [  # what `old_log` lacks
+    "0003_ids_are_not_reused",
+    "0004_models",
+    "0005_learning",
+    "0006_feeds",
+    "0007_label_files",
+]
 
 
 def content(path: Path) -> list[list[Any]]:

@@ -13,6 +13,7 @@ from peewee import Database
 
 from service.errors import Unavailable
 from service.storage.connection import connect
+from service.storage.feeds.tables import LabelEvent
 from service.storage.original_import import ALREADY_THERE, IMPORTED, LABELLED, OriginalImport
 from service.storage.original_log import OriginalValues
 from service.storage.session import Session
@@ -109,6 +110,18 @@ def test_of_rows_with_one_id_in_a_page_the_first_counts(database: Database, data
     session.close()
     assert outcomes == [IMPORTED, LABELLED, ALREADY_THERE, "the log has this observation_id with another observation"]
     assert [row.true_class for row in Prediction.select().execute(database)] == ["true"]
+
+
+def test_the_label_of_an_imported_row_is_an_event_of_the_feed(session: Session) -> None:
+    rows = good_rows(8)
+
+    importing(session).take(page(*rows))
+
+    query = LabelEvent.select(LabelEvent.prediction_id, LabelEvent.true_class, LabelEvent.is_correction)
+    truths = {0: "false", 1: "true"}
+    assert sorted(query.tuples().execute(session.database)) == [
+        (i, truths[row[4]], False) for i, row in enumerate(rows, start=1) if row[4] is not None
+    ]
 
 
 def test_a_page_whose_transaction_is_repeated_is_stored_once(

@@ -36,7 +36,7 @@ def test_a_ping_writes_no_row_and_uses_up_no_id(database_url: str) -> None:
         assert insert(database, "1") == 1
 
 
-@pytest.mark.parametrize("table", ["prediction", "label_correction", "label_change"])
+@pytest.mark.parametrize("table", ["prediction", "label_correction", "label_change", "label_event"])
 def test_a_database_without_a_table_of_the_log_is_not_ready_until_it_has_it(database_url: str, table: str) -> None:
     session = prepared(database_url)
     session.ping()
@@ -84,7 +84,9 @@ def test_a_writer_does_not_make_the_table_unready(postgresql_url: str) -> None:
         "UPDATE ON prediction",
         "INSERT ON label_correction",
         "INSERT ON label_change",
+        "INSERT ON label_event",
         "USAGE ON SEQUENCE prediction_id_seq",
+        "USAGE ON SEQUENCE label_event_id_seq",
     ],
 )
 def test_a_user_without_a_privilege_is_not_ready_until_it_has_it(postgresql_url: str, revoked: str) -> None:

@@ -1,0 +1,1 @@
+"""The SQL of the feeds: the log as two append-only streams, cut into ranges that are exported once."""
