@@ -22,6 +22,8 @@ from serialize.recipes.csv import from_csv
 from serialize.recipes.csv_file import CsvFile
 from serialize.recipes.data_file import read_texts
 from serialize.recipes.recipe import Recipe, train
+from serialize.store.download import local
+from serialize.training.cluster import fitting_on
 from serialize.trust import Trust, signing_keys
 
 _UNLIMITED = 1_000_000
@@ -56,7 +58,7 @@ main.add_command(remote.pull)
 
 
 @main.command("train")
-@click.argument("csv", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE|URL")
 @click.option("--target", required=True, help="The column to predict.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The folder to write.")
 @click.option("--name", help="The model's name.  [default: the file name without its ending]")
@@ -80,24 +82,30 @@ main.add_command(remote.pull)
     callback=_cores,
     help="The number of processor cores to train on; -1 for all. Boosting always uses all.",
 )
+@click.option("--scheduler", metavar="ADDRESS", help="Train on a Dask cluster, such as tcp://host:8786.")
 def _train(
-    csv: Path,
+    file: str,
     target: str,
     output: Path,
     sep: str,
     encoding: str,
     positive: str | None,
     n_jobs: int,
+    scheduler: str | None,
     training_data: bool,
     **options: Any,
 ) -> None:
-    """Train a model on a CSV file and write its artifact."""
+    """Train a model on the rows of a file and write its artifact.
+
+    FILE is CSV, or by its ending .parquet, .ndjson, .jsonl, .arrow or .feather; CSV and NDJSON may have .gz at the end.
+    It may be in an object store: s3://, gs://, az:// or https://."""
     of_columns = declared(options)
     # Not a parameter of the estimator: it would be pickled, and the service would use the cores for every request. A
     # forest adds up its trees in another order on several cores, so the last digit of its metrics may differ.
-    with parallel_config("threading", n_jobs=n_jobs):
-        file = CsvFile(csv, sep, encoding)
-        _make(from_csv(file, target, positive_class=positive, declared=of_columns, **options), output, training_data)
+    places = parallel_config("threading", n_jobs=n_jobs) if scheduler is None else fitting_on(scheduler)
+    with local(file) as path, places:
+        rows = CsvFile(path, sep, encoding)
+        _make(from_csv(rows, target, positive_class=positive, declared=of_columns, **options), output, training_data)
 
 
 @main.command("recipe")

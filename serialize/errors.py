@@ -16,6 +16,10 @@ class StoreError(ArtifactError):
     """A URL cannot be read or written now: there is no such place, access is denied, or the server fails."""
 
 
+class ClusterError(ArtifactError):
+    """A Dask cluster cannot be used: it cannot be reached, has no workers, or has other versions of the libraries."""
+
+
 class RefusedValue(ValueError):
     """An estimator may raise it for a value that fits the signature and that it cannot score. The service then answers
     422 and names the column and the value."""

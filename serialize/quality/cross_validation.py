@@ -6,9 +6,12 @@ import textwrap
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from copy import deepcopy
+from typing import Any, NamedTuple
 
 import numpy as np
+from joblib import Parallel, delayed
+from joblib.parallel import get_active_backend
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.exceptions import NotFittedError
@@ -69,23 +72,25 @@ def cross_validate(
     splitter, wanted, reasons = _splitter(cv, plain, groups, task)
     began, by_fold, of_baseline, failures = time.monotonic(), list[Scores](), list[Scores](), list[str]()
     baseline = _baseline(pipeline, task)
+
+    def in_time(splits: Iterator[Any]) -> Iterator[Any]:
+        for number, split in enumerate(splits):
+            if number and time.monotonic() - began >= cv_seconds:
+                reasons.append(f"the time limit of {cv_seconds:g} s was reached")
+                return
+            yield split
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the fit on all rows has already given them
-        for train, test in _splits(splitter, X, plain, groups):
-            if (by_fold or failures) and time.monotonic() - began >= cv_seconds:
-                reasons.append(f"the time limit of {cv_seconds:g} s was reached")
-                break
-            try:
-                y_train = take(y, train)
-                fitted = clone(pipeline).fit(take(X, train), y_train)
-                found, guessed = (
-                    score(task, truth[test], *_outputs(each, task, classes, take(X, test)))
-                    for each in (fitted, baseline.fit(take(X, train), y_train))
-                )
-                by_fold.append(found)
-                of_baseline.append(guessed)
-            except Exception as error:  # noqa: BLE001 - a pipeline may raise anything when it is fitted again
-                failures.append(one_line(error))
+        for fold in Parallel(n_jobs=_jobs(), return_as="generator")(
+            delayed(_fold)(pipeline, baseline, task, classes, X, y, truth, train, test)
+            for train, test in in_time(_splits(splitter, X, plain, groups))
+        ):
+            if isinstance(fold, str):
+                failures.append(fold)
+            else:
+                by_fold.append(fold.scores)
+                of_baseline.append(fold.of_baseline)
             done()
     if not by_fold:
         raise NotCrossValidated(failures[0] if failures else "there are no folds")
@@ -105,6 +110,33 @@ def in_sample(
     found = score(task, truth, outputs, predicted)
     method = f"in-sample ({reason})" if reason else "in-sample"
     return {"method": method, "metrics": {name: {"mean": value} for name, value in found.items()}}
+
+
+def _jobs() -> int | None:
+    """Several folds at once if joblib is told to use processes or a cluster; threads are left to the estimator."""
+    backend, _ = get_active_backend()
+    return 1 if getattr(backend, "uses_threads", False) else None
+
+
+class _Fold(NamedTuple):
+    """The metrics on the held-out rows of a fold, and those of the baseline."""
+
+    scores: Scores
+    of_baseline: Scores
+
+
+def _fold(
+    pipeline: Any, baseline: Any, task: Task, classes: Any, X: Any, y: Any, truth: Vector, train: Any, test: Any
+) -> _Fold | str:
+    """Fits clones on the rows `train` and scores them on the rows `test`; if that fails, the reason in one line."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the fit on all rows has already given them
+            y_train = take(y, train)
+            fitted = (clone(pipeline).fit(take(X, train), y_train), deepcopy(baseline).fit(take(X, train), y_train))
+            return _Fold(*(score(task, truth[test], *_outputs(each, task, classes, take(X, test))) for each in fitted))
+    except Exception as error:  # noqa: BLE001 - a pipeline may raise anything when it is fitted again
+        return one_line(error)
 
 
 def _task(pipeline: Any, y: Any, threshold: float | None, positive_class: Label | None) -> tuple[Task, Any]:

@@ -1,4 +1,4 @@
-"""A recipe for any CSV table with a target column: chooses a pipeline for its columns, and reports columns that are
+"""A recipe for any table with a target column: chooses a pipeline for its columns, and reports columns that are
 probably useless in a model."""
 
 from collections.abc import Mapping, Sequence
@@ -24,6 +24,7 @@ from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder, StandardS
 
 from serialize.errors import DumpError, one_line
 from serialize.recipes.csv_file import CsvFile
+from serialize.recipes.data_file import is_csv, read_table
 from serialize.recipes.recipe import Recipe
 from serialize.task import Label
 from serialize.transformers import datetime_numbers, documents, null_blind_one_hot
@@ -50,13 +51,14 @@ def from_csv(
     declared: Mapping[str, Any] | None = None,
     dates: Sequence[str] = (),
 ) -> Recipe:
-    """A recipe for the rows of a CSV file with a header. `model` is a logistic regression (ridge if the target
-    is a number), a random forest, or histogram gradient boosting; `positive_class` may be a label's text. The columns
-    `strings` are read as text, so that 00012 keeps its zeros, and the columns `dates` are parsed as ISO 8601. Raises
-    DumpError for a file that is not a table, for a missing column, for a column that holds no dates, and for a target
-    that cannot be learned; rows without a target are left out if `drop_null_target`, and refused otherwise."""
+    """A recipe for the rows of a file: CSV with a header, Parquet, Arrow or NDJSON. `model` is a logistic
+    regression (ridge if the target is a number), a random forest, or histogram gradient boosting; `positive_class`
+    may be a label's text. The columns `strings` of CSV are read as text, so that 00012 keeps its zeros, and the
+    columns `dates` are parsed as ISO 8601. Raises DumpError for a file that is not a table, for a missing column,
+    for a column that holds no dates, and for a target that cannot be learned; rows without a target are left out if
+    `drop_null_target`, and refused otherwise."""
     file = file if isinstance(file, CsvFile) else CsvFile(file)
-    rows = file.table(strings)
+    rows = read_table(file, strings)
     file.require(list(rows.columns), (target, *drop, *dates))
     rows, left_out = _labelled(file, rows, target, drop_null_target)
     X, y = rows.drop(columns=[target, *drop]), rows[target]
@@ -72,14 +74,14 @@ def from_csv(
     if kind == "classification":
         y = _labels(y)
     return Recipe(
-        name=name or Path(file.path).stem,
+        name=name or Path(Path(file.path).name.removesuffix(".gz")).stem,
         pipeline=_pipeline(X, model, kind),
         X=X,
         y=y,
         threshold=threshold,
         positive_class=_label(positive_class, y),
         declared=dict(declared or {}),
-        notes=(*left_out, *remarks(X), *_lost_zeros(file, rows[[*X.columns, target]])),
+        notes=(*left_out, *remarks(X), *(_lost_zeros(file, rows[[*X.columns, target]]) if is_csv(file) else ())),
     )
 
 

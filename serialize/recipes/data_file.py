@@ -1,7 +1,9 @@
-"""The rows of a user's file, cell by cell: a CSV file, or a Parquet or NDJSON file by the ending of its name."""
+"""The rows of a user's file, cell by cell: a CSV file, or by the ending of its name Parquet, Arrow or NDJSON."""
 
+import gzip
 import json
 import math
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,9 @@ from serialize.frame import observations
 from serialize.recipes.csv_file import CsvFile
 
 Cells = Mapping[str, Any]
+
+_OF_ARROW = (".parquet", ".arrow", ".feather")
+_OF_LINES = (".ndjson", ".jsonl")
 
 
 def read_table(file: CsvFile, strings: Sequence[str] = ()) -> pd.DataFrame:
@@ -26,7 +31,7 @@ def read_table(file: CsvFile, strings: Sequence[str] = ()) -> pd.DataFrame:
 
 def is_csv(file: CsvFile) -> bool:
     """Whether a file is read as CSV, by the ending of its name."""
-    return Path(file.path).suffix.lower() not in (".parquet", ".ndjson", ".jsonl")
+    return _ending(Path(file.path)) not in (*_OF_ARROW, *_OF_LINES)
 
 
 def read_cells(file: CsvFile) -> tuple[list[str], list[Cells]]:
@@ -34,13 +39,9 @@ def read_cells(file: CsvFile) -> tuple[list[str], list[Cells]]:
     of the other files a null is None, and an object of NDJSON may lack a column. Raises DumpError for a file that
     cannot be read or has no rows."""
     path = Path(file.path)
-    match path.suffix.lower():
-        case ".parquet":
-            table = _parquet(path)
-        case ".ndjson" | ".jsonl":
-            return _objects(path)
-        case _:
-            table = file.cells()
+    if (ending := _ending(path)) in _OF_LINES:
+        return _objects(path)
+    table = _typed(path) if ending in _OF_ARROW else file.cells()
     if not len(table):
         raise DumpError(f"{path} has no rows.")
     return list(map(str, table.columns)), list(observations(table))
@@ -54,22 +55,30 @@ def read_texts(file: CsvFile) -> pd.DataFrame:
     return pd.DataFrame(cells, dtype=object)
 
 
+def _ending(path: Path) -> str:
+    """The ending of a name in lower case; .gz does not count for the formats that may have it."""
+    name = path.name.lower()
+    return Path(name.removesuffix(".gz")).suffix if name.endswith((".ndjson.gz", ".jsonl.gz")) else Path(name).suffix
+
+
 def _text(cell: Any) -> str | None:
     return None if cell is None or cell == "" or (isinstance(cell, float) and math.isnan(cell)) else str(cell)
 
 
-def _parquet(path: Path) -> pd.DataFrame:
-    """Decimal numbers are floats; integers and booleans with nulls are objects, because a float is not exact."""
+def _typed(path: Path) -> pd.DataFrame:
+    """The rows of a Parquet or Arrow file. Decimal numbers are floats; integers and booleans with nulls are
+    objects, because a float is not exact."""
     try:
         import pyarrow  # noqa: PLC0415 - only a Parquet file needs it
         from pyarrow.parquet import ParquetFile  # noqa: PLC0415
     except ImportError:
         raise DumpError(
-            f"{path} is a Parquet file, which needs pyarrow; run pip install 'prediction-service[bulk]'."
+            f"{path} needs pyarrow, which is not installed; run pip install 'prediction-service[bulk]'."
         ) from None
     try:
         with path.open("rb") as opened:
-            table = ParquetFile(opened).read()
+            is_parquet = _ending(path) == ".parquet"
+            table = ParquetFile(opened).read() if is_parquet else pyarrow.ipc.open_file(opened).read_all()
         for place, field in enumerate(table.schema):
             if pyarrow.types.is_decimal(field.type):
                 table = table.set_column(place, field.name, table.column(place).cast(pyarrow.float64()))
@@ -81,9 +90,14 @@ def _parquet(path: Path) -> pd.DataFrame:
 
 def _objects(path: Path) -> tuple[list[str], list[Cells]]:
     try:
-        rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line.strip()]
-    except (OSError, ValueError, RecursionError) as error:
+        rows = [json.loads(line) for line in _content(path).split("\n") if line.strip()]
+    except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
         raise DumpError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
     if not rows or not all(isinstance(row, dict) for row in rows):
         raise DumpError(f"{path} does not hold one JSON object per line.")
     return list(dict.fromkeys(name for row in rows for name in row)), rows
+
+
+def _content(path: Path) -> str:
+    content = path.read_bytes()
+    return (gzip.decompress(content) if path.name.lower().endswith(".gz") else content).decode("utf-8")

@@ -92,18 +92,9 @@ def _rejects(_: click.Context, __: click.Parameter, value: str | None) -> str | 
 
 def require_pyarrow() -> None:
     """Raises click.ClickException unless pyarrow is installed."""
-    _require("pyarrow", "bulk")
-
-
-def require_dask() -> None:
-    """Raises click.ClickException unless Dask is installed."""
-    _require("distributed", "dask")
-
-
-def _require(package: str, extra: str) -> None:
-    if find_spec(package) is None:
+    if find_spec("pyarrow") is None:
         raise click.ClickException(
-            f"This command needs {package}, which is not installed; run pip install 'prediction-service[{extra}]'."
+            "This command needs pyarrow, which is not installed; run pip install 'prediction-service[bulk]'."
         )
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from serialize.training.cluster import require_dask
 from service.cli.bulk_options import (
     FORMATS,
     ending_options,
@@ -12,7 +13,6 @@ from service.cli.bulk_options import (
     listed_faults,
     reading_options,
     rejects_option,
-    require_dask,
     require_pyarrow,
     rows_progress,
     show_faults,
@@ -56,10 +56,10 @@ def score(context: click.Context, /, as_json: bool, strict: bool, **options: Any
     INPUT is a file, a folder, a pattern with * or ?, or - for standard input. The answers are those of POST /predict.
     A row with a fault is left out of the output."""
     require_pyarrow()
-    if options["scheduler"] is not None:
-        require_dask()
     set_native_defaults()
     with failures():
+        if options["scheduler"] is not None:
+            require_dask()
         counts, seconds = _request(**options).carry_out(Settings.from_env(), rows_progress())
     _show(counts, seconds, as_json=as_json)
     if strict and counts.rejected:

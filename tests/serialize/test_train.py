@@ -1,5 +1,6 @@
 """A table with a target column becomes a recipe, or the error says what to correct."""
 
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
+from distributed import Client
 
+from benchmarks.bulk.cluster import Cluster, cluster
 from serialize import DumpError, load
 from serialize.__main__ import main
 from serialize.recipes.csv import ModelName, from_csv, remarks
 from serialize.recipes.csv_file import CsvFile
 from serialize.recipes.recipe import Recipe
+from serialize.training import cluster as connection
+from tests.service.bulk.stored import put
+from tests.support.moto import S3
 
 RNG = np.random.default_rng(0)
 ROWS = 60
@@ -300,3 +306,87 @@ def test_the_command_trains_a_model_of_dates(tmp_path: Path) -> None:
     *_, when, day = load(tmp_path / "made").manifest.signature
     assert (when.kind, when.dtype, day.kind, day.nullable) == ("datetime", "datetime64[us]", "datetime", True)
     assert day.expected == "a date such as 2024-05-31 or null"
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    """Writes a table in the format of the ending."""
+    match "".join(path.suffixes):
+        case ".csv" | ".csv.gz":
+            table.to_csv(path, index=False)
+        case ".parquet":
+            table.to_parquet(path)
+        case ".arrow":
+            table.to_feather(path)
+        case _:
+            table.to_json(path, orient="records", lines=True, double_precision=15)
+
+
+@pytest.mark.parametrize("name", ["table.csv.gz", "table.parquet", "table.arrow", "table.ndjson", "table.ndjson.gz"])
+def test_every_format_gives_the_same_recipe(tmp_path: Path, name: str) -> None:
+    table = TABLE.drop(columns=["void", "vip"]).assign(target=AGES > 40)
+    write(table, tmp_path / "table.csv")
+    write(table, tmp_path / name)
+
+    found, expected = (from_csv(tmp_path / one, "target") for one in (name, "table.csv"))
+
+    assert found.name == expected.name == "table"
+    assert list(found.X.columns) == list(expected.X.columns)
+    answers = [recipe.pipeline.fit(recipe.X, recipe.y).predict_proba(recipe.X) for recipe in (found, expected)]
+    assert np.allclose(answers[0], answers[1], atol=1e-9)
+
+
+def trained(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ("train", *arguments, "--target", "target"))
+
+
+@pytest.mark.long  # starts a server
+def test_a_file_of_a_bucket_is_learned_from(s3: S3, tmp_path: Path) -> None:
+    write(TABLE[["age (years)"]].assign(target=AGES > 40), tmp_path / "rows.parquet")
+    put(f"{s3.url}/rows.parquet", (tmp_path / "rows.parquet").read_bytes())
+
+    ran = trained(f"{s3.url}/rows.parquet", "-o", str(tmp_path / "artifact"))
+
+    assert ran.exit_code == 0, ran.output
+    assert load(tmp_path / "artifact").manifest.name == "rows"
+    missing = trained(f"{s3.url}/other.parquet", "-o", str(tmp_path / "other"))
+    assert (missing.exit_code, missing.stderr) == (1, f"Error: {s3.url}/other.parquet is not there.\n")
+
+
+@pytest.mark.long  # starts a cluster
+@pytest.mark.parametrize("model", ["logistic", "forest"])
+def test_a_cluster_fits_the_same_model(dask: Cluster, model: str, tmp_path: Path) -> None:
+    write(TABLE[["age (years)", "port/é"]].assign(target=AGES > 40), tmp_path / "rows.csv")
+    options = ("--model", model, "--no-training-data")
+
+    ran = trained(str(tmp_path / "rows.csv"), "-o", str(tmp_path / "far"), *options, "--scheduler", dask.address)
+
+    assert ran.exit_code == 0, ran.output
+    assert trained(str(tmp_path / "rows.csv"), "-o", str(tmp_path / "near"), *options).exit_code == 0
+    far, near = load(tmp_path / "far"), load(tmp_path / "near")
+    rows = [dict(row) for row in near.manifest.golden.observations]
+    assert np.allclose(far.model.outputs(rows), near.model.outputs(rows), atol=1e-12)
+    assert far.manifest.metrics.keys() == near.manifest.metrics.keys()
+    with Client(dask.address, set_as_default=False) as client:
+        assert any(client.run(tasks_done).values())
+
+
+def tasks_done(dask_worker: Any) -> bool:
+    """Whether a worker has executed a task of joblib."""
+    return any("Batch" in str(entry) or "batch" in str(entry) for entry in dask_worker.state.log)
+
+
+@pytest.fixture(scope="module")
+def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with cluster(tmp_path_factory.mktemp("cluster")) as started:
+        yield started
+
+
+def test_without_dask_one_sentence_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "find_spec", lambda name: None)
+
+    ran = trained("rows.csv", "-o", str(tmp_path / "a"), "--scheduler", "tcp://127.0.0.1:1")
+
+    assert (ran.exit_code, ran.stderr) == (
+        1,
+        "Error: This command needs distributed, which is not installed; run pip install 'prediction-service[dask]'.\n",
+    )

@@ -1,26 +1,25 @@
 """Scores the parts of a run on the workers of a Dask cluster."""
 
-import platform
 import secrets
 import warnings
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Self
 
-from distributed import CancelledError, Client, KilledWorker, get_worker
+import pyarrow as pa
+from distributed import CancelledError, KilledWorker, get_worker
 from distributed.comm.core import CommClosedError
 from distributed.diagnostics.plugin import WorkerPlugin
 
 import service
+from serialize.training import cluster
+from serialize.training.cluster import connected
 from service.bulk.files.place_error import PlaceError
 from service.bulk.runs.job import Job, Task, Worker
 from service.bulk.runs.pools import Pending
 from service.bulk.scoring.part_scorer import ScoredPart
 
-_LIBRARIES = ("numpy", "pandas", "scikit-learn", "onnxruntime", "pyarrow")
-_PATIENCE_SECONDS = 30
 _RETRIES = 2
 
 
@@ -28,18 +27,14 @@ class Cluster(AbstractContextManager["Cluster"]):
     """Scores parts on all workers of a cluster. Each worker gets the model once and verifies it."""
 
     def __init__(self, address: str, job: Job) -> None:
-        """Raises PlaceError if the cluster cannot be used."""
+        """Raises ClusterError if the cluster cannot be used, and what a worker raises that cannot load the model."""
         self._address = address
         self._name = f"model-{secrets.token_hex(8)}"
-        try:
-            self._client = Client(address, timeout=_PATIENCE_SECONDS, set_as_default=False)
-        except (OSError, ValueError) as error:
-            raise PlaceError(f"The scheduler {address} cannot be reached; is it running?") from error
-        try:
-            self._prepare(job)
-        except BaseException:
-            self._client.close()
-            raise
+        with ExitStack() as stack:
+            self._client = stack.enter_context(connected(address, installed_versions))
+            self._client.register_plugin(ModelPlugin(self._name, job))
+            stack.callback(self._client.unregister_worker_plugin, self._name)
+            self._stack = stack.pop_all()
 
     @property
     def width(self) -> int:
@@ -56,37 +51,13 @@ class Cluster(AbstractContextManager["Cluster"]):
             )
         return _Sent(future, self._address)
 
-    def _prepare(self, job: Job) -> None:
-        try:
-            self._client.wait_for_workers(1, timeout=_PATIENCE_SECONDS)
-        except TimeoutError as error:
-            raise PlaceError(f"The scheduler {self._address} has no workers; start some.") from error
-        here = installed_versions()
-        try:
-            found: dict[str, dict[str, str]] = self._client.run(installed_versions)
-        except Exception as error:  # of what a worker cannot import, only the text arrives
-            raise PlaceError(
-                f"A worker of {self._address} cannot load prediction-service ({error}); install it there, with the "
-                "extra dask."
-            ) from error
-        for worker, versions in sorted(found.items()):
-            for name, there in versions.items():
-                if there != here[name]:
-                    raise PlaceError(
-                        f"The worker {worker} has {name} {there}, and this machine has {here[name]}; install the same."
-                    )
-        self._client.register_plugin(ModelPlugin(self._name, job))
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            self._client.unregister_worker_plugin(self._name)
-        finally:
-            self._client.close()
+        self._stack.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +97,12 @@ class ModelPlugin(WorkerPlugin):
 
 
 def installed_versions() -> dict[str, str]:
-    """The versions of Python, of this package and of the libraries that may change an answer."""
-    libraries = {name: version(name) for name in _LIBRARIES}
-    return {"Python": platform.python_version(), "prediction-service": service.__version__, **libraries}
+    """The versions of Python, of this package and of the libraries that may change an answer or a file."""
+    return {
+        **cluster.installed_versions(),
+        "prediction-service": service.__version__,
+        "pyarrow": pa.__version__,
+    }
 
 
 def _run(task: Task, name: str) -> ScoredPart:

@@ -57,7 +57,7 @@ def test_the_cells_of_parquet_are_exact(tmp_path: Path) -> None:
 def test_without_pyarrow_one_sentence_says_what_parquet_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
 
-    with pytest.raises(DumpError, match=r"rows\.parquet is a Parquet file, which needs pyarrow; run pip install"):
+    with pytest.raises(DumpError, match=r"rows\.parquet needs pyarrow, which is not installed; run pip install"):
         read_table(CsvFile(tmp_path / "rows.parquet"))
 
 

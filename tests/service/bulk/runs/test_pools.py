@@ -17,11 +17,12 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
+from benchmarks.bulk.cluster import Cluster, cluster
+from serialize.training import cluster as connection
 from service.__main__ import main
 from service.bulk.files import parts, text_reader
 from service.bulk.runs import cluster as cluster_module
 from tests.service.bulk.stored import get, put
-from tests.support.cluster import Cluster, cluster
 from tests.support.moto import S3, new_bucket
 from tests.support.passengers import ARTIFACTS, all_passengers
 from tests.support.waiting import until
@@ -186,7 +187,7 @@ def test_every_row_is_there_once_when_a_worker_is_killed(dask: Cluster, given: s
 def test_a_cluster_that_does_not_fit_is_one_sentence(
     dask: Cluster, given: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster_module, "version", lambda name: "0.1" if name == "numpy" else version(name))
+    monkeypatch.setattr(connection, "version", lambda name: "0.1" if name == "numpy" else version(name))
 
     ran = run(given, "-o", "out/", "--scheduler", dask.address)
 
@@ -214,7 +215,7 @@ def test_a_worker_without_the_package_is_one_sentence(
 
 
 def test_a_scheduler_that_is_not_there_is_one_sentence(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_module, "_PATIENCE_SECONDS", 1)
+    monkeypatch.setattr(connection, "PATIENCE_SECONDS", 1)
 
     ran = run(given, "-o", "out/", "--scheduler", "tcp://127.0.0.1:9")
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,10 +12,10 @@ from pathlib import Path
 
 from distributed import Client
 
-from tests.support.passengers import PROJECT
-from tests.support.waiting import until
+from benchmarks.passengers import PROJECT
 
 WORKERS = 2
+_PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -31,20 +32,28 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder: Path, variables: Mapping[str, str]) -> Iterator[Cluster]:
+def cluster(folder: Path, variables: Mapping[str, str] | None = None) -> Iterator[Cluster]:
     """Starts a cluster, whose workers have these environment variables."""
     address = folder / "scheduler.json"
     common = ("--scheduler-file", str(address), "--host", "127.0.0.1", "--no-dashboard")
     scheduler = _start(folder, {}, "scheduler", "--port", "0", *common)
     try:
-        until(address.exists)
-        workers = _start(folder, variables, "worker", "--nworkers", str(WORKERS), "--nthreads", "1", *common)
+        _wait_for(address)
+        workers = _start(folder, variables or {}, "worker", "--nworkers", str(WORKERS), "--nthreads", "1", *common)
         try:
             yield Cluster(json.loads(address.read_text())["address"])
         finally:
             _stop(workers)
     finally:
         _stop(scheduler)
+
+
+def _wait_for(file: Path) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not file.exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError("the scheduler does not start")
+        time.sleep(0.05)
 
 
 def _start(folder: Path, variables: Mapping[str, str], *arguments: str) -> "subprocess.Popen[bytes]":

@@ -1,0 +1,1 @@
+"""How fast the commands for many rows are."""
