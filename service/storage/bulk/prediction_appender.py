@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from time import monotonic, sleep
@@ -19,6 +20,8 @@ from service.storage.statements import Statements
 from service.storage.tables import Prediction
 
 _ATTEMPTS = 10
+_MANY_ROWS = 10_000
+_ANALYZE = f"ANALYZE {Prediction._meta.table_name}"
 _NEWEST = f"SELECT coalesce(max(id), 0) FROM {Prediction._meta.table_name}"
 
 
@@ -46,6 +49,7 @@ class PredictionAppender:
         self._model_version = model_version
         self._threshold = threshold
         self._last_id = 0
+        self._appended = 0
         self._seen = -math.inf
         self._pace = _SQLITE if isinstance(session.database, SqliteDatabase) else _POSTGRESQL
 
@@ -60,12 +64,17 @@ class PredictionAppender:
         repeating is always safe. While others log predictions too, it pauses after the commit."""
         began = monotonic()
         known = self._append(rows)
+        self._appended += len(rows.observation_id) - len(known)
         if self._others_write():
             sleep(_REST * (monotonic() - began))
         return known
 
     def close(self) -> None:
-        """Closes the connection."""
+        """Closes the connection. After many rows PostgreSQL counts them first: by the old number it would plan to sort
+        the log for each block that is read."""
+        if self._appended >= _MANY_ROWS and not isinstance(self._session.database, SqliteDatabase):
+            with suppress(Unavailable):
+                self._session.run(partial(self._session.database.execute_sql, _ANALYZE))
         self._session.close()
 
     def _others_write(self) -> bool:

@@ -173,6 +173,22 @@ def test_it_pauses_while_another_writes(session: Session, monkeypatch: pytest.Mo
     assert appender.rows_at_once == alone
 
 
+def test_postgresql_counts_the_rows_after_many(postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prediction_appender, "_MANY_ROWS", 8)
+    database = connect(postgresql_url)
+    prepare(database)
+
+    for first, counted in ((0, -1), (7, 15)):
+        appender = PredictionAppender(Session(database), VERSION, None)
+        appender.append(rows(range(first, first + first + 1)))
+        appender.append(rows(range(first)))
+        appender.close()
+
+        with database.connection_context():
+            found = database.execute_sql("SELECT reltuples FROM pg_class WHERE relname = 'prediction'").fetchone()
+        assert found == (counted,), first
+
+
 def test_writers_of_the_same_ids_store_each_once(database_url: str) -> None:
     prepare(connect(database_url))
 
