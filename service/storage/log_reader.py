@@ -120,7 +120,7 @@ class LogReader(ABC):
         line = f" || '{_UNIT}' || ".join(map(self._text, LoggedRow._fields))
         source, values = self._source(side, order, wanted, than, size, at)
         count, end, text = self._all(
-            f"SELECT count(*), {'min' if order == 'DESC' else 'max'}(id), {self._pack(line, order)} FROM {source}",
+            f"SELECT count(*), {'min' if order == 'DESC' else 'max'}(id), {self._pack(line)} FROM {source}",
             values,
         )[0]
         rows = [LoggedRow.of(line.split(_UNIT)) for line in text.split(RECORD)] if text else []
@@ -143,9 +143,9 @@ class LogReader(ABC):
         rows = f"SELECT *, {condition} AS matches FROM prediction WHERE {within} ORDER BY id {order} LIMIT {size}"
         return f"({rows}) AS block", [*values, *keys]
 
-    def _pack(self, text: str, order: str = "ASC") -> str:
-        """An SQL expression for one text of an expression of all rows that match."""
-        return f"{self._packed.format(line=text, order=order)} FILTER (WHERE matches)"
+    def _pack(self, text: str) -> str:
+        """An SQL expression for one text of an expression of all rows that match, in the order of the source."""
+        return f"{self._packed.format(line=text)} FILTER (WHERE matches)"
 
     def _packed_columns(self) -> str:
         return ", ".join(self._pack(self._text(name)) for name in PACKED)
@@ -214,7 +214,7 @@ class PostgresqlReader(LogReader):
         "moment": "coalesce('\"' || to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"
         " || '+00:00\"', 'null')",
     }
-    _packed = f"string_agg({{line}}, '{RECORD}' ORDER BY id {{order}})"
+    _packed = f"string_agg({{line}}, '{RECORD}')"
 
     def snapshot(self) -> Snapshot:
         found = self._all(
@@ -228,7 +228,7 @@ class PostgresqlReader(LogReader):
 
     def _columns(self, source: Source, size: int) -> LoggedColumns:
         rows, values = source
-        reals = ", ".join(f"array_agg({name} ORDER BY id) FILTER (WHERE matches)" for name in REALS)
+        reals = ", ".join(f"array_agg({name}) FILTER (WHERE matches)" for name in REALS)
         count, end, *found = self._all(
             f"SELECT count(*), max(id), {self._packed_columns()}, {reals} FROM {rows}", values
         )[0]
