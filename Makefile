@@ -37,6 +37,7 @@ prove: $(VENV)/installed-dev
 	python -m benchmarks --scorer pipeline
 	python -m benchmarks --scorer pipeline --forest
 	python -m benchmarks arrays
+	python -m benchmarks.bulk
 	python -m benchmarks.growth
 	python -m benchmarks.readers
 	python -m benchmarks.score
@@ -46,7 +47,7 @@ prove: $(VENV)/installed-dev
 	python -m benchmarks.swap_memory
 	python -m benchmarks.learning.gate
 	python -m benchmarks.learning.retraining
-	python -m benchmarks.report README.md docs/performance.md docs/score.md docs/models.md docs/learning.md
+	python -m benchmarks.report README.md docs/performance.md docs/score.md docs/models.md docs/learning.md docs/bulk.md
 
 chaos: $(VENV)/installed-dev
 	python -m tests.chaos $(CHAOS)

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from benchmarks.arrays.table import table as arrays
+from benchmarks.bulk.table import table as bulk
 from benchmarks.contenders import TRACEPARENT
 from benchmarks.result import RESULTS, newest
 from benchmarks.table import Result, row, where
@@ -175,6 +176,7 @@ TABLES: Mapping[str, Callable[[Result], str]] = {
     "comparison": comparison,
     "growth": growth,
     "arrays": arrays,
+    "bulk": bulk,
     "score": score,
     "compiled": compiled,
     "models": models,

@@ -1,0 +1,46 @@
+"""The table of the commands for many rows."""
+
+from benchmarks.table import Result, row, where
+
+LABELS = {
+    "parquet": "`score`, Parquet to Parquet, one core",
+    "csv": "`score`, CSV to CSV, one core",
+    "ndjson": "`score`, NDJSON to NDJSON, one core",
+    "forest": "`score`, a forest of 200 trees, one core",
+    "one-process": "`score` into a folder, one process, two cores",
+    "two-processes": "`score --workers 2` into a folder, two cores",
+    "two-workers": "`score --scheduler`, two workers of one thread, two cores",
+    "log-sqlite": "`score --log`, SQLite",
+    "log-postgresql": "`score --log`, PostgreSQL",
+    "label-sqlite": "`label`, SQLite",
+    "label-postgresql": "`label`, PostgreSQL",
+    "export-sqlite": "`export --format parquet`, SQLite",
+    "export-postgresql": "`export --format parquet`, PostgreSQL",
+    "feeds-sqlite": "`export --since-last`, SQLite",
+    "feeds-postgresql": "`export --since-last`, PostgreSQL",
+    "pandas": "a script with pandas and `predict_proba`, one core",
+}
+
+
+def table(result: Result) -> str:
+    """Rows per second and memory by command."""
+    found, settings = result["median"], result["settings"]
+    lines = [row("command", "rows/s", "rows/s with the start", "MB"), row("---", "--:", "--:", "--:")]
+    for name, label in LABELS.items():
+        if name in found:
+            one = found[name]
+            lines.append(
+                row(label, f"{one['per_second']:,.0f}", f"{one['wall_per_second']:,.0f}", f"{one['peak_mb']:,.0f}")
+            )
+    forest = found["forest"]["per_second"] / found["forest-bare"]["per_second"]
+    said = (
+        f"The passengers of the shipped model, {settings['rows']:,} rows for Parquet to Parquet, one process and two, and "
+        f"a tenth of them for the others; medians of {settings['rounds']} interleaved rounds. The first column does not "
+        "count the start and the loading of the model; MB are the memory of the largest process. Beside the script, "
+        f"`score` is {found['parquet']['per_second'] / found['pandas']['per_second']:.1f} times as fast; the "
+        f"forest has {forest:.2f} of the speed of its compiled form alone; two processes have "
+        f"{found['two-processes']['per_second'] / found['one-process']['per_second']:.2f} and two workers of a cluster "
+        f"{found['two-workers']['per_second'] / found['one-process']['per_second']:.2f} of the speed of one. "
+        f"{settings['memory_rows']:,} rows in row groups of a million took {result['memory_mb']['most']:,.0f} MB."
+    )
+    return "\n".join([*lines, "", f"{said} {where(result)}"])
