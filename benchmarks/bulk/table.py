@@ -36,7 +36,7 @@ def table(result: Result) -> str:
     said = (
         f"The passengers of the shipped model, {settings['rows']:,} rows for Parquet to Parquet, one process and two, "
         f"and a tenth of them for the others; medians of {settings['rounds']} interleaved rounds. The first column does"
-        " not count the start and the loading of the model; MB are the memory of the largest process. Beside the script,"
+        " not count the start and the loading of the model; MB are those of the largest process. Beside the script,"
         f" `score` is {found['parquet']['per_second'] / found['pandas']['per_second']:.1f} times as fast; the "
         f"forest has {forest:.2f} of the speed of its compiled form alone; two processes have "
         f"{found['two-processes']['per_second'] / found['one-process']['per_second']:.2f} and two workers of a cluster "

@@ -1,7 +1,7 @@
 """A Dask cluster: connects to its scheduler, and lets joblib fit on its workers."""
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -28,6 +28,14 @@ def installed_versions() -> dict[str, str]:
     return {"Python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}}
 
 
+def difference(worker: str, there: Mapping[str, str], here: Mapping[str, str]) -> str | None:
+    """A sentence about the first version that differs between a worker and this machine; None if none does."""
+    for name, installed in there.items():
+        if installed != here[name]:
+            return f"The worker {worker} has {name} {installed}, and this machine has {here[name]}; install the same."
+    return None
+
+
 @contextmanager
 def connected(address: str, versions: Callable[[], dict[str, str]] = installed_versions) -> Iterator[Any]:
     """A client of the scheduler at an address such as tcp://host:8786, on whose workers `versions` tells the same as
@@ -35,6 +43,7 @@ def connected(address: str, versions: Callable[[], dict[str, str]] = installed_v
     require_dask()
     from distributed import Client  # noqa: PLC0415 - the extra `dask`
 
+    _require_address(address)
     try:
         client = Client(address, timeout=PATIENCE_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -55,6 +64,20 @@ def fitting_on(address: str) -> Iterator[None]:
         yield
 
 
+def _require_address(address: str) -> None:
+    """Raises ClusterError if Dask cannot use an address. A client with such an address would not close."""
+    from distributed.comm.addressing import get_address_host_port, parse_address  # noqa: PLC0415
+    from distributed.security import Security  # noqa: PLC0415
+
+    try:
+        get_address_host_port(address)
+    except ValueError as error:
+        raise ClusterError(f"{address} is no address of a scheduler; give one such as tcp://host:8786.") from error
+    scheme, _ = parse_address(address)
+    if scheme in ("tls", "wss") and Security().get_connection_args("client")["ssl_context"] is None:
+        raise ClusterError(f"{address} needs TLS, which Dask does not have here; set distributed.comm.tls.")
+
+
 def _require_same(client: Any, address: str, versions: Callable[[], dict[str, str]]) -> None:
     here = versions()
     try:
@@ -64,8 +87,5 @@ def _require_same(client: Any, address: str, versions: Callable[[], dict[str, st
             f"A worker of {address} cannot load prediction-service ({error}); install it there, with the extra dask."
         ) from error
     for worker, there in sorted(found.items()):
-        for name, installed in there.items():
-            if installed != here[name]:
-                raise ClusterError(
-                    f"The worker {worker} has {name} {installed}, and this machine has {here[name]}; install the same."
-                )
+        if (text := difference(worker, there, here)) is not None:
+            raise ClusterError(text)

@@ -1,6 +1,7 @@
 """The command for many rows: `python -m service score`."""
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +21,7 @@ from service.cli.bulk_options import (
 from service.settings import Settings, set_native_defaults
 
 if TYPE_CHECKING:
+    from service.bulk.files.places import InputFile
     from service.bulk.runs.request import Request
     from service.bulk.scoring.part_scorer import Counts
 
@@ -84,24 +86,31 @@ def _request(
     scheduler: str | None,
 ) -> "Request":
     from service.bulk.files.folder import Folder, is_folder  # noqa: PLC0415 - it needs pyarrow
-    from service.bulk.files.formats import FileFormat  # noqa: PLC0415
-    from service.bulk.files.output import is_same_place  # noqa: PLC0415
+    from service.bulk.files.formats import TYPED, FileFormat  # noqa: PLC0415
     from service.bulk.files.places import STANDARD, input_files  # noqa: PLC0415
     from service.bulk.files.rows import CsvOptions  # noqa: PLC0415
-    from service.bulk.runs.request import Request  # noqa: PLC0415
+    from service.bulk.runs.request import Request, apart  # noqa: PLC0415
     from service.bulk.scoring.layout import Layout  # noqa: PLC0415
 
+    if scheduler is not None and not scheduler.strip():
+        raise click.UsageError("--scheduler needs an address, such as tcp://host:8786.")
     if workers is not None and scheduler is not None:
         raise click.UsageError("Give --workers or --scheduler.")
-    if rejects and is_same_place(rejects, output):
-        raise click.UsageError("--rejects is a file of its own.")
-    if is_folder(output) and rejects and Folder.at(output).contains(rejects):
-        raise click.UsageError("--rejects is a file outside of the folder of the answers.")
-    if is_folder(output) and STANDARD in inputs:
+    folder = Folder.at(output) if is_folder(output) else None
+    if folder is not None and rejects and folder.contains(rejects):
+        raise click.UsageError("--rejects must be outside the folder of the answers.")
+    if folder is not None and STANDARD in inputs:
         raise click.UsageError("Standard input can be read only once, so its answers go to one file, not to a folder.")
     if is_logged and scheduler is not None:
         raise click.UsageError("--log writes to the database from this machine; use --workers instead of --scheduler.")
     files = input_files(inputs, FileFormat(input_format) if input_format else None)
+    if scheduler is not None and any(file.name == STANDARD and file.format.name in TYPED for file in files):
+        raise click.UsageError(
+            "The workers of a cluster cannot read Parquet or Arrow from standard input; name a file."
+        )
+    _require_different(files, output, rejects)
+    if folder is not None:
+        files = apart(folder, files, inputs)
     if is_logged and id_column is None and any(file.format.name != "ndjson" for file in files):
         raise click.UsageError("--log needs ids; name their column with --id.")
     return Request(
@@ -118,6 +127,19 @@ def _request(
         workers=workers or 1,
         scheduler=scheduler,
     )
+
+
+def _require_different(files: Sequence["InputFile"], output: str, rejects: str | None) -> None:
+    """Raises click.UsageError if a file that is written is also one that is read, or the other one."""
+    from service.bulk.files.places import STANDARD, resolved  # noqa: PLC0415
+
+    read = {resolved(file.name) for file in files} - {STANDARD}
+    if resolved(output) in read:
+        raise click.UsageError(f"{output} is a file of the input; name another one with --output.")
+    if rejects is not None and resolved(rejects) in read:
+        raise click.UsageError(f"{rejects} is a file of the input; name another one with --rejects.")
+    if rejects is not None and resolved(rejects) == resolved(output):
+        raise click.UsageError("--rejects is a file of its own.")
 
 
 def _show(counts: "Counts", seconds: float, *, as_json: bool) -> None:

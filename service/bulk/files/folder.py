@@ -3,18 +3,16 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote
 
-from serialize.store.address import is_url
 from service.bulk.files.formats import format_of
 from service.bulk.files.output import new_place
 from service.bulk.files.place_error import PlaceError
-from service.bulk.files.places import STANDARD
+from service.bulk.files.places import STANDARD, is_object, local_path, raised, resolved
 
 
 def is_folder(place: str) -> bool:
     """Whether an output is a folder: a name with / at its end, or a folder on the disk without the ending of a file."""
-    return place.endswith("/") or (place != STANDARD and format_of(place) is None and Path(_path(place)).is_dir())
+    return place.endswith("/") or (place != STANDARD and format_of(place) is None and Path(local_path(place)).is_dir())
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +24,7 @@ class Folder:
     @classmethod
     def at(cls, place: str) -> "Folder":
         """The folder at a place, which means the same in another process."""
-        return cls(place.rstrip("/") if _is_object(place) else os.path.abspath(_path(place)))
+        return cls(place.rstrip("/") if is_object(place) else os.path.abspath(local_path(place)))
 
     def file(self, name: str) -> str:
         """The place of a file in the folder."""
@@ -34,22 +32,24 @@ class Folder:
 
     def contains(self, file: str) -> bool:
         """Whether a file is somewhere below the folder."""
-        place = file if _is_object(file) else os.path.realpath(_path(file))
-        folder = self.place if _is_object(self.place) else os.path.realpath(self.place)
-        return place.startswith(f"{folder}/")
+        return resolved(file).startswith(f"{resolved(self.place)}/")
 
     def names(self) -> list[str]:
-        """The paths of all files below the folder, relative to it, in order."""
-        if _is_object(self.place):
-            from service.bulk.files.object_store import list_files  # noqa: PLC0415 - obstore must not be used before a fork
+        """The paths of all files below the folder, relative to it, in order; none if there is no folder."""
+        if is_object(self.place):
+            from service.bulk.files.object_store import files_below  # noqa: PLC0415 - obstore must not be used before a fork
 
-            return [file.url.removeprefix(f"{self.place}/") for file in list_files(f"{self.place}/")]
-        found = (os.path.join(parent, name) for parent, _, names in os.walk(self.place) for name in names)
+            return [file.url.removeprefix(f"{self.place}/") for file in files_below(self.place)]
+        try:
+            walked = list(os.walk(self.place, onerror=raised)) if os.path.lexists(self.place) else []
+        except OSError as error:
+            raise PlaceError(f"{self.place} cannot be read: {error.strerror}.") from error
+        found = (os.path.join(parent, name) for parent, _, names in walked for name in names)
         return sorted(os.path.relpath(path, self.place) for path in found)
 
     def read(self, name: str) -> bytes:
         """The content of a small file."""
-        if _is_object(self.place):
+        if is_object(self.place):
             from service.bulk.files.object_store import open_to_read  # noqa: PLC0415
 
             with open_to_read(self.file(name)) as file:
@@ -67,7 +67,7 @@ class Folder:
 
     def make(self, name: str) -> None:
         """Makes the folders in which this file is to be."""
-        if not _is_object(self.place):
+        if not is_object(self.place):
             parent = Path(self.file(name)).parent
             try:
                 parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ class Folder:
 
     def remove(self, names: list[str]) -> None:
         """Removes files that may be there."""
-        if _is_object(self.place):
+        if is_object(self.place):
             from service.bulk.files.object_store import remove_files  # noqa: PLC0415
 
             remove_files([self.file(name) for name in names])
@@ -86,11 +86,3 @@ class Folder:
                 Path(self.file(name)).unlink(missing_ok=True)
             except OSError as error:
                 raise PlaceError(f"{self.file(name)} cannot be removed: {error.strerror}.") from error
-
-
-def _is_object(place: str) -> bool:
-    return is_url(place) and not place.startswith("file:")
-
-
-def _path(place: str) -> str:
-    return unquote(place.removeprefix("file://")) if is_url(place) else place

@@ -5,6 +5,7 @@ from typing import Literal
 
 FormatName = Literal["parquet", "csv", "ndjson", "arrow"]
 
+TYPED: tuple[FormatName, ...] = ("parquet", "arrow")  # their cells have types, and a file must be seekable
 _ENDINGS: dict[str, FormatName] = {
     ".parquet": "parquet",
     ".csv": "csv",

@@ -34,15 +34,30 @@ class ObjectFile(NamedTuple):
 def list_files(url: str) -> list[ObjectFile]:
     """The files of a URL in order: one file, those below a folder, or those that match a pattern with * or ?. Raises
     PlaceError."""
-    folder, pattern = _folder(url).rstrip("/"), url if _is_pattern(url) else None
+    if _is_pattern(url):
+        return [file for file in files_below(_folder(url)) if fnmatch.fnmatchcase(file.url, url)]
+    store, path = _store(url, make=False)
+    with _failures(url, "read"), suppress(FileNotFoundError):
+        if path:
+            return [ObjectFile.of(url, obstore.head(store, path))]
+    return files_below(url)
+
+
+def files_below(folder: str) -> list[ObjectFile]:
+    """The files below a folder in order; * and ? in its name mean themselves. Raises PlaceError."""
+    folder = folder.rstrip("/")
     store, path = _store(folder, make=False)
-    root = folder[: len(folder) - len(path)]
+    root = folder.removesuffix(path).rstrip("/")
     with _failures(folder, "read"):
-        if pattern is None:
-            with suppress(FileNotFoundError):
-                return [ObjectFile.of(url, obstore.head(store, path))]
-        found = [ObjectFile.of(root + meta["path"], meta) for metas in obstore.list(store, path) for meta in metas]
-    return sorted(file for file in found if pattern is None or fnmatch.fnmatchcase(file.url, pattern))
+        metas = [meta for found in obstore.list(store, path or None) for meta in found]
+    return sorted(ObjectFile.of(f"{root}/{meta['path']}", meta) for meta in metas)
+
+
+def version_of(url: str) -> str:
+    """The text of a file that changes with its content. Raises PlaceError."""
+    store, path = _store(url, make=False)
+    with _failures(url, "read"):
+        return ObjectFile.of(url, obstore.head(store, path)).version
 
 
 def remove_files(urls: Sequence[str]) -> None:

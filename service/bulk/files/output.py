@@ -6,14 +6,12 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
-from urllib.parse import unquote
 
 import pyarrow as pa
 
-from serialize.store.address import is_url
 from service.bulk.files.formats import KNOWN, FileFormat, format_of
 from service.bulk.files.place_error import PlaceError
-from service.bulk.files.places import STANDARD
+from service.bulk.files.places import STANDARD, is_object, local_path
 from service.bulk.files.writers import TableWriter, table_writer
 from service.export.atomic_file import new_file
 
@@ -22,7 +20,7 @@ def format_of_output(place: str, standard: FileFormat | None) -> FileFormat:
     """The format of an output. Raises PlaceError if its ending does not say it."""
     found = standard or FileFormat("ndjson") if place == STANDARD else format_of(place)
     if found is None:
-        raise PlaceError(f"{place} has none of the endings {KNOWN}.")
+        raise PlaceError(f"{place} has none of the endings {KNOWN}. The name of a new folder must end with /.")
     return found
 
 
@@ -40,11 +38,6 @@ def new_place(place: str, *, replace: bool) -> Iterator[IO[bytes]]:
         raise PlaceError(f"{place} cannot be written: {error.strerror or error}.") from error
 
 
-def is_same_place(one: str, other: str) -> bool:
-    """Whether two places are one file."""
-    return one == other or (not is_url(one) and not is_url(other) and Path(one).resolve() == Path(other).resolve())
-
-
 @contextmanager
 def _standard_output() -> Iterator[IO[bytes]]:
     yield sys.stdout.buffer
@@ -54,11 +47,11 @@ def _standard_output() -> Iterator[IO[bytes]]:
 def _opened(place: str, *, replace: bool) -> AbstractContextManager[IO[bytes]]:
     if place == STANDARD:
         return _standard_output()
-    if is_url(place) and not place.startswith("file:"):
+    if is_object(place):
         from service.bulk.files.object_store import open_to_write  # noqa: PLC0415 - obstore must not be used before a fork
 
         return open_to_write(place, replace=replace)
-    path = Path(unquote(place.removeprefix("file://")) if is_url(place) else place)
+    path = Path(local_path(place))
     if path.is_dir():
         raise PlaceError(f"{place} is a folder; name a file.")
     return new_file(path, replace=replace)

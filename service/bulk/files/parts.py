@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from service.bulk.files.formats import TYPED
 from service.bulk.files.places import InputFile
 from service.bulk.files.rows import CsvOptions, Rows
 from service.bulk.files.text_reader import text_blocks
@@ -34,7 +35,7 @@ class Part:
 def parts_of(file: InputFile, options: CsvOptions) -> Iterator[Part]:
     """The parts of a file in order. The same file always gives the same parts. A part of Parquet or Arrow is a row
     group, or several small ones. Raises PlaceError."""
-    if file.format.name in ("parquet", "arrow"):
+    if file.format.name in TYPED:
         rows = unit_rows(file)
         for number, units in enumerate(_joined(rows)):
             yield Part(file, number, units, units.end / len(rows))

@@ -14,7 +14,7 @@ from typing import IO
 from urllib.parse import unquote
 
 from serialize.store.address import is_url
-from service.bulk.files.formats import KNOWN, FileFormat, format_of
+from service.bulk.files.formats import KNOWN, TYPED, FileFormat, format_of
 from service.bulk.files.place_error import PlaceError
 
 STANDARD = "-"
@@ -22,21 +22,43 @@ STANDARD = "-"
 _PASSED_OVER = (".", "_")  # what the names begin with that are no part of a folder of data
 
 
+def is_object(place: str) -> bool:
+    """Whether a place is the URL of an object store, and not of a file on a disk."""
+    return is_url(place) and not place.startswith("file:")
+
+
+def local_path(place: str) -> str:
+    """The path of a place on a disk, which is a path or a file:// URL. Raises PlaceError if the URL names a host."""
+    if not is_url(place):
+        return place
+    path = unquote(place.removeprefix("file://"))
+    if not path.startswith("/"):
+        raise PlaceError(f"{place} names a host; give a path, or a URL like file:///folder/name.")
+    return path
+
+
+def resolved(place: str) -> str:
+    """The same text for all names of one place."""
+    return place.rstrip("/") if place == STANDARD or is_object(place) else os.path.realpath(local_path(place))
+
+
 @dataclass(frozen=True, slots=True)
 class InputFile:
     """A file to read: its name as the user knows it, its format, its size in bytes, 0 if that is not known, where it is
-    opened, if that is not the name, and for an object of a store a text that changes with its content."""
+    opened, if that is not the name, for an object of a store a text that changes with its content, and for a file on a
+    disk the time of its last change in nanoseconds."""
 
     name: str
     format: FileFormat
     size: int = 0
     path: str | None = None
     version: str | None = None
+    modified: int | None = None
 
     @property
     def is_object(self) -> bool:
         """Whether the file is in an object store."""
-        return is_url(self.name)
+        return is_object(self.name)
 
     def digest(self) -> str:
         """A text that changes with the content: the sha256 of a file in hex, the ETag and the size of an object. Raises
@@ -51,14 +73,17 @@ class InputFile:
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        """The content of the file. It is seekable unless it is standard input. Raises PlaceError."""
+        """The content of the file. It is seekable unless it is standard input. Raises PlaceError, also if the file has
+        changed since it was found."""
         if self.name == STANDARD and self.path is None:
             yield sys.stdin.buffer
             return
         if self.is_object:
-            from service.bulk.files.object_store import open_to_read  # noqa: PLC0415 - obstore must not be used before a fork
+            from service.bulk.files import object_store  # noqa: PLC0415 - obstore must not be used before a fork
 
-            with open_to_read(self.name) as file:
+            if self.version is not None and object_store.version_of(self.name) != self.version:
+                raise self._changed()
+            with object_store.open_to_read(self.name) as file:
                 yield file
             return
         with ExitStack() as stack:
@@ -66,14 +91,20 @@ class InputFile:
                 file = stack.enter_context(Path(self.path or self.name).open("rb"))
             except OSError as error:
                 raise PlaceError(f"{self.name} cannot be read: {error.strerror}.") from error
+            found = os.fstat(file.fileno())
+            if self.modified is not None and (found.st_size, found.st_mtime_ns) != (self.size, self.modified):
+                raise self._changed()
             yield file
+
+    def _changed(self) -> PlaceError:
+        return PlaceError(f"{self.name} has changed since this run began; start it again.")
 
 
 @contextmanager
 def spooled(file: InputFile) -> Iterator[InputFile]:
     """The file, or for Parquet and Arrow from standard input, which must be seekable, a temporary file with its
     content."""
-    if file.name != STANDARD or file.format.name not in ("parquet", "arrow"):
+    if file.name != STANDARD or file.format.name not in TYPED:
         yield file
         return
     with tempfile.NamedTemporaryFile() as copy:
@@ -94,10 +125,9 @@ def input_files(places: Sequence[str], standard: FileFormat | None = None) -> li
         if not files:
             raise PlaceError(f"{place} has no file that can be read; the endings are {KNOWN}.")
         for file in files:
-            identity = file.name if file.name == STANDARD or is_url(file.name) else os.path.realpath(file.name)
-            if identity in found:
+            if resolved(file.name) in found:
                 raise PlaceError(f"{file.name} is given twice.")
-            found[identity] = file
+            found[resolved(file.name)] = file
     return list(found.values())
 
 
@@ -107,10 +137,10 @@ def _files(place: str, standard: FileFormat | None) -> Iterator[InputFile]:
             raise PlaceError("Say with --input-format what standard input holds.")
         yield InputFile(STANDARD, standard)
         return
-    if is_url(place) and not place.startswith("file:"):
+    if is_object(place):
         yield from _objects(place)
         return
-    path = unquote(place.removeprefix("file://")) if is_url(place) else place
+    path = local_path(place)
     if os.path.isfile(path):
         yield _on_disk(path, _required_format(path))
         return
@@ -123,12 +153,14 @@ def _files(place: str, standard: FileFormat | None) -> Iterator[InputFile]:
 
 
 def _on_disk(path: str, form: FileFormat) -> InputFile:
-    return InputFile(path, form, os.path.getsize(path), os.path.abspath(path))
+    found = os.stat(path)
+    return InputFile(path, form, found.st_size, os.path.abspath(path), modified=found.st_mtime_ns)
 
 
 def _below(folder: str) -> Iterator[str]:
-    """The files below a folder, without those of hidden folders and of other programs' temporary ones."""
-    for parent, folders, names in os.walk(folder):
+    """The files below a folder, without those of hidden folders and of other programs' temporary ones. Raises
+    OSError."""
+    for parent, folders, names in os.walk(folder, onerror=raised):
         folders[:] = [name for name in folders if not name.startswith(_PASSED_OVER)]
         yield from (os.path.join(parent, name) for name in names if not name.startswith(_PASSED_OVER))
 
@@ -141,6 +173,11 @@ def _objects(url: str) -> Iterator[InputFile]:
         inner = file.url[len(url.partition("*")[0].partition("?")[0]) :].split("/")
         if form is not None and not any(part.startswith(_PASSED_OVER) for part in inner):
             yield InputFile(file.url, form, file.size, version=file.version)
+
+
+def raised(error: OSError) -> None:
+    """Raises the error: os.walk passes over what cannot be read, unless it gets this function."""
+    raise error
 
 
 def _required_format(name: str) -> FileFormat:

@@ -2,54 +2,67 @@
 
 import secrets
 import warnings
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
 from distributed import CancelledError, KilledWorker, get_worker
-from distributed.comm.core import CommClosedError
+from distributed.client import ClosedClientError
 from distributed.diagnostics.plugin import WorkerPlugin
 
 import service
+from serialize.errors import one_line
 from serialize.training import cluster
 from serialize.training.cluster import connected
 from service.bulk.files.place_error import PlaceError
-from service.bulk.runs.job import Job, Task, Worker
+from service.bulk.runs.job import Job, LoadedWorker, Outcome, Task, answers, loaded, outcome
 from service.bulk.runs.pools import Pending
 from service.bulk.scoring.part_scorer import ScoredPart
 
 _RETRIES = 2
+_LOOK_SECONDS = 1  # how often a part that is not scored yet makes the client look whether there are workers
+_BROKEN = (OSError, CancelledError, ClosedClientError)  # also CommClosedError and TimeoutError
 
 
 class Cluster(AbstractContextManager["Cluster"]):
     """Scores parts on all workers of a cluster. Each worker gets the model once and verifies it."""
 
     def __init__(self, address: str, job: Job) -> None:
-        """Raises ClusterError if the cluster cannot be used, and what a worker raises that cannot load the model."""
+        """Raises ClusterError if the cluster cannot be used, and PlaceError if the connection to it breaks off."""
         self._address = address
         self._name = f"model-{secrets.token_hex(8)}"
         with ExitStack() as stack:
             self._client = stack.enter_context(connected(address, installed_versions))
-            self._client.register_plugin(ModelPlugin(self._name, job))
-            stack.callback(self._client.unregister_worker_plugin, self._name)
+            with _connection(address):
+                self._client.register_plugin(ModelPlugin(self._name, job))
+            stack.callback(self._remove_plugin)
             self._stack = stack.pop_all()
 
     @property
     def width(self) -> int:
-        """Two parts for each thread of a worker: the next one waits for it."""
-        threads: dict[str, int] = self._client.nthreads()
+        """Two parts for each thread of a worker: the next one waits for it. Raises PlaceError."""
+        with _connection(self._address):
+            threads: dict[str, int] = self._client.nthreads()
         return 2 * max(1, sum(threads.values()))
 
     def submit(self, task: Task) -> Pending:
-        """Lets a worker score a part. If the worker is lost, another one does."""
+        """Lets a worker score a part. If the worker is lost, another one does. Raises PlaceError."""
         with warnings.catch_warnings():  # the rows of text files are sent, so that they outlive a worker
             warnings.filterwarnings("ignore", message="Sending large graph")
-            future = self._client.submit(
-                _run, task, self._name, key=f"{self._name}-{task.name}", pure=False, retries=_RETRIES
-            )
-        return _Sent(future, self._address)
+            with _connection(self._address):
+                future = self._client.submit(
+                    _run, task, self._name, key=f"{self._name}-{task.name}", pure=False, retries=_RETRIES
+                )
+        return _Sent(future, self._client, self._address)
+
+    def _remove_plugin(self) -> None:
+        if self._client.status == "running":  # otherwise this would wait for a new connection
+            with suppress(*_BROKEN):
+                self._client.unregister_worker_plugin(self._name)
 
     def __enter__(self) -> Self:
         return self
@@ -65,35 +78,61 @@ class _Sent:
     """A part that the cluster has."""
 
     future: Any
+    client: Any
     address: str
 
     def result(self) -> ScoredPart:
         try:
-            scored: ScoredPart = self.future.result()
+            with _connection(self.address):
+                return answers(self._outcome())
+        except PlaceError:
+            raise
         except KilledWorker as error:
             raise PlaceError(
                 f"Workers of {self.address} were lost again and again while they scored the same part; look at their "
                 "memory."
             ) from error
-        except (CommClosedError, CancelledError) as error:
-            raise PlaceError(f"The connection to the scheduler {self.address} broke off.") from error
-        return scored
+        except Exception as error:  # such as of a worker that joined later and lacks a library
+            raise PlaceError(f"A worker of {self.address} cannot score: {one_line(error)}") from error
 
-    def cancel(self) -> object:
-        return self.future.cancel()
+    def cancel(self) -> None:
+        with suppress(*_BROKEN):
+            self.future.cancel()
+
+    def _outcome(self) -> Outcome:
+        """The outcome, when it is there. Raises PlaceError if the cluster has no workers for some time."""
+        seen = monotonic()  # when there were workers
+        while True:
+            with suppress(TimeoutError):
+                found: Outcome = self.future.result(timeout=_LOOK_SECONDS)
+                return found
+            if self.client.nthreads():
+                seen = monotonic()
+            elif monotonic() - seen > cluster.PATIENCE_SECONDS:
+                raise PlaceError(f"The cluster of {self.address} has no workers any more; start some.")
+
+
+@contextmanager
+def _connection(address: str) -> Iterator[None]:
+    """Turns the errors of a connection that breaks off into one sentence."""
+    try:
+        yield
+    except _BROKEN as error:
+        raise PlaceError(f"The connection to the scheduler {address} broke off.") from error
 
 
 class ModelPlugin(WorkerPlugin):
-    """The model on a worker of the cluster, also on one that joins later."""
+    """The model on a worker of the cluster, also on one that joins later. `worker` is a sentence if it has none."""
 
     def __init__(self, name: str, job: Job) -> None:
         self.name = name
+        self.worker: LoadedWorker = "The worker has no model."
         self._job = job
-        self.worker: Worker | None = None
+        self._versions = installed_versions()
 
     def setup(self, worker: Any) -> None:
-        """Loads and verifies the model."""
-        self.worker = Worker(self._job)
+        """Compares the versions, and loads and verifies the model."""
+        self.worker = cluster.difference(worker.address, installed_versions(), self._versions) or loaded(self._job)
 
 
 def installed_versions() -> dict[str, str]:
@@ -105,8 +144,9 @@ def installed_versions() -> dict[str, str]:
     }
 
 
-def _run(task: Task, name: str) -> ScoredPart:
-    plugin = get_worker().plugins[name]
-    if not isinstance(plugin, ModelPlugin) or plugin.worker is None:
-        raise RuntimeError("the worker has no model")
-    return plugin.worker.run(task)
+def _run(task: Task, name: str) -> Outcome:
+    worker = get_worker()
+    plugin = worker.plugins.get(name)
+    if not isinstance(plugin, ModelPlugin):
+        return f"The worker {worker.address} did not get the model; its log says why."
+    return outcome(plugin.worker, task)

@@ -1,19 +1,26 @@
 """What a process needs to score the parts of a run."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import pyarrow as pa
+from peewee import PeeweeException
 
 from serialize.artifact import Artifact, load_content
 from serialize.content import Content
+from serialize.errors import ArtifactError, one_line
 from service.bulk.files.parts import Part
+from service.bulk.files.place_error import PlaceError
 from service.bulk.log.batch_log import BatchLog
 from service.bulk.runs.parts_folder import PartsFolder
-from service.bulk.scoring.layout import Layout
+from service.bulk.scoring.layout import Layout, LayoutError
 from service.bulk.scoring.part_scorer import PartScorer, ScoredPart
+from service.errors import ServiceError
 from service.prediction.artifact_scorer import answering_model, scorer_of
-from service.settings import Settings
+from service.settings import Settings, SettingsError
+from service.storage.connection import DatabaseError
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +70,13 @@ class Worker:
         self._folder = job.folder
 
     def score(self, task: Task) -> ScoredPart:
-        """The answers to a part. Raises PlaceError, LayoutError and the exceptions of the model."""
-        return self._scorer.score(task.part, ids_are_integers=task.ids_are_integers)
+        """The answers to a part. Raises PlaceError, LayoutError and ArtifactError; an exception of the model becomes a
+        PlaceError with one sentence."""
+        with _one_sentence(f"{task.part.file.name} cannot be scored"):
+            return self._scorer.score(task.part, ids_are_integers=task.ids_are_integers)
 
     def run(self, task: Task) -> ScoredPart:
-        """The same; answers that are written to a folder are not returned."""
+        """The same; answers that are written to a folder are not returned. Raises the same."""
         scored = self.score(task)
         if self._folder is None:
             return scored
@@ -82,3 +91,48 @@ class Worker:
     def nothing(self) -> pa.Table:
         """The answers to no row."""
         return self._scorer.nothing()
+
+
+# What a process gives to another one: a value, or a sentence that says why there is none. Not every exception can be
+# sent, and one that cannot looks like a process that was killed.
+LoadedWorker = Worker | str
+Outcome = ScoredPart | str
+
+
+def loaded(job: Job) -> LoadedWorker:
+    """A worker of this process, or why there is none."""
+    try:
+        with _one_sentence("The model cannot be loaded"):
+            return Worker(job)
+    except (PlaceError, LayoutError, ArtifactError) as error:
+        return str(error)
+
+
+def outcome(worker: LoadedWorker, task: Task) -> Outcome:
+    """The answers to a part, or why there are none."""
+    if isinstance(worker, str):
+        return worker
+    try:
+        return worker.run(task)
+    except (PlaceError, LayoutError, ArtifactError) as error:
+        return str(error)
+
+
+def answers(found: Outcome) -> ScoredPart:
+    """The answers that another process gave. Raises PlaceError with its sentence, if it gave none."""
+    if isinstance(found, str):
+        raise PlaceError(found)
+    return found
+
+
+@contextmanager
+def _one_sentence(failed: str) -> Iterator[None]:
+    """Turns other exceptions than PlaceError, LayoutError and ArtifactError into a PlaceError."""
+    try:
+        yield
+    except (PlaceError, LayoutError, ArtifactError):
+        raise
+    except (PeeweeException, SettingsError, DatabaseError, ServiceError) as error:  # their text is for the user
+        raise PlaceError(str(error)) from error
+    except Exception as error:
+        raise PlaceError(f"{failed}: {one_line(error)}") from error

@@ -6,23 +6,26 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from multiprocessing import get_context
 from types import TracebackType
 from typing import Protocol, Self
 
 from serialize.writing.parent import end_with
-from service.bulk.runs.job import Job, Task, Worker
+from service.bulk.files.place_error import PlaceError
+from service.bulk.files.typed_reader import Units
+from service.bulk.runs.job import Job, LoadedWorker, Outcome, Task, Worker, answers, loaded, outcome
 from service.bulk.scoring.part_scorer import ScoredPart
 
 _ATTEMPTS = 3
+_WAITING_READ = 64  # parts whose rows were read here: 2 GB
 
 
 class Pending(Protocol):
     """A part that is being scored."""
 
     def result(self) -> ScoredPart:
-        """The answers, when they are there. Raises what the worker raised."""
+        """The answers, when they are there. Raises PlaceError, LayoutError and ArtifactError."""
 
     def cancel(self) -> object:
         """The answers are not wanted any more."""
@@ -38,12 +41,14 @@ class Pool(Protocol):
 
 
 def in_order(tasks: Iterable[Task], pool: Pool) -> Iterator[tuple[Task, ScoredPart]]:
-    """The answers to parts in their order; not more than the width of the pool wait at once."""
+    """The answers to parts in their order; not more than the width of the pool wait at once, and of parts that were
+    read here not more than 64. Raises PlaceError, LayoutError and ArtifactError."""
     waiting: deque[tuple[Task, Pending]] = deque()
     try:
         for task in tasks:
             waiting.append((task, pool.submit(task)))
-            if len(waiting) >= pool.width:
+            is_read = not isinstance(task.part.content, Units)
+            if len(waiting) >= (min(pool.width, _WAITING_READ) if is_read else pool.width):
                 first, pending = waiting.popleft()
                 yield first, pending.result()
         while waiting:
@@ -85,14 +90,15 @@ class Processes(AbstractContextManager["Processes"]):
         """Lets a process score a part."""
         return _Attempts(self, task)
 
-    def start(self, task: Task) -> "Future[ScoredPart]":
+    def start(self, task: Task) -> "Future[Outcome]":
         """Lets a process score a part once."""
-        try:
-            return self._executor.submit(_run, task)
-        except BrokenProcessPool:
-            self._executor.shutdown(wait=True)
-            self._executor = self._new()
-            return self._executor.submit(_run, task)
+        with _sigint_blocked():  # this may start a process
+            try:
+                return self._executor.submit(_run, task)
+            except BrokenProcessPool:
+                self._executor.shutdown(wait=True)
+                self._executor = self._new()
+                return self._executor.submit(_run, task)
 
     def _new(self) -> ProcessPoolExecutor:
         # obstore and native libraries must not be forked.
@@ -115,32 +121,42 @@ class _Attempts:
         self._future = pool.start(task)
 
     def result(self) -> ScoredPart:
-        for _ in range(_ATTEMPTS - 1):
+        for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return self._future.result()
+                return answers(self._future.result())
             except BrokenProcessPool:
-                self._future = self._pool.start(self._task)
-        return self._future.result()
+                if attempt < _ATTEMPTS:
+                    self._future = self._pool.start(self._task)
+        raise PlaceError(
+            f"Processes were killed again and again while they scored {self._task.part.file.name}; look at the memory, "
+            "or give fewer --workers."
+        )
 
     def cancel(self) -> object:
         return self._future.cancel()
 
 
-_worker: Worker | Exception | None = None
+@contextmanager
+def _sigint_blocked() -> Iterator[None]:
+    """Holds Ctrl-C back until the end of the block. A process that starts in it never gets any: the first process
+    decides."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_worker: LoadedWorker = "The process has no model."
 
 
 def _start(job: Job, parent: int) -> None:
     """Loads the model in a new process."""
     global _worker  # noqa: PLW0603 - an executor gives its processes no other place
     end_with(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process decides
-    try:
-        _worker = Worker(job)
-    except Exception as error:  # noqa: BLE001 - the first process shows it
-        _worker = error
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # should a library unblock it
+    _worker = loaded(job)
 
 
-def _run(task: Task) -> ScoredPart:
-    if isinstance(_worker, Worker):
-        return _worker.run(task)
-    raise _worker or RuntimeError("the process has no model")
+def _run(task: Task) -> Outcome:
+    return outcome(_worker, task)

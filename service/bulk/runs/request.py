@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import IO
 
@@ -11,7 +11,7 @@ from service.bulk.files.folder import Folder, is_folder
 from service.bulk.files.formats import FileFormat
 from service.bulk.files.output import Output, format_of_output, new_place
 from service.bulk.files.place_error import PlaceError
-from service.bulk.files.places import InputFile, spooled
+from service.bulk.files.places import InputFile, resolved, spooled
 from service.bulk.files.rows import CsvOptions
 from service.bulk.runs.job import Job, Worker
 from service.bulk.runs.parts_folder import PartsFolder
@@ -66,13 +66,28 @@ class Request:
                 run = self._run(stack, job, worker, files, progress)
                 counts = run.to_file(output, stack.enter_context(self._rejects(replace=self.replace)))
             else:
-                wanted = RunFile(model.content.digest, {file.name: file.digest() for file in files}, self._named(form))
-                begun = folder.begin(wanted, replace=self.replace)
-                goes_on = begun is not wanted
+                digests = {file.name: file.digest() for file in files}
+                place = None if self.rejects is None else resolved(self.rejects)
+                wanted = RunFile(model.content.digest, digests, self._named(form, settings), place)
+                earlier = folder.earlier(wanted, replace=self.replace)
+                # A run that goes on may replace only the rejects that it wrote itself.
+                is_own = earlier is not None and earlier.rejects == place
+                rejects = stack.enter_context(self._rejects(replace=self.replace or is_own))
+                begun = self._begun(folder, wanted, earlier)
                 run = self._run(stack, job, worker, files, progress)
-                rejects = stack.enter_context(self._rejects(replace=self.replace or goes_on))
                 counts = run.to_folder(folder, begun, rejects)
         return counts, perf_counter() - began
+
+    def _begun(self, folder: PartsFolder, wanted: RunFile, earlier: RunFile | None) -> RunFile:
+        """The run, after the folder has its run file."""
+        if earlier is None:
+            folder.begin(wanted)
+            return wanted
+        if wanted.rejects in (None, earlier.rejects):
+            return earlier
+        begun = replace(earlier, rejects=wanted.rejects)
+        folder.save(begun)
+        return begun
 
     def _folder(self) -> PartsFolder | None:
         if not is_folder(self.output):
@@ -100,7 +115,7 @@ class Request:
     def _rejects(self, *, replace: bool) -> AbstractContextManager[IO[bytes] | None]:
         return nullcontext() if self.rejects is None else new_place(self.rejects, replace=replace)
 
-    def _named(self, form: FileFormat) -> dict[str, object]:
+    def _named(self, form: FileFormat, settings: Settings) -> dict[str, object]:
         """What else decides the answers, by name."""
         return {
             "--id": self.layout.id,
@@ -110,6 +125,7 @@ class Request:
             "--sep": self.options.separator,
             "--encoding": self.options.encoding,
             "--format": form.name,
+            "SCORER": settings.scorer,
             "prediction-service": service.__version__,
         }
 
@@ -119,3 +135,11 @@ def _require_apart(folder: Folder, files: Sequence[InputFile]) -> None:
     inside = next((file.name for file in files if folder.contains(file.path or file.name)), None)
     if inside is not None:
         raise PlaceError(f"{folder.place} has the input {inside}; name another folder for the answers.")
+
+
+def apart(folder: Folder, files: Sequence[InputFile], places: Sequence[str]) -> list[InputFile]:
+    """The files of the input without those below the folder of the answers, which may be below a folder of the input.
+    A file that is one of the places itself stays, and all stay if no other is left."""
+    named = {resolved(place) for place in places}
+    others = [file for file in files if resolved(file.name) in named or not folder.contains(file.name)]
+    return others or list(files)

@@ -1,8 +1,7 @@
 """A run: all parts of some files are scored, and the answers written to one file or to a folder."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import IO
 
 from service.bulk.files.output import Output
@@ -48,23 +47,27 @@ class Run:
     def to_folder(self, folder: PartsFolder, run: RunFile, rejects: IO[bytes] | None) -> Counts:
         """Writes the answers to each part that is not complete, and the rejected rows of all parts to one file. The
         counts are those of all parts. Raises the same."""
-        done, counts = folder.done(), Counts()
-        tasks: Iterator[Task] = (task for task in self._tasks() if task.name not in done)
-        for task in tasks:
-            if run.schema is not None:
-                tasks = chain([task], tasks)
-                break
+        done, counts, names = folder.done(), Counts(), list[str]()
+        tasks = self._missing(done, names)
+        while run.schema is None and (task := next(tasks, None)) is not None:
             scored = self.worker.score(task)  # here, because the first answers decide the columns of all parts
-            if scored.tables:
-                run = replace(run, schema=scored.tables[0].schema)
+            if scored.schema is not None:
+                run = replace(run, schema=scored.schema)
                 folder.save(run)
             folder.write(task.name, scored, run.schema)
             self._count(counts, task, scored.counts)
         for task, scored in in_order((task._replace(schema=run.schema) for task in tasks), self.pool):
             self._count(counts, task, scored.counts)
-        found = folder.finish(self.worker.nothing(), rejects)
+        found = folder.finish(names, self.worker.nothing(), rejects)
         found.earlier = found.rows - counts.rows
         return found
+
+    def _missing(self, done: Set[str], names: list[str]) -> Iterator[Task]:
+        """The tasks that are not done. The names of all tasks are added to `names`."""
+        for task in self._tasks():
+            names.append(task.name)
+            if task.name not in done:
+                yield task
 
     def _tasks(self) -> Iterator[Task]:
         are_integers: bool | None = None  # as the first rows of CSV are

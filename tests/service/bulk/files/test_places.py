@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from service.bulk.files.folder import Folder
 from service.bulk.files.formats import FileFormat
 from service.bulk.files.object_store import open_to_write
 from service.bulk.files.place_error import PlaceError
@@ -131,3 +132,13 @@ def test_a_store_that_refuses_is_one_sentence_without_secrets(s3: S3, monkeypatc
         input_files(["s3://no-such-bucket/a.csv"])
     with pytest.raises(PlaceError, match="may hold only a host or a bucket and a path"):
         input_files(["s3://user:secret@bucket/a.csv"])
+
+
+@pytest.mark.long  # starts a server
+@pytest.mark.parametrize("end", ["", "/", "/*", "/a/*.csv", "/a"])
+def test_a_bucket_is_a_folder(end: str, s3: S3) -> None:
+    bucket = f"s3://{s3.bucket}"
+    put(f"{bucket}/a/b.csv", b"a\n1\n")
+
+    assert [file.name for file in input_files([bucket + end])] == [f"{bucket}/a/b.csv"]
+    assert Folder.at(f"{bucket}/").names() == ["a/b.csv"]

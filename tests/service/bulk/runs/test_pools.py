@@ -16,6 +16,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
+from distributed import Client
 
 from benchmarks.bulk.cluster import Cluster, cluster
 from serialize.training import cluster as connection
@@ -164,7 +165,7 @@ def test_a_cluster_reads_a_bucket_and_writes_into_it(dask: Cluster, s3: S3, give
     ran = run(f"{s3.url}/in", "-o", out, "--format", "ndjson", "--rejects", "r.ndjson", "--scheduler", dask.address)
 
     assert ran.exit_code == 0, ran.output
-    names = ["part-00000-00000", *(f"part-00001-0000{i}" for i in range(4))]
+    names = ["part-000000-000000", *(f"part-000001-00000{i}" for i in range(4))]
     assert b"".join(get(f"{out}{name}.ndjson") or b"" for name in names) == (tmp_path / "one.ndjson").read_bytes()
     single = run(f"{s3.url}/in", "-o", f"{s3.url}/out.ndjson", "--scheduler", dask.address)
     assert single.exit_code == 0, single.output
@@ -182,6 +183,19 @@ def test_every_row_is_there_once_when_a_worker_is_killed(dask: Cluster, given: s
     assert done[0] < ROWS // GROUP
     assert ids(tmp_path / "out") == EXPECTED
     assert not list((tmp_path / "out").rglob("*.partial"))
+
+
+def test_a_scheduler_that_is_lost_is_one_sentence(given: str, tmp_path: Path) -> None:
+    with cluster(tmp_path, {}) as own:
+        with Client(own.address, set_as_default=False) as client:
+            scheduler = client.run_on_scheduler(os.getpid)
+        killer = threading.Thread(target=kill_one, args=([scheduler], tmp_path / "out", []))
+        killer.start()
+        ran = run(given, "-o", "out/", "--scheduler", own.address)
+        killer.join()
+
+    assert (ran.exit_code, type(ran.exception)) == (1, SystemExit), ran.exception
+    assert ran.stderr.endswith(f"Error: The connection to the scheduler {own.address} broke off.\n")
 
 
 def test_a_cluster_that_does_not_fit_is_one_sentence(
