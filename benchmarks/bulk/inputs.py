@@ -14,7 +14,8 @@ GROUP_ROWS = 500_000
 
 def write_passengers(path: Path, rows: int, group_rows: int = GROUP_ROWS) -> Path:
     """Writes n passengers with the ids 0 to n - 1 to a Parquet file, in row groups of so many rows."""
-    table, rng = pa_csv.read_csv(DATA), np.random.default_rng(0)
+    table = pa_csv.read_csv(DATA, convert_options=pa_csv.ConvertOptions(strings_can_be_null=True))
+    rng = np.random.default_rng(0)
     with pq.ParquetWriter(path, table.schema.insert(0, pa.field("id", pa.int64()))) as writer:
         for first in range(0, rows, group_rows):
             ids = pa.array(np.arange(first, min(first + group_rows, rows)))

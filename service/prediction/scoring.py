@@ -68,19 +68,23 @@ class Scorer:
     def score_columns(self, values: Columns) -> ScoreColumns:
         """Scores n observations, given as the n values of each column, in one call of the model, and ties in a second
         one. The scores and the exceptions are those of `score`."""
+        numbers, classes, probas = self.score_arrays(values)
+        return ScoreColumns(numbers.tolist(), None if classes is None else classes.tolist(), probas)
+
+    def score_arrays(self, values: Columns) -> tuple[Outputs, Indices | None, Outputs | None]:
+        """The same scores in arrays: the members of ScoreColumns, of shape (n,), (n,) and (n, n_classes)."""
         outputs = self._by_column(values)
         if not np.isfinite(outputs).all():
             raise unscorable()
         if self.task.kind == "regression":
-            return ScoreColumns(outputs[:, 0].tolist())
+            return outputs[:, 0], None, None
         classes = self.task.class_indices(outputs)
         ties = np.flatnonzero(self.task.tied(outputs)).tolist()
         if ties:
             classes[ties] = self._classes([{name: column[i] for name, column in values.items()} for i in ties])
         if self.task.kind == "binary":
-            return ScoreColumns(outputs[:, self._positive].tolist(), classes.tolist())
-        numbers = np.take_along_axis(outputs, classes[:, None], axis=1)[:, 0]
-        return ScoreColumns(numbers.tolist(), classes.tolist(), outputs)
+            return outputs[:, self._positive], classes, None
+        return np.take_along_axis(outputs, classes[:, None], axis=1)[:, 0], classes, outputs
 
     def score_apart(self, observations: Sequence[Observation]) -> list[Score | Exception]:
         """Like `score`, but isolates errors: if the batch raises, scores each observation alone and returns an error

@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import requests
 
 from tests.support.passengers import PROJECT
+from tests.support.waiting import until
 
 SECRET = "not-shown-in-any-message"
 _ENVIRONMENT = PROJECT / ".venv-moto"
@@ -84,17 +86,20 @@ class S3:
 def s3_server() -> Iterator[str]:
     """The URL of a server that runs until the block ends."""
     command = [_moto_server(), "-H", "127.0.0.1", "-p", "0"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        told: list[str] = []
-        for line in process.stderr:
-            told.append(line)
-            if found := re.search(r"Running on (http://127\.0\.0\.1:\d+)", line):
-                break
-        else:
-            raise AssertionError(f"moto does not start:\n{''.join(told)}")
+    with (
+        NamedTemporaryFile("w+") as log,  # no pipe: the server would stop when nobody reads what it logs
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log) as process,
+    ):
+        found: list[str] = []
+
+        def is_ready() -> bool:
+            assert process.poll() is None, f"moto does not start:\n{Path(log.name).read_text()}"
+            found[:] = re.findall(r"Running on (http://127\.0\.0\.1:\d+)", Path(log.name).read_text())
+            return bool(found)
+
         try:
-            yield found[1]
+            until(is_ready)
+            yield found[0]
         finally:
             process.terminate()
 

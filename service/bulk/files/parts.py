@@ -24,10 +24,10 @@ class Part:
     content: Units | Sequence[Rows]
     share: float
 
-    def rows(self) -> Iterator[Rows]:
-        """The rows in order. Raises PlaceError."""
+    def rows(self, encoded: Sequence[str] = ()) -> Iterator[Rows]:
+        """The rows in order; `encoded` is as in `read_units`. Raises PlaceError."""
         if isinstance(self.content, Units):
-            yield from read_units(self.file, self.content)
+            yield from read_units(self.file, self.content, encoded)
         else:
             yield from self.content
 

@@ -35,7 +35,8 @@ def table_writer(file: IO[bytes] | gzip.GzipFile, schema: pa.Schema, wanted: Fil
         return
     match wanted.name:
         case "parquet":
-            with pq.ParquetWriter(file, schema) as writer:
+            texts = [field.name for field in schema if _is_text(field.type)]
+            with pq.ParquetWriter(file, schema, use_dictionary=texts) as writer:  # numbers are seldom equal
                 yield writer
         case "arrow":
             with pa.ipc.new_file(file, schema) as writer:
@@ -44,6 +45,10 @@ def table_writer(file: IO[bytes] | gzip.GzipFile, schema: pa.Schema, wanted: Fil
             yield _CsvWriter(file)
         case "ndjson":
             yield _NdjsonWriter(file)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind))
 
 
 class _CsvWriter:

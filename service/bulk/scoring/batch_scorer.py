@@ -76,9 +76,10 @@ class BatchScorer:
         and the last few are not sure any more."""
         if not is_sure.any():
             return
-        wanted = columns if is_sure.all() else {name: column.where(is_sure) for name, column in columns.items()}
+        are_all = bool(is_sure.all())
+        wanted = columns if are_all else {name: column.where(is_sure) for name, column in columns.items()}
         try:
-            scores.set_columns(is_sure, self._scorer.score_columns(wanted))
+            scores.set_arrays(slice(None) if are_all else is_sure, self._scorer.score_arrays(wanted))
         except Exception:  # noqa: BLE001 - a model may raise anything; scoring row by row raises it again
             places = np.flatnonzero(is_sure)
             if len(places) <= _FEW_ROWS:

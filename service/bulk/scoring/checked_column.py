@@ -36,7 +36,7 @@ class ColumnChecker:
 
     def check(self, values: pa.Array, *, is_csv: bool) -> CheckedColumn:
         """The n values of an Arrow array; the cells of a CSV file are strings there."""
-        if pa.types.is_dictionary(values.type):
+        if self._is_number and pa.types.is_dictionary(values.type):
             values = values.dictionary_decode()
         if self._is_number and (numbers := _numbers(values, is_csv=is_csv)) is not None:
             return self._check_numbers(*numbers)
@@ -61,7 +61,7 @@ class ColumnChecker:
 
     def _check_distinct(self, values: pa.Array, *, is_csv: bool) -> CheckedColumn:
         try:
-            encoded = values.dictionary_encode()
+            encoded = _used(values) if pa.types.is_dictionary(values.type) else values.dictionary_encode()
             dictionary, codes = encoded.dictionary.to_pylist(), encoded.indices
         except pa.ArrowNotImplementedError:  # such as lists
             dictionary, codes = values.to_pylist(), pa.array(np.arange(len(values)))
@@ -78,6 +78,15 @@ class ColumnChecker:
             return self._parse(value), True
         except (ValidationError, UnicodeError):
             return None, False
+
+
+def _used(values: pa.DictionaryArray) -> pa.DictionaryArray:
+    """The same values with a dictionary of those that occur: a row group has one dictionary for all of its batches."""
+    codes = pc.fill_null(values.indices, -1).to_numpy(zero_copy_only=False).astype(np.intp)
+    is_used = np.bincount(codes + 1, minlength=len(values.dictionary) + 1)[1:] > 0
+    places = np.where(codes < 0, -1, (np.cumsum(is_used) - 1)[codes])
+    taken = values.dictionary.take(pa.array(np.flatnonzero(is_used)))
+    return pa.DictionaryArray.from_arrays(pa.array(places, mask=codes < 0), taken)
 
 
 def _numbers(values: pa.Array, *, is_csv: bool) -> "tuple[np.ndarray[Any, np.dtype[np.float64]], Mask | None] | None":

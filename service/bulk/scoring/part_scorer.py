@@ -81,6 +81,7 @@ class PartScorer:
     ) -> None:
         """`log` logs the rows of each batch before they are answered. Raises LayoutError."""
         self._layout = layout
+        self._encoded = [name for name in signature.names if name not in (layout.id, *layout.kept)]
         self._answers = AnswerTable(scorer.task, version, layout, row_numbers)
         self._answers.require_names()
         self._objects = ObjectScorer(signature, scorer, layout)
@@ -91,7 +92,7 @@ class PartScorer:
         """The answers to a part of a file. `ids_are_integers` says whether the texts of a CSV file are integers. Raises
         PlaceError, LayoutError and the exceptions of the model that no row causes."""
         tables, lines, counts = [], [], Counts()
-        for rows in part.rows():
+        for rows in part.rows(self._encoded):
             faults: dict[int, Sequence[Fault]] = dict(rows.faults)
             if rows.batch.num_rows:
                 scored = self._score(part.file, rows, IdChecker(ids_are_integers))
@@ -102,7 +103,7 @@ class PartScorer:
                 counts.add(Counts(len(scored.places), replayed=scored.replayed))
             lines.append(reject_lines(part.file.name, faults))
             counts.add(Counts(rejected=len(faults), faults=fault_counts(faults)))
-        return ScoredPart([table for table in tables if table.num_rows], b"".join(lines), counts)
+        return ScoredPart(_joined([table for table in tables if table.num_rows]), b"".join(lines), counts)
 
     def nothing(self) -> pa.Table:
         """The answers to no row."""
@@ -114,6 +115,12 @@ class PartScorer:
         self._layout.require_in(rows.batch.schema.names)
         with require_readable(file.name, rows.numbers):
             return self._batches.score(rows.batch, ids, is_csv=file.format.name == "csv")
+
+
+def _joined(tables: Sequence[pa.Table]) -> Sequence[pa.Table]:
+    """One table with all rows, if the columns are the same. Then Parquet has one row group for a part."""
+    are_same = all(table.schema == tables[0].schema for table in tables)
+    return [pa.concat_tables(tables)] if tables and are_same else tables
 
 
 def ids_look_like_integers(part: Part, layout: Layout) -> bool | None:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from serialize.task import Task
+from serialize.task import Indices, Outputs, Task
 from service.bulk.scoring.observed_rows import ObservedRows
 from service.errors import Fault, InvalidBody
 from service.prediction.columns import ScoreColumns
@@ -53,13 +53,11 @@ class ScoreArrays(NamedTuple):
         probas = np.zeros((rows, len(task.classes))) if task.kind == "multiclass" else None
         return cls(np.zeros(rows), np.zeros(rows, dtype=np.intp), probas)
 
-    def set_columns(self, places: Any, scores: ScoreColumns) -> None:
-        """Sets the scores of the rows at these places."""
-        self.numbers[places] = scores.numbers
-        if scores.class_indices is not None:
-            self.class_indices[places] = scores.class_indices
-        if self.probas is not None and scores.probas is not None:
-            self.probas[places] = scores.probas
+    def set_arrays(self, places: Any, scores: "tuple[Outputs, Indices | None, Outputs | None]") -> None:
+        """Sets the scores of the rows at these places, as `Scorer.score_arrays` gives them."""
+        for array, found in zip(self, scores, strict=True):
+            if array is not None and found is not None:
+                array[places] = found
 
     def set_each(
         self, places: Iterable[int], scores: Sequence[Score | Exception], task: Task

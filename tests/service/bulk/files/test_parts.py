@@ -223,3 +223,14 @@ def test_a_damaged_page_is_one_sentence(tmp_path: Path) -> None:
 
     with pytest.raises(PlaceError, match=r"a\.parquet cannot be read: "):
         read(tmp_path / "a.parquet")
+
+
+def test_columns_of_text_may_be_read_as_codes(tmp_path: Path) -> None:
+    pq.write_table(TABLE.append_column("c", pa.array([["x"], ["y"], []])), tmp_path / "a.parquet")
+    (file,) = input_files([str(tmp_path / "a.parquet")])
+    (part,) = parts_of(file, UTF8)
+
+    (rows,) = part.rows(["a", "b", "c", "no such column"])
+
+    assert [pa.types.is_dictionary(kind) for kind in rows.batch.schema.types] == [False, True, False]
+    assert rows.batch.column("b").to_pylist() == ["x", None, "z"]

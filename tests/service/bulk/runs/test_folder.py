@@ -344,8 +344,10 @@ def test_a_run_that_is_killed_goes_on(given: str, tmp_path: Path) -> None:
 
     arguments = (given, "-o", "out/", "--id", "key", "--rejects", "rejects.ndjson")
 
+    variables = {name: os.environ[name] for name in ("ARTIFACTS", "DATABASE_URL")}
+
     def score(die_before: int) -> int:
-        return run_call(killed_bulk.score, (arguments, die_before, GROUP), {}, tmp_path / "output.txt")
+        return run_call(killed_bulk.score, (arguments, die_before, GROUP), variables, tmp_path / "output.txt")
 
     assert score(0) == 0, (tmp_path / "output.txt").read_text()
     moments = int((tmp_path / "names").read_text())

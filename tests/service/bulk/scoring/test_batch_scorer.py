@@ -276,3 +276,15 @@ def test_a_fault_has_a_kind_for_the_summary(changes: dict[str, Any], kind: str) 
     found = scored(columns(1, **changes))
 
     assert [fault.kind for fault in found.faults[0]] == [kind]
+
+
+def test_codes_with_unused_values_are_scored_as_their_values() -> None:
+    """A batch of Parquet has the dictionary of its row group."""
+    texts = ["female", None, "male", "odd", "female"]
+    codes = pa.DictionaryArray.from_arrays(pa.array([3, None, 1, 0, 3]), pa.array(["odd", "male", "unused", "female"]))
+
+    plain, encoded = (scored(columns(5) | {"Sex": values}) for values in (pa.array(texts), codes))
+
+    assert encoded.places.tolist() == plain.places.tolist() == [0, 2, 4]
+    assert encoded.scores.numbers.tolist() == plain.scores.numbers.tolist()
+    assert pointers(encoded) == pointers(plain) == [["/observation/Sex"], ["/observation/Sex"]]
