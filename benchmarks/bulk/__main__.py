@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -23,7 +24,7 @@ from benchmarks.postgresql import postgresql
 
 _ARTIFACTS = PROJECT / "artifacts"
 _ANSWERS = ("--id", "id", "--keep", "Survived", "--json", "--force")
-_FEW = 10  # the same file with so many times fewer rows, for what is slower
+_FEW = 16  # the same file with so many times fewer rows, for what is slower
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Place:
 
 
 @click.command()
-@click.option("--rows", default=5_000_000, show_default=True, help="Rows of the largest file of each round.")
+@click.option("--rows", default=8_000_000, show_default=True, help="Rows of the largest file of each round.")
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--memory-rows", default=20_000_000, show_default=True, help="Rows of the file for the memory.")
 def main(rows: int, rounds: int, memory_rows: int) -> None:
@@ -112,14 +113,18 @@ def _round(place: Place) -> Iterator[tuple[str, int, Measured]]:
     yield "ndjson", few, place.score("few.ndjson", "-o", "out.ndjson")
     yield "forest-bare", few, run(("-m", "benchmarks.bulk.bare_scorer", "forest", "few.parquet"), {}, place.folder)
     yield "forest", few, place.score("few.parquet", "-o", "out.parquet", ARTIFACTS="forest")
-    yield "one-process", place.rows, place.score("many.parquet", "-o", "one/", one_core=False)
-    yield "two-processes", place.rows, place.score("many.parquet", "-o", "two/", "--workers", "2", one_core=False)
-    options = ("-o", "cluster/", "--scheduler", place.scheduler)
-    yield "two-workers", place.rows, place.score("many.parquet", *options, one_core=False)
+    of_forest = partial(place.score, "many.parquet", one_core=False, ARTIFACTS="forest")
+    yield "one-process", place.rows, of_forest("-o", "one/")
+    yield "two-processes", place.rows, of_forest("-o", "two/", "--workers", "2")
+    yield "two-workers", place.rows, of_forest("-o", "cluster/", "--scheduler", place.scheduler)
     for name, url in _databases(place):
         yield f"log-{name}", few, place.score("few.parquet", "-o", "out.parquet", "--log", DATABASE_URL=url)
         yield f"label-{name}", few, _command(place, url, "label", "few.parquet", "--true-class", "Survived", "--json")
-        yield f"export-{name}", few, _timed(place, url, "export", "--format", "parquet", "-o", f"{name}.parquet")
+        yield (
+            f"export-{name}",
+            few,
+            _timed(place, url, "export", "--format", "parquet", "--force", "-o", f"{name}.parquet"),
+        )
         feeds = ("export", "--to", str(place.folder / f"feeds-{name}"), "--since-last")
         yield f"feeds-{name}", 2 * few, _timed(place, url, *feeds)
 

@@ -7,9 +7,9 @@ LABELS = {
     "csv": "`score`, CSV to CSV, one core",
     "ndjson": "`score`, NDJSON to NDJSON, one core",
     "forest": "`score`, a forest of 200 trees, one core",
-    "one-process": "`score` into a folder, one process, two cores",
-    "two-processes": "`score --workers 2` into a folder, two cores",
-    "two-workers": "`score --scheduler`, two workers of one thread, two cores",
+    "one-process": "the forest, into a folder, one process, two cores",
+    "two-processes": "the forest, `--workers 2`, into a folder, two cores",
+    "two-workers": "the forest, `--scheduler`, two workers of one thread, two cores",
     "log-sqlite": "`score --log`, SQLite",
     "log-postgresql": "`score --log`, PostgreSQL",
     "label-sqlite": "`label`, SQLite",
@@ -34,9 +34,10 @@ def table(result: Result) -> str:
             )
     forest = found["forest"]["per_second"] / found["forest-bare"]["per_second"]
     said = (
-        f"The passengers of the shipped model, {settings['rows']:,} rows for Parquet to Parquet, one process and two, "
-        f"and a tenth of them for the others; medians of {settings['rounds']} interleaved rounds. The first column does"
-        " not count the start and the loading of the model; MB are those of the largest process. Beside the script,"
+        f"The passengers of the shipped model, {settings['rows']:,} rows for Parquet to Parquet and for the forest in a "
+        f"folder, and a sixteenth of them for the others; medians of {settings['rounds']} interleaved rounds. The first "
+        "column does not count the start and the loading of the model; MB are those of the largest process. Beside the "
+        "script,"
         f" `score` is {found['parquet']['per_second'] / found['pandas']['per_second']:.1f} times as fast; the "
         f"forest has {forest:.2f} of the speed of its compiled form alone; two processes have "
         f"{found['two-processes']['per_second'] / found['one-process']['per_second']:.2f} and two workers of a cluster "

@@ -83,6 +83,11 @@ class Worker:
         self._folder.write(task.name, scored, task.schema)
         return ScoredPart((), b"", scored.counts)
 
+    def schema(self, task: Task) -> pa.Schema | None:
+        """The columns of the answers to a part, None if no row has an answer. Logs nothing. Raises the same."""
+        with _one_sentence(f"{task.part.file.name} cannot be scored"):
+            return self._scorer.schema(task.part, ids_are_integers=task.ids_are_integers)
+
     def close(self) -> None:
         """Closes the connection to the log, if there is one."""
         if self._log is not None:

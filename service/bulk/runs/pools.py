@@ -102,7 +102,11 @@ class Processes(AbstractContextManager["Processes"]):
 
     def _new(self) -> ProcessPoolExecutor:
         # obstore and native libraries must not be forked.
-        return ProcessPoolExecutor(self._count, get_context("spawn"), _start, (self._job, os.getpid()))
+        executor = ProcessPoolExecutor(self._count, get_context("spawn"), _start, (self._job, os.getpid()))
+        with _sigint_blocked():
+            for _ in range(self._count):  # each starts a process, which loads the model meanwhile
+                executor.submit(_ready)
+        return executor
 
     def __enter__(self) -> Self:
         return self
@@ -156,6 +160,10 @@ def _start(job: Job, parent: int) -> None:
     end_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # should a library unblock it
     _worker = loaded(job)
+
+
+def _ready() -> None:
+    """Nothing, in a new process."""
 
 
 def _run(task: Task) -> Outcome:

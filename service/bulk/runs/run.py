@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import IO
 
 from service.bulk.files.output import Output
@@ -50,12 +51,13 @@ class Run:
         done, counts, names = folder.done(), Counts(), list[str]()
         tasks = self._missing(done, names)
         while run.schema is None and (task := next(tasks, None)) is not None:
-            scored = self.worker.score(task)  # here, because the first answers decide the columns of all parts
-            if scored.schema is not None:
-                run = replace(run, schema=scored.schema)
-                folder.save(run)
-            folder.write(task.name, scored, run.schema)
-            self._count(counts, task, scored.counts)
+            schema = self.worker.schema(task)
+            if schema is None:  # no row of the part has an answer
+                self._count(counts, task, self.worker.run(task).counts)
+                continue
+            run = replace(run, schema=schema)  # the first answers decide the columns of all parts
+            folder.save(run)
+            tasks = chain([task], tasks)
         for task, scored in in_order((task._replace(schema=run.schema) for task in tasks), self.pool):
             self._count(counts, task, scored.counts)
         found = folder.finish(names, self.worker.nothing(), rejects)

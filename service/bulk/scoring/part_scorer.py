@@ -105,6 +105,16 @@ class PartScorer:
             counts.add(Counts(rejected=len(faults), faults=fault_counts(faults)))
         return ScoredPart(_joined([table for table in tables if table.num_rows]), b"".join(lines), counts)
 
+    def schema(self, part: Part, *, ids_are_integers: bool = False) -> pa.Schema | None:
+        """The columns of the answers to a part, None if no row has an answer. Scores only as many rows as it takes, and
+        logs none. Raises the same as `score`."""
+        for rows in part.rows(self._encoded):
+            if rows.batch.num_rows:
+                table = self._answers.table(self._score(part.file, rows, IdChecker(ids_are_integers)), rows.numbers)
+                if table.num_rows:
+                    return table.schema
+        return None
+
     def nothing(self) -> pa.Table:
         """The answers to no row."""
         return self._answers.nothing()

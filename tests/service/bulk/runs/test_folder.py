@@ -187,7 +187,7 @@ def test_parts_that_are_scored_and_not_in_the_folder_are_noticed(
 
     ran = run(given, "-o", "out/", "--rejects", "rejects.ndjson")
 
-    assert (ran.exit_code, "3 parts were scored and are not in " in ran.stderr) == (1, True), ran.stderr
+    assert (ran.exit_code, "4 parts were scored and are not in " in ran.stderr) == (1, True), ran.stderr
     assert not (tmp_path / "rejects.ndjson").exists()
     monkeypatch.undo()
 
