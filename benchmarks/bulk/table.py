@@ -32,16 +32,15 @@ def table(result: Result) -> str:
             lines.append(
                 row(label, f"{one['per_second']:,.0f}", f"{one['wall_per_second']:,.0f}", f"{one['peak_mb']:,.0f}")
             )
-    forest = found["forest"]["per_second"] / found["forest-bare"]["per_second"]
+    speed = {name: one["per_second"] for name, one in found.items()}
     said = (
-        f"The passengers of the shipped model, {settings['rows']:,} rows for Parquet to Parquet and for the forest in a "
-        f"folder, and a sixteenth of them for the others; medians of {settings['rounds']} interleaved rounds. The first "
-        "column does not count the start and the loading of the model; MB are those of the largest process. Beside the "
-        "script,"
-        f" `score` is {found['parquet']['per_second'] / found['pandas']['per_second']:.1f} times as fast; the "
-        f"forest has {forest:.2f} of the speed of its compiled form alone; two processes have "
-        f"{found['two-processes']['per_second'] / found['one-process']['per_second']:.2f} and two workers of a cluster "
-        f"{found['two-workers']['per_second'] / found['one-process']['per_second']:.2f} of the speed of one. "
+        f"Passengers of the shipped model: {settings['rows']:,} rows for Parquet to Parquet and for the forest in a "
+        f"folder, and a sixteenth for the others. Medians of {settings['rounds']} interleaved rounds. The first "
+        "column does not count the start and the loading of the model; MB are those of the largest process. `score` is "
+        f"{speed['parquet'] / speed['pandas']:.1f} times as fast as the script. The forest has "
+        f"{speed['forest'] / speed['forest-bare']:.2f} of the speed of its compiled form alone. Two processes have "
+        f"{speed['two-processes'] / speed['one-process']:.2f} and two workers of a cluster "
+        f"{speed['two-workers'] / speed['one-process']:.2f} of the speed of one process. "
         f"{settings['memory_rows']:,} rows in row groups of a million took {result['memory_mb']['most']:,.0f} MB."
     )
     return "\n".join([*lines, "", f"{said} {where(result)}"])
