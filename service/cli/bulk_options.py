@@ -1,6 +1,6 @@
 """What the commands for many rows share."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import reduce
 from importlib.util import find_spec
@@ -21,6 +21,7 @@ from service.settings import SettingsError
 from service.storage.connection import DatabaseError
 
 if TYPE_CHECKING:
+    from service.bulk.files.places import InputFile
     from service.bulk.rejects import FaultCounts
 
 
@@ -96,6 +97,14 @@ def require_pyarrow() -> None:
         raise click.ClickException(
             "This command needs pyarrow, which is not installed; run pip install 'prediction-service[bulk]'."
         )
+
+
+def require_not_read(files: Sequence["InputFile"], option: str, place: str | None) -> None:
+    """Raises click.UsageError if the file that an option lets a command write is one of the input."""
+    from service.bulk.files.places import STANDARD, resolved  # noqa: PLC0415 - it needs pyarrow
+
+    if place not in (None, STANDARD) and resolved(place) in {resolved(file.name) for file in files}:
+        raise click.UsageError(f"{place} is a file of the input; name another one with {option}.")
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from service.cli.bulk_options import (
     listed_faults,
     reading_options,
     rejects_option,
+    require_not_read,
     require_pyarrow,
     rows_progress,
     show_faults,
@@ -82,6 +83,7 @@ def _labelled(
 
     settings = Settings.from_env()
     files = input_files(inputs, FileFormat(input_format) if input_format else None)
+    require_not_read(files, "--rejects", rejects)
     database = require_log(database_of(settings))
     prepare(database)
     task = served_manifest(settings).task

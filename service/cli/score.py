@@ -14,6 +14,7 @@ from service.cli.bulk_options import (
     listed_faults,
     reading_options,
     rejects_option,
+    require_not_read,
     require_pyarrow,
     rows_progress,
     show_faults,
@@ -131,13 +132,10 @@ def _request(
 
 def _require_different(files: Sequence["InputFile"], output: str, rejects: str | None) -> None:
     """Raises click.UsageError if a file that is written is also one that is read, or the other one."""
-    from service.bulk.files.places import STANDARD, resolved  # noqa: PLC0415
+    from service.bulk.files.places import resolved  # noqa: PLC0415
 
-    read = {resolved(file.name) for file in files} - {STANDARD}
-    if resolved(output) in read:
-        raise click.UsageError(f"{output} is a file of the input; name another one with --output.")
-    if rejects is not None and resolved(rejects) in read:
-        raise click.UsageError(f"{rejects} is a file of the input; name another one with --rejects.")
+    require_not_read(files, "--output", output)
+    require_not_read(files, "--rejects", rejects)
     if rejects is not None and resolved(rejects) == resolved(output):
         raise click.UsageError("--rejects is a file of its own.")
 

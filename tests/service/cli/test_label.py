@@ -245,7 +245,6 @@ def test_the_same_run_goes_on_and_another_one_begins_at_its_first_row(
         (("--id", "nope"), "--id nope: the input has no such column; its columns are id, true_class."),
         (("--true-class", "nope"), "--true-class nope: the input has no such column"),
         (("none.csv",), "none.csv does not exist."),
-        (("--rejects", "a.csv"), "a.csv exists; give another name, or use --force to replace it."),
         (("-",), "Say with --input-format what standard input holds."),
     ],
 )
@@ -303,3 +302,18 @@ def test_labels_come_from_a_bucket(service: Client, s3: S3, tmp_path: Path) -> N
 
     assert summary(ran)["labelled"] == 2
     assert labels(tmp_path) == {0: True, 1: False}
+
+
+def test_the_rejects_never_replace_the_input(service: Client, tmp_path: Path) -> None:
+    (tmp_path / "a.ndjson").write_text('{"id": 0, "true_class": 1}\n')
+
+    (tmp_path / "mine.ndjson").write_text("mine")
+
+    other = run("a.ndjson", "--rejects", "mine.ndjson")
+    ran = run("a.ndjson", "--rejects", "./a.ndjson", "--force")
+
+    assert (other.exit_code, (tmp_path / "mine.ndjson").read_text()) == (1, "mine")
+    assert "mine.ndjson exists; give another name, or use --force to replace it." in other.stderr
+    assert ran.exit_code == 2
+    assert "./a.ndjson is a file of the input; name another one with --rejects." in ran.stderr
+    assert (tmp_path / "a.ndjson").read_text() == '{"id": 0, "true_class": 1}\n'
