@@ -3,14 +3,9 @@ nothing and repeats nothing."""
 
 import os
 import signal
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any
 from unittest.mock import patch
 
 import psycopg
@@ -31,6 +26,7 @@ from service.storage.session import Session
 from service.storage.tables import Prediction
 from tests.conftest import Client
 from tests.service.bulk.feeds.exported import files, require_all, rows
+from tests.support.faulty_store import Fault, faulty_store
 from tests.support.killed import KILLED, run, run_call
 from tests.support.logged import logged, relabel, write
 from tests.support.moto import S3
@@ -195,35 +191,17 @@ def test_the_feeds_go_to_a_bucket(session: Session, database_url: str, s3: S3) -
         assert pq.read_table(file)["observation_id"].to_pylist() == ["1", "2"]
 
 
-@contextmanager
-def broken_server() -> Iterator[str]:
-    """The URL of a server that answers every request with 500."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_PUT(self) -> None:
-            self.send_error(500)
-
-        def log_message(self, format: str, *arguments: Any) -> None:
-            """Prints nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
 @pytest.mark.long
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_store_that_answers_500_is_one_sentence_and_the_next_export_goes_on(
-    session: Session, database_url: str, s3: S3, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fault", ["500", "hang"])
+def test_a_store_that_fails_is_one_sentence_and_the_next_export_goes_on(
+    fault: Fault, session: Session, database_url: str, s3: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(session, 1, 2)
     place = f"s3://{s3.bucket}/log"
     monkeypatch.setattr(object_store, "PATIENCE_SECONDS", 1.0)
-    with broken_server() as server, monkeypatch.context() as broken:
-        broken.setenv("AWS_ENDPOINT_URL", server)
+    with faulty_store(s3.server, lambda method, path, number: fault) as store, monkeypatch.context() as broken:
+        broken.setenv("AWS_ENDPOINT_URL", store.address)
         told = refused(export(database_url, place))
     assert "cannot be written: " in told
     add(session, 3)

@@ -20,7 +20,7 @@ from tests.support.logged import logged, write
 from tests.support.passengers import ARTIFACTS
 
 ROWS = 30  # in chunks of four
-EVERY = 5  # of the writes
+MOMENTS = 10
 
 pytestmark = pytest.mark.long
 
@@ -72,11 +72,11 @@ def test_a_run_that_was_killed_goes_on(place: Place) -> None:
     steps = int((whole.folder / "steps").read_text())
     expected = found(whole)
     assert len(expected["history"]) > ROWS / 4
-    numbers = range(steps, 0, -EVERY)
+    numbers = range(steps, 0, -(steps // MOMENTS))
 
     for number in numbers:
         killed = place.copy(number)
         assert run(killed, die_before=number) == KILLED
         assert run(killed) == 0, (killed.folder / "output.txt").read_text()
         assert found(killed) == expected
-    assert len(numbers) >= 5
+    assert len(numbers) >= MOMENTS
