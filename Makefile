@@ -38,6 +38,7 @@ prove: $(VENV)/installed-dev
 	python -m benchmarks --scorer pipeline --forest
 	python -m benchmarks arrays
 	python -m benchmarks.bulk
+	python -m benchmarks.bulk.beside
 	python -m benchmarks.growth
 	python -m benchmarks.readers
 	python -m benchmarks.score

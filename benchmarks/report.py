@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from benchmarks.arrays.table import table as arrays
+from benchmarks.bulk.table import beside
 from benchmarks.bulk.table import table as bulk
 from benchmarks.contenders import TRACEPARENT
 from benchmarks.result import RESULTS, newest
@@ -177,6 +178,7 @@ TABLES: Mapping[str, Callable[[Result], str]] = {
     "growth": growth,
     "arrays": arrays,
     "bulk": bulk,
+    "bulk-beside": beside,
     "score": score,
     "compiled": compiled,
     "models": models,

@@ -12,13 +12,13 @@ from benchmarks.passengers import DATA
 GROUP_ROWS = 500_000
 
 
-def write_passengers(path: Path, rows: int, group_rows: int = GROUP_ROWS) -> Path:
-    """Writes n passengers with the ids 0 to n - 1 to a Parquet file, in row groups of so many rows."""
+def write_passengers(path: Path, rows: int, group_rows: int = GROUP_ROWS, first_id: int = 0) -> Path:
+    """Writes n passengers, with ids from the first one on, to a Parquet file, in row groups of so many rows."""
     table = pa_csv.read_csv(DATA, convert_options=pa_csv.ConvertOptions(strings_can_be_null=True))
     rng = np.random.default_rng(0)
     with pq.ParquetWriter(path, table.schema.insert(0, pa.field("id", pa.int64()))) as writer:
         for first in range(0, rows, group_rows):
-            ids = pa.array(np.arange(first, min(first + group_rows, rows)))
+            ids = pa.array(first_id + np.arange(first, min(first + group_rows, rows)))
             chosen = table.take(pa.array(rng.integers(0, table.num_rows, len(ids))))
             writer.write_table(chosen.add_column(0, "id", ids))
     return path

@@ -1,5 +1,7 @@
 """The table of the commands for many rows."""
 
+from statistics import median
+
 from benchmarks.table import Result, row, where
 
 LABELS = {
@@ -44,3 +46,18 @@ def table(result: Result) -> str:
         f"{settings['memory_rows']:,} rows in row groups of a million took {result['memory_mb']['most']:,.0f} MB."
     )
     return "\n".join([*lines, "", f"{said} {where(result)}"])
+
+
+def beside(result: Result) -> str:
+    """What /predict takes without and beside `score --log`."""
+    lines = [row("p99 of /predict, ms", "alone", "beside `score --log`", "rows/s that are logged meanwhile")]
+    lines.append(row("---", "--:", "--:", "--:"))
+    for name, found in result["databases"].items():
+        logged = median(one["logged"] / result["settings"]["seconds"] for one in found["with"])
+        lines.append(row(name, f"{found['p99_ms']['without']:.1f}", f"{found['p99_ms']['with']:.1f}", f"{logged:,.0f}"))
+    settings = result["settings"]
+    said = (
+        f"An open loop at half of the saturation rate; medians of {settings['rounds']} interleaved loads of "
+        f"{settings['seconds']:g} s. {where(result)}"
+    )
+    return "\n".join([*lines, "", said])

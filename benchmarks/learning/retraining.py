@@ -55,7 +55,7 @@ def main(rows: int, rounds: int, seconds: float) -> None:
 def _measured(database_url: str, rows: int, rounds: int, seconds: float) -> dict[str, Any]:
     variables = {"MODEL_SIGNING_KEY": _KEY, "ADMIN_KEY": _ADMIN_KEY}
     contender = service(Model(), lambda _: database_url, "service-sqlite", variables=variables)
-    with serve(contender) as server, _running(contender.variables(PROJECT), "worker") as worker:
+    with serve(contender) as server, running(contender.variables(PROJECT), "worker") as worker:
         origin = server.url.removesuffix(contender.path)
         templates = templates_for(server)
         warm_up(server, templates, _CONNECTIONS)
@@ -64,7 +64,7 @@ def _measured(database_url: str, rows: int, rounds: int, seconds: float) -> dict
         bodies = templates.read_text().splitlines()
         beside: dict[str, Callable[[], Any]] = {
             "without": nullcontext,
-            "command": partial(_running, contender.variables(PROJECT), "retrain", "--dry-run", delay=_DELAY_SECONDS),
+            "command": partial(running, contender.variables(PROJECT), "retrain", "--dry-run", delay=_DELAY_SECONDS),
             "job": partial(_job, origin),
         }
         loads: dict[str, list[Any]] = {name: [] for name in beside}
@@ -103,7 +103,7 @@ def _swapped(passenger: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _running(variables: Mapping[str, str], *arguments: str, delay: float = 0.0) -> Iterator["subprocess.Popen[bytes]"]:
+def running(variables: Mapping[str, str], *arguments: str, delay: float = 0.0) -> Iterator["subprocess.Popen[bytes]"]:
     """Runs a command of the service, from so many seconds on, in a session of its own, until the block ends."""
     command = [
         "sh",
