@@ -21,7 +21,7 @@ from service.settings import SettingsError
 from service.storage.connection import DatabaseError
 
 if TYPE_CHECKING:
-    from service.bulk.files.places import InputFile
+    from serialize.files.places import InputFile
     from service.bulk.rejects import FaultCounts
 
 
@@ -101,7 +101,7 @@ def require_pyarrow() -> None:
 
 def require_not_read(files: Sequence["InputFile"], option: str, place: str | None) -> None:
     """Raises click.UsageError if the file that an option lets a command write is one of the input."""
-    from service.bulk.files.places import STANDARD, resolved  # noqa: PLC0415 - it needs pyarrow
+    from serialize.files.places import STANDARD, resolved  # noqa: PLC0415 - it needs pyarrow
 
     if place not in (None, STANDARD) and resolved(place) in {resolved(file.name) for file in files}:
         raise click.UsageError(f"{place} is a file of the input; name another one with {option}.")
@@ -110,7 +110,7 @@ def require_not_read(files: Sequence["InputFile"], option: str, place: str | Non
 @contextmanager
 def failures() -> Iterator[None]:
     """Turns expected errors into one line on standard error."""
-    from service.bulk.files.place_error import PlaceError  # noqa: PLC0415
+    from serialize.files.place_error import PlaceError  # noqa: PLC0415
     from service.bulk.scoring.layout import LayoutError  # noqa: PLC0415 - it needs pyarrow
 
     try:

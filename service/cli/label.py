@@ -71,9 +71,9 @@ def _labelled(
     force: bool,
 ) -> tuple["LabelCounts", float]:
     """What became of the rows, and how many seconds that took after the model was read."""
-    from service.bulk.files.formats import FileFormat  # noqa: PLC0415
+    from serialize.files.formats import FileFormat  # noqa: PLC0415
+    from serialize.files.places import input_files, spooled  # noqa: PLC0415
     from service.bulk.files.output import new_place  # noqa: PLC0415
-    from service.bulk.files.places import input_files, spooled  # noqa: PLC0415
     from service.bulk.files.rows import CsvOptions  # noqa: PLC0415
     from service.bulk.labels.input_digest import input_digest  # noqa: PLC0415
     from service.bulk.labels.label_files import label_files  # noqa: PLC0415

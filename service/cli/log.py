@@ -14,7 +14,7 @@ from peewee import PeeweeException
 from rich.console import Console
 from rich.progress import Progress
 
-from service.bulk.files.place_error import PlaceError
+from serialize.files.place_error import PlaceError
 from service.cli.bulk_options import require_pyarrow
 from service.cli.options import selection_options
 from service.errors import Unavailable

@@ -22,7 +22,7 @@ from service.cli.bulk_options import (
 from service.settings import Settings, set_native_defaults
 
 if TYPE_CHECKING:
-    from service.bulk.files.places import InputFile
+    from serialize.files.places import InputFile
     from service.bulk.runs.request import Request
     from service.bulk.scoring.part_scorer import Counts
 
@@ -86,9 +86,9 @@ def _request(
     workers: int | None,
     scheduler: str | None,
 ) -> "Request":
+    from serialize.files.formats import TYPED, FileFormat  # noqa: PLC0415
+    from serialize.files.places import STANDARD, input_files  # noqa: PLC0415
     from service.bulk.files.folder import Folder, is_folder  # noqa: PLC0415 - it needs pyarrow
-    from service.bulk.files.formats import TYPED, FileFormat  # noqa: PLC0415
-    from service.bulk.files.places import STANDARD, input_files  # noqa: PLC0415
     from service.bulk.files.rows import CsvOptions  # noqa: PLC0415
     from service.bulk.runs.request import Request, apart  # noqa: PLC0415
     from service.bulk.scoring.layout import Layout  # noqa: PLC0415
@@ -132,7 +132,7 @@ def _request(
 
 def _require_different(files: Sequence["InputFile"], output: str, rejects: str | None) -> None:
     """Raises click.UsageError if a file that is written is also one that is read, or the other one."""
-    from service.bulk.files.places import resolved  # noqa: PLC0415
+    from serialize.files.places import resolved  # noqa: PLC0415
 
     require_not_read(files, "--output", output)
     require_not_read(files, "--rejects", rejects)

@@ -5,8 +5,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from serialize.errors import ArtifactError
+from serialize.files.place_error import PlaceError
 from serialize.store.address import checked_url, is_url
-from service.bulk.files.place_error import PlaceError
 from service.storage.feeds.ranges import Range
 
 _SCHEMES = ("s3", "gs", "az", "file")

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from serialize.files.formats import FileFormat
 from service.bulk.feeds.destination import Destination
 from service.bulk.feeds.tables import SCHEMAS, table_of
-from service.bulk.files.formats import FileFormat
 from service.bulk.files.output import new_place
 from service.bulk.files.writers import table_writer
 from service.storage.feeds.ranges import MOST_ROWS, FeedRanges, Range

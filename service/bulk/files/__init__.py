@@ -1,1 +1,1 @@
-"""Files of tables, by their place and format: read in blocks, and written whole or not at all."""
+"""Files of tables, by their format: read in blocks, and written whole or not at all."""

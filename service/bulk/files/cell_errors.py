@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from service.bulk.files.place_error import PlaceError
+from serialize.files.place_error import PlaceError
 
 
 @contextmanager

@@ -4,10 +4,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.bulk.files.formats import format_of
+from serialize.files.formats import format_of
+from serialize.files.place_error import PlaceError
+from serialize.files.places import STANDARD, is_object, local_path, raised, resolved
 from service.bulk.files.output import new_place
-from service.bulk.files.place_error import PlaceError
-from service.bulk.files.places import STANDARD, is_object, local_path, raised, resolved
 
 
 def is_folder(place: str) -> bool:
@@ -37,7 +37,7 @@ class Folder:
     def names(self) -> list[str]:
         """The paths of all files below the folder, relative to it, in order; none if there is no folder."""
         if is_object(self.place):
-            from service.bulk.files.object_store import files_below  # noqa: PLC0415 - obstore must not be used before a fork
+            from serialize.files.object_store import files_below  # noqa: PLC0415 - obstore must not be used before a fork
 
             return [file.url.removeprefix(f"{self.place}/") for file in files_below(self.place)]
         try:
@@ -50,7 +50,7 @@ class Folder:
     def read(self, name: str) -> bytes:
         """The content of a small file."""
         if is_object(self.place):
-            from service.bulk.files.object_store import open_to_read  # noqa: PLC0415
+            from serialize.files.object_store import open_to_read  # noqa: PLC0415
 
             with open_to_read(self.file(name)) as file:
                 return file.read()
@@ -77,7 +77,7 @@ class Folder:
     def remove(self, names: list[str]) -> None:
         """Removes files that may be there."""
         if is_object(self.place):
-            from service.bulk.files.object_store import remove_files  # noqa: PLC0415
+            from serialize.files.object_store import remove_files  # noqa: PLC0415
 
             remove_files([self.file(name) for name in names])
             return

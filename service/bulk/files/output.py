@@ -9,9 +9,9 @@ from typing import IO, Self
 
 import pyarrow as pa
 
-from service.bulk.files.formats import KNOWN, FileFormat, format_of
-from service.bulk.files.place_error import PlaceError
-from service.bulk.files.places import STANDARD, is_object, local_path
+from serialize.files.formats import KNOWN, FileFormat, format_of
+from serialize.files.place_error import PlaceError
+from serialize.files.places import STANDARD, is_object, local_path
 from service.bulk.files.writers import TableWriter, table_writer
 from service.export.atomic_file import new_file
 
@@ -48,7 +48,7 @@ def _opened(place: str, *, replace: bool) -> AbstractContextManager[IO[bytes]]:
     if place == STANDARD:
         return _standard_output()
     if is_object(place):
-        from service.bulk.files.object_store import open_to_write  # noqa: PLC0415 - obstore must not be used before a fork
+        from serialize.files.object_store import open_to_write  # noqa: PLC0415 - obstore must not be used before a fork
 
         return open_to_write(place, replace=replace)
     path = Path(local_path(place))

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from service.bulk.files.formats import TYPED
-from service.bulk.files.places import InputFile
+from serialize.files.formats import TYPED
+from serialize.files.places import InputFile
 from service.bulk.files.rows import CsvOptions, Rows
 from service.bulk.files.text_reader import text_blocks
 from service.bulk.files.typed_reader import Units, read_units, unit_rows

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from service.bulk.files.place_error import PlaceError
+from serialize.files.place_error import PlaceError
 from service.errors import Fault
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from service.bulk.files.places import InputFile
+from serialize.files.places import InputFile
 from service.bulk.files.rows import CsvOptions, Rows, readable, require_different
 from service.errors import Fault
 

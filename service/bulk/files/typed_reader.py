@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from service.bulk.files.places import InputFile
+from serialize.files.places import InputFile
 from service.bulk.files.rows import Rows, readable, require_different
 
 BATCH_ROWS = 64 * 1024

@@ -11,7 +11,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from pydantic_core import to_json
 
-from service.bulk.files.formats import FileFormat
+from serialize.files.formats import FileFormat
 
 _PROBAS = "probas."
 

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from service.bulk.files.places import STANDARD, InputFile
+from serialize.files.places import STANDARD, InputFile
 
 
 def input_digest(files: Sequence[InputFile], *arguments: Any) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
+from serialize.files.places import InputFile
 from service.bulk.files.cell_errors import require_readable
 from service.bulk.files.parts import parts_of
-from service.bulk.files.places import InputFile
 from service.bulk.files.rows import CsvOptions
 from service.bulk.labels.label_reader import LabelReader, ParsedLabels
 from service.bulk.rejects import FaultCounts, fault_counts, reject_lines

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from serialize.files.formats import FormatName
 from serialize.task import Label, Task
 from service.bulk.cells import label_of_cell, of_arrow
-from service.bulk.files.formats import FormatName
 from service.bulk.files.rows import Rows
 from service.bulk.ids import IdChecker, look_like_integers
 from service.bulk.rejects import malformed_line

@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import pyarrow as pa
 
+from serialize.files.place_error import PlaceError
 from serialize.task import Task
-from service.bulk.files.place_error import PlaceError
 from service.bulk.log.logged_batch import LoggedBatch
 from service.bulk.scoring.layout import LayoutError
 from service.bulk.scoring.observed_rows import ObservationTexts

@@ -16,9 +16,9 @@ from distributed.diagnostics.plugin import WorkerPlugin
 
 import service
 from serialize.errors import one_line
+from serialize.files.place_error import PlaceError
 from serialize.training import cluster
 from serialize.training.cluster import connected
-from service.bulk.files.place_error import PlaceError
 from service.bulk.runs.job import Job, LoadedWorker, Outcome, Task, answers, loaded, outcome
 from service.bulk.runs.pools import Pending
 from service.bulk.scoring.part_scorer import ScoredPart

@@ -11,8 +11,8 @@ from peewee import PeeweeException
 from serialize.artifact import Artifact, load_content
 from serialize.content import Content
 from serialize.errors import ArtifactError, one_line
+from serialize.files.place_error import PlaceError
 from service.bulk.files.parts import Part
-from service.bulk.files.place_error import PlaceError
 from service.bulk.log.batch_log import BatchLog
 from service.bulk.runs.parts_folder import PartsFolder
 from service.bulk.scoring.layout import Layout, LayoutError

@@ -13,10 +13,10 @@ from typing import IO, Any, TypeVar
 import pyarrow as pa
 from msgspec import Struct, convert
 
+from serialize.files.formats import FileFormat, ending_of
+from serialize.files.place_error import PlaceError
 from service.bulk.files.folder import Folder
-from service.bulk.files.formats import FileFormat, ending_of
 from service.bulk.files.output import Output
-from service.bulk.files.place_error import PlaceError
 from service.bulk.runs.run_file import RUN_FILE, RunFile
 from service.bulk.scoring.part_scorer import Counts, ScoredPart
 

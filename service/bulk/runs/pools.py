@@ -11,8 +11,8 @@ from multiprocessing import get_context
 from types import TracebackType
 from typing import Protocol, Self
 
+from serialize.files.place_error import PlaceError
 from serialize.writing.parent import end_with
-from service.bulk.files.place_error import PlaceError
 from service.bulk.files.typed_reader import Units
 from service.bulk.runs.job import Job, LoadedWorker, Outcome, Task, Worker, answers, loaded, outcome
 from service.bulk.scoring.part_scorer import ScoredPart

@@ -7,11 +7,11 @@ from time import perf_counter
 from typing import IO
 
 import service
+from serialize.files.formats import FileFormat
+from serialize.files.place_error import PlaceError
+from serialize.files.places import InputFile, resolved, spooled
 from service.bulk.files.folder import Folder, is_folder
-from service.bulk.files.formats import FileFormat
 from service.bulk.files.output import Output, format_of_output, new_place
-from service.bulk.files.place_error import PlaceError
-from service.bulk.files.places import InputFile, resolved, spooled
 from service.bulk.files.rows import CsvOptions
 from service.bulk.runs.job import Job, Worker
 from service.bulk.runs.parts_folder import PartsFolder

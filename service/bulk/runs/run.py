@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import IO
 
+from serialize.files.places import InputFile
 from service.bulk.files.output import Output
 from service.bulk.files.parts import parts_of
-from service.bulk.files.places import InputFile
 from service.bulk.files.rows import CsvOptions
 from service.bulk.runs.job import Task, Worker
 from service.bulk.runs.parts_folder import PartsFolder, part_name

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from serialize.files.places import InputFile
 from serialize.signature import Signature
 from service.bulk.files.cell_errors import require_readable
 from service.bulk.files.parts import Part
-from service.bulk.files.places import InputFile
 from service.bulk.files.rows import Rows
 from service.bulk.ids import IdChecker, look_like_integers
 from service.bulk.rejects import FaultCounts, fault_counts, reject_lines

@@ -1,7 +1,7 @@
 """Files of an object store, written and read whole."""
 
-from service.bulk.files.object_store import open_to_read, open_to_write
-from service.bulk.files.place_error import PlaceError
+from serialize.files.object_store import open_to_read, open_to_write
+from serialize.files.place_error import PlaceError
 
 
 def put(url: str, content: bytes) -> None:

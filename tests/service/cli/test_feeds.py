@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
+from serialize.files import object_store
+from serialize.files.object_store import list_files, open_to_read
 from service.__main__ import main
-from service.bulk.files import object_store
-from service.bulk.files.object_store import list_files, open_to_read
 from service.cli import bulk_options
 from service.storage.connection import connect
 from service.storage.deletion import Erasure

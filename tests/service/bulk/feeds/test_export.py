@@ -12,11 +12,11 @@ import psycopg
 import pyarrow as pa
 import pytest
 
+from serialize.files.place_error import PlaceError
 from service.bulk.feeds import export as export_module
 from service.bulk.feeds.destination import Destination
 from service.bulk.feeds.export import FeedExport
 from service.bulk.feeds.tables import table_of
-from service.bulk.files.place_error import PlaceError
 from service.storage.connection import connect
 from service.storage.feeds import rows as rows_module
 from service.storage.feeds.error import FeedError

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from serialize.files.place_error import PlaceError
+from serialize.files.places import input_files
 from service.bulk.files.parts import Part, parts_of
-from service.bulk.files.place_error import PlaceError
-from service.bulk.files.places import input_files
 from service.bulk.files.rows import CsvOptions
 from service.bulk.files.text_reader import _Content, _csv_blocks
 from service.bulk.files.typed_reader import BATCH_ROWS

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from service.bulk.files.formats import FileFormat
-from service.bulk.files.places import input_files
+from serialize.files.formats import FileFormat
+from serialize.files.places import input_files
 from service.bulk.labels.input_digest import input_digest
 from tests.service.bulk.stored import put
 from tests.support.moto import S3

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from serialize.content import read_content
-from service.bulk.files.places import input_files
+from serialize.files.places import input_files
 from service.bulk.files.rows import CsvOptions
 from service.bulk.labels import label_files as module
 from service.bulk.labels.label_files import LabelCounts, label_files

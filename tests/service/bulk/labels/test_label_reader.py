@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serialize.files.formats import FormatName
 from serialize.task import Task
-from service.bulk.files.formats import FormatName
 from service.bulk.files.rows import Rows
 from service.bulk.labels.label_reader import LabelReader, ParsedLabels
 from service.bulk.scoring.layout import LayoutError

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from serialize import load
-from service.bulk.files.place_error import PlaceError
+from serialize.files.place_error import PlaceError
 from service.bulk.ids import IdChecker
 from service.bulk.log.batch_log import BatchLog
 from service.bulk.scoring.batch_scorer import BatchScorer

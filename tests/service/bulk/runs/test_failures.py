@@ -16,11 +16,11 @@ from distributed.comm.core import CommClosedError
 
 from serialize.artifact import load_content
 from serialize.content import read_content
+from serialize.files.place_error import PlaceError
+from serialize.files.places import input_files
 from serialize.training import cluster as connection
 from service.__main__ import main
 from service.bulk.files.parts import Part, parts_of
-from service.bulk.files.place_error import PlaceError
-from service.bulk.files.places import input_files
 from service.bulk.files.rows import CsvOptions
 from service.bulk.runs import cluster, pools
 from service.bulk.runs.job import Job, Task, Worker, answers, outcome

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
+from serialize.files import object_store
 from service.__main__ import main
-from service.bulk.files import object_store, parts
+from service.bulk.files import parts
 from tests.service.bulk.stored import get, put
 from tests.support.faulty_store import Fault, FaultyStore, faulty_store
 from tests.support.moto import S3, SECRET

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
+from serialize.files.place_error import PlaceError
+from serialize.files.places import input_files
 from service.__main__ import main
 from service.bulk.files import parts, text_reader
-from service.bulk.files.place_error import PlaceError
-from service.bulk.files.places import input_files
 from service.bulk.runs.job import Task, Worker
 from service.bulk.scoring.part_scorer import ScoredPart
 from tests.service.bulk.stored import get, put

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import unquote
 
+from serialize.files.formats import KNOWN, TYPED, FileFormat, format_of
+from serialize.files.place_error import PlaceError
 from serialize.store.address import is_url
-from service.bulk.files.formats import KNOWN, TYPED, FileFormat, format_of
-from service.bulk.files.place_error import PlaceError
 
 STANDARD = "-"
 
@@ -79,7 +79,7 @@ class InputFile:
             yield sys.stdin.buffer
             return
         if self.is_object:
-            from service.bulk.files import object_store  # noqa: PLC0415 - obstore must not be used before a fork
+            from serialize.files import object_store  # noqa: PLC0415 - obstore must not be used before a fork
 
             if self.version is not None and object_store.version_of(self.name) != self.version:
                 raise self._changed()
@@ -166,7 +166,7 @@ def _below(folder: str) -> Iterator[str]:
 
 
 def _objects(url: str) -> Iterator[InputFile]:
-    from service.bulk.files.object_store import list_files  # noqa: PLC0415 - as above
+    from serialize.files.object_store import list_files  # noqa: PLC0415 - as above
 
     for file in list_files(url):
         form = _required_format(file.url) if file.url == url else format_of(file.url)

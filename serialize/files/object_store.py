@@ -10,10 +10,10 @@ from typing import IO, Any, NamedTuple
 import obstore
 
 from serialize.errors import ArtifactError
+from serialize.files.place_error import PlaceError
 from serialize.store.address import checked_url
 from serialize.store.client import PATIENCE_SECONDS
 from serialize.store.transfer import open_store, reason, variables
-from service.bulk.files.place_error import PlaceError
 
 _BUFFER_BYTES = 4 * 1024 * 1024
 

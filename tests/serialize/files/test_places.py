@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from service.bulk.files.folder import Folder
-from service.bulk.files.formats import FileFormat
-from service.bulk.files.object_store import open_to_write
-from service.bulk.files.place_error import PlaceError
-from service.bulk.files.places import input_files
+from serialize.files.formats import FileFormat
+from serialize.files.object_store import open_to_write
+from serialize.files.place_error import PlaceError
+from serialize.files.places import input_files
 from tests.service.bulk.stored import get, put
 from tests.support.moto import S3
 
@@ -141,4 +140,3 @@ def test_a_bucket_is_a_folder(end: str, s3: S3) -> None:
     put(f"{bucket}/a/b.csv", b"a\n1\n")
 
     assert [file.name for file in input_files([bucket + end])] == [f"{bucket}/a/b.csv"]
-    assert Folder.at(f"{bucket}/").names() == ["a/b.csv"]
