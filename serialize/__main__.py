@@ -16,13 +16,15 @@ from serialize.cli.made import console, print_made, print_metrics
 from serialize.cli.options import csv_options, declarations, declared, separator, training_data
 from serialize.content import read_content, sign
 from serialize.errors import ArtifactError, DumpError
+from serialize.files.place_error import PlaceError
+from serialize.files.places import STANDARD
 from serialize.folder import MANIFEST, read_manifest
 from serialize.recipes import RECIPES, BuiltIn
 from serialize.recipes.csv import from_csv
 from serialize.recipes.csv_file import CsvFile
 from serialize.recipes.data_file import read_texts
+from serialize.recipes.data_files import data_files
 from serialize.recipes.recipe import Recipe, train
-from serialize.store.download import local
 from serialize.training.cluster import fitting_on
 from serialize.trust import Trust, signing_keys
 
@@ -44,7 +46,7 @@ class _Cli(click.Group):
         except click.UsageError as error:
             error.ctx = None  # otherwise click prints the usage too
             raise
-        except (DumpError, ArtifactError) as error:
+        except (DumpError, ArtifactError, PlaceError) as error:
             raise click.ClickException(" ".join(str(error).split())) from error
 
 
@@ -58,10 +60,10 @@ main.add_command(remote.pull)
 
 
 @main.command("train")
-@click.argument("file", metavar="FILE|URL")
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @click.option("--target", required=True, help="The column to predict.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The folder to write.")
-@click.option("--name", help="The model's name.  [default: the file name without its ending]")
+@click.option("--name", help="The model's name.  [default: the name of the file without its ending, or of the folder]")
 @csv_options
 @click.option("--drop", multiple=True, help="A column to leave out; may be repeated.")
 @click.option("--drop-null-target", is_flag=True, help="Leave out the rows without a target.")
@@ -84,7 +86,7 @@ main.add_command(remote.pull)
 )
 @click.option("--scheduler", metavar="ADDRESS", help="Train on a Dask cluster, such as tcp://host:8786.")
 def _train(
-    file: str,
+    inputs: tuple[str, ...],
     target: str,
     output: Path,
     sep: str,
@@ -95,16 +97,18 @@ def _train(
     training_data: bool,
     **options: Any,
 ) -> None:
-    """Train a model on the rows of a file and write its artifact.
+    """Train a model on the rows of files and write its artifact.
 
-    FILE is CSV, or by its ending .parquet, .ndjson, .jsonl, .arrow or .feather; CSV and NDJSON may have .gz at the end.
-    It may be in an object store: s3://, gs://, az:// or https://."""
+    INPUT is a file, a folder or a pattern with * or ?, also in an object store: s3://, gs://, az:// or https:// (one
+    file). A file is CSV, or by its ending .parquet, .ndjson, .jsonl, .arrow or .feather; CSV and NDJSON may have .gz at
+    the end. Several files must have the same columns; their rows are one table, in the order of the files."""
+    if STANDARD in inputs:
+        raise click.UsageError("Standard input cannot be trained on; give a file.")
     of_columns = declared(options)
     # Not a parameter of the estimator: it would be pickled, and the service would use the cores for every request. A
     # forest adds up its trees in another order on several cores, so the last digit of its metrics may differ.
     places = parallel_config("threading", n_jobs=n_jobs) if scheduler is None else fitting_on(scheduler)
-    with local(file) as path, places:
-        rows = CsvFile(path, sep, encoding)
+    with places, data_files(inputs, sep, encoding) as rows:
         _make(from_csv(rows, target, positive_class=positive, declared=of_columns, **options), output, training_data)
 
 

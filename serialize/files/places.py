@@ -3,6 +3,7 @@
 import glob
 import hashlib
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -113,13 +114,16 @@ def spooled(file: InputFile) -> Iterator[InputFile]:
         yield replace(file, path=copy.name)
 
 
-def input_files(places: Sequence[str], standard: FileFormat | None = None) -> list[InputFile]:
+def input_files(
+    places: Sequence[str], standard: FileFormat | None = None, *, otherwise: FileFormat | None = None
+) -> list[InputFile]:
     """The files of some places in order. A place is a file, a folder, whose files with a known ending count, or a
-    pattern with * or ?. `standard` is the format of standard input. Raises PlaceError."""
+    pattern with * or ?. `standard` is the format of standard input, and `otherwise` that of a file whose own name is
+    given and has no known ending; None refuses it. Raises PlaceError."""
     found: dict[str, InputFile] = {}
     for place in places:
         try:
-            files = list(_files(place, standard))
+            files = list(_files(place, standard, otherwise))
         except OSError as error:
             raise PlaceError(f"{place} cannot be read: {error.strerror}.") from error
         if not files:
@@ -131,22 +135,22 @@ def input_files(places: Sequence[str], standard: FileFormat | None = None) -> li
     return list(found.values())
 
 
-def _files(place: str, standard: FileFormat | None) -> Iterator[InputFile]:
+def _files(place: str, standard: FileFormat | None, otherwise: FileFormat | None) -> Iterator[InputFile]:
     if place == STANDARD:
         if standard is None:
             raise PlaceError("Say with --input-format what standard input holds.")
         yield InputFile(STANDARD, standard)
         return
     if is_object(place):
-        yield from _objects(place)
+        yield from _objects(place, otherwise)
         return
     path = local_path(place)
     if os.path.isfile(path):
-        yield _on_disk(path, _required_format(path))
+        yield _on_disk(path, _required_format(path, otherwise))
         return
     if not os.path.exists(path) and not glob.has_magic(path):
         raise PlaceError(f"{place} does not exist.")
-    for name in sorted(_below(path) if os.path.isdir(path) else glob.glob(path, recursive=True)):
+    for name in sorted(_below(path) if os.path.isdir(path) else _matching(path)):
         form = format_of(name)
         if form is not None and os.path.isfile(name):
             yield _on_disk(name, form)
@@ -165,11 +169,23 @@ def _below(folder: str) -> Iterator[str]:
         yield from (os.path.join(parent, name) for name in names if not name.startswith(_PASSED_OVER))
 
 
-def _objects(url: str) -> Iterator[InputFile]:
+def _matching(pattern: str) -> Iterator[str]:
+    """The files and folders that match a pattern, without those that `_below` leaves out. A name may begin with `_` if
+    the pattern says so."""
+    given = re.split(r"[*?[]", pattern, maxsplit=1)[0]
+    for name in glob.glob(pattern, recursive=True):
+        if not any(part.startswith(_PASSED_OVER) for part in name[len(given) :].split(os.sep)):
+            yield name
+
+
+def _objects(url: str, otherwise: FileFormat | None) -> Iterator[InputFile]:
     from serialize.files.object_store import list_files  # noqa: PLC0415 - as above
 
-    for file in list_files(url):
-        form = _required_format(file.url) if file.url == url else format_of(file.url)
+    files = list_files(url)
+    if not files and not glob.has_magic(url):
+        raise PlaceError(f"{url} does not exist, or is empty.")
+    for file in files:
+        form = _required_format(file.url, otherwise) if file.url == url else format_of(file.url)
         inner = file.url[len(url.partition("*")[0].partition("?")[0]) :].split("/")
         if form is not None and not any(part.startswith(_PASSED_OVER) for part in inner):
             yield InputFile(file.url, form, file.size, version=file.version)
@@ -180,8 +196,8 @@ def raised(error: OSError) -> None:
     raise error
 
 
-def _required_format(name: str) -> FileFormat:
-    form = format_of(name)
+def _required_format(name: str, otherwise: FileFormat | None) -> FileFormat:
+    form = format_of(name) or otherwise
     if form is None:
         raise PlaceError(f"{name} has none of the endings {KNOWN}.")
     return form

@@ -24,7 +24,7 @@ from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder, StandardS
 
 from serialize.errors import DumpError, one_line
 from serialize.recipes.csv_file import CsvFile
-from serialize.recipes.data_file import is_csv, read_table
+from serialize.recipes.data_files import DataFiles
 from serialize.recipes.recipe import Recipe
 from serialize.task import Label
 from serialize.transformers import datetime_numbers, documents, null_blind_one_hot
@@ -37,7 +37,7 @@ _WORDS_OF_PROSE = 4
 
 
 def from_csv(
-    file: str | Path | CsvFile,
+    file: str | Path | CsvFile | DataFiles,
     target: str,
     *,
     name: str | None = None,
@@ -51,38 +51,44 @@ def from_csv(
     declared: Mapping[str, Any] | None = None,
     dates: Sequence[str] = (),
 ) -> Recipe:
-    """A recipe for the rows of a file: CSV with a header, Parquet, Arrow or NDJSON. `model` is a logistic
+    """A recipe for the rows of one file or several: CSV with a header, Parquet, Arrow or NDJSON. `model` is a logistic
     regression (ridge if the target is a number), a random forest, or histogram gradient boosting; `positive_class`
     may be a label's text. The columns `strings` of CSV are read as text, so that 00012 keeps its zeros, and the
     columns `dates` are parsed as ISO 8601. Raises DumpError for a file that is not a table, for a missing column,
     for a column that holds no dates, and for a target that cannot be learned; rows without a target are left out if
     `drop_null_target`, and refused otherwise."""
-    file = file if isinstance(file, CsvFile) else CsvFile(file)
-    rows = read_table(file, strings)
-    file.require(list(rows.columns), (target, *drop, *dates))
-    rows, left_out = _labelled(file, rows, target, drop_null_target)
+    files = _files(file)
+    rows = files.table(strings)
+    files.require(list(rows.columns), (target, *drop, *dates))
+    rows, left_out = _labelled(files, rows, target, drop_null_target)
     X, y = rows.drop(columns=[target, *drop]), rows[target]
     for column in dates:
         if column not in X.columns:
             raise DumpError(f"{column!r} is the target or dropped; --dates is for the other columns.")
     X = X.assign(**{column: _dates(X[column]) for column in dates})
     if not len(X.columns):
-        raise DumpError(f"{file.path} has no column except {target!r} to learn from; drop fewer columns.")
+        raise DumpError(f"{files} has no column except {target!r} to learn from; drop fewer columns.")
     kind = task or _task(y)
     if kind == "regression" and not types.is_numeric_dtype(y):
         raise DumpError(f"{target!r} holds no numbers; choose the task classification, or another target.")
     if kind == "classification":
         y = _labels(y)
     return Recipe(
-        name=name or Path(Path(file.path).name.removesuffix(".gz")).stem,
+        name=name or files.name,
         pipeline=_pipeline(X, model, kind),
         X=X,
         y=y,
         threshold=threshold,
         positive_class=_label(positive_class, y),
         declared=dict(declared or {}),
-        notes=(*left_out, *remarks(X), *(_lost_zeros(file, rows[[*X.columns, target]]) if is_csv(file) else ())),
+        notes=(*left_out, *remarks(X), *_lost_zeros(files, rows[[*X.columns, target]])),
     )
+
+
+def _files(file: str | Path | CsvFile | DataFiles) -> DataFiles:
+    if isinstance(file, DataFiles):
+        return file
+    return DataFiles((file if isinstance(file, CsvFile) else CsvFile(file),))
 
 
 def remarks(X: pd.DataFrame) -> list[str]:
@@ -97,7 +103,9 @@ def remarks(X: pd.DataFrame) -> list[str]:
     return found
 
 
-def _labelled(file: CsvFile, rows: pd.DataFrame, target: str, drop_null_target: bool) -> tuple[pd.DataFrame, list[str]]:
+def _labelled(
+    files: DataFiles, rows: pd.DataFrame, target: str, drop_null_target: bool
+) -> tuple[pd.DataFrame, list[str]]:
     """The rows with a target, and a note on the number of those without. Raises DumpError if they may not be left
     out, and if no row has a target."""
     missing = rows[target].isna()
@@ -105,10 +113,10 @@ def _labelled(file: CsvFile, rows: pd.DataFrame, target: str, drop_null_target: 
     if not count:
         return rows, []
     if count == len(rows):
-        raise DumpError(f"{target!r} is null in every row of {file.path}; choose another target.")
+        raise DumpError(f"{target!r} is null in every row of {files}; choose another target.")
     if not drop_null_target:
         raise DumpError(
-            f"{target!r} is null in {count} rows of {file.path}; remove these rows, or leave them out with "
+            f"{target!r} is null in {count} rows of {files}; remove these rows, or leave them out with "
             "--drop-null-target."
         )
     found = rows[~missing].reset_index(drop=True)
@@ -116,12 +124,12 @@ def _labelled(file: CsvFile, rows: pd.DataFrame, target: str, drop_null_target: 
     return found, [f"{count} rows without {target} were left out."]
 
 
-def _lost_zeros(file: CsvFile, rows: pd.DataFrame) -> list[str]:
+def _lost_zeros(files: DataFiles, rows: pd.DataFrame) -> list[str]:
     """One sentence for each column of numbers whose leading zeros were lost."""
     numbers = [name for name in rows.columns if types.is_numeric_dtype(rows[name])]
     return [
         f"{name} has numbers with leading zeros, such as 00012, and they are lost; --string {quote(name)} keeps them?"
-        for name in file.with_leading_zeros(numbers)
+        for name in files.with_leading_zeros(numbers)
     ]
 
 

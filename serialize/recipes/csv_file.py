@@ -13,11 +13,18 @@ from serialize.errors import DumpError
 
 @dataclass(frozen=True, slots=True)
 class CsvFile:
-    """A CSV file, its separator (one character) and its encoding."""
+    """A CSV file, its separator (one character) and its encoding. Messages call it `shown`, or by its path if that is
+    None."""
 
     path: str | Path
     sep: str = ","
     encoding: str = "utf-8"
+    shown: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the file in messages."""
+        return self.shown or str(self.path)
 
     def table(self, strings: Sequence[str] = ()) -> pd.DataFrame:
         """The rows; the columns `strings` are read as text, the others with the dtype that pandas infers. Raises
@@ -43,20 +50,20 @@ class CsvFile:
         for name in wanted:
             if name not in names:
                 hint = "; if they should be several, give their separator with --sep" if len(names) == 1 else ""
-                raise DumpError(f"{self.path} has no column {name!r}; its columns are {', '.join(names)}{hint}.")
+                raise DumpError(f"{self.name} has no column {name!r}; its columns are {', '.join(names)}{hint}.")
 
     def _names(self) -> list[str]:
         header = self._read(header=None, nrows=1, dtype=str)
         names = header.iloc[0].dropna()
         twice = names[names.duplicated()]
         if len(twice):
-            raise DumpError(f"{self.path} has two columns called {twice.iloc[0]!r}; rename one of them.")
+            raise DumpError(f"{self.name} has two columns called {twice.iloc[0]!r}; rename one of them.")
         return list(map(str, self._read(nrows=0, index_col=False).columns))
 
     def _rows(self, **options: Any) -> pd.DataFrame:
         rows = self._read(low_memory=False, index_col=False, **options)
         if not len(rows):
-            raise DumpError(f"{self.path} has a header but no rows.")
+            raise DumpError(f"{self.name} has a header but no rows.")
         return rows
 
     def _read(self, **options: Any) -> pd.DataFrame:
@@ -67,9 +74,9 @@ class CsvFile:
                 return rows
         except pd.errors.ParserWarning:
             raise DumpError(
-                f"{self.path} has rows with more values than its header has names; correct one of them, or give the "
+                f"{self.name} has rows with more values than its header has names; correct one of them, or give the "
                 "separator with --sep."
             ) from None
         except (OSError, ValueError, LookupError) as error:
             hint = "; give its encoding, such as --encoding cp1252" if isinstance(error, UnicodeError) else ""
-            raise DumpError(f"{self.path} cannot be read as CSV: {' '.join(str(error).split())}{hint}.") from error
+            raise DumpError(f"{self.name} cannot be read as CSV: {' '.join(str(error).split())}{hint}.") from error

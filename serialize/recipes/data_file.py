@@ -11,13 +11,13 @@ from typing import Any
 import pandas as pd
 
 from serialize.errors import DumpError, one_line
+from serialize.files.formats import FileFormat, format_of
 from serialize.frame import observations
 from serialize.recipes.csv_file import CsvFile
 
 Cells = Mapping[str, Any]
 
-_OF_ARROW = (".parquet", ".arrow", ".feather")
-_OF_LINES = (".ndjson", ".jsonl")
+_CSV = FileFormat("csv")
 
 
 def read_table(file: CsvFile, strings: Sequence[str] = ()) -> pd.DataFrame:
@@ -31,19 +31,19 @@ def read_table(file: CsvFile, strings: Sequence[str] = ()) -> pd.DataFrame:
 
 def is_csv(file: CsvFile) -> bool:
     """Whether a file is read as CSV, by the ending of its name."""
-    return _ending(Path(file.path)) not in (*_OF_ARROW, *_OF_LINES)
+    return _format(file).name == "csv"
 
 
 def read_cells(file: CsvFile) -> tuple[list[str], list[Cells]]:
     """The column names of a file, and its n rows by column name. A cell of a CSV file is its text, "" if it is empty;
     of the other files a null is None, and an object of NDJSON may lack a column. Raises DumpError for a file that
     cannot be read or has no rows."""
-    path = Path(file.path)
-    if (ending := _ending(path)) in _OF_LINES:
-        return _objects(path)
-    table = _typed(path) if ending in _OF_ARROW else file.cells()
+    form = _format(file)
+    if form.name == "ndjson":
+        return _objects(file, form)
+    table = file.cells() if form.name == "csv" else _typed(file, form)
     if not len(table):
-        raise DumpError(f"{path} has no rows.")
+        raise DumpError(f"{file.name} has no rows.")
     return list(map(str, table.columns)), list(observations(table))
 
 
@@ -55,17 +55,16 @@ def read_texts(file: CsvFile) -> pd.DataFrame:
     return pd.DataFrame(cells, dtype=object)
 
 
-def _ending(path: Path) -> str:
-    """The ending of a name in lower case; .gz does not count for the formats that may have it."""
-    name = path.name.lower()
-    return Path(name.removesuffix(".gz")).suffix if name.endswith((".ndjson.gz", ".jsonl.gz")) else Path(name).suffix
+def _format(file: CsvFile) -> FileFormat:
+    """The format by the ending of the name; a file with any other ending is CSV."""
+    return format_of(Path(file.path).name) or _CSV
 
 
 def _text(cell: Any) -> str | None:
     return None if cell is None or cell == "" or (isinstance(cell, float) and math.isnan(cell)) else str(cell)
 
 
-def _typed(path: Path) -> pd.DataFrame:
+def _typed(file: CsvFile, form: FileFormat) -> pd.DataFrame:
     """The rows of a Parquet or Arrow file. Decimal numbers are floats; integers and booleans with nulls are
     objects, because a float is not exact."""
     try:
@@ -73,31 +72,30 @@ def _typed(path: Path) -> pd.DataFrame:
         from pyarrow.parquet import ParquetFile  # noqa: PLC0415
     except ImportError:
         raise DumpError(
-            f"{path} needs pyarrow, which is not installed; run pip install 'prediction-service[bulk]'."
+            f"{file.name} needs pyarrow, which is not installed; run pip install 'prediction-service[bulk]'."
         ) from None
     try:
-        with path.open("rb") as opened:
-            is_parquet = _ending(path) == ".parquet"
-            table = ParquetFile(opened).read() if is_parquet else pyarrow.ipc.open_file(opened).read_all()
+        with Path(file.path).open("rb") as opened:
+            table = ParquetFile(opened).read() if form.name == "parquet" else pyarrow.ipc.open_file(opened).read_all()
         for place, field in enumerate(table.schema):
             if pyarrow.types.is_decimal(field.type):
                 table = table.set_column(place, field.name, table.column(place).cast(pyarrow.float64()))
         frame: pd.DataFrame = table.to_pandas(integer_object_nulls=True)
         return frame
     except Exception as error:  # a damaged file can raise any
-        raise DumpError(f"{path} cannot be read: {one_line(error)}.") from error
+        raise DumpError(f"{file.name} cannot be read: {one_line(error)}.") from error
 
 
-def _objects(path: Path) -> tuple[list[str], list[Cells]]:
+def _objects(file: CsvFile, form: FileFormat) -> tuple[list[str], list[Cells]]:
     try:
-        rows = [json.loads(line) for line in _content(path).split("\n") if line.strip()]
+        rows = [json.loads(line) for line in _content(file, form).split("\n") if line.strip()]
     except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
-        raise DumpError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
+        raise DumpError(f"{file.name} cannot be read: {' '.join(str(error).split())}.") from error
     if not rows or not all(isinstance(row, dict) for row in rows):
-        raise DumpError(f"{path} does not hold one JSON object per line.")
+        raise DumpError(f"{file.name} does not hold one JSON object per line.")
     return list(dict.fromkeys(name for row in rows for name in row)), rows
 
 
-def _content(path: Path) -> str:
-    content = path.read_bytes()
-    return (gzip.decompress(content) if path.name.lower().endswith(".gz") else content).decode("utf-8")
+def _content(file: CsvFile, form: FileFormat) -> str:
+    content = Path(file.path).read_bytes()
+    return (gzip.decompress(content) if form.is_gzip else content).decode("utf-8")

@@ -349,7 +349,7 @@ def test_a_file_of_a_bucket_is_learned_from(s3: S3, tmp_path: Path) -> None:
     assert ran.exit_code == 0, ran.output
     assert load(tmp_path / "artifact").manifest.name == "rows"
     missing = trained(f"{s3.url}/other.parquet", "-o", str(tmp_path / "other"))
-    assert (missing.exit_code, missing.stderr) == (1, f"Error: {s3.url}/other.parquet is not there.\n")
+    assert (missing.exit_code, missing.stderr) == (1, f"Error: {s3.url}/other.parquet does not exist, or is empty.\n")
 
 
 @pytest.mark.long  # starts a cluster

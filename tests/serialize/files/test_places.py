@@ -35,6 +35,16 @@ def test_patterns_and_files_stay_in_the_given_order(tmp_path: Path) -> None:
     assert names(tmp_path, "in/*", "*.csv", "a.parquet") == ["in/d.ndjson.gz", "b.csv", "a.parquet"]
 
 
+def test_a_pattern_leaves_out_what_a_folder_leaves_out(tmp_path: Path) -> None:
+    fill(tmp_path)
+    (tmp_path / "_done").mkdir()
+    (tmp_path / "_done" / "f.csv").touch()
+
+    assert names(tmp_path, "*") == ["a.parquet", "b.csv"]
+    assert names(tmp_path, "**/*.csv") == ["b.csv"]
+    assert names(tmp_path, "_d*/*.csv") == ["_done/f.csv"]
+
+
 def test_a_folder_with_wildcards_in_its_name_is_a_folder(tmp_path: Path) -> None:
     (tmp_path / "[x]").mkdir()
     (tmp_path / "[x]" / "a.csv").touch()
