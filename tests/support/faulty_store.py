@@ -76,7 +76,7 @@ def faulty_store(server: str, fails: Callable[[str, str, int], Fault | None]) ->
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         http.daemon_threads = True
         running = FaultyStore(f"http://127.0.0.1:{http.server_port}", fails)
-        Thread(target=http.serve_forever, daemon=True).start()
+        Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         try:
             yield running
         finally:
