@@ -27,7 +27,7 @@ class ObjectFile(NamedTuple):
 
     @classmethod
     def of(cls, url: str, meta: Mapping[str, Any]) -> "ObjectFile":
-        """The file that the store describes so."""
+        """The file with this URL and the description `meta` that obstore gives of it."""
         return cls(url, meta["size"], f"{meta['e_tag'] or meta['last_modified'].isoformat()} {meta['size']}")
 
 

@@ -47,7 +47,8 @@ def parts_of(file: InputFile, options: CsvOptions) -> Iterator[Part]:
 
 
 def _joined(rows: Sequence[int]) -> Iterator[Units]:
-    """Small neighbours among units with these numbers of rows as one."""
+    """The units with these numbers of rows; small ones that follow each other are joined until they have the rows of a
+    part."""
     first = first_row = found = 0
     for number, count in enumerate(rows):
         found += count

@@ -121,7 +121,7 @@ class LabelReader:
 
 
 def _keys(ids: pa.Array) -> list[str]:
-    """The ids as canonical JSON; that of a null is of no use."""
+    """The ids as canonical JSON. Nobody uses that of a null, because its row has a fault."""
     if pa.types.is_integer(ids.type):
         keys: list[str] = pc.cast(ids, pa.string()).to_pylist()
         return keys
