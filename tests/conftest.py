@@ -4,6 +4,7 @@ import itertools
 import logging
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -101,6 +102,19 @@ def s3(s3_address: str, monkeypatch: pytest.MonkeyPatch, cache_folder: Path) -> 
     for name, value in s3.variables.items():
         monkeypatch.setenv(name, value)
     return s3
+
+
+@pytest.fixture
+def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A certificate of 127.0.0.1 with its key. Clients trust it."""
+    path = tmp_path / "certificate.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1"
+    extensions = ("-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE")
+    output = ("-keyout", path, "-out", tmp_path / "alone.pem")
+    subprocess.run([*command.split(), *extensions, *output], check=True, capture_output=True)
+    path.write_bytes(path.read_bytes() + (tmp_path / "alone.pem").read_bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "alone.pem"))
+    return path
 
 
 def _is_prepared(request: pytest.FixtureRequest) -> bool:

@@ -32,14 +32,16 @@ class ObjectFile(NamedTuple):
 
 
 def list_files(url: str) -> list[ObjectFile]:
-    """The files of a URL in order: one file, those below a folder, or those that match a pattern with * or ?. Raises
-    PlaceError."""
+    """The files of a URL in order: one file, those below a folder, or those that match a pattern with * or ?; of a web
+    server one file. Raises PlaceError."""
     if _is_pattern(url):
         return [file for file in files_below(_folder(url)) if fnmatch.fnmatchcase(file.url, url)]
     store, path = _store(url, make=False)
     with _failures(url, "read"), suppress(FileNotFoundError):
         if path:
             return [ObjectFile.of(url, obstore.head(store, path))]
+    if url.startswith("https:"):
+        raise PlaceError(f"{url} does not exist; give the URL of one file, because a web server lists none.")
     return files_below(url)
 
 
@@ -78,7 +80,7 @@ def _is_there(url: str, store: Any, path: str) -> bool:
 
 
 def _is_pattern(url: str) -> bool:
-    return "*" in url or ("?" in url and not url.startswith("https:"))  # where ? begins a query
+    return not url.startswith("https:") and ("*" in url or "?" in url)
 
 
 def _folder(url: str) -> str:

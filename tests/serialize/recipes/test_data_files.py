@@ -12,6 +12,7 @@ from serialize.recipes.csv_file import CsvFile
 from serialize.recipes.data_files import DataFiles, data_files
 from tests.service.bulk.stored import put
 from tests.support.moto import S3
+from tests.support.web_server import web_server
 
 ROWS = pd.DataFrame({"age": range(60), "port": ["S", "C", "Q"] * 20, "survived": [False, True] * 30})
 
@@ -87,6 +88,18 @@ def test_copies_keep_the_names_of_the_files(s3: S3) -> None:
 
     assert str(caught.value).startswith(f"{s3.url}/2/a.csv has other columns than {s3.url}/1/a.csv: it has no 'a'")
     assert not any(Path(file.path).exists() for file in files.files)
+
+
+@pytest.mark.long  # starts a server
+@pytest.mark.usefixtures("in_this_process")
+def test_a_file_of_a_web_server_is_trained_on(certificate: Path, tmp_path: Path) -> None:
+    files = {f"/rows/{path.name}": path.read_bytes() for path in spread(tmp_path / "rows")}
+
+    with web_server(certificate, files) as url:
+        ran = train(*(url + path for path in files), "-o", str(tmp_path / "artifact"))
+
+    assert ran.exit_code == 0, ran.output
+    assert load(tmp_path / "artifact").training_data().X["age"].tolist() == ROWS["age"].tolist()
 
 
 def test_other_columns_are_one_sentence(tmp_path: Path) -> None:

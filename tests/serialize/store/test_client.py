@@ -125,19 +125,6 @@ def test_an_azure_account_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None
     assert "set AZURE_STORAGE_ACCOUNT_NAME" in failed("az://container/folder")
 
 
-@pytest.fixture
-def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A certificate of 127.0.0.1 with its key. Clients trust it."""
-    path = tmp_path / "certificate.pem"
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1"
-    extensions = ("-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE")
-    output = ("-keyout", path, "-out", tmp_path / "alone.pem")
-    subprocess.run([*command.split(), *extensions, *output], check=True, capture_output=True)
-    path.write_bytes(path.read_bytes() + (tmp_path / "alone.pem").read_bytes())
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "alone.pem"))
-    return path
-
-
 def test_a_web_server_with_tls_is_read(certificate: Path) -> None:
     with replies(send("200 OK", b"{}"), certificate) as server:
         found = read_files(f"{server.address}/folder", ["manifest.json"], LIMIT, patience=PATIENCE)

@@ -18,6 +18,7 @@ from tests.conftest import Client, MakeClient
 from tests.service.bulk.stored import get, put
 from tests.support.moto import S3
 from tests.support.passengers import ARTIFACTS, PASSENGER, all_passengers
+from tests.support.web_server import web_server
 
 COLUMNS = ["id", "predicted_class", "proba", "model_version"]
 
@@ -377,6 +378,28 @@ def test_without_pyarrow_one_sentence_says_what_to_install(monkeypatch: pytest.M
         1,
         "Error: This command needs pyarrow, which is not installed; run pip install 'prediction-service[bulk]'.\n",
     )
+
+
+@pytest.mark.long  # starts a server
+def test_files_of_a_web_server_are_scored(certificate: Path, tmp_path: Path) -> None:
+    rows = passengers().drop(columns="name")
+    names = ("rows.parquet", "rows.csv.gz", "rows.ndjson")
+    for name in names:
+        write(rows, tmp_path / name)
+    assert run("rows.parquet", "-o", "whole.ndjson", "--id", "key").exit_code == 0
+
+    with web_server(certificate, {f"/in/{name}": (tmp_path / name).read_bytes() for name in names}) as url:
+        for name in names:
+            ran = run(f"{url}/in/{name}", "-o", f"{name}.out.ndjson", "--id", "key")
+            assert ran.exit_code == 0, ran.output
+        refused = {place: run(url + place, "-o", "other.ndjson") for place in ("/in/other.csv", "/in/*.csv", "/in", "")}
+
+    for name in names:
+        assert (tmp_path / f"{name}.out.ndjson").read_bytes() == (tmp_path / "whole.ndjson").read_bytes()
+    for place, ran in refused.items():
+        sentence = "does not exist; give the URL of one file, because a web server lists none."
+        assert (ran.exit_code, ran.stderr) == (1, f"Error: {url}{place} {sentence}\n")
+    assert not (tmp_path / "other.ndjson").exists()
 
 
 @pytest.mark.long  # starts a server
