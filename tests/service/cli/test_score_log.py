@@ -25,10 +25,14 @@ TEXTS = ("observation_id", "observation", "predicted_class", "threshold", "model
 
 
 @pytest.fixture(autouse=True)
-def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str) -> None:
+def nice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str) -> list[int]:
+    """The new environment, and by how much the command lowers its priority; here it does not."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ARTIFACTS", str(ARTIFACTS))
     monkeypatch.setenv("DATABASE_URL", database_url)
+    lowered: list[int] = []
+    monkeypatch.setattr("os.nice", lowered.append)
+    return lowered
 
 
 def run(*arguments: str) -> Result:
@@ -306,3 +310,11 @@ def test_a_run_that_is_killed_at_any_step_is_finished_by_the_next(database_url: 
 def _ordered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     names = load(ARTIFACTS).manifest.signature.names
     return [{name: row[name] for name in names} for row in rows]
+
+
+def test_a_run_that_logs_has_the_lowest_priority(nice: list[int]) -> None:
+    pd.DataFrame([{"id": 1, **PASSENGER}]).to_csv("in.csv", index=False)
+
+    assert summary(run("in.csv", "-o", "out.ndjson", "--id", "id")) == (1, 0, 0)
+
+    assert nice == [19]
