@@ -45,6 +45,7 @@ prove: $(VENV)/installed-dev
 	python -m benchmarks.compiled
 	python -m benchmarks.text
 	python -m benchmarks.models
+	python -m benchmarks.models.kinds
 	python -m benchmarks.swap_memory
 	python -m benchmarks.learning.gate
 	python -m benchmarks.learning.retraining

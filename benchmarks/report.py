@@ -16,6 +16,7 @@ from benchmarks.arrays.table import table as arrays
 from benchmarks.bulk.table import beside
 from benchmarks.bulk.table import table as bulk
 from benchmarks.contenders import TRACEPARENT
+from benchmarks.models.table import kinds
 from benchmarks.result import RESULTS, newest
 from benchmarks.table import Result, row, where
 
@@ -182,6 +183,7 @@ TABLES: Mapping[str, Callable[[Result], str]] = {
     "score": score,
     "compiled": compiled,
     "models": models,
+    "kinds": kinds,
     "swap-memory": swap_memory,
     "gate": gate,
 }

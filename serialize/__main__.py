@@ -188,7 +188,7 @@ def _show(directory: Path, complete: bool, as_json: bool) -> None:
     if note := manifest.importances.get("note"):
         click.echo(f"importance: {note}")
     print_metrics(manifest)
-    click.echo(summary.compiled(manifest.not_compiled))
+    click.echo(summary.compiled(manifest))
     click.echo("libraries: " + summary.listed(f"{name} {version}" for name, version in manifest.libraries.items()))
     click.echo(f"signed: {'yes' if content.signature else 'no'}")
     for name, digest in {MANIFEST: content.digest, **manifest.files}.items():

@@ -98,10 +98,10 @@ def dump(
         counts = {} if truth is None else class_counts(task, truth)
         kept = {TRAINING: keep(X_train, y_train, signature)} if include_training_data else {}
         progress.stage("Compiling")
-        files, reason = files_of(model, rows)
+        files, answering = files_of(model, rows)
         figures = measurement.metrics_of(model, X_train, y_train, truth, outputs, progress)
         shares = measurement.importances_of(model, table, truth, progress)
-        manifest = replace(manifest, metrics=figures, importances=shares, not_compiled=reason, class_counts=counts)
+        manifest = replace(manifest, metrics=figures, importances=shares, class_counts=counts, **answering)
         progress.stage("Writing the artifact, and verifying it in a new process")
         artifact = write(manifest, {**files, **kept}, target)
     sys.stderr.write(strictness(signature))

@@ -25,7 +25,8 @@ class Manifest:
     """The description of a model. `files` maps each other file of the artifact to its sha256, `modules` lists the
     user's own modules that the pipeline needs, `not_compiled` is the reason why there is no compiled form, or None,
     `warnings` says what `dump` found that is not quite right, and `class_counts` maps each class, as text, to the
-    number of its training rows (empty for a regression, without targets, and in an older manifest). `training` says
+    number of its training rows (empty for a regression, without targets, and in an older manifest). `scoring` says how
+    the model answers, as `serialize.compiler.timing` measured it (empty in an older manifest). `training` says
     what a pipeline was fitted on that `dump_refitted` wrote; it is None for any other.
 
     The file ends with the sha256 of its own members, so that damage is detected. This does not prove where the file
@@ -41,6 +42,7 @@ class Manifest:
     libraries: Mapping[str, str]
     modules: tuple[str, ...] = ()
     not_compiled: str | None = None
+    scoring: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     class_counts: Mapping[str, int] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
@@ -58,6 +60,7 @@ class Manifest:
             "libraries": self.libraries,
             "modules": list(self.modules),
             "not_compiled": self.not_compiled,
+            "scoring": self.scoring,
             "warnings": list(self.warnings),
             "class_counts": self.class_counts,
             "training": self.training,
@@ -96,6 +99,7 @@ class Manifest:
                 libraries=_versions(data["libraries"]),
                 modules=tuple(data["modules"]),
                 not_compiled=data["not_compiled"],
+                scoring=dict(data.get("scoring", {})),
                 warnings=tuple(data.get("warnings", ())),
                 class_counts=_counts(data.get("class_counts", {})),
                 training=_training(data.get("training")),

@@ -143,11 +143,13 @@ class Settings:
 
 
 def set_native_defaults() -> None:
-    """Sets variables of native libraries that are not set. Call it before numpy and psycopg are imported.
+    """Sets variables of native libraries. Call it before numpy and psycopg are imported.
 
-    OpenMP and BLAS get one thread per process: the workers share the cores, and a parallel region before a fork makes
-    the children hang. psycopg waits in C: under gevent's patches it would start an event loop in its own thread."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    OpenMP and BLAS get one thread per process: the workers share the cores. For OpenMP this is no default but a
+    condition: after a parallel region before a fork, histogram boosting and nearest neighbours hang in the children.
+    psycopg waits in C: under gevent's patches it would start an event loop in its own thread."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     os.environ.setdefault("PSYCOPG_WAIT_FUNC", "wait_c")
 

@@ -18,12 +18,15 @@ Answers = Callable[[Sequence[Row]], Outputs]
 
 def edge_rows(signature: Signature, rows: Sequence[Row]) -> list[Row]:
     """Valid but rare observations: the first training row with one column at a time null, of each category, unseen,
-    very long, zero, negative and extreme; with all columns null, low or high; and mixtures of training rows.
+    very long, zero, negative and extreme, and with texts made of training texts; with all columns null, low or high;
+    and mixtures of training rows.
 
     If nothing bounds a column, its low and high are -1e100 and 1e100: with larger values, a sum of several numbers
     overflows or not depending on its order, in scikit-learn too."""
     row = rows[0]
-    single = [{**row, column.name: value} for column in signature for value in _edges(column)]
+    single = [
+        {**row, column.name: value} for column in signature for value in (*_edges(column), *texts_like(column, rows))
+    ]
     nulls = {column.name: None for column in signature if column.nullable}
     numeric = [column for column in signature if column.accepted in ("integer", "number")]
     ends = [{column.name: _end(column, sign) for column in numeric} for sign in (-1, 1)]
@@ -46,6 +49,17 @@ def _edges(column: Column) -> Iterator[Scalar]:
         least, greatest = column.limits
         tried = [*_INTEGERS, least, greatest, *(_NUMBERS if column.accepted == "number" else ())]
         yield from (value for value in tried if least <= value <= greatest)
+
+
+def texts_like(column: Column, rows: Sequence[Row], most: int = 3) -> Iterator[str]:
+    """Texts for a column of text made of a few of its training texts: joined, cut, doubled, and in other cases."""
+    if column.accepted != "text":
+        return
+    seen = dict.fromkeys(str(row[column.name]) for row in rows if row[column.name] not in (None, ""))
+    known = list(seen)[:: max(1, len(seen) // most)][:most]
+    for one, other in zip(known, [*known[1:], *known[:1]], strict=True):
+        made = (f"{one} {other}", one[: (len(one) + 1) // 2], one + one, one.upper(), one.lower(), f" {one}.")
+        yield from (text for text in made if len(text) <= column.max_length)
 
 
 def _end(column: Column, sign: int) -> Scalar:

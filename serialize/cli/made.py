@@ -24,7 +24,7 @@ def print_made(artifact: Artifact, y: "pd.Series[Any] | None", output: Path) -> 
     if y is not None and "baseline" not in artifact.manifest.metrics:
         click.echo(summary.baseline(artifact.manifest.task, y))
     print_metrics(artifact.manifest)
-    click.echo(summary.compiled(artifact.manifest.not_compiled))
+    click.echo(summary.compiled(artifact.manifest))
     click.echo(f"Wrote {output}: {artifact.manifest.name}, version {artifact.version}, verified in a new process.")
     for line in summary.next_step(output):
         click.echo(line)

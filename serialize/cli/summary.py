@@ -70,9 +70,15 @@ def baseline(task: Task, y: "pd.Series[Any]") -> str:
     )
 
 
-def compiled(reason: str | None) -> str:
-    """Whether there is a compiled form, or the reason why not."""
-    return "compiled: yes" if reason is None else f"compiled: no. {shortened(reason, _REASON_WIDTH)}"
+def compiled(manifest: Manifest) -> str:
+    """Whether there is a compiled form or the reason why not, the steps that it calls, and the time of one row."""
+    scoring, reason = manifest.scoring, manifest.not_compiled
+    if reason is not None or not scoring:
+        return "compiled: yes" if reason is None else f"compiled: no. {shortened(reason, _REASON_WIDTH)}"
+    row = scoring["row_us"]
+    calls = f", calls {listed(scoring['native'])}" if scoring["native"] else ""
+    arrays = ", large arrays by the pipeline" if scoring["arrays"] == "pipeline" else ""
+    return f"compiled: yes, {row['compiled']:g} us for one row (pipeline {row['pipeline']:g}){calls}{arrays}"
 
 
 def next_step(directory: Path) -> Iterator[str]:

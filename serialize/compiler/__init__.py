@@ -1,1 +1,1 @@
-"""From a fitted pipeline to an ONNX graph in double precision, and the proof that both answer the same."""
+"""A fitted pipeline as a program of instructions over columns, and the proof that both answer the same."""

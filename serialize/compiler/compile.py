@@ -1,9 +1,4 @@
-"""Compiles a fitted pipeline to an ONNX model and verifies that its outputs are equal, or gives the reason why there
-is no compiled form.
-
-A category becomes an integer code by dictionary lookup, and a text becomes sums over the weights of its words; the rest
-is one graph in double precision. Numeric steps are computed as scikit-learn computes them; the result of a step for a
-category is read from a table."""
+"""Makes a program of a fitted pipeline, and proves that it answers as the pipeline does."""
 
 import warnings
 from collections.abc import Sequence
@@ -11,52 +6,49 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from serialize.checks.edge_rows import answers, edge_rows
+from serialize.compiler.builder import Builder
 from serialize.compiler.equivalence import difference
-from serialize.compiler.features import NoCompiledForm, features_of
-from serialize.compiler.graph import Graph
-from serialize.compiler.matrix import EstimatorInput
-from serialize.compiler.predictors import convert_estimator
-from serialize.compiler.runtime import CODES, INPUTS_KEY, NUMBERS, TEXTS, CompiledModel, Inputs
-from serialize.compiler.tables import BuildContext
-from serialize.compiler.text import TextSums
+from serialize.compiler.rules.estimators import estimated
+from serialize.compiler.runtime.running import CompiledModel
 from serialize.errors import one_line
-from serialize.frame import Row, build_input
+from serialize.frame import Row
 from serialize.model import Model
+
+_TRIAL = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Compilation:
-    """The ONNX model, or one sentence that says why there is none."""
+    """The content of a program, or one sentence that says why there is none."""
 
     content: bytes | None
     reason: str | None
 
 
 def compile_model(model: Model, rows: Sequence[Row]) -> Compilation:
-    """The compiled form of a model, verified to give equal outputs for the training observations (at most the first
-    100,000) and for edge rows. Never raises: a model that cannot be converted, or differs, gets a reason."""
+    """The program of a model, proved to give equal outputs for the training rows (at most the first 100,000) and for
+    edge rows. Never raises: a pipeline that has no program gets a reason."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
-            content = _converted(model, rows[0])
-            unequal = difference(model, CompiledModel(content, model.task, model.signature).outputs, rows)
-        except NoCompiledForm as error:
-            return Compilation(None, str(error))
-        except Exception as error:  # noqa: BLE001 - any pipeline can be served without a compiled form
+            content = _content(model, rows)
+            unequal = difference(model, CompiledModel(content, model).outputs, rows)
+        except Exception as error:  # noqa: BLE001 - any pipeline can be served without a program
             return Compilation(None, f"It could not be compiled ({one_line(error)}).")
     return Compilation(content, None) if unequal is None else Compilation(None, unequal)
 
 
-def _converted(model: Model, row: Row) -> bytes:
-    context = BuildContext(Graph(), Inputs(), TextSums(), model.task, row)
-    source = EstimatorInput(features_of(model.signature), lambda rows: build_input(model.signature, rows), context)
-    outputs = convert_estimator(model.pipeline, source)
-    if context.inputs.numbers:
-        context.graph.input(NUMBERS, len(context.inputs.numbers))
-    if context.inputs.codes:
-        context.graph.input(CODES, len(context.inputs.codes), whole=True)
-    if context.texts.count:
-        context.graph.input(TEXTS, context.texts.count)
-        context.inputs.texts = context.texts.joined()
-    width = len(model.task.classes) or 1
-    return context.graph.to_bytes(outputs, width, {INPUTS_KEY: context.inputs.to_json()})
+def _content(model: Model, rows: Sequence[Row]) -> bytes:
+    builder = Builder(model, rows, _trial_rows(model, rows))
+    method = "predict" if model.task.kind == "regression" else "predict_proba"
+    outputs = estimated(builder, (), method, builder.observation())
+    return builder.program(builder.block(outputs).register).to_bytes()
+
+
+def _trial_rows(model: Model, rows: Sequence[Row]) -> list[Row]:
+    """Training rows and edge rows that the pipeline answers."""
+    places = np.unique(np.linspace(0, len(rows) - 1, _TRIAL).astype(int))
+    tried = [*(rows[place] for place in places.tolist()), *edge_rows(model.signature, rows)]
+    answered = ~np.isnan(answers(model.outputs, tried, len(model.task.classes) or 1)[:, 0])
+    return [row for row, is_answered in zip(tried, answered.tolist(), strict=True) if is_answered]

@@ -19,7 +19,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
-from serialize.compiler.text_runtime import Weighting
+from serialize.compiler.runtime.texts import Weighting
 from serialize.errors import RefusedValue
 from serialize.formats.dataframes import as_pandas
 

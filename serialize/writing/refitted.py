@@ -43,6 +43,7 @@ def dump_refitted(
     in the manifest what `data` are; its members `base`, the sha256 of the training data, and `parent`, the version of
     the artifact, are filled in here. `on_stage` is told what happens now. `metrics` are figures as `dump` takes
     them; by default there are none.
+    The speed of scoring is that of the parent: it is not measured again.
     The pipeline itself can hold values of the log, as an encoder holds categories and a nearest neighbour whole rows.
 
     Raises DumpError for a pipeline with other classes or one that cannot be served with this signature, and
@@ -64,13 +65,13 @@ def dump_refitted(
     if not any(column["count"] for column in parent.profile["columns"].values()):
         manifest = replace(manifest, profile=no_profile(model.signature, model.task))
     on_stage("Compiling")
-    files, reason = files_of(model, rows, Form.of(data.X, model.signature).rows(data.X))
+    files, answering = files_of(model, rows, Form.of(data.X, model.signature).rows(data.X), parent.scoring)
     manifest = replace(
         manifest,
         metrics=NONE if metrics is None else given(metrics),
-        not_compiled=reason,
         class_counts=class_counts(model.task, encode(model.task, data.y, classes)),
         training={**training, "base": hashlib.sha256(file).hexdigest(), "parent": artifact.version},
+        **answering,
     )
     on_stage("Writing the artifact, and verifying it in a new process")
     return write(manifest, {**files, TRAINING: file}, target)

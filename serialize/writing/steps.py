@@ -17,7 +17,7 @@ import pandas as pd
 from serialize.artifact import Artifact, load
 from serialize.checks.golden_rows import choose, telling_rows
 from serialize.checks.rows import check_classes, check_rows
-from serialize.compiler.runtime import CompiledModel
+from serialize.compiler.runtime.running import CompiledModel
 from serialize.errors import DumpError
 from serialize.figures import NONE
 from serialize.folder import COMPILED, MANIFEST, PIPELINE, new_folder
@@ -74,20 +74,32 @@ def describe(name: str, model: Model, rows: Rows) -> tuple[Manifest, Outputs]:
     return manifest, outputs
 
 
-def files_of(model: Model, rows: Rows, more: Sequence[Row] = ()) -> tuple[dict[str, bytes], str | None]:
-    """The files of a model by name: the pipeline, and its compiled form, or the reason why there is none. The compiled
-    form must also answer `more` observations as the pipeline does."""
+def files_of(
+    model: Model, rows: Rows, more: Sequence[Row] = (), scoring: Mapping[str, Any] | None = None
+) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """The files of a model by name: the pipeline, and its compiled form, if there is one; and the members
+    `not_compiled` and `scoring` of the manifest. The compiled form must also answer `more` observations as the
+    pipeline does. With `scoring`, nothing is measured: its figures are taken, so that the same pipeline gets the same
+    version."""
     from serialize.compiler.compile import compile_model  # noqa: PLC0415 - imports onnx, which serving does not need
-    from serialize.compiler.equivalence import difference_of_rows  # noqa: PLC0415 - the same
+    from serialize.compiler.equivalence import difference_of_rows  # noqa: PLC0415 - serving does not need it
+    from serialize.compiler.timing import timed  # noqa: PLC0415 - serving does not need it
 
     files = {PIPELINE: pickled(model.pipeline)}
     compilation = compile_model(model, rows.observations[:_VERIFIED_ROWS])
-    if compilation.content is None:
-        return files, compilation.reason
-    compiled = CompiledModel(compilation.content, model.task, model.signature)
-    if unequal := difference_of_rows(model, compiled.outputs, more[-_VERIFIED_ROWS:]):
-        return files, unequal
-    return {**files, COMPILED: compilation.content}, None
+    content, reason = compilation.content, compilation.reason
+    compiled = None if content is None else CompiledModel(content, model)
+    if compiled is not None and (reason := difference_of_rows(model, compiled.outputs, more[-_VERIFIED_ROWS:])):
+        compiled = None
+    if scoring is None:
+        scoring = timed(model, compiled, rows.observations)
+        row = scoring["row_us"]
+        if compiled is not None and row["compiled"] >= row["pipeline"]:
+            compiled, reason = None, "The compiled form is not faster than the pipeline."
+    if content is not None and compiled is not None:
+        files[COMPILED] = content
+    native = [] if compiled is None else compiled.native
+    return files, {"not_compiled": reason, "scoring": {**scoring, "native": native}}
 
 
 def write(manifest: Manifest, files: Mapping[str, bytes], target: Path) -> Artifact:

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from serialize.compiler.columns import Mask
+from serialize.compiler.runtime.columns import Mask
 from service.bulk.cells import of_arrow
 from service.errors import Fault, InvalidBody, shown
 from service.prediction.observation import MAX_ID_LENGTH, parse_id

@@ -77,6 +77,7 @@ def facts(manifest: Manifest) -> dict[str, Any]:
         "importances": manifest.importances,
         "libraries": manifest.libraries,
         "not_compiled": manifest.not_compiled,
+        "scoring": manifest.scoring,
         "warnings": list(manifest.warnings),
         "class_counts": manifest.class_counts,
     }

@@ -129,6 +129,14 @@ def _threshold(manifest: Manifest) -> float | None:
     return _THRESHOLD if manifest.task.kind == "binary" else None
 
 
+_SCORING = {
+    "native": [],
+    "row_us": {"compiled": 20.0, "pipeline": 3000.0},
+    "rows_per_second": {"compiled": 1500000.0, "pipeline": 200000.0},
+    "arrays": "compiled",
+}
+
+
 def _card(manifest: Manifest, version: str) -> Example:
     task, signature = manifest.task, manifest.signature.to_json()
     return {
@@ -142,6 +150,7 @@ def _card(manifest: Manifest, version: str) -> Example:
         "libraries": {"python": "3.12.0", "scikit-learn": "1.6.1"},
         "compiled": True,
         "not_compiled": None,
+        "scoring": _SCORING if manifest.scoring else {},
         "warnings": [],
         "class_counts": dict.fromkeys(list(manifest.class_counts)[:1], _COUNT),
         "serving": version,

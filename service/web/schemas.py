@@ -109,6 +109,17 @@ _COLUMN_CARD = _object(
     nullable=_BOOLEAN,
 )
 _SPREAD = _object({"std": _REAL, "folds": _COUNT}, mean=_REAL)
+_SCORING = {
+    **_object(
+        {
+            "native": {**_array(TEXT), "description": "The steps of the pipeline that the compiled form calls."},
+            "row_us": {**_mapping(_REAL), "description": "The microseconds of one row, when the model was dumped."},
+            "rows_per_second": {**_mapping(_REAL), "description": "The same for 1,000 rows by column."},
+            "arrays": {"enum": ["compiled", "pipeline"], "description": "What answers arrays of 500 and more."},
+        }
+    ),
+    "description": "How the model answers; empty for a model of an older version.",
+}
 # The log may hold predictions of other models, so a row of it is wider than a prediction of the served model.
 _ROW: Schemas = {
     "id": reference("RowKey"),
@@ -137,7 +148,7 @@ _ESTIMATE = _object(
 )
 FACTS = (
     *("task", "classes", "positive_class", "threshold", "ties", "signature", "metrics", "importances"),
-    *("libraries", "not_compiled", "warnings", "class_counts"),
+    *("libraries", "not_compiled", "scoring", "warnings", "class_counts"),
 )
 _REASON: Schema = {
     **_nullable(TEXT),
@@ -195,6 +206,7 @@ _COMMON: Schemas = {
         libraries=_mapping(TEXT),
         compiled=_BOOLEAN,
         not_compiled=_nullable(TEXT),
+        scoring=_SCORING,
         warnings=_array(TEXT),
         class_counts=_mapping(_COUNT),
         serving={**VERSION, "description": "The same as `version`."},

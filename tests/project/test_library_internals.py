@@ -18,6 +18,7 @@ import numpy as np
 import psycopg
 import pytest
 import sklearn.ensemble
+import xgboost
 from flask import Flask
 from gevent.pool import Pool
 from gevent.server import StreamServer
@@ -34,9 +35,11 @@ from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector
 from psycopg.errors import _WaitTimeout
 from sklearn.compose import ColumnTransformer
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import GammaRegressor, LogisticRegression
 from sklearn.metrics import f1_score, make_scorer
 from sklearn.model_selection import TunedThresholdClassifierCV
+from sklearn.preprocessing import PowerTransformer
 from urllib3 import Retry
 from werkzeug.routing import Map, MapAdapter, Rule
 from werkzeug.test import create_environ
@@ -50,12 +53,14 @@ PRIVATE = {
     "_baseline_prediction": "scikit-learn",
     "_base_loss": "scikit-learn",
     "_curve_scorer": "scikit-learn",
+    "_get_iteration_range": "xgboost",
     "_get_pos_label": "scikit-learn",
     "_loss": "scikit-learn",
+    "_max_components": "scikit-learn",
     "_meta": "peewee",
     "_predictors": "scikit-learn",
-    "_preprocessor": "scikit-learn",
     "_raw_predict_init": "scikit-learn",
+    "_scaler": "scikit-learn",
     "_transformer_to_input_indices": "scikit-learn",
     "_weights_not_none": "scikit-learn",
     "_exit": "Python (documented)",
@@ -321,6 +326,17 @@ def sklearn_histogram_boosting_keeps_its_trees_as_tables_of_nodes() -> None:
     assert isinstance(model._preprocessor, ColumnTransformer)
 
 
+def sklearn_power_transformer_has_a_scaler_and_discriminants_their_number() -> None:
+    assert PowerTransformer().fit(X)._scaler.scale_.shape == (2,)
+    assert LinearDiscriminantAnalysis().fit(X, Y)._max_components == 1
+
+
+def xgboost_knows_its_best_iteration() -> None:
+    model = xgboost.XGBClassifier(n_estimators=3, early_stopping_rounds=1, n_jobs=1)
+    assert model.fit(X, Y, eval_set=[(X, 1 - Y)], verbose=False)._get_iteration_range(None) == (0, 1)
+    assert xgboost.XGBClassifier(n_estimators=2, n_jobs=1).fit(X, Y)._get_iteration_range(None) == (0, 0)
+
+
 def sklearn_column_transformer_knows_the_columns_of_each_part() -> None:
     fitted = ColumnTransformer([("a", "passthrough", [1])]).fit(X)
     assert fitted._transformer_to_input_indices["a"] == [1]
@@ -349,7 +365,7 @@ USES: list[Callable[..., None]] = [
     and name.split("_")[0]
     in (
         *("gunicorn", "gevent", "flask", "werkzeug", "peewee", "prometheus", "psycopg", "urllib3"),
-        "sklearn",
+        *("sklearn", "xgboost"),
     )
 ]
 

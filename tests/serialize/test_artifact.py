@@ -40,7 +40,7 @@ def with_files(folder: Path, files: Any) -> None:
 
 
 def vouch(folder: Path) -> None:
-    names = ("pipeline.joblib", "pipeline.onnx")
+    names = ("pipeline.joblib", "pipeline.npz")
     with_files(folder, {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names})
 
 
@@ -56,7 +56,7 @@ def test_a_pickle_with_another_digest_is_never_run(artifact: Path, tmp_path: Pat
     assert (tmp_path / "harm").exists()
 
 
-@pytest.mark.parametrize("name", ["pipeline.joblib", "pipeline.onnx", "manifest.json"])
+@pytest.mark.parametrize("name", ["pipeline.joblib", "pipeline.npz", "manifest.json"])
 def test_a_flipped_bit_is_refused(artifact: Path, name: str) -> None:
     content = bytearray((artifact / name).read_bytes())
     content[len(content) // 2] ^= 1
@@ -158,7 +158,7 @@ def test_a_different_golden_output_is_refused(artifact: Path) -> None:
 
 
 def test_a_compiled_form_of_another_model_is_refused(artifact: Path, artifacts: dict[str, Path]) -> None:
-    shutil.copy(artifacts["iris"] / "pipeline.onnx", artifact / "pipeline.onnx")
+    shutil.copy(artifacts["iris"] / "pipeline.npz", artifact / "pipeline.npz")
     vouch(artifact)
 
     with pytest.raises(ArtifactError, match="The compiled model does not belong to this pipeline"):
@@ -184,9 +184,9 @@ def link(folder: Path, name: str) -> None:
         (lambda folder: (folder / "pipeline.joblib").unlink(), "pipeline.joblib is missing; restore the artifact"),
         (lambda folder: (folder / "manifest.json").unlink(), "holds no manifest.json; dump a model there"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json is damaged"),
-        (lambda folder: link(folder, "pipeline.onnx"), "pipeline.onnx is a symbolic link, which may point anywhere"),
+        (lambda folder: link(folder, "pipeline.npz"), "pipeline.npz is a symbolic link, which may point anywhere"),
         (lambda folder: link(folder, "manifest.json"), "manifest.json is a symbolic link"),
-        (lambda folder: os.mkfifo(remove(folder / "pipeline.onnx")), "pipeline.onnx is missing"),
+        (lambda folder: os.mkfifo(remove(folder / "pipeline.npz")), "pipeline.npz is missing"),
         (shutil.rmtree, "holds no manifest.json"),
         (lambda folder: with_files(folder, {}), "lists no pipeline.joblib"),
         (lambda folder: with_files(folder, {"../x": "0"}), "'../x', which is not a file of its own folder"),
@@ -197,7 +197,7 @@ def link(folder: Path, name: str) -> None:
             lambda folder: with_files(folder, {"manifest.json.hmac": "0"}),
             "'manifest.json.hmac', which is not a file of",
         ),
-        (lambda folder: with_files(folder, {"pipeline.joblib": 5, "pipeline.onnx": []}), "is not the file that its"),
+        (lambda folder: with_files(folder, {"pipeline.joblib": 5, "pipeline.npz": []}), "is not the file that its"),
         (lambda folder: with_files(folder, None), "manifest.json is damaged"),
     ],
 )

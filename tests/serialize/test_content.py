@@ -91,7 +91,7 @@ def test_a_manifest_with_another_digest_is_refused(pushed: S3) -> None:
     assert f"The manifest of {pushed.url} has the sha256 {DIGEST}" in refusal(pushed.url, Trust("0" * 64))
 
 
-@pytest.mark.parametrize("name", [PIPELINE, "pipeline.onnx"])
+@pytest.mark.parametrize("name", [PIPELINE, "pipeline.npz"])
 def test_a_missing_file_is_named(pushed: S3, name: str) -> None:
     pushed.remove(name)
 
@@ -163,8 +163,8 @@ def test_a_file_that_was_changed_in_the_cache_is_read_again(pushed: S3, cache_fo
 
 def test_the_cache_holds_the_model_that_was_read_last(pushed: S3, artifact: Path, cache_folder: Path) -> None:
     load(pushed.url, Trust(DIGEST))
-    (artifact / "pipeline.onnx").unlink()
-    rewrite(artifact, lambda manifest: manifest["files"].pop("pipeline.onnx"))
+    (artifact / "pipeline.npz").unlink()
+    rewrite(artifact, lambda manifest: manifest["files"].pop("pipeline.npz"))
     smaller = read_content(artifact)
     push_content(smaller, pushed.url)
 

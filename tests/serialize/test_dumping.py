@@ -452,13 +452,30 @@ def test_a_dump_replaces_an_earlier_artifact(artifact: Path) -> None:
     assert [path.name for path in artifact.parent.iterdir()] == ["artifact"]
 
 
-def test_the_manifest_has_the_reason_why_a_model_is_not_compiled(tmp_path: Path) -> None:
-    neighbours = KNeighborsClassifier().fit([[0.0], [1.0]] * 10, [False, True] * 10)
+def test_the_manifest_says_how_the_model_answers(tmp_path: Path) -> None:
+    neighbours = make_pipeline(StandardScaler(), KNeighborsClassifier()).fit(NUMBERS, SURVIVED)
 
-    artifact = dump(neighbours, [[0.0], [1.0]] * 10, [False, True] * 10, tmp_path / "artifact")
+    artifact = dump(neighbours, NUMBERS, SURVIVED, tmp_path / "artifact")
+
+    assert artifact.compiled is not None
+    assert artifact.manifest.not_compiled is None
+    scoring = artifact.manifest.scoring
+    assert scoring["native"] == ["KNeighborsClassifier"]
+    assert 0 < scoring["row_us"]["compiled"] < scoring["row_us"]["pipeline"]
+    assert scoring["arrays"] in scoring["rows_per_second"]
+
+
+def test_the_manifest_has_the_reason_why_a_model_is_not_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serialize.compiler.compile.difference", lambda *_: "It differs for a row.")
+    linear = LogisticRegression().fit([[0.0], [1.0]] * 10, [False, True] * 10)
+
+    artifact = dump(linear, [[0.0], [1.0]] * 10, [False, True] * 10, tmp_path / "artifact")
 
     assert artifact.compiled is None
-    assert "KNeighborsClassifier" in str(artifact.manifest.not_compiled)
+    assert artifact.manifest.not_compiled == "It differs for a row."
+    assert list(artifact.manifest.scoring["row_us"]) == ["pipeline"]
 
 
 FOREST = RandomForestClassifier(20, random_state=0).fit(NUMBERS, SURVIVED)

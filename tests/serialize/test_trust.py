@@ -143,7 +143,7 @@ def test_a_signed_pickle_is_trusted_and_run(malicious: Path, tmp_path: Path) -> 
 
 
 def test_a_damaged_artifact_is_not_signed(artifact: Path) -> None:
-    (artifact / "pipeline.onnx").write_bytes(b"other")
+    (artifact / "pipeline.npz").write_bytes(b"other")
 
     with pytest.raises(ArtifactError, match="is not the file that its manifest lists"):
         sign(artifact, KEY)
@@ -193,13 +193,13 @@ def another_format(folder: Path) -> None:
 
 
 def a_path_that_leaves(folder: Path) -> None:
-    shutil.copy(folder / "pipeline.onnx", folder.parent / "outside")
-    rewrite(folder, lambda manifest: manifest["files"].update({"../outside": manifest["files"]["pipeline.onnx"]}))
+    shutil.copy(folder / "pipeline.npz", folder.parent / "outside")
+    rewrite(folder, lambda manifest: manifest["files"].update({"../outside": manifest["files"]["pipeline.npz"]}))
 
 
 def a_link_that_leaves(folder: Path) -> None:
-    shutil.move(folder / "pipeline.onnx", folder.parent / "outside")
-    (folder / "pipeline.onnx").symlink_to(folder.parent / "outside")
+    shutil.move(folder / "pipeline.npz", folder.parent / "outside")
+    (folder / "pipeline.npz").symlink_to(folder.parent / "outside")
 
 
 REFUSED: dict[str, tuple[Callable[[Path], object], dict[str, str], str]] = {
@@ -209,14 +209,14 @@ REFUSED: dict[str, tuple[Callable[[Path], object], dict[str, str], str]] = {
         {},
         "pipeline.joblib is not the",
     ),
-    "a byte of the compiled": (lambda folder: changed_byte(folder, "pipeline.onnx"), {}, "pipeline.onnx is not the"),
+    "a byte of the compiled": (lambda folder: changed_byte(folder, "pipeline.npz"), {}, "pipeline.npz is not the"),
     "a file too many": (
         lambda folder: (folder / "x.py").write_text(""),
         {},
         "'x.py', which its manifest does not list",
     ),
     "a path that leaves": (a_path_that_leaves, {}, "'../outside', which is not a file of its own folder"),
-    "a link that leaves": (a_link_that_leaves, {}, "pipeline.onnx is a symbolic link"),
+    "a link that leaves": (a_link_that_leaves, {}, "pipeline.npz is a symbolic link"),
     "another format": (another_format, {}, "has format 99, and this version reads format"),
     "another digest": (lambda folder: None, {"MODEL_DIGEST": "0" * 64}, "not the one in MODEL_DIGEST"),
     "no digest at all": (lambda folder: None, {"MODEL_DIGEST": "latest"}, "MODEL_DIGEST is 'latest'"),

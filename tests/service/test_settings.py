@@ -1,12 +1,13 @@
 """Settings come from the environment, with defaults for a laptop, and docs/settings.md lists them all."""
 
+import os
 import re
 import traceback
 from dataclasses import fields
 
 import pytest
 
-from service.settings import Settings, SettingsError
+from service.settings import Settings, SettingsError, set_native_defaults
 from tests.support.passengers import PROJECT
 
 KEY, OTHER_KEY, ADMIN_KEY = "a-key-of-a-client", "another-key:~!#+/=", "the-key-of-an-admin"
@@ -213,3 +214,15 @@ def test_the_settings_page_lists_every_setting_with_its_default() -> None:
     }
 
     assert dict(rows) == defaults
+
+
+def test_openmp_gets_one_thread_whatever_is_set_and_blas_unless_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "4")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+
+    set_native_defaults()
+
+    assert os.environ["OMP_NUM_THREADS"] == "1"
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "4"
+    assert os.environ["MKL_NUM_THREADS"] == "1"

@@ -84,3 +84,42 @@ class OwnRule(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> Any:
         numbers = np.asarray(X)
         return self.model_.predict_proba(numbers - numbers.mean(axis=0) if self.of_batch else numbers)
+
+
+def with_ratio(X: Any) -> Any:
+    """The columns of a frame, and the ratio of the first two."""
+    return X.assign(ratio=X.iloc[:, 0] / (1 + X.iloc[:, 1].abs()))
+
+
+def squares_after(X: Any) -> Any:
+    """The columns of an array, and their squares."""
+    return np.hstack([X, np.square(X)])
+
+
+class ClippedColumns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Clips each column of an array to its quantiles of the training data."""
+
+    def fit(self, X: Any, y: Any = None) -> "ClippedColumns":
+        self.low_, self.high_ = np.quantile(X, [0.02, 0.98], axis=0)
+        return self
+
+    def transform(self, X: Any) -> Any:
+        return np.clip(X, self.low_, self.high_)
+
+
+class GroupMeans(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Adds the distance of the number `column` to its mean in the group of the text `by` to a frame, and leaves the
+    text out."""
+
+    def __init__(self, column: str = "n3", by: str = "a") -> None:
+        self.column = column
+        self.by = by
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> "GroupMeans":
+        self.means_ = X.groupby(self.by)[self.column].mean()
+        self.overall_ = float(X[self.column].mean())
+        return self
+
+    def transform(self, X: pd.DataFrame) -> pd.DataFrame:
+        means = X[self.by].map(self.means_).astype(float).fillna(self.overall_)
+        return X.drop(columns=self.by).assign(apart=X[self.column] - means)

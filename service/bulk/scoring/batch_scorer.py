@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from serialize.compiler.columns import DistinctColumn, Mask, NumberColumn
+from serialize.compiler.runtime.columns import DistinctColumn, Mask, NumberColumn
 from serialize.signature import Scalar, Signature
 from service.bulk.cells import of_arrow, of_cell
 from service.bulk.ids import IdChecker

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
-from serialize.compiler.columns import DistinctColumn, Mask, NumberColumn
+from serialize.compiler.runtime.columns import DistinctColumn, Mask, NumberColumn
 from serialize.signature import Column, Scalar
 from service.bulk.cells import NULL_TEXTS, of_arrow, of_cell
 from service.prediction.observation import value_parser

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from serialize.compiler.columns import DistinctColumn, NumberColumn
+from serialize.compiler.runtime.columns import DistinctColumn, NumberColumn
 from serialize.signature import Scalar
 from service.prediction.arrays.number_text import log_texts
 from service.prediction.arrays.template import filled

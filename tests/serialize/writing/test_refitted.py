@@ -13,7 +13,7 @@ from sklearn.model_selection import TunedThresholdClassifierCV
 from sklearn.pipeline import make_pipeline
 
 from serialize import Artifact, ArtifactError, DumpError, dump, load
-from serialize.compiler.runtime import CompiledModel
+from serialize.compiler.runtime.running import CompiledModel
 from serialize.training.data import TrainingData
 from serialize.training.refit import join, only, refit
 from serialize.writing.refitted import dump_refitted
@@ -113,7 +113,7 @@ def test_training_data_that_an_older_artifact_keeps_as_parquet_are_written_in_th
 
     again = _again(parent, base, tmp_path)
 
-    assert sorted(again.manifest.files) == ["pipeline.joblib", "training.json.gz"]
+    assert sorted(again.manifest.files) == ["pipeline.joblib", "pipeline.npz", "training.json.gz"]
     assert (again.manifest.training or {})["base"] == again.manifest.files["training.json.gz"]
     pd.testing.assert_frame_equal(again.training_data().X, base.X)
     assert again.training_data().y == base.y

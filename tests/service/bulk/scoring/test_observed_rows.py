@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serialize.compiler.columns import DistinctColumn, NumberColumn
+from serialize.compiler.runtime.columns import DistinctColumn, NumberColumn
 from service.bulk.scoring.observed_rows import ObservationTexts, ObservedRows
 from service.prediction.observation import canonical
 

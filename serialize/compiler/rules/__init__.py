@@ -1,0 +1,1 @@
+"""The rules: what a fitted step of a library calculates, as instructions."""

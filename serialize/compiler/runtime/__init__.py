@@ -1,0 +1,1 @@
+"""Programs at run time: from columns to outputs. It knows no rule, and needs no onnx."""

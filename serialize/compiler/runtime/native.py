@@ -1,0 +1,128 @@
+"""Steps of the pipeline that a program calls: over a plain array, over objects, over a sparse matrix, or over
+a small frame."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_matrix, hstack
+from sklearn.base import BaseEstimator
+
+from serialize.compiler.runtime.texts import TermRows
+from serialize.frame import build_input_by_column
+from serialize.signature import Container, Scalar, Signature
+
+Array = np.ndarray[Any, Any]
+# How to find a step: attributes, and indices of sequences, from the pipeline on.
+Path = tuple[str | int, ...]
+# A call of a method of a step, or a choice of columns by their indices; one index gives a column of shape (n,).
+Link = Mapping[str, Any]
+
+
+class Native:
+    """Calls a method of a step with a block of shape (n, k): as it is, as objects, or as a frame with these names and
+    dtypes. Or with blocks and terms as one sparse matrix, of which it takes some `places` (None for all)."""
+
+    def __init__(
+        self, pipeline: Any, _: Signature, path: Sequence[str | int], method: str, form: str, step: str, **given: Any
+    ) -> None:
+        found = step_at(pipeline, path)
+        self._call = getattr(found if form == "frame" else bare(found), method)
+        self._form, self._given = form, given
+
+    def __call__(self, X: Any, *more: Any) -> Array:
+        if self._form == "sparse":
+            pairs = zip((X, *more), self._given["places"], strict=True)
+            given: Any = csr_matrix(hstack([_sparse(part, places) for part, places in pairs]))
+        else:
+            given = np.ascontiguousarray(X)
+        if self._form == "objects":
+            given = X.astype(object)
+        elif self._form == "frame":
+            given = pd.DataFrame(X, columns=self._given["names"]).astype(self._given["dtypes"])
+        with joblib.parallel_config(backend="sequential"):
+            return dense(self._call(given))
+
+
+def _sparse(part: Any, places: Array | None) -> Any:
+    found = part.matrix() if isinstance(part, TermRows) else csr_matrix(part)
+    return found if places is None else found[:, places]
+
+
+class NativeRaw:
+    """Calls several steps with the columns of observations, as the pipeline gets them. It gives a block, or terms if
+    the last step gives a sparse matrix of them."""
+
+    def __init__(
+        self,
+        pipeline: Any,
+        signature: Signature,
+        container: Container,
+        names: Sequence[str],
+        links: Sequence[Link],
+        step: str,
+        sparse: bool = False,
+    ) -> None:
+        self._result: Callable[[Any], Any] = TermRows.of if sparse else dense
+        columns = tuple(column for name in names for column in signature if column.name == name)
+        self._signature = Signature(container, columns)
+        self._links = [followed(pipeline, link) for link in links]
+
+    def __call__(self, *columns: Sequence[Scalar]) -> Any:
+        names = self._signature.names
+        X = build_input_by_column(self._signature, dict(zip(names, columns, strict=True)))
+        with joblib.parallel_config(backend="sequential"):
+            for link in self._links:
+                X = link(X)
+        return self._result(X)
+
+
+def followed(pipeline: Any, link: Link) -> Any:
+    """A link as a function."""
+    if "select" in link:
+        return lambda X: selected(X, link["select"])
+    return getattr(step_at(pipeline, link["path"]), link["method"])
+
+
+def step_at(pipeline: Any, path: Sequence[str | int]) -> Any:
+    """The step at a path."""
+    found = pipeline
+    for part in path:
+        found = getattr(found, part) if isinstance(part, str) else found[part]
+    return found
+
+
+def selected(X: Any, chosen: Any) -> Any:
+    """Columns of a frame or an array."""
+    return X.iloc[:, chosen] if hasattr(X, "iloc") else X[:, chosen]
+
+
+def bare(step: Any) -> Any:
+    """A step that takes a plain array without a warning: a shallow copy of it, and of the estimators inside, without
+    the names of the columns. A step that has no names is not copied."""
+    if isinstance(step, list | tuple):
+        inner = [bare(each) for each in step]
+        return step if all(new is old for new, old in zip(inner, step, strict=True)) else type(step)(inner)
+    if not isinstance(step, BaseEstimator):
+        return step
+    changed = {name: bare(value) for name, value in vars(step).items()}
+    named = changed.pop("feature_names_in_", None) is not None
+    if not named and all(changed[name] is vars(step)[name] for name in changed):
+        return step
+    without = copy.copy(step)
+    without.__dict__ = changed
+    return without
+
+
+def dense(X: Any) -> Array:
+    """The output of a step (array, sparse matrix or frame) as a block of floats. Raises ValueError or TypeError for
+    values that are no numbers."""
+    if hasattr(X, "to_numpy"):
+        X = X.to_numpy(dtype=np.float64, na_value=np.nan)
+    found = np.asarray(X.toarray() if hasattr(X, "toarray") else X)
+    if found.dtype not in (np.float32, np.float64):
+        found = found.astype(np.float64)
+    return found.reshape(len(found), -1)
