@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from serialize.compiler.rules.graph import Array
+from serialize.compiler.values import Array
 
 _AT_MOST, _BELOW, _MEMBER = 0, 1, 6
 
@@ -54,18 +54,15 @@ def of_histogram_tree(predictor: Any) -> Tree:
     return Tree(left, right, feature, threshold, null_goes_left, nodes["value"], members)
 
 
-def ensemble(
-    trees: Iterable[tuple[Tree, int]], targets: int, column_of: Array, dtype: Any = np.float64
-) -> dict[str, Any]:
-    """The attributes of an ensemble that adds the leaves of each tree to the target that it is paired with.
-    `column_of[feature]` is the column of the matrix that holds the feature; `dtype` is that of the matrix and the sum.
-    """
+def ensemble(trees: Iterable[tuple[Tree, int]], targets: int, dtype: Any = np.float64) -> dict[str, Any]:
+    """The attributes of an ensemble that adds the leaves of each tree to the target that it is paired with. `dtype` is
+    that of its input and of the sum."""
     parts: list[dict[str, Array]] = []
     roots, members, inner, leaves = [], [], 0, 0
     for grown, target in trees:
         tree = _branched(grown)
         roots.append(inner)
-        parts.append(_part(tree, target, inner, leaves, column_of))
+        parts.append(_part(tree, target, inner, leaves))
         members += [np.append(tree.members[node].astype(dtype), np.nan) for node in sorted(tree.members)]
         inner += int((~tree.is_leaf).sum())
         leaves += int(tree.is_leaf.sum())
@@ -78,7 +75,7 @@ def ensemble(
     return {"n_targets": targets, "tree_roots": roots, **attributes, **sets}
 
 
-def _part(tree: Tree, target: int, inner: int, leaves: int, column_of: Array) -> dict[str, Array]:
+def _part(tree: Tree, target: int, inner: int, leaves: int) -> dict[str, Array]:
     """The attributes of one tree; `inner` and `leaves` are the numbers of nodes of the trees before it."""
     leaf = tree.is_leaf
     nodes = np.flatnonzero(~leaf)
@@ -86,7 +83,7 @@ def _part(tree: Tree, target: int, inner: int, leaves: int, column_of: Array) ->
     ordered = _BELOW if tree.below else _AT_MOST
     modes = np.array([_MEMBER if node in tree.members else ordered for node in nodes.tolist()], dtype=np.uint8)
     return {
-        "nodes_featureids": column_of[tree.feature[nodes]],
+        "nodes_featureids": tree.feature[nodes],
         "nodes_splits": tree.threshold[nodes],
         "nodes_modes": modes,
         "nodes_truenodeids": place[tree.left[nodes]],

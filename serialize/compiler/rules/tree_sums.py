@@ -8,7 +8,7 @@ import numpy as np
 from serialize.compiler.builder import Builder
 from serialize.compiler.rules.demands import Demands
 from serialize.compiler.rules.ensemble import Tree, ensemble
-from serialize.compiler.rules.graph import Graph
+from serialize.compiler.rules.graph import tree_graph
 from serialize.compiler.runtime.native import Path
 from serialize.compiler.values import NoRule, Parts, Value
 
@@ -26,10 +26,8 @@ def summed(
     single: bool = False,
 ) -> Parts:
     """The sums of trees, each paired with its target; in single precision if `single`."""
-    graph = Graph()
-    graph.input("X", None, single=single)
-    attributes = ensemble(grown, targets, np.arange(value.width), np.float32 if single else np.float64)
-    content = graph.to_bytes(graph.trees("X", attributes), targets, {}, single=single)
+    attributes = ensemble(grown, targets, np.float32 if single else np.float64)
+    content = tree_graph(attributes, targets, single=single)
     register = builder.block(value).register
     if demands.single:
         register = builder.add("single", register)
