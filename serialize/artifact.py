@@ -4,7 +4,7 @@ file with its digest before it is unpickled."""
 import io
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,6 @@ from serialize.store.address import is_url
 from serialize.task import Outputs
 from serialize.training.data import TrainingData, read
 from serialize.trust import Trust
-
-_OLDER = "The compiled form is of an older version; dump the model again."
 
 Answers = Callable[[Sequence[Row]], Outputs]
 
@@ -111,8 +109,6 @@ def load_content(content: Content, path: Path | None = None) -> Artifact:
     refuse_missing(manifest.libraries)
     model = Model(_unpickled(files[PIPELINE], manifest), manifest.task, manifest.signature)
     compiled = CompiledModel(files[COMPILED], model) if COMPILED in files else None
-    if compiled is None and manifest.not_compiled is None:
-        manifest = replace(manifest, not_compiled=_OLDER)
     artifact = Artifact(manifest, model, compiled, content.digest, path, training_file(files))
     if other_versions(manifest.libraries, parts=1):
         artifact.verify_all()

@@ -16,7 +16,7 @@ MANIFEST = "manifest.json"
 SIGNATURE = "manifest.json.hmac"
 PIPELINE = "pipeline.joblib"
 COMPILED = "pipeline.npz"
-_OLDER_COMPILED = "pipeline.onnx"
+OLDER_COMPILED = "pipeline.onnx"
 TRAINING = "training.json.gz"
 _OLDER_TRAINING = "training.parquet"
 
@@ -137,7 +137,7 @@ def _files_of_artifact(folder: Path) -> set[str]:
         listed = set(json.loads((folder / MANIFEST).read_bytes())["files"])
     except (KeyError, TypeError, ValueError):
         listed = set()
-    return {MANIFEST, SIGNATURE, PIPELINE, COMPILED, _OLDER_COMPILED, TRAINING, _OLDER_TRAINING, *listed}
+    return {MANIFEST, SIGNATURE, PIPELINE, COMPILED, OLDER_COMPILED, TRAINING, _OLDER_TRAINING, *listed}
 
 
 def _names(folder: Path) -> set[str]:

@@ -13,11 +13,14 @@ from typing import Any, Self
 from serialize.checks.golden_rows import GoldenRows
 from serialize.errors import ArtifactError, DumpError
 from serialize.figures import figures
+from serialize.folder import OLDER_COMPILED
 from serialize.signature import Signature
 from serialize.task import Task
 
 FORMAT = 3  # the one that is written
 READABLE = (2, 3)
+
+_OLDER = "The compiled form is of an older version; dump the model again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ class Manifest:
                 importances=data["importances"],
                 libraries=_versions(data["libraries"]),
                 modules=tuple(data["modules"]),
-                not_compiled=data["not_compiled"],
+                not_compiled=data["not_compiled"] or (_OLDER if OLDER_COMPILED in data["files"] else None),
                 scoring=dict(data.get("scoring", {})),
                 warnings=tuple(data.get("warnings", ())),
                 class_counts=_counts(data.get("class_counts", {})),

@@ -23,7 +23,7 @@ from service.learning.preconditions import refusal
 from service.monitoring.log_cache import LogCaches
 from service.monitoring.monitor import Reports
 from service.pacing import Paced
-from service.prediction.artifact_scorer import answering_model
+from service.prediction.artifact_scorer import verify
 from service.prediction.batches import Batches, NewPredictions
 from service.registry.catalog import Catalog
 from service.registry.champion import Wanted, load_champion, make_first_champion, note_other_artifacts
@@ -213,7 +213,7 @@ def _artifact(settings: Settings, wanted: Wanted) -> Artifact:
 def _proven(settings: Settings, artifact: Artifact) -> Artifact:
     for name, version, installed in artifact.other_versions:
         log_format.event(_log, logging.WARNING, "other-version", library=name, dumped_with=version, installed=installed)
-    artifact.verify(answering_model(artifact, compiled=settings.scorer == "compiled").outputs)
+    verify(artifact, compiled=settings.scorer == "compiled")
     return replace(artifact, training=None)  # which takes memory in each worker, and only a retraining reads
 
 

@@ -73,12 +73,13 @@ def baseline(task: Task, y: "pd.Series[Any]") -> str:
 def compiled(manifest: Manifest) -> str:
     """Whether there is a compiled form or the reason why not, the steps that it calls, and the time of one row."""
     scoring, reason = manifest.scoring, manifest.not_compiled
-    if reason is not None or not scoring:
-        return "compiled: yes" if reason is None else f"compiled: no. {shortened(reason, _REASON_WIDTH)}"
-    row = scoring["row_us"]
-    calls = f", calls {listed(scoring['native'])}" if scoring["native"] else ""
-    arrays = ", large arrays by the pipeline" if scoring["arrays"] == "pipeline" else ""
-    return f"compiled: yes, {row['compiled']:g} us for one row (pipeline {row['pipeline']:g}){calls}{arrays}"
+    if reason is not None:
+        return f"compiled: no. {shortened(reason, _REASON_WIDTH)}"
+    row = scoring.get("row_us", {})  # a model that was fitted again has the times of its parent, if there are any
+    times = f", {row['compiled']:g} us for one row (pipeline {row['pipeline']:g})" if "compiled" in row else ""
+    calls = f", calls {listed(scoring['native'])}" if scoring.get("native") else ""
+    arrays = ", large arrays by the pipeline" if scoring.get("arrays") == "pipeline" else ""
+    return f"compiled: yes{times}{calls}{arrays}"
 
 
 def next_step(directory: Path) -> Iterator[str]:

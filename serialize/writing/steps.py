@@ -93,9 +93,9 @@ def files_of(
         compiled = None
     if scoring is None:
         scoring = timed(model, compiled, rows.observations)
-        row = scoring["row_us"]
-        if compiled is not None and row["compiled"] >= row["pipeline"]:
-            compiled, reason = None, "The compiled form is not faster than the pipeline."
+    row = scoring.get("row_us", {})  # that of a parent may lack it, or hold the pipeline alone
+    if compiled is not None and "compiled" in row and row["compiled"] >= row["pipeline"]:
+        compiled, reason = None, "The compiled form is not faster than the pipeline."
     if content is not None and compiled is not None:
         files[COMPILED] = content
     native = [] if compiled is None else compiled.native

@@ -12,7 +12,7 @@ from serialize import Artifact
 from serialize.artifact import load_content
 from serialize.errors import ArtifactError
 from service.errors import InvalidBody
-from service.prediction.artifact_scorer import answering_model, scorer_of
+from service.prediction.artifact_scorer import scorer_of, verify
 from service.prediction.observation import Observation, ObservationParser
 from service.prediction.scoring import Score
 from service.registry.registry import Registry
@@ -41,7 +41,7 @@ class Replay:
     service. For one caller at a time."""
 
     def __init__(self, session: Session, artifact: Artifact, *, compiled: bool) -> None:
-        artifact.verify(answering_model(artifact, compiled=compiled).outputs)
+        verify(artifact, compiled=compiled)
         self._version = artifact.version
         self._parser = ObservationParser(artifact.manifest.signature)
         self._scorer = scorer_of(artifact, compiled=compiled)

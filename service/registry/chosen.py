@@ -10,7 +10,7 @@ from serialize.content import Content, read_content
 from serialize.errors import ArtifactError
 from serialize.folder import TRAINING
 from serialize.manifest import Manifest
-from service.prediction.artifact_scorer import answering_model
+from service.prediction.artifact_scorer import verify
 from service.registry.champion import Wanted, champion_content
 from service.registry.release import OFF, registry_of
 from service.settings import Settings
@@ -33,7 +33,7 @@ def chosen_model(settings: Settings, chosen: str | None) -> ChosenModel:
     serves when it starts. It is verified with its golden rows. Raises ArtifactError, and ServiceError if the registry
     does not have it, NoLog if there is none."""
     content, artifact = _served(settings) if chosen is None else _loaded(_named(settings, chosen))
-    artifact.verify(answering_model(artifact, compiled=settings.scorer == "compiled").outputs)
+    verify(artifact, compiled=settings.scorer == "compiled")
     return ChosenModel(artifact, content)
 
 

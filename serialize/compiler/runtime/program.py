@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 _FORMAT = 1
+_LARGEST = 1 << 30  # bytes of all arrays, so that a small file cannot fill the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,13 @@ class Program:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """The program back from `to_bytes`. Raises ValueError, KeyError or TypeError for anything else."""
+        """The program back from `to_bytes`. Raises ValueError, KeyError or TypeError for anything else, and for arrays
+        of more than 1 GiB."""
         try:
+            with zipfile.ZipFile(io.BytesIO(content)) as file:
+                size = sum(each.file_size for each in file.infolist())
+            if size > _LARGEST:
+                raise ValueError(f"its arrays have {size:,} bytes, and {_LARGEST:,} are the limit")
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
         except (OSError, zipfile.BadZipFile) as error:

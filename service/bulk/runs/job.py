@@ -18,7 +18,7 @@ from service.bulk.runs.parts_folder import PartsFolder
 from service.bulk.scoring.layout import Layout, LayoutError
 from service.bulk.scoring.part_scorer import PartScorer, ScoredPart
 from service.errors import ServiceError
-from service.prediction.artifact_scorer import answering_model, scorer_of
+from service.prediction.artifact_scorer import scorer_of, verify
 from service.settings import Settings, SettingsError
 from service.storage.connection import DatabaseError
 
@@ -55,7 +55,7 @@ class Worker:
         LayoutError."""
         if artifact is None:
             artifact = load_content(job.content)
-            artifact.verify(answering_model(artifact, compiled=job.compiled).outputs)
+            verify(artifact, compiled=job.compiled)
         self._log = None
         if job.is_logged:
             self._log = BatchLog.of(Settings.from_env(), artifact.manifest.task, artifact.version)

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from click.testing import CliRunner
 from rich.cells import cell_len
 
 from serialize.__main__ import main
-from serialize.cli.summary import baseline, describe, listed, shortened
+from serialize.cli.summary import baseline, compiled, describe, listed, shortened
+from serialize.manifest import Manifest
 from serialize.task import Task
 from tests.support.manifests import rewrite
 from tests.support.passengers import ARTIFACTS
@@ -130,3 +132,45 @@ def test_long_lists_and_texts_are_cut() -> None:
 def test_a_list_takes_two_lines_at_most() -> None:
     assert listed(["ab"] * 37) == ", ".join(["ab"] * 37)
     assert listed(["ab"] * 40) == ", ".join(["ab"] * 37) + " and 3 more"
+
+
+def _manifest(**members: Any) -> Manifest:
+    return replace(Manifest.from_bytes((ARTIFACTS / "manifest.json").read_bytes()), **members)
+
+
+@pytest.mark.parametrize(
+    ("scoring", "line"),
+    [
+        (
+            {"native": [], "row_us": {"compiled": 20.0, "pipeline": 3000.0}, "arrays": "compiled"},
+            "compiled: yes, 20 us for one row (pipeline 3000)",
+        ),
+        (
+            {"native": ["SVC"], "row_us": {"compiled": 20.0, "pipeline": 3000.0}, "arrays": "pipeline"},
+            "compiled: yes, 20 us for one row (pipeline 3000), calls SVC, large arrays by the pipeline",
+        ),
+        ({"native": ["SVC"]}, "compiled: yes, calls SVC"),
+        (
+            {"native": [], "row_us": {"pipeline": 3000.0}, "arrays": "pipeline"},
+            "compiled: yes, large arrays by the pipeline",
+        ),
+        ({}, "compiled: yes"),
+    ],
+    ids=["measured", "with steps", "of an older parent", "of a parent without a compiled form", "older"],
+)
+def test_one_line_says_how_the_model_answers(scoring: dict[str, Any], line: str) -> None:
+    assert compiled(_manifest(scoring=scoring)) == line
+
+
+def test_the_compiled_form_of_an_older_version_is_not_used(tmp_path: Path) -> None:
+    folder = tmp_path / "older"
+    shutil.copytree(ARTIFACTS, folder)
+    content = (folder / "pipeline.npz").rename(folder / "pipeline.onnx").read_bytes()
+
+    def of_older_version(manifest: dict[str, Any]) -> None:
+        del manifest["scoring"], manifest["files"]["pipeline.npz"]
+        manifest["files"]["pipeline.onnx"] = hashlib.sha256(content).hexdigest()
+
+    rewrite(folder, of_older_version)
+
+    assert "compiled: no. The compiled form is of an older version; dump the model again." in show(folder)

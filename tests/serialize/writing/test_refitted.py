@@ -1,6 +1,7 @@
 """A pipeline that was fitted again becomes an artifact that inherits what was declared and holds no row of the log."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -238,3 +239,15 @@ def test_a_compiled_form_that_differs_only_for_a_row_of_the_log_is_left_out(
     assert again.compiled is None
     assert "The compiled form differs" in str(again.manifest.not_compiled)
     assert MARKER not in str(again.manifest.not_compiled)
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_compiled_form_that_was_slower_stays_unused(tmp_path: Path) -> None:
+    parent = _parent(tmp_path, make_pipeline(columns(), LogisticRegression()), **DECLARED)
+    slower = {**parent.manifest.scoring, "row_us": {"compiled": 20.0, "pipeline": 10.0}}
+    parent = replace(parent, manifest=replace(parent.manifest, scoring=slower))
+
+    again = _again(parent, only(ROWS, TRUTHS, parent), tmp_path)
+
+    assert again.compiled is None
+    assert again.manifest.not_compiled == "The compiled form is not faster than the pipeline."
