@@ -50,6 +50,11 @@ class Builder:
         self._known[key] = len(self.values) - 1
         return len(self.values) - 1
 
+    def instruction(self, register: int) -> Instruction | None:
+        """The instruction that gives a register, None for a column."""
+        place = register - len(self.model.signature.names)
+        return self._instructions[place] if place >= 0 else None
+
     def block(self, value: Parts) -> Block:
         """All columns of a value as one block."""
         registers = [self._register(part) for part in value.parts]

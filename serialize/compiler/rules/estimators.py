@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from serialize.compiler.builder import Builder
+from serialize.compiler.rules.demands import refusing
 from serialize.compiler.rules.transformers import calculated, numbers, piped, product
 from serialize.compiler.rules.trees import TREES
 from serialize.compiler.runtime.native import Path, step_at
@@ -40,7 +41,7 @@ def _candidates(
         yield lambda: whole(builder, path, estimator, value)
     rule = _RULES.get((name, method))
     if rule is not None:
-        yield lambda: rule(builder, estimator, numbers(builder, value))
+        yield lambda: rule(builder, estimator, refusing(builder, estimator, numbers(builder, value)))
     if not isinstance(value, Parts):
         yield lambda: builder.over_array(path, method, numbers(builder, value))
     yield from builder.native(path, method, value)

@@ -2,18 +2,20 @@
 tabulated, or called itself."""
 
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 
 from serialize.compiler.builder import Builder
-from serialize.compiler.rules.demands import is_null
+from serialize.compiler.rules.demands import is_null, refusing
 from serialize.compiler.rules.text_parameters import counting, weighting
 from serialize.compiler.runtime.native import Path, dense, step_at
 from serialize.compiler.runtime.operations import UFUNCS, operation
 from serialize.compiler.tabulated import tabulated
 from serialize.compiler.values import Array, Block, Coded, NoRule, Part, Parts, Raw, Terms, Value
+from serialize.signature import Column
 from serialize.transformers import documents
 
 _MOST_CELLS = 20_000_000
@@ -47,9 +49,20 @@ def numbers(builder: Builder, value: Value) -> Parts:
     if value.links or any(column.accepted not in _NUMERIC or column.levels for column in value.columns):
         raise NoRule("The columns are no numbers.")
     wanted = dense(value.reference)
-    registers = [builder.column(column.name) for column in value.columns]
-    register = builder.add("numbers", *registers, dtype=str(wanted.dtype))
-    return Parts((Block(register, len(registers)),), value.reference)
+    parts: list[Part] = []
+    for rounding, columns in groupby(value.columns, lambda column: _rounding(column, str(wanted.dtype))):
+        registers = [builder.column(column.name) for column in columns]
+        register = builder.add("numbers", *registers, dtype=rounding)
+        if rounding != str(wanted.dtype):
+            register = builder.add("double", register)
+        parts.append(Block(register, len(registers)))
+    return Parts(tuple(parts), value.reference)
+
+
+def _rounding(column: Column, dtype: str) -> str:
+    """The precision to which the values of a column are rounded before steps get them in another dtype."""
+    own = column.dtype.lower()
+    return own if own in ("float16", "float32") else dtype
 
 
 def _side_by_side(builder: Builder, path: Path, value: Value) -> Value:
@@ -109,7 +122,7 @@ def _leaf(builder: Builder, path: Path, value: Value) -> Value:
 def _of_numbers(builder: Builder, path: Path, step: Any, value: Parts) -> Iterator[Callable[[], Parts]]:
     rule = TRANSFORMERS.get(type(step).__name__)
     if rule is not None:
-        yield lambda: rule(builder, step, value)
+        yield lambda: rule(builder, step, refusing(builder, step, value))
     yield from builder.native(path, "transform", value)
 
 
@@ -118,7 +131,7 @@ def _of_raw(builder: Builder, path: Path, step: Any, value: Raw, after: Raw) -> 
         yield lambda: _terms(builder, step, value)
     rule = TRANSFORMERS.get(type(step).__name__)
     if rule is not None:
-        yield lambda: rule(builder, step, numbers(builder, value))
+        yield lambda: rule(builder, step, refusing(builder, step, numbers(builder, value)))
     yield lambda: tabulated(builder, after)
     yield lambda: builder.over_array(path, "transform", numbers(builder, value))
     yield from builder.native(path, "transform", value)
