@@ -21,6 +21,7 @@ _UNSEEN = 8
 _LIKE = 12
 _MENTIONED = 10_000
 _COMBINED, _RARE = 300, 0.3
+_SOME = 500
 _TEXTS = ("", " ", "nan", "0", "None", "Ünsëen ✓", "never seen", "x" * 300)
 _POWERS = tuple(sign * 10.0**power for power in range(2, 19) for sign in (-1, 1))
 _NUMBERS = (-1, 0, 1, 7, 1000, -0.5, 0.5, 1e6 + 0.1, *_POWERS)
@@ -144,9 +145,11 @@ class _Table:
         if len(known) * run.width > _MOST_CELLS:
             raise NoRule(f"Column {column.name!r} has too many values.")
         self._unseen = [value for value in _unseen(column, known, builder.rows) if value not in seen]
+        self._others = run.answers(column.name, self._unseen) if self._unseen else []
+        if not _are_alike(self._others):  # each value has an output of its own, so that some are enough
+            known = known[:: len(known) // _SOME + 1]
         self._tried: list[Scalar] = [*known, *([None] if column.nullable else [])]
         self._found = run.answers(column.name, self._tried)
-        self._others = run.answers(column.name, self._unseen) if self._unseen else []
 
     def drawn(self, random: np.random.Generator, number: int) -> list[tuple[Scalar, Array]]:
         """Values that the steps answer, with their outputs; if there are nulls, three of ten at least."""
@@ -231,6 +234,12 @@ def _is_accepted(column: Column, value: Any) -> bool:
         return False
     least, greatest = column.limits
     return least <= value <= greatest and (column.accepted == "number" or value == int(value))
+
+
+def _are_alike(answers: Sequence[Array | None]) -> bool:
+    """Whether all outputs that are not refused are equal."""
+    found = np.array([one for one in answers if one is not None])
+    return not len(found) or bool(_equal(found, found[0]).all())
 
 
 def _equal(found: Array, wanted: Array) -> Array:

@@ -23,7 +23,7 @@ from tests.support.passengers import PROJECT, prediction
 from tests.support.served import Served, serve
 from tests.support.waiting import WAIT_SECONDS
 
-VERSION = "01c060afe28f"
+VERSION = "71d8e710b4b2"
 PREFIX = "prediction_service_"
 TWO_WORKERS = {"WEB_CONCURRENCY": "2"}
 KEY = "a-key-of-sixteen-characters"
