@@ -118,7 +118,7 @@ class Builder:
         return self._over(path, method, value, form="array")
 
     def program(self, register: int) -> Program:
-        """The instructions that a register needs, and that it needs last."""
+        """The program whose output is a register: the instructions that it needs, and no other."""
         columns = len(self.model.signature.names)
         needed = {register}
         for place in range(len(self._instructions) - 1, -1, -1):

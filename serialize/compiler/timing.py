@@ -9,7 +9,7 @@ from serialize.compiler.runtime.running import CompiledModel
 from serialize.frame import Columns, Row
 from serialize.model import Model
 
-MANY = 1_000
+_MANY = 1_000
 _ROUNDS = 5
 _SECONDS = 0.002  # a measurement of one row takes at least this long
 
@@ -19,7 +19,7 @@ def timed(model: Model, compiled: CompiledModel | None, rows: Sequence[Row]) -> 
     rows by column (`rows_per_second`), of the compiled form and of the pipeline, fastest of five, with two digits; the
     steps of the pipeline that the compiled form calls (`native`); and which of both answers large arrays (`arrays`)."""
     forms: dict[str, Any] = {"pipeline": model} if compiled is None else {"compiled": compiled, "pipeline": model}
-    many = list(islice(cycle(rows), MANY))
+    many = list(islice(cycle(rows), _MANY))
     columns: Columns = {name: [row[name] for row in many] for name in model.signature.names}
     one, of_many = dict.fromkeys(forms, float("inf")), dict.fromkeys(forms, float("inf"))
     for _ in range(_ROUNDS):
@@ -29,7 +29,7 @@ def timed(model: Model, compiled: CompiledModel | None, rows: Sequence[Row]) -> 
     return {
         "native": [] if compiled is None else compiled.native,
         "row_us": {name: _rounded(seconds * 1e6) for name, seconds in one.items()},
-        "rows_per_second": {name: _rounded(MANY / seconds) for name, seconds in of_many.items()},
+        "rows_per_second": {name: _rounded(_MANY / seconds) for name, seconds in of_many.items()},
         "arrays": min(of_many, key=of_many.__getitem__),
     }
 

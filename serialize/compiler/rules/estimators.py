@@ -1,5 +1,5 @@
-"""The rules of estimators: a fitted estimator and its input, to its outputs of shape (n, c). An estimator without a
-rule is called itself."""
+"""The rules of estimators: a fitted estimator and its input, to its outputs of shape (n, c). The program calls an
+estimator without a rule."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,5 +1,5 @@
-"""The rules of transformers: a fitted step and the value before it, to the value after it. A step without a rule is
-tabulated, or called itself."""
+"""The rules of transformers: a fitted step and the value before it, to the value after it. A step without a rule
+becomes tables, or the program calls it."""
 
 from collections.abc import Callable, Iterator
 from itertools import groupby
