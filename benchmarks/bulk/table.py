@@ -67,8 +67,8 @@ def beside(result: Result) -> str:
     settings = result["settings"]
     said = (
         f"An open loop at half of the saturation rate; medians of {settings['rounds']} interleaved loads of "
-        f"{settings['seconds']:g} s. The load generator, the service and the command share the cores. A request is sent "
-        "late if the generator waits for a core or for a free connection; that delay is part of the p99. "
+        f"{settings['seconds']:g} s. The load generator, the service and the command share the cores. A request is "
+        "sent late if the generator waits for a core or for a free connection; that delay is part of the p99. "
         f"{where(result)}"
     )
     return "\n".join([*lines, "", said])
