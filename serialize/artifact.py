@@ -92,7 +92,7 @@ class Artifact:
             self.verify(self.compiled.outputs)
 
     def _summary(self) -> dict[str, str]:
-        return summary(self.manifest, self.version, compiled=self.compiled is not None, path=self.path)
+        return summary(self.manifest, self.version, path=self.path)
 
 
 def load(directory: str | Path, trust: Trust | None = None) -> Artifact:

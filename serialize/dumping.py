@@ -9,6 +9,8 @@ from typing import Any
 from serialize.artifact import Artifact
 from serialize.declarations import Bounds, Declarations, strictness
 from serialize.display.progress import Progress
+from serialize.display.summary import how_it_answers
+from serialize.display.text import printable
 from serialize.errors import DumpError
 from serialize.folder import TRAINING, refuse_foreign_files
 from serialize.frame import as_array, as_table, observations, targets
@@ -59,7 +61,7 @@ def dump(
     values given; `text` accepts any string in a column; `nullable` lists columns that may be null although no training
     row has a null; `accept_unseen` lists columns with categories that accept other values too, as long as the pipeline
     can answer them, and True lists all of them. `columns` names the columns of an array. At the end, standard error
-    gets a note which columns refuse unseen values or nulls.
+    gets a line about the compiled form, and a note which columns refuse unseen values or nulls.
 
     Clones of the pipeline are fitted on folds of the rows and scored on the others, which takes as long as fitting it
     five times. `cv` (a number, a splitter or (train, test) index arrays), `groups` of shape (n,) and `cv_seconds` are
@@ -104,7 +106,7 @@ def dump(
         manifest = replace(manifest, metrics=figures, importances=shares, class_counts=counts, **answering)
         progress.stage("Writing the artifact, and verifying it in a new process")
         artifact = write(manifest, {**files, **kept}, target)
-    sys.stderr.write(strictness(signature))
+    sys.stderr.write(f"compiled: {printable(how_it_answers(artifact.manifest))}\n{strictness(signature)}")
     return artifact
 
 

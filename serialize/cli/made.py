@@ -17,14 +17,14 @@ console = Console()
 
 
 def print_made(artifact: Artifact, y: "pd.Series[Any] | None", output: Path) -> None:
-    """Prints the task, how good the model is, where the artifact is, and what to do next. `y` holds the targets of the
+    """Prints the task, how good the model is, where the artifact is, and what to do next; `dump` has printed how it
+    answers. `y` holds the targets of the
     n training rows, of shape (n,), if there are any."""
     for line in summary.describe(artifact.manifest.task, y):
         click.echo(line)
     if y is not None and "baseline" not in artifact.manifest.metrics:
         click.echo(summary.baseline(artifact.manifest.task, y))
     print_metrics(artifact.manifest)
-    click.echo(summary.compiled(artifact.manifest))
     click.echo(f"Wrote {output}: {artifact.manifest.name}, version {artifact.version}, verified in a new process.")
     for line in summary.next_step(output):
         click.echo(line)

@@ -14,6 +14,7 @@ from rich.console import OverflowMethod
 from rich.table import Table
 from rich.text import Text
 
+from serialize.display.summary import how_it_answers
 from serialize.display.text import printable
 from serialize.manifest import Manifest
 from serialize.task import Label, Task
@@ -21,7 +22,7 @@ from serialize.task import Label, Task
 _SHOWN_COLUMNS = 12
 _LIST_WIDTH = 150
 _NAME_WIDTH = 40
-_REASON_WIDTH = 300
+_ANSWER_WIDTH = 300
 
 
 def columns_table(manifest: Manifest, *, complete: bool) -> Table:
@@ -71,15 +72,8 @@ def baseline(task: Task, y: "pd.Series[Any]") -> str:
 
 
 def compiled(manifest: Manifest) -> str:
-    """Whether there is a compiled form or the reason why not, the steps that it calls, and the time of one row."""
-    scoring, reason = manifest.scoring, manifest.not_compiled
-    if reason is not None:
-        return f"compiled: no. {shortened(reason, _REASON_WIDTH)}"
-    row = scoring.get("row_us", {})  # a model that was fitted again has the times of its parent, if there are any
-    times = f", {row['compiled']:g} us for one row (pipeline {row['pipeline']:g})" if "compiled" in row else ""
-    calls = f", calls {listed(scoring['native'])}" if scoring.get("native") else ""
-    arrays = ", large arrays by the pipeline" if scoring.get("arrays") == "pipeline" else ""
-    return f"compiled: yes{times}{calls}{arrays}"
+    """How the model answers, as one line."""
+    return f"compiled: {shortened(how_it_answers(manifest), _ANSWER_WIDTH)}"
 
 
 def next_step(directory: Path) -> Iterator[str]:

@@ -11,7 +11,7 @@ _COLUMNS = 8
 _WIDE = 360
 
 
-def summary(manifest: Manifest, version: str, *, compiled: bool, path: Path | None) -> dict[str, str]:
+def summary(manifest: Manifest, version: str, *, path: Path | None) -> dict[str, str]:
     """What an artifact is, by heading, with one line of text each."""
     task, columns = manifest.task, list(manifest.signature)
     more = f" and {len(columns) - _COLUMNS} more" if len(columns) > _COLUMNS else ""
@@ -22,11 +22,23 @@ def summary(manifest: Manifest, version: str, *, compiled: bool, path: Path | No
         "columns": f"{len(columns)}: {_short(named, _WIDTH - len(more))}{more}",
         "threshold": f"{task.threshold}, positive class {task.positive_class}" if task.kind == "binary" else "",
         "metrics": _metrics(manifest),
-        "compiled": "yes" if compiled else f"no. {manifest.not_compiled}",
+        "compiled": how_it_answers(manifest),
         "path": str(path or ""),
     }
     widths = {"metrics": _WIDE, "columns": _WIDE, "path": len(found["path"])}
     return {heading: _short(text, widths.get(heading, _WIDTH)) for heading, text in found.items() if text}
+
+
+def how_it_answers(manifest: Manifest) -> str:
+    """Whether there is a compiled form or the reason why not, the steps that it calls, and the time of one row."""
+    scoring = manifest.scoring
+    if manifest.not_compiled is not None:
+        return f"no. {manifest.not_compiled}"
+    row = scoring.get("row_us", {})  # a model that was fitted again has the times of its parent, if there are any
+    times = f", {row['compiled']:g} us for one row (pipeline {row['pipeline']:g})" if "compiled" in row else ""
+    arrays = ", large arrays by the pipeline" if scoring.get("arrays") == "pipeline" else ""
+    calls = f", calls {', '.join(scoring['native'])}" if scoring.get("native") else ""
+    return f"yes{times}{arrays}{calls}"
 
 
 def as_text(lines: dict[str, str]) -> str:

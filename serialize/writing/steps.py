@@ -31,6 +31,7 @@ from serialize.signature import Scalar
 from serialize.task import Outputs
 
 _VERIFIED_ROWS = 100_000
+_MOST_OF_PIPELINE = 0.8  # the time of one row in the compiled form, at most; a smaller gain could be noise
 _FRESH_PROCESS = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from serialize.writing.parent import end_with; end_with(int(sys.argv[3])); "
@@ -94,8 +95,8 @@ def files_of(
     if scoring is None:
         scoring = timed(model, compiled, rows.observations)
     row = scoring.get("row_us", {})  # that of a parent may lack it, or hold the pipeline alone
-    if compiled is not None and "compiled" in row and row["compiled"] >= row["pipeline"]:
-        compiled, reason = None, "The compiled form is not faster than the pipeline."
+    if compiled is not None and "compiled" in row and row["compiled"] > _MOST_OF_PIPELINE * row["pipeline"]:
+        compiled, reason = None, "The compiled form is not clearly faster than the pipeline."
     if content is not None and compiled is not None:
         files[COMPILED] = content
     native = [] if compiled is None else compiled.native

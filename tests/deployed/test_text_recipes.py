@@ -64,7 +64,7 @@ def test_the_card_has_the_held_out_metrics_beside_the_baseline(service: Served, 
     assert card["metrics"]["metrics"][metric]["mean"] > least
     assert card["metrics"]["baseline"][metric]["mean"] < most_of_baseline
     assert sum(card["class_counts"].values()) > 1000
-    assert card["compiled"] == (name == "sections")
+    assert name == "pairs" or card["compiled"]
 
 
 def test_both_workers_give_the_same_answers(service: Served, name: str) -> None:

@@ -218,10 +218,11 @@ def test_an_artifact_is_described_in_a_few_lines(artifact: Path) -> None:
         "columns:   3: age (number), rank (integer), port (category)",
         "threshold: 0.5, positive class True",
         lines[4],
-        "compiled:  yes",
+        lines[5],
         f"path:      {artifact}",
     ]
     assert lines[4].startswith("metrics:   5-fold cross-validation: accuracy 0.")
+    assert lines[5].startswith("compiled:  yes, ")
     assert "<tr><th>model</th><td>ship, version" in load(artifact)._repr_html_()
 
 

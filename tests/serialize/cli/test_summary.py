@@ -147,7 +147,7 @@ def _manifest(**members: Any) -> Manifest:
         ),
         (
             {"native": ["SVC"], "row_us": {"compiled": 20.0, "pipeline": 3000.0}, "arrays": "pipeline"},
-            "compiled: yes, 20 us for one row (pipeline 3000), calls SVC, large arrays by the pipeline",
+            "compiled: yes, 20 us for one row (pipeline 3000), large arrays by the pipeline, calls SVC",
         ),
         ({"native": ["SVC"]}, "compiled: yes, calls SVC"),
         (

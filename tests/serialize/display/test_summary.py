@@ -23,7 +23,7 @@ def manifest(name: str, columns: int, **more: object) -> Manifest:
 
 
 def test_many_columns_with_long_names_that_span_lines_take_few_lines() -> None:
-    text = as_text(summary(manifest("a\nlong " * 50, 500), "0" * 12, compiled=False, path=None))
+    text = as_text(summary(manifest("a\nlong " * 50, 500), "0" * 12, path=None))
 
     assert len(text.splitlines()) == 6
     assert max(map(len, text.splitlines())) < 130
@@ -33,7 +33,7 @@ def test_many_columns_with_long_names_that_span_lines_take_few_lines() -> None:
 
 
 def test_names_are_escaped_in_html() -> None:
-    page = as_html(summary(manifest("<script>", 1), "0" * 12, compiled=True, path=None))
+    page = as_html(summary(manifest("<script>", 1), "0" * 12, path=None))
 
     assert "<script>" not in page
     assert "&lt;script&gt;0 (number)" in page
