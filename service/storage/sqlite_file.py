@@ -16,6 +16,7 @@ _CHECK_SECONDS = 1.0
 _STEPS_BETWEEN_LOOKS = 10_000
 _PRIVATE = 0o600
 _CONTAINER_LAYERS = ("overlay", "fuse.fuse-overlayfs")
+_WAL_HEADER = b"\x02\x02"
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -60,6 +61,15 @@ def damage(path: str, seconds: float = _CHECK_SECONDS) -> str | None:
     except sqlite3.DatabaseError as error:
         return str(error) if error.sqlite_errorcode & 0xFF in _DAMAGED else None
     return None if found == "ok" else str(found)
+
+
+def is_wal(path: str) -> bool:
+    """Whether the file is a database in WAL mode, by its header (https://www.sqlite.org/fileformat.html, offset 18)."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(_WAL_HEADER) + 18).endswith(_WAL_HEADER)
+    except OSError:
+        return False
 
 
 def is_lost_with_container(path: str, mounts: Path = Path("/proc/mounts")) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from service.storage.connection import DatabaseError, connect
 from service.storage.migrate import prepare
-from service.storage.sqlite_file import damage
+from service.storage.sqlite_file import WriterLock, damage
 from tests.deployed.test_served import run
 from tests.support.passengers import PROJECT
 
@@ -67,6 +67,19 @@ def test_the_check_of_a_long_file_ends_after_a_second(log: Path, monkeypatch: py
 
     assert damage(str(log)) is None
     assert damage(str(log), 2.0) is not None
+
+
+def test_nobody_waits_for_the_check_of_a_file_in_use(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    locked = []
+
+    def checked(path: str) -> None:
+        with closing(WriterLock(path, patience=0.0)) as lock, lock:  # TimeoutError if it is taken
+            locked.append(path)
+
+    monkeypatch.setattr("service.storage.migrate.damage", checked)
+
+    assert prepare(connect(f"sqlite:///{log}")) == []
+    assert locked == [str(log)]
 
 
 @pytest.mark.parametrize("kind", DAMAGES)
