@@ -1,7 +1,6 @@
 """The command for many rows: `python -m service score`."""
 
 import json
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from service.cli.bulk_options import (
     rows_progress,
     show_faults,
 )
-from service.learning.process import LOWEST_PRIORITY
+from service.learning.process import take_lowest_priority
 from service.settings import Settings, set_native_defaults
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def score(context: click.Context, /, as_json: bool, strict: bool, **options: Any
     require_pyarrow()
     set_native_defaults()
     if options["is_logged"]:
-        os.nice(LOWEST_PRIORITY)  # a service on this machine goes first
+        take_lowest_priority()  # a service on this machine goes first
     with failures():
         if options["scheduler"] is not None:
             require_dask()
