@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from serialize.compiler.builder import Builder
+from serialize.compiler.rules.arithmetic import calculated, numbers
 from serialize.compiler.rules.demands import Demands
 from serialize.compiler.rules.ensemble import Tree
-from serialize.compiler.rules.transformers import calculated, numbers
 from serialize.compiler.rules.tree_sums import boosting_outputs, summed
 from serialize.compiler.runtime.native import Path
 from serialize.compiler.values import Array, Parts, Raw, Value

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from serialize.compiler.builder import Builder
+from serialize.compiler.rules.arithmetic import calculated, numbers, product
 from serialize.compiler.rules.demands import refusing
-from serialize.compiler.rules.transformers import calculated, numbers, piped, product
+from serialize.compiler.rules.steps import piped
 from serialize.compiler.rules.trees import TREES
 from serialize.compiler.runtime.native import Path, step_at
 from serialize.compiler.runtime.operations import UFUNCS

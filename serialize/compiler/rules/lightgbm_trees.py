@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from serialize.compiler.builder import Builder
+from serialize.compiler.rules.arithmetic import calculated
 from serialize.compiler.rules.ensemble import Tree
-from serialize.compiler.rules.transformers import calculated
 from serialize.compiler.rules.tree_sums import ACCEPTS_ALL, boosting_outputs, summed
 from serialize.compiler.rules.with_categories import with_categories
 from serialize.compiler.runtime.native import Path

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from serialize.compiler.builder import Builder
+from serialize.compiler.rules.arithmetic import calculated, numbers
 from serialize.compiler.rules.catboost_trees import of_catboost
 from serialize.compiler.rules.demands import demands_of
 from serialize.compiler.rules.ensemble import of_histogram_tree, of_tree
 from serialize.compiler.rules.lightgbm_trees import lightgbm_scores, of_lightgbm
-from serialize.compiler.rules.transformers import calculated, numbers, transformed
+from serialize.compiler.rules.steps import transformed
 from serialize.compiler.rules.tree_sums import ACCEPTS_ALL, TreeRule, boosting_outputs, summed
 from serialize.compiler.rules.xgboost_trees import of_xgboost
 from serialize.compiler.runtime.native import Path

@@ -3,7 +3,7 @@
 import numpy as np
 
 from serialize.compiler.builder import Builder
-from serialize.compiler.rules.transformers import numbers
+from serialize.compiler.rules.arithmetic import numbers
 from serialize.compiler.values import Coded, Part, Parts, Raw, Value
 
 

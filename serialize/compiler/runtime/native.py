@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.sparse import csr_matrix, hstack
 from sklearn.base import BaseEstimator
 
-from serialize.compiler.runtime.texts import TermRows
+from serialize.compiler.runtime.texts import TermRows, Terms
 from serialize.frame import build_input_by_column
 from serialize.signature import Container, Scalar, Signature
 
@@ -32,6 +32,8 @@ class Native:
         found = step_at(pipeline, path)
         self._call = getattr(found if form == "frame" else bare(found), method)
         self._form, self._given = form, given
+        self._dtypes = set(given.get("dtypes", {}).values())
+        self._names = pd.Index(given.get("names", ()))
 
     def __call__(self, X: Any, *more: Any) -> Array:
         if self._form == "sparse":
@@ -42,7 +44,9 @@ class Native:
         if self._form == "objects":
             given = X.astype(object)
         elif self._form == "frame":
-            given = pd.DataFrame(X, columns=self._given["names"]).astype(self._given["dtypes"])
+            given = pd.DataFrame(X, columns=self._names)
+            if self._dtypes != {str(X.dtype)}:
+                given = given.astype(self._given["dtypes"])
         with joblib.parallel_config(backend="sequential"):
             return dense(self._call(given))
 
@@ -78,6 +82,11 @@ class NativeRaw:
             for link in self._links:
                 X = link(X)
         return self._result(X)
+
+
+def native_terms(pipeline: Any, _: Signature, path: Sequence[str | int], step: str, **given: Any) -> Terms:
+    """The terms of a column, by the analyzer of a vectorizer that has functions of the user's own."""
+    return Terms(step_at(pipeline, path).build_analyzer(), **given)
 
 
 def followed(pipeline: Any, link: Link) -> Any:

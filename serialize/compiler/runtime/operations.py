@@ -1,6 +1,7 @@
 """What the instructions of a program do, by their names. A block is an array of shape (n, k) for n observations; all
 functions keep its dtype as numpy does. They run on one thread."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -8,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from serialize.compiler.runtime.inputs import Codes, coded, matrix
-from serialize.compiler.runtime.native import Native, NativeRaw
+from serialize.compiler.runtime.native import Native, NativeRaw, native_terms
 from serialize.compiler.runtime.session import session
 from serialize.compiler.runtime.single import exp_single, expit_single, softmax_single
-from serialize.compiler.runtime.texts import TermRows, Terms, TermsAsBlock, product_of_terms, weighted
+from serialize.compiler.runtime.texts import TermRows, Terms, TermsAsBlock, analyzer_of, product_of_terms, weighted
 from serialize.signature import Scalar, Signature
 
 Array = np.ndarray[Any, Any]
@@ -178,6 +179,19 @@ def _unit(X: Array, *, norm: str) -> Array:
     return X / np.where(length == 0, 1.0, length)[:, None]
 
 
+def _hash_counts(*columns: Sequence[Any], method: str, width: int, nulls: Sequence[str | None]) -> Array:
+    """How many of the values of k columns have each hash value, of shape (n, width). `nulls` has the text of a null in
+    each column, or None if it is not counted."""
+    digest = getattr(hashlib, method)
+    found = np.zeros((len(columns[0]), width))
+    for column, null in zip(columns, nulls, strict=True):
+        for row, value in enumerate(column):
+            text = null if value is None else value
+            if text is not None:
+                found[row, int.from_bytes(digest(text.encode()).digest(), "big") % width] += 1
+    return found
+
+
 def _products(X: Array, *, first: Array, second: Array) -> Array:
     """Products of two columns each of the block and a column of ones after it."""
     ones = np.concatenate((X, np.ones((len(X), 1), X.dtype)), axis=1)
@@ -247,6 +261,7 @@ _FUNCTIONS: dict[str, Operation] = {
     "normalized": _normalized,
     "unit": _unit,
     "products": _products,
+    "hash_counts": _hash_counts,
     "bins": _bins,
     "bin_codes": lambda bins, place: bins[:, place].astype(np.int64),
     "yeo_johnson": _yeo_johnson,
@@ -264,10 +279,14 @@ _FUNCTIONS: dict[str, Operation] = {
 _MADE: dict[str, Callable[..., Operation]] = {
     "codes": _CodesOf,
     "trees": _Trees,
-    "terms": Terms,
+    "terms": lambda analyzer, **given: Terms(analyzer_of(analyzer), **given),
     "terms_as_block": TermsAsBlock,
 }
-_WITH_PIPELINE: dict[str, Callable[..., Operation]] = {"native": Native, "native_raw": NativeRaw}
+_WITH_PIPELINE: dict[str, Callable[..., Operation]] = {
+    "native": Native,
+    "native_raw": NativeRaw,
+    "native_terms": native_terms,
+}
 UFUNCS: Mapping[Any, str] = {
     getattr(np, name): name for name in ("log1p", "log", "log10", "log2", "exp", "expm1", "sqrt", "abs", "square")
 }

@@ -35,9 +35,7 @@ class Program:
     @property
     def native(self) -> list[str]:
         """The steps of the pipeline that the program calls, by the names of their classes."""
-        return [
-            str(each.parameters["step"]) for each in self.instructions if each.operation in ("native", "native_raw")
-        ]
+        return [str(each.parameters["step"]) for each in self.instructions if each.operation.startswith("native")]
 
     def to_bytes(self) -> bytes:
         """The program as the content of an .npz file: one JSON text, and the arrays that it refers to by number."""

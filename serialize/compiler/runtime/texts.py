@@ -13,6 +13,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils import murmurhash3_32
 
 Array = np.ndarray[Any, Any]
+Analyzer = Callable[[str], Sequence[str]]  # from a text to its terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,29 +37,6 @@ class Weighting:
             return values
         length = np.sqrt(np.square(values).sum()) if self.norm == "l2" else np.abs(values).sum()
         return values / (length or 1.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Analysis:
-    """How the texts of a column become terms: the parameters of a vectorizer's analyzer, as JSON text, and whether
-    null is an empty text. Without that, a null is refused."""
-
-    column: str
-    parameters: str
-    null_is_empty: bool
-
-    def analyzer(self) -> Callable[[str | None], Sequence[str]]:
-        """A function from a text to its terms. It raises ValueError for a null that is refused."""
-        vectorizer = CountVectorizer(**json.loads(self.parameters))
-        analyze = _word_analyzer(vectorizer) if vectorizer.analyzer == "word" else vectorizer.build_analyzer()
-
-        def terms(text: str | None) -> Sequence[str]:
-            if text is None and not self.null_is_empty:
-                raise ValueError(f"The model cannot score null in column {self.column!r}.")
-            found: Sequence[str] = analyze(text or "")
-            return found
-
-        return terms
 
 
 class TermRows(NamedTuple):
@@ -86,19 +64,19 @@ class TermRows(NamedTuple):
 
 
 class Terms:
-    """Counts the known terms in the n texts of a column: those of a vocabulary, in the order of its matrix, or as many
-    as `hashed` says, by their hash values."""
+    """Counts the known terms in the n texts of a column, as `analyze` splits a text: those of a vocabulary, in the
+    order of its matrix, or as many as `hashed` says, by their hash values. A null is an empty text, or is refused."""
 
     def __init__(
         self,
+        analyze: Analyzer,
         column: str,
-        analyzer: str,
         null_is_empty: bool,
         vocabulary: Sequence[str] = (),
         hashed: int = 0,
         alternate_sign: bool = False,
     ) -> None:
-        self._analyze = Analysis(column, analyzer, null_is_empty).analyzer()
+        self._analyze, self._column, self._null_is_empty = analyze, column, null_is_empty
         self._place = {term: place for place, term in enumerate(vocabulary)}.get
         self._width = hashed or len(vocabulary)
         self._count = self._hashed if hashed else self._known
@@ -109,7 +87,9 @@ class Terms:
         counts: list[int] = []
         starts = [0]
         for text in column:
-            found = self._count(self._analyze(text))
+            if text is None and not self._null_is_empty:
+                raise ValueError(f"The model cannot score null in column {self._column!r}.")
+            found = self._count(self._analyze(text or ""))
             own = sorted(found)
             places += own
             counts += map(found.__getitem__, own)
@@ -168,6 +148,13 @@ def product_of_terms(terms: TermRows, *, weights: Array) -> Array:
     else:
         found = terms.matrix() @ weights
     return found
+
+
+def analyzer_of(parameters: str) -> Analyzer:
+    """The analyzer of a vectorizer with these parameters, as JSON text."""
+    vectorizer = CountVectorizer(**json.loads(parameters))
+    analyze: Analyzer = _word_analyzer(vectorizer) if vectorizer.analyzer == "word" else vectorizer.build_analyzer()
+    return analyze
 
 
 def _word_analyzer(vectorizer: CountVectorizer) -> Callable[[str], list[str]]:

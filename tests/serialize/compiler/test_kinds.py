@@ -34,7 +34,6 @@ NATIVE = {
     "own function of a frame": ["FunctionTransformer"],
     "own class of an array": ["ClippedColumns"],
     "own class of a frame": ["GroupMeans"],
-    "category_encoders.HashingEncoder": ["HashingEncoder"],
     "TF-IDF by an own function": ["TfidfVectorizer"],
 }
 

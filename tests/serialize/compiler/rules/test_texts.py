@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from category_encoders import HashingEncoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lightgbm import LGBMClassifier
@@ -307,6 +308,18 @@ def test_a_vectorizer_with_functions_of_its_own_is_called(vectorizer: Any) -> No
     texts = [text for text in NASTY if "\0" not in text]
     pipeline = make_pipeline(vectorizer, logistic())
     assert_is_compiled(pipeline, articles()["text"], subjects(), (type(vectorizer).__name__,), texts)
+
+
+@pytest.mark.parametrize("dtype", [object, "str", "category"])
+@pytest.mark.parametrize("cols", [["note", "place"], ["note", "place", "title"]])
+def test_columns_that_an_encoder_hashes_compile(dtype: Any, cols: list[str]) -> None:
+    X = articles()[["length", "note", "place", "title"]].astype(
+        {"place": dtype, "note": dtype if dtype != "category" else object}
+    )
+    X.loc[3, "place"] = None
+    encoder = HashingEncoder(cols=cols, n_components=5, hash_method="sha1", max_process=1)
+    chosen = X[[*cols, "length"]]
+    assert_is_compiled(make_pipeline(encoder, logistic()), chosen, subjects())
 
 
 def test_a_million_hashed_terms_compile() -> None:
