@@ -24,7 +24,7 @@ from benchmarks.postgresql import postgresql
 
 _ARTIFACTS = PROJECT / "artifacts"
 _ANSWERS = ("--id", "id", "--keep", "Survived", "--json", "--force")
-_FEW = 16  # the same file with so many times fewer rows, for what is slower
+_FEW = 32  # the same file with so many times fewer rows, for what is slower
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Place:
 
 
 @click.command()
-@click.option("--rows", default=8_000_000, show_default=True, help="Rows of the largest file of each round.")
+@click.option("--rows", default=14_000_000, show_default=True, help="Rows of the largest file of each round.")
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--memory-rows", default=20_000_000, show_default=True, help="Rows of the file for the memory.")
 def main(rows: int, rounds: int, memory_rows: int) -> None:

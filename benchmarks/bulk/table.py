@@ -36,9 +36,10 @@ def table(result: Result) -> str:
                 row(label, f"{one['per_second']:,.0f}", f"{one['wall_per_second']:,.0f}", f"{one['peak_mb']:,.0f}")
             )
     speed = {name: one["per_second"] for name, one in found.items()}
+    others = result["figures"]["csv"][0]["rows"]
     said = (
         f"Passengers of the shipped model: {settings['rows']:,} rows for Parquet to Parquet and for the forest in a "
-        f"folder, and a sixteenth for the others. Medians of {settings['rounds']} interleaved rounds. The first "
+        f"folder, and {others:,} for the others. Medians of {settings['rounds']} interleaved rounds. The first "
         "column does not count the start and the loading of the model; MB are those of the largest process. `score` is "
         f"{speed['parquet'] / speed['pandas']:.1f} times as fast as the script. The forest has "
         f"{speed['forest'] / speed['forest-bare']:.2f} of the speed of its compiled form alone. Two processes have "
