@@ -3,6 +3,7 @@ then."""
 
 import json
 from collections.abc import Sequence
+from multiprocessing.sharedctypes import Synchronized
 from typing import Any, Self
 
 import pyarrow as pa
@@ -40,10 +41,11 @@ class BatchLog:
         self._has_ids = False
 
     @classmethod
-    def of(cls, settings: Settings, task: Task, version: str) -> Self:
-        """The log of the settings, whose tables exist. It connects when it is first used. Raises DatabaseError."""
+    def of(cls, settings: Settings, task: Task, version: str, run_rows: "Synchronized[int] | None" = None) -> Self:
+        """The log of the settings, whose tables exist. It connects when it is first used. `run_rows` is shared by the
+        processes of a run, see PredictionAppender. Raises DatabaseError."""
         session = Session(database_of(settings, _PATIENCE_SECONDS), _PATIENCE_SECONDS)
-        return cls(PredictionAppender(session, version, task.threshold), task, version)
+        return cls(PredictionAppender(session, version, task.threshold, run_rows), task, version)
 
     def append(self, scored: ScoredBatch) -> ScoredBatch:
         """Logs the rows of a batch, and returns the batch as POST /predict answers it: a row whose id the log has with

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.sharedctypes import Synchronized
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -50,15 +51,15 @@ class Task(NamedTuple):
 class Worker:
     """Scores the parts of a run with a model of its own."""
 
-    def __init__(self, job: Job, artifact: Artifact | None = None) -> None:
-        """Loads the model and verifies it with its golden rows, unless it is given. Raises ArtifactError and
-        LayoutError."""
+    def __init__(self, job: Job, artifact: Artifact | None = None, run_rows: "Synchronized[int] | None" = None) -> None:
+        """Loads the model and verifies it with its golden rows, unless it is given. `run_rows` is shared by
+        the processes of a run, see PredictionAppender. Raises ArtifactError and LayoutError."""
         if artifact is None:
             artifact = load_content(job.content)
             verify(artifact, compiled=job.compiled)
         self._log = None
         if job.is_logged:
-            self._log = BatchLog.of(Settings.from_env(), artifact.manifest.task, artifact.version)
+            self._log = BatchLog.of(Settings.from_env(), artifact.manifest.task, artifact.version, run_rows)
         self._scorer = PartScorer(
             artifact.manifest.signature,
             scorer_of(artifact, compiled=job.compiled),
@@ -104,11 +105,11 @@ LoadedWorker = Worker | str
 Outcome = ScoredPart | str
 
 
-def loaded(job: Job) -> LoadedWorker:
+def loaded(job: Job, run_rows: "Synchronized[int] | None" = None) -> LoadedWorker:
     """A worker of this process, or why there is none."""
     try:
         with _one_sentence("The model cannot be loaded"):
-            return Worker(job)
+            return Worker(job, run_rows=run_rows)
     except (PlaceError, LayoutError, ArtifactError) as error:
         return str(error)
 

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
 from multiprocessing import get_context
+from multiprocessing.sharedctypes import Synchronized
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -101,8 +102,9 @@ class Processes(AbstractContextManager["Processes"]):
                 return self._executor.submit(_run, task)
 
     def _new(self) -> ProcessPoolExecutor:
-        # obstore and native libraries must not be forked.
-        executor = ProcessPoolExecutor(self._count, get_context("spawn"), _start, (self._job, os.getpid()))
+        context = get_context("spawn")  # obstore and native libraries must not be forked
+        run_rows = context.Value("q")  # a new one: a process may have been killed while it had the lock
+        executor = ProcessPoolExecutor(self._count, context, _start, (self._job, run_rows, os.getpid()))
         with _sigint_blocked():
             for _ in range(self._count):  # each starts a process, which loads the model meanwhile
                 executor.submit(_ready)
@@ -154,12 +156,12 @@ def _sigint_blocked() -> Iterator[None]:
 _worker: LoadedWorker = "The process has no model."
 
 
-def _start(job: Job, parent: int) -> None:
+def _start(job: Job, run_rows: "Synchronized[int]", parent: int) -> None:
     """Loads the model in a new process."""
     global _worker  # noqa: PLW0603 - an executor gives its processes no other place
     end_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # should a library unblock it
-    _worker = loaded(job)
+    _worker = loaded(job, run_rows)
 
 
 def _ready() -> None:

@@ -32,6 +32,8 @@ _INSERT = """
 class SqliteNewRows:
     """The statements on a SQLite file, within its transactions, which no other writer enters."""
 
+    spares_known_ids = True  # a row whose observation_id is known takes no number of the column id
+
     def __init__(self, database: Database) -> None:
         self._database = database
         self._arrays = SqliteArrays(database)
@@ -58,6 +60,8 @@ class SqliteNewRows:
 
 class PostgresqlNewRows:
     """The same in PostgreSQL, which takes the rows by COPY."""
+
+    spares_known_ids = False
 
     def __init__(self, database: Database) -> None:
         self._database = database

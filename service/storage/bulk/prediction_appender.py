@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from multiprocessing.sharedctypes import Synchronized
 from time import monotonic, sleep
 from typing import NamedTuple
 
@@ -40,9 +41,12 @@ _SEEN_SECONDS = 1.0  # how long another writer counts as there
 
 class PredictionAppender:
     """Appends the predictions of one model through its own session. For one caller at a time. It leaves room for a
-    service on the same database, if the caller appends at most `rows_at_once` rows in one call."""
+    service on the same database, if the caller appends at most `rows_at_once` rows in one call. Processes that append
+    together share `run_rows`, the number of ids that all of them took, and are no others to each other."""
 
-    def __init__(self, session: Session, model_version: str, threshold: float | None) -> None:
+    def __init__(
+        self, session: Session, model_version: str, threshold: float | None, run_rows: "Synchronized[int] | None" = None
+    ) -> None:
         self._session = session
         self._statements = Statements(session.database)
         self._new_rows = new_rows(session.database)
@@ -50,6 +54,8 @@ class PredictionAppender:
         self._threshold = threshold
         self._last_id = 0
         self._appended = 0
+        self._run_rows = run_rows
+        self._last_run_rows = 0
         self._seen = -math.inf
         self._pace = _SQLITE if isinstance(session.database, SqliteDatabase) else _POSTGRESQL
 
@@ -96,9 +102,14 @@ class PredictionAppender:
 
     def _insert_or_read(self, columns: TableColumns) -> tuple[Sequence[str], dict[str, Record]]:
         """Within a transaction: the ids that the log had already, and the records of those that it still has."""
-        if self._newest_id() > self._last_id > 0:
+        of_run = 0 if self._run_rows is None else self._run_rows.value - self._last_run_rows
+        if self._last_id > 0 and self._newest_id() - self._last_id > of_run:
             self._seen = monotonic()
         keys = self._new_rows.insert(columns, self._threshold, self._model_version, datetime.now(UTC))
+        if self._run_rows is not None:
+            with self._run_rows.get_lock():  # before the commit, so that each row that another process sees is counted
+                self._run_rows.value += len(columns["observation_id"]) - len(keys) * self._new_rows.spares_known_ids
+                self._last_run_rows = self._run_rows.value
         self._last_id = self._newest_id()
         return keys, {row["observation_id"]: Record.of(row) for row in self._statements.read(sorted(keys))}
 

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
 
 import psycopg
 import pytest
@@ -171,6 +172,29 @@ def test_it_pauses_while_another_writes(session: Session, monkeypatch: pytest.Mo
     appender.append(rows([5]))
     assert len(pauses) == 2
     assert appender.rows_at_once == alone
+
+
+def test_processes_of_one_run_are_no_others_to_each_other(
+    session: Session, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(prediction_appender, "sleep", pauses.append)
+    other = Session(connect(database_url))
+    run_rows = get_context("spawn").Value("q")
+    first, second = (PredictionAppender(each, VERSION, None, run_rows) for each in (session, other))
+    alone = first.rows_at_once
+
+    for start in range(0, 40, 10):
+        first.append(rows(range(start, start + 6)))
+        second.append(rows(range(start + 5, start + 10)))  # the first of them is known
+
+    assert run_rows.value == (40 if database_url.startswith("sqlite") else 44)
+    assert (first.rows_at_once, second.rows_at_once, pauses) == (alone, alone, [])
+    PredictionAppender(other, VERSION, None).append(rows([100]))
+    first.append(rows([101]))
+    assert first.rows_at_once < alone
+    assert len(pauses) == 1
+    other.close()
 
 
 def test_postgresql_counts_the_rows_after_many(postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
