@@ -20,7 +20,7 @@ _PATIENCE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Cluster:
-    """A running cluster with two workers of one thread each."""
+    """A running cluster with two workers."""
 
     address: str
 
@@ -32,14 +32,15 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder: Path, variables: Mapping[str, str] | None = None) -> Iterator[Cluster]:
-    """Starts a cluster, whose workers have these environment variables."""
+def cluster(folder: Path, variables: Mapping[str, str] | None = None, threads: int = 1) -> Iterator[Cluster]:
+    """Starts a cluster, whose workers have these environment variables and so many threads each."""
     address = folder / "scheduler.json"
     common = ("--scheduler-file", str(address), "--host", "127.0.0.1", "--no-dashboard")
     scheduler = _start(folder, {}, "scheduler", "--port", "0", *common)
     try:
         _wait_for(address)
-        workers = _start(folder, variables or {}, "worker", "--nworkers", str(WORKERS), "--nthreads", "1", *common)
+        counts = ("--nworkers", str(WORKERS), "--nthreads", str(threads))
+        workers = _start(folder, variables or {}, "worker", *counts, *common)
         try:
             yield Cluster(json.loads(address.read_text())["address"])
         finally:

@@ -105,8 +105,6 @@ def _request(
         raise click.UsageError("--rejects must be outside the folder of the answers.")
     if folder is not None and STANDARD in inputs:
         raise click.UsageError("Standard input can be read only once, so its answers go to one file, not to a folder.")
-    if is_logged and scheduler is not None:
-        raise click.UsageError("--log writes to the database from this machine; use --workers instead of --scheduler.")
     files = input_files(inputs, FileFormat(input_format) if input_format else None)
     if scheduler is not None and any(file.name == STANDARD and file.format.name in TYPED for file in files):
         raise click.UsageError(

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
+from dask.utils import SerializableLock
 from distributed import CancelledError, KilledWorker, get_worker
 from distributed.client import ClosedClientError
 from distributed.diagnostics.plugin import WorkerPlugin
@@ -19,7 +20,7 @@ from serialize.errors import one_line
 from serialize.files.place_error import PlaceError
 from serialize.training import cluster
 from serialize.training.cluster import connected
-from service.bulk.runs.job import Job, LoadedWorker, Outcome, Task, answers, loaded, outcome
+from service.bulk.runs.job import Job, LoadedWorker, Outcome, Task, Worker, answers, loaded, outcome
 from service.bulk.runs.pools import Pending
 from service.bulk.scoring.part_scorer import ScoredPart
 
@@ -131,8 +132,16 @@ class ModelPlugin(WorkerPlugin):
         self._versions = installed_versions()
 
     def setup(self, worker: Any) -> None:
-        """Compares the versions, and loads and verifies the model."""
-        self.worker = cluster.difference(worker.address, installed_versions(), self._versions) or loaded(self._job)
+        """Compares the versions and the log, and loads and verifies the model."""
+        difference = cluster.difference(worker.address, installed_versions(), self._versions)
+        if difference is None and self._job.same_log is not None:
+            difference = self._job.same_log.difference(worker.address)
+        self.worker = difference or loaded(self._job, turn=SerializableLock())  # a worker may have several threads
+
+    def teardown(self, worker: Any) -> None:
+        """Closes the connection to the log, if there is one."""
+        if isinstance(self.worker, Worker):
+            self.worker.close()
 
 
 def installed_versions() -> dict[str, str]:

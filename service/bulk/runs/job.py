@@ -1,10 +1,10 @@
 """What a process needs to score the parts of a run."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from multiprocessing.sharedctypes import Synchronized
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from peewee import PeeweeException
@@ -15,9 +15,11 @@ from serialize.errors import ArtifactError, one_line
 from serialize.files.place_error import PlaceError
 from service.bulk.files.parts import Part
 from service.bulk.log.batch_log import BatchLog
+from service.bulk.log.same_log import SameLog
 from service.bulk.runs.parts_folder import PartsFolder
 from service.bulk.scoring.layout import Layout, LayoutError
 from service.bulk.scoring.part_scorer import PartScorer, ScoredPart
+from service.bulk.scoring.scored import ScoredBatch
 from service.errors import ServiceError
 from service.prediction.artifact_scorer import scorer_of, verify
 from service.settings import Settings, SettingsError
@@ -27,7 +29,8 @@ from service.storage.connection import DatabaseError
 @dataclass(frozen=True, slots=True)
 class Job:
     """The same for all parts of a run: the files of the model, whether its compiled form answers, the columns, whether
-    the rows are logged, and the folder of the answers, if they are written to one."""
+    the rows are logged, the folder of the answers, if they are written to one, and the log that the workers of a
+    cluster must have."""
 
     content: Content
     compiled: bool
@@ -35,6 +38,7 @@ class Job:
     row_numbers: bool
     is_logged: bool
     folder: PartsFolder | None
+    same_log: SameLog | None = None
 
 
 class Task(NamedTuple):
@@ -51,9 +55,16 @@ class Task(NamedTuple):
 class Worker:
     """Scores the parts of a run with a model of its own."""
 
-    def __init__(self, job: Job, artifact: Artifact | None = None, run_rows: "Synchronized[int] | None" = None) -> None:
-        """Loads the model and verifies it with its golden rows, unless it is given. `run_rows` is shared by
-        the processes of a run, see PredictionAppender. Raises ArtifactError and LayoutError."""
+    def __init__(
+        self,
+        job: Job,
+        artifact: Artifact | None = None,
+        run_rows: "Synchronized[int] | None" = None,
+        turn: AbstractContextManager[Any] | None = None,
+    ) -> None:
+        """Loads the model and verifies it with its golden rows, unless it is given. `run_rows` is shared by the
+        processes of a run, see PredictionAppender; threads that share the worker take `turn` to log. Raises
+        ArtifactError and LayoutError."""
         if artifact is None:
             artifact = load_content(job.content)
             verify(artifact, compiled=job.compiled)
@@ -66,9 +77,10 @@ class Worker:
             artifact.version,
             job.layout,
             row_numbers=job.row_numbers,
-            log=None if self._log is None else self._log.append,
+            log=None if self._log is None else self._logged,
         )
         self._folder = job.folder
+        self._turn = nullcontext() if turn is None else turn
 
     def score(self, task: Task) -> ScoredPart:
         """The answers to a part. Raises PlaceError, LayoutError and ArtifactError; an exception of the model becomes a
@@ -98,6 +110,11 @@ class Worker:
         """The answers to no row."""
         return self._scorer.nothing()
 
+    def _logged(self, scored: ScoredBatch) -> ScoredBatch:
+        assert self._log is not None
+        with self._turn:
+            return self._log.append(scored)
+
 
 # What a process gives to another one: a value, or a sentence that says why there is none. Not every exception can be
 # sent, and one that cannot looks like a process that was killed.
@@ -105,11 +122,13 @@ LoadedWorker = Worker | str
 Outcome = ScoredPart | str
 
 
-def loaded(job: Job, run_rows: "Synchronized[int] | None" = None) -> LoadedWorker:
+def loaded(
+    job: Job, run_rows: "Synchronized[int] | None" = None, turn: AbstractContextManager[Any] | None = None
+) -> LoadedWorker:
     """A worker of this process, or why there is none."""
     try:
         with _one_sentence("The model cannot be loaded"):
-            return Worker(job, run_rows=run_rows)
+            return Worker(job, run_rows=run_rows, turn=turn)
     except (PlaceError, LayoutError, ArtifactError) as error:
         return str(error)
 

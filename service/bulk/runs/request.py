@@ -13,6 +13,7 @@ from serialize.files.places import InputFile, resolved, spooled
 from service.bulk.files.folder import Folder, is_folder
 from service.bulk.files.output import Output, format_of_output, new_place
 from service.bulk.files.rows import CsvOptions
+from service.bulk.log.same_log import SameLog
 from service.bulk.runs.job import Job, Worker
 from service.bulk.runs.parts_folder import PartsFolder
 from service.bulk.runs.pools import Pool, Processes, ThisProcess
@@ -52,8 +53,10 @@ class Request:
         form = format_of_output(self.output, self.output_format) if folder is None else folder.format
         if folder is not None:
             _require_apart(folder.folder, files)
+        same_log = SameLog.of(settings) if self.is_logged and self.scheduler is not None else None
         model = chosen_model(settings, self.model)
-        job = Job(model.content, settings.scorer == "compiled", self.layout, self.row_numbers, self.is_logged, folder)
+        compiled = settings.scorer == "compiled"
+        job = Job(model.content, compiled, self.layout, self.row_numbers, self.is_logged, folder, same_log)
         if self.is_logged:
             prepare(database_of(settings))
         worker = Worker(job, model.artifact)
