@@ -18,7 +18,7 @@ from service.storage.connection import connect
 from tests.support.passengers import ARTIFACTS, all_passengers
 from tests.support.waiting import until
 
-ROWS, GROUP = 8_000, 500
+ROWS, GROUP = 20_000, 500
 
 pytestmark = pytest.mark.long  # starts processes
 
@@ -44,7 +44,7 @@ def logged(url: str) -> list[str]:
 
 
 def test_each_row_is_logged_once_when_a_worker_is_killed(tmp_path: Path, postgresql_url: str) -> None:
-    with cluster(tmp_path, {"DATABASE_URL": postgresql_url}, threads=2) as dask:
+    with cluster(tmp_path, {"DATABASE_URL": postgresql_url}, threads=8) as dask:
 
         def kill_one() -> None:
             until(lambda: len(list((tmp_path / "out" / "_done").glob("*"))) > 2)
