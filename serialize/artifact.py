@@ -10,7 +10,7 @@ from typing import Any
 
 import joblib
 
-from serialize.compiler.runtime.running import CompiledModel
+from serialize.compiler.runtime.compiled_model import CompiledModel
 from serialize.content import Content, read_content
 from serialize.display.summary import as_html, as_text, summary
 from serialize.errors import ArtifactError, one_line

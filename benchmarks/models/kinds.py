@@ -18,8 +18,8 @@ from benchmarks import result  # noqa: E402
 from benchmarks.compiled import microseconds  # noqa: E402
 from benchmarks.machine import libraries, machine  # noqa: E402
 from serialize.compiler.compile import compile_model  # noqa: E402
+from serialize.compiler.runtime.compiled_model import CompiledModel  # noqa: E402
 from serialize.compiler.runtime.program import Program  # noqa: E402
-from serialize.compiler.runtime.running import CompiledModel  # noqa: E402
 from serialize.frame import Row  # noqa: E402
 from tests.support.kinds.data import new_rows  # noqa: E402
 from tests.support.kinds.table import GROUPS, fitted  # noqa: E402

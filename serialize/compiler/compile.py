@@ -10,7 +10,7 @@ from serialize.checks.edge_rows import answers, edge_rows
 from serialize.compiler.builder import Builder
 from serialize.compiler.equivalence import difference
 from serialize.compiler.rules.estimators import estimated
-from serialize.compiler.runtime.running import CompiledModel
+from serialize.compiler.runtime.compiled_model import CompiledModel
 from serialize.errors import one_line
 from serialize.frame import Row
 from serialize.model import Model

@@ -17,7 +17,7 @@ import pandas as pd
 from serialize.artifact import Artifact, load
 from serialize.checks.golden_rows import choose, telling_rows
 from serialize.checks.rows import check_classes, check_rows
-from serialize.compiler.runtime.running import CompiledModel
+from serialize.compiler.runtime.compiled_model import CompiledModel
 from serialize.errors import DumpError
 from serialize.figures import NONE
 from serialize.folder import COMPILED, MANIFEST, PIPELINE, new_folder

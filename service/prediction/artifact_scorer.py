@@ -1,7 +1,7 @@
 """The scorer of a model that was loaded."""
 
 from serialize.artifact import Artifact
-from serialize.compiler.runtime.running import CompiledModel
+from serialize.compiler.runtime.compiled_model import CompiledModel
 from serialize.frame import Columns
 from serialize.model import Model
 from serialize.task import Outputs

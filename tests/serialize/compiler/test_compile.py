@@ -46,8 +46,8 @@ from sklearn.tree import DecisionTreeClassifier
 from serialize.checks.edge_rows import edge_rows
 from serialize.compiler.compile import compile_model
 from serialize.compiler.equivalence import difference
+from serialize.compiler.runtime.compiled_model import CompiledModel
 from serialize.compiler.runtime.program import Instruction, Program
-from serialize.compiler.runtime.running import CompiledModel
 from serialize.declarations import Declarations
 from serialize.errors import ArtifactError
 from serialize.frame import Row, as_array, as_table, observations

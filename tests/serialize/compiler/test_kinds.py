@@ -8,7 +8,7 @@ import pytest
 
 from serialize.checks.edge_rows import answers
 from serialize.compiler.compile import compile_model
-from serialize.compiler.runtime.running import CompiledModel
+from serialize.compiler.runtime.compiled_model import CompiledModel
 from tests.support.by_column import by_column
 from tests.support.kinds.data import new_rows
 from tests.support.kinds.table import KINDS, fitted

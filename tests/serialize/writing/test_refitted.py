@@ -14,7 +14,7 @@ from sklearn.model_selection import TunedThresholdClassifierCV
 from sklearn.pipeline import make_pipeline
 
 from serialize import Artifact, ArtifactError, DumpError, dump, load
-from serialize.compiler.runtime.running import CompiledModel
+from serialize.compiler.runtime.compiled_model import CompiledModel
 from serialize.training.data import TrainingData
 from serialize.training.refit import join, only, refit
 from serialize.writing.refitted import dump_refitted

@@ -32,7 +32,7 @@ from xgboost import XGBClassifier
 
 from serialize import dump, load
 from serialize.compiler import builder as builder_module
-from serialize.compiler.runtime.running import CompiledModel
+from serialize.compiler.runtime.compiled_model import CompiledModel
 from serialize.model import Model
 from serialize.recipes.csv import from_csv
 from serialize.transformers import documents

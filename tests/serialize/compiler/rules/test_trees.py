@@ -32,8 +32,8 @@ from xgboost import XGBClassifier, XGBRegressor, XGBRFClassifier
 
 from serialize.checks.edge_rows import answers
 from serialize.compiler.compile import compile_model
+from serialize.compiler.runtime.compiled_model import CompiledModel
 from serialize.compiler.runtime.program import Program
-from serialize.compiler.runtime.running import CompiledModel
 from serialize.frame import Row
 from serialize.signature import Scalar, Signature
 from tests.serialize.compiler.test_compile import model_of

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from serialize import ArtifactError, load
-from serialize.compiler.runtime.running import CompiledModel
+from serialize.compiler.runtime.compiled_model import CompiledModel
 from tests.support.passengers import ARTIFACTS
 
 CONTENT = (ARTIFACTS / "pipeline.npz").read_bytes()
