@@ -17,9 +17,8 @@ console = Console()
 
 
 def print_made(artifact: Artifact, y: "pd.Series[Any] | None", output: Path) -> None:
-    """Prints the task, how good the model is, where the artifact is, and what to do next; `dump` has printed how it
-    answers. `y` holds the targets of the
-    n training rows, of shape (n,), if there are any."""
+    """Prints the task, how good the model is, where the artifact is, and what to do next. `dump` has said already
+    whether the model is compiled. `y` holds the targets of the n training rows, of shape (n,), if there are any."""
     for line in summary.describe(artifact.manifest.task, y):
         click.echo(line)
     if y is not None and "baseline" not in artifact.manifest.metrics:

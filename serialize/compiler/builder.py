@@ -110,7 +110,8 @@ class Builder:
             yield lambda: self._over_sparse(path, method, value)
         if hasattr(value.reference, "dtypes"):
             names, dtypes = list(value.reference.columns), list(map(str, value.reference.dtypes))
-            frame = {"names": names, "dtypes": dict(zip(names, dtypes, strict=True))}
+            is_one_array = len(set(dtypes)) == 1 and not value.reference.to_numpy().flags.writeable
+            frame = {"names": names, "dtypes": dict(zip(names, dtypes, strict=True)), "is_one_array": is_one_array}
             yield lambda: self._over(path, method, value, form="frame", **frame)
 
     def over_array(self, path: Path, method: str, value: Parts) -> Parts:

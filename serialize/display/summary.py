@@ -9,6 +9,7 @@ from serialize.manifest import Manifest
 _WIDTH = 110
 _COLUMNS = 8
 _WIDE = 360
+_ANSWER = 300
 
 
 def summary(manifest: Manifest, version: str, *, path: Path | None) -> dict[str, str]:
@@ -33,12 +34,12 @@ def how_it_answers(manifest: Manifest) -> str:
     """Whether there is a compiled form or the reason why not, the steps that it calls, and the time of one row."""
     scoring = manifest.scoring
     if manifest.not_compiled is not None:
-        return f"no. {manifest.not_compiled}"
+        return _short(f"no. {manifest.not_compiled}", _ANSWER)
     row = scoring.get("row_us", {})  # a model that was fitted again has the times of its parent, if there are any
     times = f", {row['compiled']:g} us for one row (pipeline {row['pipeline']:g})" if "compiled" in row else ""
     arrays = ", large arrays by the pipeline" if scoring.get("arrays") == "pipeline" else ""
     calls = f", calls {', '.join(scoring['native'])}" if scoring.get("native") else ""
-    return f"yes{times}{arrays}{calls}"
+    return _short(f"yes{times}{arrays}{calls}", _ANSWER)
 
 
 def as_text(lines: dict[str, str]) -> str:

@@ -64,7 +64,8 @@ def test_the_card_has_the_held_out_metrics_beside_the_baseline(service: Served, 
     assert card["metrics"]["metrics"][metric]["mean"] > least
     assert card["metrics"]["baseline"][metric]["mean"] < most_of_baseline
     assert sum(card["class_counts"].values()) > 1000
-    assert name == "pairs" or card["compiled"]
+    if name == "sections":  # the one step of "pairs" is called, so a compiled form may or may not save time
+        assert card["compiled"]
 
 
 def test_both_workers_give_the_same_answers(service: Served, name: str) -> None:

@@ -39,12 +39,15 @@ def _terms(builder: Builder, path: Path, step: Any, value: Raw) -> Parts:
 
 
 def _hashed(builder: Builder, _: Path, step: Any, value: Raw) -> Parts:
-    """HashingEncoder of category_encoders: how many texts of a row have each hash value, and the other columns after
-    them. Raises NoRule for columns that are no texts."""
+    """HashingEncoder of category_encoders: how many texts of a row have each hash value, modulo the number of
+    components, and the other columns after them. Raises NoRule for columns that are no texts, or that the encoder
+    leaves out or changes first."""
     names = [column.name for column in value.columns]
-    texts = [value.columns[names.index(name)] for name in step.cols]
-    if value.links or step.drop_invariant or not all(map(_is_text, texts)):
-        raise NoRule("The columns are no texts, or it leaves out some of them.")
+    texts = [column for name in step.cols for column in value.columns if column.name == name]
+    if value.links or step.drop_invariant or getattr(step, "min_group_size", None) is not None:
+        raise NoRule("It changes the columns first, or leaves out some of them.")
+    if len(texts) != len(step.cols) or not all(map(_is_text, texts)):
+        raise NoRule("The columns are no texts.")
     nulls = [_HASHED_NULL[column.null] for column in texts]
     given = {"method": step.hash_method, "width": int(step.n_components), "nulls": nulls}
     hashed = builder.parts(builder.add("hash_counts", *(builder.column(column.name) for column in texts), **given))
@@ -53,7 +56,10 @@ def _hashed(builder: Builder, _: Path, step: Any, value: Raw) -> Parts:
 
 
 def _is_text(column: Column) -> bool:
-    return column.accepted == "text" or all(isinstance(each, str) for each in column.categories or (0,))
+    """Whether all values are strings or null, as the pipeline gets them."""
+    known = column.categories or ()
+    is_text = column.accepted == "text" or (bool(known) and all(isinstance(each, str) for each in known))
+    return is_text and column.null in _HASHED_NULL and not column.dtype.startswith("<U")  # numpy drops NUL at the end
 
 
 def _weighted_terms(builder: Builder, step: Any, register: int, binary: bool = False) -> Parts:
@@ -70,8 +76,8 @@ def reweighted(builder: Builder, step: Any, value: Parts) -> Parts:
 
 
 def _counting(vectorizer: Any) -> dict[str, Any]:
-    """How `texts.Terms` counts the terms of a vectorizer. Raises ValueError for input that is not text, and for values
-    of another type than 64-bit integers and doubles."""
+    """How `texts.Terms` counts the terms of a vectorizer. Raises ValueError for input and for terms that are not text,
+    and for values of another type than 64-bit integers and doubles."""
     if vectorizer.input != "content":
         raise ValueError(f"Its input is {vectorizer.input!r}.")
     if np.dtype(vectorizer.dtype) not in (np.int64, np.float64):
@@ -79,6 +85,8 @@ def _counting(vectorizer: Any) -> dict[str, Any]:
     if not hasattr(vectorizer, "vocabulary_"):
         sign = bool(vectorizer.alternate_sign)
         return {"hashed": int(vectorizer.n_features), "alternate_sign": sign}
+    if not all(type(term) in (str, np.str_) for term in vectorizer.vocabulary_):
+        raise ValueError("Its vocabulary has terms that are no strings.")
     places = {str(term): int(place) for term, place in vectorizer.vocabulary_.items()}
     return {"vocabulary": sorted(places, key=places.__getitem__)}
 

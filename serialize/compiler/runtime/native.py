@@ -1,5 +1,5 @@
 """Steps of the pipeline that a program calls: over a plain array, over objects, over a sparse matrix, or over
-a small frame."""
+a small frame; and the analyzers of vectorizers."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,6 @@ class Native:
         found = step_at(pipeline, path)
         self._call = getattr(found if form == "frame" else bare(found), method)
         self._form, self._given = form, given
-        self._dtypes = set(given.get("dtypes", {}).values())
         self._names = pd.Index(given.get("names", ()))
 
     def __call__(self, X: Any, *more: Any) -> Array:
@@ -44,11 +43,18 @@ class Native:
         if self._form == "objects":
             given = X.astype(object)
         elif self._form == "frame":
-            given = pd.DataFrame(X, columns=self._names)
-            if self._dtypes != {str(X.dtype)}:
-                given = given.astype(self._given["dtypes"])
+            given = self._frame(X)
         with joblib.parallel_config(backend="sequential"):
             return dense(self._call(given))
+
+    def _frame(self, X: Array) -> pd.DataFrame:
+        """A new frame for each call. If the pipeline's own frame keeps its columns in one array, this one does too: a
+        step can write into an array that it gets from a frame, unless it is the array of the frame itself."""
+        frame = pd.DataFrame(X, columns=self._names.view())
+        dtypes = self._given["dtypes"]
+        if self._given.get("is_one_array") and str(X.dtype) in dtypes.values():
+            return frame
+        return frame.astype(dtypes)
 
 
 def _sparse(part: Any, places: Array | None) -> Any:
@@ -86,7 +92,21 @@ class NativeRaw:
 
 def native_terms(pipeline: Any, _: Signature, path: Sequence[str | int], step: str, **given: Any) -> Terms:
     """The terms of a column, by the analyzer of a vectorizer that has functions of the user's own."""
-    return Terms(step_at(pipeline, path).build_analyzer(), **given)
+    analyze = step_at(pipeline, path).build_analyzer()
+    return Terms(_hashable(analyze) if given.get("hashed") else analyze, **given)
+
+
+def _hashable(analyze: Callable[[str], Any]) -> Callable[[str], list[Any]]:
+    """The terms of a text. Like FeatureHasher, it raises ValueError for terms that are no strings."""
+
+    def terms(text: str) -> list[Any]:
+        found = analyze(text)
+        own = list(found)
+        if isinstance(found, str) or not all(isinstance(term, str | bytes) for term in own):
+            raise ValueError("The model cannot hash terms that are no strings.")
+        return own
+
+    return terms
 
 
 def followed(pipeline: Any, link: Link) -> Any:

@@ -34,7 +34,8 @@ class Program:
 
     @property
     def native(self) -> list[str]:
-        """The steps of the pipeline that the program calls, by the names of their classes."""
+        """The steps of the pipeline that the program calls, by the names of their classes: the parameter `step` of all
+        operations whose names begin with native."""
         return [str(each.parameters["step"]) for each in self.instructions if each.operation.startswith("native")]
 
     def to_bytes(self) -> bytes:

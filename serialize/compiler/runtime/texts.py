@@ -13,7 +13,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils import murmurhash3_32
 
 Array = np.ndarray[Any, Any]
-Analyzer = Callable[[str], Sequence[str]]  # from a text to its terms
+Analyzer = Callable[[str], Sequence[Any]]  # from a text to its terms: strings, but for functions of the user's own
 
 
 @dataclass(frozen=True, slots=True)

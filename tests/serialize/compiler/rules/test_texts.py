@@ -322,6 +322,32 @@ def test_columns_that_an_encoder_hashes_compile(dtype: Any, cols: list[str]) -> 
     assert_is_compiled(make_pipeline(encoder, logistic()), chosen, subjects())
 
 
+def test_an_encoder_that_joins_rare_values_is_called() -> None:
+    X = articles()[["place", "length"]].assign(place=["one" if i == 7 else f"town {i % 24}" for i in range(ROWS)])
+    encoder = HashingEncoder(cols=["place"], max_process=1, min_group_size=2, min_group_name="others")
+    assert_is_compiled(make_pipeline(encoder, logistic()), X, subjects(), ("HashingEncoder",))
+
+
+def numbers_as_well(text: str) -> list[Any]:
+    """The words of a text; a word with # is its length."""
+    return [len(word) if word.startswith("#") else word for word in text.split()]
+
+
+def test_terms_that_are_no_strings_are_refused_or_counted_as_the_pipeline_does() -> None:
+    X, y = articles()["text"], subjects()
+    hashing = make_pipeline(HashingVectorizer(analyzer=numbers_as_well, n_features=64), logistic()).fit(X, y)
+    model, rows = model_of(hashing, X)
+    fast = compiled(model, rows, ("HashingVectorizer",))
+    for scorer in (model, fast):
+        with pytest.raises((TypeError, ValueError)):
+            scorer.outputs([{**rows[0], "text": "#harbour sail"}])
+
+    words = TfidfVectorizer(
+        analyzer=numbers_as_well, vocabulary=["harbour", "sail", "anchor", "wheat", "orbit", 8], lowercase=False
+    )
+    assert_is_compiled(make_pipeline(words, logistic()), X, y, ("TfidfVectorizer",), ["#harbour sail", "sail wheat"])
+
+
 def test_a_million_hashed_terms_compile() -> None:
     assert_is_compiled(make_pipeline(HashingVectorizer(), Ridge(tol=1e-3)), articles()["text"], np.arange(ROWS) / 7)
 
