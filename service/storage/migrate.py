@@ -9,7 +9,7 @@ from peewee import Database, PeeweeException, SqliteDatabase
 from playhouse.migrations import Runner
 
 from service.storage.connection import DatabaseError
-from service.storage.sqlite_file import WriterLock, damage, is_wal, make_private
+from service.storage.sqlite_file import WriterLock, damage, is_in_wal_mode, make_private
 from service.storage.tables import Prediction
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -28,13 +28,14 @@ def prepare(database: Database) -> list[str]:
     if the database cannot be reached or is not safe for the log."""
     try:
         # Others may predict with a file in WAL mode, and must not wait for a check of up to a second.
-        is_used = isinstance(database, SqliteDatabase) and is_wal(database.database)
-        if is_used:
+        is_checked = isinstance(database, SqliteDatabase) and is_in_wal_mode(database.database)
+        if is_checked:
+            make_private(database.database)
             _require_sound(database)
         with _file_lock(database):
             if isinstance(database, SqliteDatabase):
                 make_private(database.database)  # before SQLite creates the file, with the umask of this process
-            if not is_used:
+            if not is_checked:
                 _require_sound(database)
             with database.connection_context():
                 if isinstance(database, SqliteDatabase):

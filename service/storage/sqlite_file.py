@@ -16,7 +16,6 @@ _CHECK_SECONDS = 1.0
 _STEPS_BETWEEN_LOOKS = 10_000
 _PRIVATE = 0o600
 _CONTAINER_LAYERS = ("overlay", "fuse.fuse-overlayfs")
-_WAL_HEADER = b"\x02\x02"
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -55,20 +54,25 @@ def damage(path: str, seconds: float = _CHECK_SECONDS) -> str | None:
         return None
     deadline = time.monotonic() + seconds
     try:
-        with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        with closing(_read_only(path)) as connection:
             connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS)
             (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
         return str(error) if error.sqlite_errorcode & 0xFF in _DAMAGED else None
-    return None if found == "ok" else str(found)
+    return None if found == "ok" else " ".join(str(found).split())
 
 
-def is_wal(path: str) -> bool:
-    """Whether the file is a database in WAL mode, by its header (https://www.sqlite.org/fileformat.html, offset 18)."""
+def _read_only(path: str, timeout: float = 5.0) -> sqlite3.Connection:
+    return sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True, timeout=timeout)
+
+
+def is_in_wal_mode(path: str) -> bool:
+    """Whether the file is a database in WAL mode, which no process changes at this moment."""
     try:
-        with open(path, "rb") as file:
-            return file.read(len(_WAL_HEADER) + 18).endswith(_WAL_HEADER)
-    except OSError:
+        # By SQLite: to close a descriptor of the database would release the locks of this process on it.
+        with closing(_read_only(path, timeout=0.0)) as connection:
+            return bool(connection.execute("PRAGMA journal_mode").fetchone() == ("wal",))
+    except sqlite3.Error:  # there is no file, it is damaged, or another process switches the mode
         return False
 
 

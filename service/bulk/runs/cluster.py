@@ -136,7 +136,7 @@ class ModelPlugin(WorkerPlugin):
         difference = cluster.difference(worker.address, installed_versions(), self._versions)
         if difference is None and self._job.same_log is not None:
             difference = self._job.same_log.difference(worker.address)
-        self.worker = difference or loaded(self._job, turn=SerializableLock())  # a worker may have several threads
+        self.worker = difference or loaded(self._job, turn=SerializableLock())  # it may have several threads
 
     def teardown(self, worker: Any) -> None:
         """Closes the connection to the log, if there is one."""
@@ -158,4 +158,7 @@ def _run(task: Task, name: str) -> Outcome:
     plugin = worker.plugins.get(name)
     if not isinstance(plugin, ModelPlugin):
         return f"The worker {worker.address} did not get the model; its log says why."
-    return outcome(plugin.worker, task)
+    found = outcome(plugin.worker, task)
+    if isinstance(plugin.worker, Worker) and plugin.worker.is_closed:
+        raise RuntimeError("the worker ends")  # Dask lets another one score the part
+    return found

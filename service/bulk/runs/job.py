@@ -29,8 +29,8 @@ from service.storage.connection import DatabaseError
 @dataclass(frozen=True, slots=True)
 class Job:
     """The same for all parts of a run: the files of the model, whether its compiled form answers, the columns, whether
-    the rows are logged, the folder of the answers, if they are written to one, and the log that the workers of a
-    cluster must have."""
+    the rows are logged, the folder of the answers, if they are written to one, and the log that all workers of a
+    cluster must have, if they log."""
 
     content: Content
     compiled: bool
@@ -81,6 +81,7 @@ class Worker:
         )
         self._folder = job.folder
         self._turn = nullcontext() if turn is None else turn
+        self.is_closed = False
 
     def score(self, task: Task) -> ScoredPart:
         """The answers to a part. Raises PlaceError, LayoutError and ArtifactError; an exception of the model becomes a
@@ -102,9 +103,11 @@ class Worker:
             return self._scorer.schema(task.part, ids_are_integers=task.ids_are_integers)
 
     def close(self) -> None:
-        """Closes the connection to the log, if there is one."""
+        """Closes the connection to the log, if there is one. After it, nothing is logged."""
         if self._log is not None:
-            self._log.close()
+            with self._turn:
+                self.is_closed = True
+                self._log.close()
 
     def nothing(self) -> pa.Table:
         """The answers to no row."""
@@ -113,6 +116,8 @@ class Worker:
     def _logged(self, scored: ScoredBatch) -> ScoredBatch:
         assert self._log is not None
         with self._turn:
+            if self.is_closed:
+                raise PlaceError("The process was ended while it scored.")
             return self._log.append(scored)
 
 

@@ -12,9 +12,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from benchmarks.bulk.cluster import cluster
+from serialize.files.place_error import PlaceError
 from service.__main__ import main
 from service.bulk.files import parts
+from service.bulk.log.same_log import SameLog
+from service.settings import Settings
 from service.storage.connection import connect
+from service.storage.migrate import prepare
+from tests.conftest import empty_postgresql
 from tests.support.passengers import ARTIFACTS, all_passengers
 from tests.support.waiting import until
 
@@ -60,23 +65,32 @@ def test_each_row_is_logged_once_when_a_worker_is_killed(tmp_path: Path, postgre
     assert ds.dataset(tmp_path / "out").to_table().column("id").to_pylist() == list(range(ROWS))
 
 
-def test_a_worker_with_another_log_ends_the_run(tmp_path: Path, postgresql_url: str) -> None:
-    with cluster(tmp_path, {"DATABASE_URL": f"sqlite:///{tmp_path}/other.db"}) as dask:
+def test_a_worker_with_another_log_ends_the_run(tmp_path: Path, postgresql_url: str, postgresql_server: str) -> None:
+    other = empty_postgresql(postgresql_server)
+    prepare(connect(other))
+    with cluster(tmp_path, {"DATABASE_URL": other}) as dask:
         ran = run(dask.address)
 
     assert (ran.exit_code, type(ran.exception)) == (1, SystemExit), ran.exception
     last = ran.stderr.splitlines()[-1]
-    assert last.startswith("Error: The worker tcp://127.0.0.1:")
-    assert last.endswith(" has another DATABASE_URL than this command, or none; start it with the same one.")
-    assert logged(postgresql_url) == []
-    assert not (tmp_path / "other.db").exists()
+    assert last.startswith("Error: The DATABASE_URL of the worker tcp://127.0.0.1:")
+    assert last.endswith(" names another database than that of this command.")
+    assert logged(postgresql_url) == logged(other) == []
+
+
+def refused(settings: Settings) -> str:
+    with pytest.raises(PlaceError) as error:
+        SameLog.of(settings)
+    return str(error.value)
 
 
 def test_a_log_in_sqlite_is_refused_before_anything_is_scored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/own.db")
 
     ran = run("tcp://127.0.0.1:1")
+    settings = Settings.from_env()
 
+    assert SameLog(1, 2).difference("tcp://host:1") == f"The worker tcp://host:1 cannot log. {refused(settings)}"
     assert ran.exit_code == 1
     assert ran.stderr.splitlines()[-1].endswith("--log with --scheduler needs PostgreSQL.")
     assert not (tmp_path / "own.db").exists()
