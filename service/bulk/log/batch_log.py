@@ -3,7 +3,6 @@ then."""
 
 import json
 from collections.abc import Sequence
-from multiprocessing.sharedctypes import Synchronized
 from typing import Any, Self
 
 import pyarrow as pa
@@ -21,6 +20,7 @@ from service.prediction.columns import ObservationColumns
 from service.prediction.observation import ObservationId, parse_id
 from service.settings import Settings
 from service.storage.bulk.prediction_appender import PredictionAppender
+from service.storage.bulk.run_ids import RunIds
 from service.storage.connection import database_of
 from service.storage.predictions import conflict_fault, is_same
 from service.storage.session import Session
@@ -41,11 +41,11 @@ class BatchLog:
         self._has_ids = False
 
     @classmethod
-    def of(cls, settings: Settings, task: Task, version: str, run_rows: "Synchronized[int] | None" = None) -> Self:
-        """The log of the settings, whose tables exist. It connects when it is first used. `run_rows` is shared by the
+    def of(cls, settings: Settings, task: Task, version: str, run_ids: RunIds | None = None) -> Self:
+        """The log of the settings, whose tables exist. It connects when it is first used. `run_ids` is shared by the
         processes of a run, see PredictionAppender. Raises DatabaseError."""
         session = Session(database_of(settings, _PATIENCE_SECONDS), _PATIENCE_SECONDS)
-        return cls(PredictionAppender(session, version, task.threshold, run_rows), task, version)
+        return cls(PredictionAppender(session, version, task.threshold, run_ids), task, version)
 
     def append(self, scored: ScoredBatch) -> ScoredBatch:
         """Logs the rows of a batch, and returns the batch as POST /predict answers it: a row whose id the log has with

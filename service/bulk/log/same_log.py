@@ -10,7 +10,10 @@ from service.storage.connection import DatabaseError, database_of, kind
 from service.storage.session import Session
 
 _PATIENCE_SECONDS = 30.0
-_IDENTITY = "SELECT system_identifier, (SELECT oid FROM pg_database WHERE datname = current_database()) FROM pg_control_system()"
+_IDENTITY = """
+    SELECT system_identifier, (SELECT oid FROM pg_database WHERE datname = current_database())
+    FROM pg_control_system()
+"""
 
 
 @dataclass(frozen=True, slots=True)

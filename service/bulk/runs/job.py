@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from multiprocessing.sharedctypes import Synchronized
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -23,6 +22,7 @@ from service.bulk.scoring.scored import ScoredBatch
 from service.errors import ServiceError
 from service.prediction.artifact_scorer import scorer_of, verify
 from service.settings import Settings, SettingsError
+from service.storage.bulk.run_ids import RunIds
 from service.storage.connection import DatabaseError
 
 
@@ -59,10 +59,10 @@ class Worker:
         self,
         job: Job,
         artifact: Artifact | None = None,
-        run_rows: "Synchronized[int] | None" = None,
+        run_ids: RunIds | None = None,
         turn: AbstractContextManager[Any] | None = None,
     ) -> None:
-        """Loads the model and verifies it with its golden rows, unless it is given. `run_rows` is shared by the
+        """Loads the model and verifies it with its golden rows, unless it is given. `run_ids` is shared by the
         processes of a run, see PredictionAppender; threads that share the worker take `turn` to log. Raises
         ArtifactError and LayoutError."""
         if artifact is None:
@@ -70,7 +70,7 @@ class Worker:
             verify(artifact, compiled=job.compiled)
         self._log = None
         if job.is_logged:
-            self._log = BatchLog.of(Settings.from_env(), artifact.manifest.task, artifact.version, run_rows)
+            self._log = BatchLog.of(Settings.from_env(), artifact.manifest.task, artifact.version, run_ids)
         self._scorer = PartScorer(
             artifact.manifest.signature,
             scorer_of(artifact, compiled=job.compiled),
@@ -127,13 +127,11 @@ LoadedWorker = Worker | str
 Outcome = ScoredPart | str
 
 
-def loaded(
-    job: Job, run_rows: "Synchronized[int] | None" = None, turn: AbstractContextManager[Any] | None = None
-) -> LoadedWorker:
+def loaded(job: Job, run_ids: RunIds | None = None, turn: AbstractContextManager[Any] | None = None) -> LoadedWorker:
     """A worker of this process, or why there is none."""
     try:
         with _one_sentence("The model cannot be loaded"):
-            return Worker(job, run_rows=run_rows, turn=turn)
+            return Worker(job, run_ids=run_ids, turn=turn)
     except (PlaceError, LayoutError, ArtifactError) as error:
         return str(error)
 

@@ -8,7 +8,6 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
 from multiprocessing import get_context
-from multiprocessing.sharedctypes import Synchronized
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -17,6 +16,7 @@ from serialize.writing.parent import end_with
 from service.bulk.files.typed_reader import Units
 from service.bulk.runs.job import Job, LoadedWorker, Outcome, Task, Worker, answers, loaded, outcome
 from service.bulk.scoring.part_scorer import ScoredPart
+from service.storage.bulk.run_ids import RunIds
 
 _ATTEMPTS = 3
 _WAITING_READ = 64  # parts whose rows were read here: 2 GB
@@ -103,8 +103,8 @@ class Processes(AbstractContextManager["Processes"]):
 
     def _new(self) -> ProcessPoolExecutor:
         context = get_context("spawn")  # obstore and native libraries must not be forked
-        run_rows = context.Value("q")  # a new one: a process may have been killed while it had the lock
-        executor = ProcessPoolExecutor(self._count, context, _start, (self._job, run_rows, os.getpid()))
+        run_ids = RunIds(context)  # a new one: a process may have been killed while it had the lock
+        executor = ProcessPoolExecutor(self._count, context, _start, (self._job, run_ids, os.getpid()))
         with _sigint_blocked():
             for _ in range(self._count):  # each starts a process, which loads the model meanwhile
                 executor.submit(_ready)
@@ -156,12 +156,12 @@ def _sigint_blocked() -> Iterator[None]:
 _worker: LoadedWorker = "The process has no model."
 
 
-def _start(job: Job, run_rows: "Synchronized[int]", parent: int) -> None:
+def _start(job: Job, run_ids: RunIds, parent: int) -> None:
     """Loads the model in a new process."""
     global _worker  # noqa: PLW0603 - an executor gives its processes no other place
     end_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # should a library unblock it
-    _worker = loaded(job, run_rows)
+    _worker = loaded(job, run_ids)
 
 
 def _ready() -> None:

@@ -33,6 +33,7 @@ class SqliteNewRows:
     """The statements on a SQLite file, within its transactions, which no other writer enters."""
 
     spares_known_ids = True  # a row whose observation_id is known takes no number of the column id
+    _newest = f"SELECT coalesce(max(id), 0) FROM {_TABLE}"
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -52,6 +53,11 @@ class SqliteNewRows:
         self._arrays.insert(columns, threshold, model_version, created_at)
         return list(known)
 
+    def newest_id(self) -> int:
+        """The newest number of the column id that was taken."""
+        (newest,) = self._database.execute_sql(self._newest).fetchone()
+        return int(newest)
+
     def _known(self, keys: Sequence[str]) -> list[str]:
         marks = ", ".join("?" * len(keys))
         text = f"SELECT observation_id FROM {_TABLE} WHERE observation_id IN ({marks})"
@@ -62,6 +68,17 @@ class PostgresqlNewRows:
     """The same in PostgreSQL, which takes the rows by COPY."""
 
     spares_known_ids = False
+    # Transactions that are not committed yet have taken numbers too. A user without rights on the sequence gets null.
+    _newest = f"""
+        SELECT coalesce(
+            (
+                SELECT last_value FROM pg_sequences
+                WHERE quote_ident(schemaname) || '.' || quote_ident(sequencename)
+                    = pg_get_serial_sequence('{_TABLE}', 'id')
+            ),
+            (SELECT max(id) FROM {_TABLE}), 0
+        )
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -76,6 +93,11 @@ class PostgresqlNewRows:
         text = _INSERT.format(table=_TABLE, copied=_COPIED, names=names)
         cursor = self._database.execute_sql(text, [threshold, model_version, moment(created_at)])
         return [key for (key,) in cursor.fetchall()]
+
+    def newest_id(self) -> int:
+        """The same."""
+        (newest,) = self._database.execute_sql(self._newest).fetchone()
+        return int(newest)
 
     def _copy(self, text: str, columns: TableColumns) -> None:
         """The texts are canonical JSON: they have no tabs and no line breaks, but backslashes, which COPY doubles."""

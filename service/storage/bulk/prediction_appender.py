@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from multiprocessing.sharedctypes import Synchronized
 from time import monotonic, sleep
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from service.prediction.columns import RowColumns
 from service.prediction.record import Record
 from service.storage.array_statements import TableColumns
 from service.storage.bulk.new_rows import new_rows
+from service.storage.bulk.run_ids import RunIds
 from service.storage.session import Session
 from service.storage.statements import Statements
 from service.storage.tables import Prediction
@@ -23,7 +23,6 @@ from service.storage.tables import Prediction
 _ATTEMPTS = 10
 _MANY_ROWS = 10_000
 _ANALYZE = f"ANALYZE {Prediction._meta.table_name}"
-_NEWEST = f"SELECT coalesce(max(id), 0) FROM {Prediction._meta.table_name}"
 
 
 class Pace(NamedTuple):
@@ -42,20 +41,19 @@ _SEEN_SECONDS = 1.0  # how long another writer counts as there
 class PredictionAppender:
     """Appends the predictions of one model through its own session. For one caller at a time. It leaves room for a
     service on the same database, if the caller appends at most `rows_at_once` rows in one call. Processes that append
-    together share `run_rows`, the number of ids that all of them took, and are no others to each other."""
+    together share `run_ids`, and are no others to each other."""
 
     def __init__(
-        self, session: Session, model_version: str, threshold: float | None, run_rows: "Synchronized[int] | None" = None
+        self, session: Session, model_version: str, threshold: float | None, run_ids: RunIds | None = None
     ) -> None:
         self._session = session
         self._statements = Statements(session.database)
         self._new_rows = new_rows(session.database)
         self._model_version = model_version
         self._threshold = threshold
-        self._last_id = 0
+        self._run_ids = RunIds() if run_ids is None else run_ids
+        self._of_others = 0  # numbers of the column id
         self._appended = 0
-        self._run_rows = run_rows
-        self._last_run_rows = 0
         self._seen = -math.inf
         self._pace = _SQLITE if isinstance(session.database, SqliteDatabase) else _POSTGRESQL
 
@@ -102,20 +100,13 @@ class PredictionAppender:
 
     def _insert_or_read(self, columns: TableColumns) -> tuple[Sequence[str], dict[str, Record]]:
         """Within a transaction: the ids that the log had already, and the records of those that it still has."""
-        of_run = 0 if self._run_rows is None else self._run_rows.value - self._last_run_rows
-        if self._last_id > 0 and self._newest_id() - self._last_id > of_run:
-            self._seen = monotonic()
+        of_others = self._run_ids.take(self._new_rows.newest_id(), len(columns["observation_id"]))
+        if of_others > self._of_others:
+            self._of_others, self._seen = of_others, monotonic()
         keys = self._new_rows.insert(columns, self._threshold, self._model_version, datetime.now(UTC))
-        if self._run_rows is not None:
-            with self._run_rows.get_lock():  # before the commit, so that each row that another process sees is counted
-                self._run_rows.value += len(columns["observation_id"]) - len(keys) * self._new_rows.spares_known_ids
-                self._last_run_rows = self._run_rows.value
-        self._last_id = self._newest_id()
+        if self._new_rows.spares_known_ids:
+            self._run_ids.give_back(len(keys))
         return keys, {row["observation_id"]: Record.of(row) for row in self._statements.read(sorted(keys))}
-
-    def _newest_id(self) -> int:
-        (newest,) = self._session.database.execute_sql(_NEWEST).fetchone()
-        return int(newest)
 
 
 def _rows_of(columns: TableColumns, keys: set[str]) -> TableColumns:

@@ -16,6 +16,7 @@ from service.prediction.record import ScoredObservation
 from service.prediction.scoring import Score
 from service.storage.bulk import prediction_appender
 from service.storage.bulk.prediction_appender import PredictionAppender
+from service.storage.bulk.run_ids import RunIds
 from service.storage.connection import connect
 from service.storage.migrate import prepare
 from service.storage.predictions import PredictionLog
@@ -180,15 +181,14 @@ def test_processes_of_one_run_are_no_others_to_each_other(
     pauses: list[float] = []
     monkeypatch.setattr(prediction_appender, "sleep", pauses.append)
     other = Session(connect(database_url))
-    run_rows = get_context("spawn").Value("q")
-    first, second = (PredictionAppender(each, VERSION, None, run_rows) for each in (session, other))
+    run_ids = RunIds(get_context("spawn"))
+    first, second = (PredictionAppender(each, VERSION, None, run_ids) for each in (session, other))
     alone = first.rows_at_once
 
     for start in range(0, 40, 10):
         first.append(rows(range(start, start + 6)))
         second.append(rows(range(start + 5, start + 10)))  # the first of them is known
 
-    assert run_rows.value == (40 if database_url.startswith("sqlite") else 44)
     assert (first.rows_at_once, second.rows_at_once, pauses) == (alone, alone, [])
     PredictionAppender(other, VERSION, None).append(rows([100]))
     first.append(rows([101]))
