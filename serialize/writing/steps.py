@@ -31,7 +31,7 @@ from serialize.signature import Scalar
 from serialize.task import Outputs
 
 _VERIFIED_ROWS = 100_000
-_MOST_OF_PIPELINE = 0.8  # the time of one row in the compiled form, at most; a smaller gain could be noise
+_MOST_OF_PIPELINE = 0.9  # the time of one row in the compiled form, at most; a smaller gain could be noise
 _FRESH_PROCESS = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from serialize.writing.parent import end_with; end_with(int(sys.argv[3])); "
