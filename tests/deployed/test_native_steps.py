@@ -46,6 +46,7 @@ pytestmark = pytest.mark.long  # starts servers and processes
 
 
 @pytest.fixture(
+    scope="module",
     params=[
         ("nearest neighbours, brute force", "compiled"),
         ("imputer of neighbours", "compiled"),
@@ -54,11 +55,12 @@ pytestmark = pytest.mark.long  # starts servers and processes
     ],
     ids=lambda param: param[0],
 )
-def native(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Artifact, str]:
+def native(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, str]:
     """A model that calls a step of its pipeline, and what answers: the compiled form or the pipeline."""
     name, scorer = request.param
     pipeline, (X, y) = KINDS[name]()
-    artifact = dump(pipeline.fit(X, y), X, y, tmp_path / "model", metrics="none", importances=False)
+    folder = tmp_path_factory.mktemp("native") / "model"
+    artifact = dump(pipeline.fit(X, y), X, y, folder, metrics="none", importances=False)
     assert artifact.compiled is not None
     assert bool(artifact.compiled.native) == (scorer == "compiled")
     return artifact, scorer
@@ -83,7 +85,7 @@ def test_all_workers_answer_as_the_notebook(native: tuple[Artifact, str], tmp_pa
     variables = {"OMP_NUM_THREADS": "4", "WEB_CONCURRENCY": "2", "SCORER": scorer}
 
     with (
-        serve(tmp_path, f"sqlite:///{tmp_path}/log.db", artifacts=tmp_path / "model", variables=variables) as served,
+        serve(tmp_path, f"sqlite:///{tmp_path}/log.db", artifacts=str(artifact.path), variables=variables) as served,
         ThreadPoolExecutor(SENDERS) as pool,
     ):
 
