@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from service.export.table_schema import column_name, observed
-from service.storage.logged_columns import PACKED, LoggedColumns
+from service.storage.logged_columns import ARRAYS, LoggedColumns
 
 Values = Mapping[str, Sequence[Any]]
 
 _TYPES: Mapping[str, Any] = {
-    **dict.fromkeys(PACKED, list[Any]),
+    **dict.fromkeys(ARRAYS, list[Any]),
     "id": list[int],
     **dict.fromkeys(("model_version", "created_at", "labelled_at"), list[str | None]),
 }
@@ -49,7 +49,7 @@ class BlockDecoder:
     def _observed(self, block: LoggedColumns) -> Values:
         if self._decoder is not None:
             try:
-                rows = self._decoder.decode(block.as_array("observation"))
+                rows = self._decoder.decode(block.arrays["observation"])
             except msgspec.MsgspecError:
                 pass
             else:
@@ -57,7 +57,7 @@ class BlockDecoder:
                     column: list(map(attrgetter(_field(place)), rows))
                     for place, column in enumerate(self._columns.values())
                 }
-        observations = list(map(json.loads, block.texts("observation")))
+        observations = json.loads(block.arrays["observation"])
         self._learn(observations)
         return _by_column(list(map(observed, observations)))
 
@@ -92,9 +92,9 @@ def _field(place: int) -> str:
 
 def _values(block: LoggedColumns, name: str) -> list[Any]:
     try:
-        values: list[Any] = _DECODERS[name].decode(block.as_array(name))
+        values: list[Any] = _DECODERS[name].decode(block.arrays[name])
     except msgspec.MsgspecError:
-        return list(map(json.loads, block.texts(name)))
+        values = json.loads(block.arrays[name])
     return values
 
 

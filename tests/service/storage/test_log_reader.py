@@ -1,13 +1,17 @@
 """Blocks of the log from any key, and the rows of a snapshot."""
 
 import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from math import isnan
+from typing import Any
 
 import pytest
-from peewee import Database
+from peewee import Database, PostgresqlDatabase
 
 from service.prediction.filter import EVERYTHING, PredictionFilter, Selection
 from service.storage.log_reader import Snapshot, log_reader
-from tests.support.logged import labelled, logged, write
+from tests.support.logged import START, labelled, logged, write
 
 KEYS = [-(2**63), -7, -1, 0, 1, 5, 2**63 - 1]
 
@@ -66,9 +70,9 @@ def test_a_postgresql_snapshot_records_gaps(database: Database) -> None:
         # Rows below the searched range of ids count as existing.
         assert [int(row.id) for row in reader.newer(at=snapshot).rows] == [-9, -3, -2, 4, 5, 9]
         assert [block.ids() for block in reader.columns(size=4, at=snapshot)] == [[-9, -3, -2, 4], [5, 9]]
-        assert [block.texts("observation_id") for block in reader.columns(size=4, at=snapshot)] == [
-            ["98", "0", "1", "2"],
-            ["3", "4"],
+        assert [json.loads(block.arrays["observation_id"]) for block in reader.columns(size=4, at=snapshot)] == [
+            [98, 0, 1, 2],
+            [3, 4],
         ]
         assert [len(block.reals["proba"]) for block in reader.columns(size=4, at=snapshot)] == [4, 2]
 
@@ -88,8 +92,34 @@ def test_the_blocks_by_column_hold_the_rows_of_the_blocks(
     for block, columns in zip(reader.blocks(wanted, size), reader.columns(wanted, size), strict=True):
         assert columns.end == block.end
         assert columns.ids() == [int(row.id) for row in block.rows]
-        for name in columns.packed:
-            assert columns.texts(name) == [getattr(row, name) for row in block.rows]
-            assert json.loads(columns.as_array(name)) == [json.loads(getattr(row, name)) for row in block.rows]
+        for name, array in columns.arrays.items():
+            of_rows = [json.loads(getattr(row, name)) for row in block.rows]
+            assert list(map(_comparable(name), json.loads(array))) == list(map(_comparable(name), of_rows))
         for name, numbers in columns.reals.items():
             assert list(numbers) == [json.loads(getattr(row, name)) for row in block.rows]
+
+
+def test_times_by_column_are_right_in_any_time_zone_of_the_server(database: Database) -> None:
+    times = [START, START + timedelta(microseconds=7), START + timedelta(days=180, milliseconds=250)]
+    write(database, *(logged(i, created_at=time) for i, time in enumerate(times)))
+    if isinstance(database, PostgresqlDatabase):
+        database.execute_sql("SET TIME ZONE 'Europe/Paris'")
+
+    (block,) = log_reader(database).columns()
+
+    assert list(map(_comparable("created_at"), json.loads(block.arrays["created_at"]))) == times
+
+
+def test_a_number_that_is_none_is_read_by_column(database: Database) -> None:
+    write(database, logged(0, proba=float("nan")) if isinstance(database, PostgresqlDatabase) else logged(0), logged(1))
+
+    (block,) = log_reader(database).columns()
+
+    first, second = block.reals["proba"]
+    assert second == 0.25
+    assert isnan(first) == isinstance(database, PostgresqlDatabase)
+
+
+def _comparable(name: str) -> Callable[[Any], Any]:
+    """Times are compared as such: their texts may have several forms."""
+    return lambda value: datetime.fromisoformat(value) if value and name in ("created_at", "labelled_at") else value
