@@ -9,10 +9,12 @@ from serialize import load
 from service.bulk.files.typed_reader import BATCH_ROWS
 from service.bulk.scoring.checked_column import ColumnChecker
 from service.prediction.artifact_scorer import scorer_of
+from service.process import keep_freed_memory
 
 
 def main(model: str, source: str) -> None:
     """Scores the rows of a Parquet file."""
+    keep_freed_memory()  # as the command does
     artifact = load(model)
     scorer = scorer_of(artifact, compiled=True)
     checkers = {column.name: ColumnChecker(column) for column in artifact.manifest.signature}

@@ -14,10 +14,11 @@ from serialize.recipes.csv_file import CsvFile
 from serialize.writing.parent import end_with
 from service.cli.data import DataError, read_rows
 from service.errors import ServiceError, Unavailable
-from service.learning.process import LOWEST_PRIORITY, PATIENCE_SECONDS
+from service.learning.process import PATIENCE_SECONDS
 from service.learning.reporter import Cancelled, Reporter
 from service.learning.retrain import retrain
 from service.learning.retraining.options import OwnRowsOf, RetrainOptions
+from service.process import LOWEST_PRIORITY
 from service.registry.memory import limit_memory
 from service.settings import Settings, SettingsError, set_native_defaults
 from service.storage.connection import DatabaseError, database_of

@@ -19,7 +19,7 @@ from service.cli.bulk_options import (
     rows_progress,
     show_faults,
 )
-from service.learning.process import take_lowest_priority
+from service.process import keep_freed_memory, take_lowest_priority
 from service.settings import Settings, set_native_defaults
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def score(context: click.Context, /, as_json: bool, strict: bool, **options: Any
     A row with a fault is left out of the output."""
     require_pyarrow()
     set_native_defaults()
+    keep_freed_memory()
     if options["is_logged"]:
         take_lowest_priority()  # a service on this machine goes first
     with failures():

@@ -14,8 +14,9 @@ from serialize.errors import ArtifactError, DumpError, one_line
 from serialize.writing.parent import end_with
 from service.errors import ServiceError, Unavailable
 from service.learning.kinds import UnknownKind, kind_of
-from service.learning.process import LOWEST_PRIORITY, PATIENCE_SECONDS
+from service.learning.process import PATIENCE_SECONDS
 from service.learning.reporter import Cancelled, Reporter
+from service.process import LOWEST_PRIORITY
 from service.registry.memory import limit_memory
 from service.settings import Settings
 from service.storage.connection import DatabaseError, database_of

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from service.errors import Unavailable
-from service.learning.process import LOWEST_PRIORITY
+from service.process import LOWEST_PRIORITY
 
 _IS_LINUX = sys.platform == "linux"
 

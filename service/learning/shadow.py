@@ -17,8 +17,9 @@ from typing import Any
 from serialize.errors import ArtifactError, one_line
 from serialize.writing.parent import end_with
 from service.errors import ServiceError, Unavailable
-from service.learning.process import LOWEST_PRIORITY, PATIENCE_SECONDS
+from service.learning.process import PATIENCE_SECONDS
 from service.learning.watched import Watched, watched
+from service.process import LOWEST_PRIORITY
 from service.registry.memory import limit_memory
 from service.registry.registry import Registry
 from service.registry.release import registry_of

@@ -21,6 +21,7 @@ from service.bulk.scoring.part_scorer import PartScorer, ScoredPart
 from service.bulk.scoring.scored import ScoredBatch
 from service.errors import ServiceError
 from service.prediction.artifact_scorer import scorer_of, verify
+from service.process import keep_freed_memory
 from service.settings import Settings, SettingsError
 from service.storage.bulk.run_ids import RunIds
 from service.storage.connection import DatabaseError
@@ -128,7 +129,8 @@ Outcome = ScoredPart | str
 
 
 def loaded(job: Job, run_ids: RunIds | None = None, turn: AbstractContextManager[Any] | None = None) -> LoadedWorker:
-    """A worker of this process, or why there is none."""
+    """A worker of this process, or why there is none. Call it once in a process."""
+    keep_freed_memory()
     try:
         with _one_sentence("The model cannot be loaded"):
             return Worker(job, run_ids=run_ids, turn=turn)
