@@ -34,9 +34,9 @@ from service.settings import Settings
 from service.storage.connection import connection_limit, database_of, kind
 from service.storage.deletion import Erasure, Reset
 from service.storage.learning.jobs import JobStore
-from service.storage.log_reader import log_reader
 from service.storage.migrate import prepare
 from service.storage.models.promotions import Promotions
+from service.storage.reading.log_reader import log_reader
 from service.storage.session import Session, SessionInTurn
 from service.storage.sqlite_file import is_lost_with_container
 from service.telemetry import log_format

@@ -7,8 +7,8 @@ from service.settings import Settings
 from service.storage.connection import database_of
 from service.storage.deletion import Erasure
 from service.storage.feeds.tables import FEEDS
-from service.storage.log_reader import log_reader
 from service.storage.migrate import require_log
+from service.storage.reading.log_reader import log_reader
 from service.storage.session import Session
 
 

@@ -26,8 +26,8 @@ from service.settings import Settings, SettingsError
 from service.storage.connection import DatabaseError, database_of
 from service.storage.deletion import Erasure
 from service.storage.feeds.error import FeedError
-from service.storage.log_reader import LogReader, log_reader
 from service.storage.migrate import require_log
+from service.storage.reading.log_reader import LogReader, log_reader
 from service.storage.session import Session
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from service.export.table_schema import column_name, observed
-from service.storage.logged_columns import ARRAYS, LoggedColumns
+from service.storage.reading.logged_columns import ARRAYS, LoggedColumns
 
 Values = Mapping[str, Sequence[Any]]
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from service.export.formats import Blocks, Columns, TableRow
 from service.export.table_schema import TableSchema, as_kind, observed, probas
 from service.prediction.filter import PredictionFilter
-from service.storage.log_reader import Block, LogReader
-from service.storage.logged_row import LoggedRow
+from service.storage.reading.log_reader import Block, LogReader
+from service.storage.reading.logged_row import LoggedRow
 
 _SINGLE = tuple(name for name in LoggedRow._fields if name not in ("observation", "probas"))
 

@@ -15,7 +15,7 @@ from service.export.block_values import BlockDecoder, BlockValues
 from service.export.formats import Columns
 from service.export.table_schema import TableSchema
 from service.prediction.filter import PredictionFilter
-from service.storage.log_reader import MOST_ROWS, LogReader
+from service.storage.reading.log_reader import MOST_ROWS, LogReader
 
 _GROUP_ROWS, _GROUP_BYTES = 50_000, 2**26
 _COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")

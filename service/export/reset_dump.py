@@ -12,7 +12,7 @@ from peewee import Database
 from service.errors import Unavailable
 from service.export.atomic_file import new_file
 from service.storage.deletion import LogDump
-from service.storage.log_reader import Block, LogReader, log_reader
+from service.storage.reading.log_reader import Block, LogReader, log_reader
 
 _BLOCK_ROWS = 200
 

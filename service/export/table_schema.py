@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.export.formats import Columns, TableKind
-from service.storage.logged_row import NULL, LoggedRow
+from service.storage.reading.logged_row import NULL, LoggedRow
 
 Kinds = Mapping[str, TableKind | None]
 

@@ -17,7 +17,7 @@ from service.registry.memory import limit_memory
 from service.registry.release import registry_of
 from service.settings import Settings, set_native_defaults
 from service.storage.connection import database_of
-from service.storage.log_reader import log_reader
+from service.storage.reading.log_reader import log_reader
 from service.storage.session import Session
 
 _NEWEST = 1000

@@ -16,7 +16,7 @@ from service.errors import Fault, Unavailable, UnknownObservation, pointer
 from service.prediction.filter import PredictionFilter
 from service.storage.feeds.settled import Settled
 from service.storage.feeds.tables import LabelEvent
-from service.storage.log_reader import LogReader
+from service.storage.reading.log_reader import LogReader
 from service.storage.session import Session
 from service.storage.tables import LabelCorrection, LabelFile, Prediction
 from service.telemetry.log_format import event

@@ -10,7 +10,7 @@ from service.batching import Batcher, Process
 from service.errors import ServiceError
 from service.pacing import give_way
 from service.prediction.filter import PredictionFilter
-from service.storage.log_reader import MOST_ROWS, LogReader, Snapshot
+from service.storage.reading.log_reader import MOST_ROWS, LogReader, Snapshot
 from service.web.query import Arguments, LogArguments, PageQuery
 
 Item = TypeVar("Item")

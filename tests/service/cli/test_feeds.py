@@ -20,8 +20,8 @@ from service.cli import bulk_options
 from service.storage.connection import connect
 from service.storage.deletion import Erasure
 from service.storage.feeds.settled import Settled
-from service.storage.log_reader import log_reader
 from service.storage.migrate import prepare
+from service.storage.reading.log_reader import log_reader
 from service.storage.session import Session
 from service.storage.tables import Prediction
 from tests.conftest import Client

@@ -15,8 +15,8 @@ from service.export.formats import Blocks, Columns, write_ndjson
 from service.export.log_table import export_table
 from service.prediction.filter import PredictionFilter
 from service.storage.connection import connect
-from service.storage.log_reader import log_reader
 from service.storage.migrate import prepare
+from service.storage.reading.log_reader import log_reader
 from service.storage.tables import Prediction
 from tests.conftest import Client, MakeClient
 from tests.service.export.test_parquet import read

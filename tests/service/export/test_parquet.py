@@ -21,7 +21,7 @@ from service.export.formats import Blocks, Columns
 from service.export.log_table import export_table
 from service.export.parquet import export_parquet
 from service.prediction.filter import EVERYTHING, PredictionFilter
-from service.storage.log_reader import MOST_ROWS, log_reader
+from service.storage.reading.log_reader import MOST_ROWS, log_reader
 from tests.support.filled import fill, insert
 
 

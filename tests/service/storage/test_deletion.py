@@ -11,7 +11,7 @@ from peewee import Database
 
 from service.storage.connection import connect
 from service.storage.deletion import Erasure
-from service.storage.log_reader import log_reader
+from service.storage.reading.log_reader import log_reader
 from service.storage.session import Session
 from service.storage.tables import LabelCorrection, Prediction
 from tests.conftest import Client, MakeClient

@@ -15,9 +15,9 @@ from service.prediction.record import StoredPrediction
 from service.prediction.true_label import TrueLabel
 from service.storage.connection import connect
 from service.storage.deletion import Erasure
-from service.storage.log_reader import log_reader
 from service.storage.migrate import prepare
 from service.storage.predictions import PredictionLog
+from service.storage.reading.log_reader import log_reader
 from service.storage.session import Session
 from service.storage.tables import Prediction
 from tests.service.storage.test_predictions import scored

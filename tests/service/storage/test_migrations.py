@@ -17,8 +17,8 @@ from service.export.reset_dump import dump_log
 from service.prediction.observation import canonical
 from service.storage.connection import DatabaseError, connect
 from service.storage.deletion import Erasure, Reset
-from service.storage.log_reader import log_reader
 from service.storage.migrate import MIGRATIONS, prepare
+from service.storage.reading.log_reader import log_reader
 from service.storage.session import Session
 from service.storage.tables import LabelCorrection, Prediction
 from tests.conftest import Client

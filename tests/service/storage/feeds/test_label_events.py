@@ -12,8 +12,8 @@ from service.storage.connection import connect
 from service.storage.deletion import Erasure
 from service.storage.feeds.tables import LabelEvent
 from service.storage.labels import LabelLog
-from service.storage.log_reader import log_reader
 from service.storage.migrate import MIGRATIONS, prepare
+from service.storage.reading.log_reader import log_reader
 from service.storage.session import Session
 from service.storage.statements import Statements
 from service.storage.tables import LabelCorrection, Prediction

@@ -8,8 +8,8 @@ from service.prediction.scoring import Score
 from service.storage.deletion import Erasure
 from service.storage.learning.scores import ShadowScores
 from service.storage.learning.tables import ShadowScore
-from service.storage.log_reader import log_reader
 from service.storage.models.store import ModelStore
+from service.storage.reading.log_reader import log_reader
 from service.storage.session import Session
 from service.storage.tables import Prediction
 from tests.service.storage.models.test_promotions import A, B, stored

@@ -3,14 +3,13 @@
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from math import isnan
 from typing import Any
 
 import pytest
 from peewee import Database, PostgresqlDatabase
 
 from service.prediction.filter import EVERYTHING, PredictionFilter, Selection
-from service.storage.log_reader import Snapshot, log_reader
+from service.storage.reading.log_reader import Snapshot, log_reader
 from tests.support.logged import START, labelled, logged, write
 
 KEYS = [-(2**63), -7, -1, 0, 1, 5, 2**63 - 1]
@@ -110,14 +109,14 @@ def test_times_by_column_are_right_in_any_time_zone_of_the_server(database: Data
     assert list(map(_comparable("created_at"), json.loads(block.arrays["created_at"]))) == times
 
 
-def test_a_number_that_is_none_is_read_by_column(database: Database) -> None:
-    write(database, logged(0, proba=float("nan")) if isinstance(database, PostgresqlDatabase) else logged(0), logged(1))
+def test_nan_and_the_sign_of_zero_are_kept_by_column(database: Database) -> None:
+    # SQLite has neither of them.
+    numbers = [float("nan"), -0.0] if isinstance(database, PostgresqlDatabase) else [0.25, 0.1]
+    write(database, *(logged(i, proba=number) for i, number in enumerate(numbers)))
 
     (block,) = log_reader(database).columns()
 
-    first, second = block.reals["proba"]
-    assert second == 0.25
-    assert isnan(first) == isinstance(database, PostgresqlDatabase)
+    assert list(map(repr, block.reals["proba"])) == list(map(repr, numbers))
 
 
 def _comparable(name: str) -> Callable[[Any], Any]:

@@ -9,21 +9,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
 
-import msgspec
 from peewee import Database, SqliteDatabase
 
 from service.prediction.filter import EVERYTHING, PredictionFilter
 from service.prediction.moment import moment_of
 from service.prediction.observation import canonical
-from service.storage.logged_columns import ARRAYS, REALS, LoggedColumns
-from service.storage.logged_row import LoggedRow
+from service.storage.reading.logged_columns import ARRAYS, REALS, LoggedColumns
+from service.storage.reading.logged_row import LoggedRow
 from service.storage.tables import LabelCorrection
 
 MOST_ROWS = 2_000
 
 _UNIT, _RECORD = "\x1f", "\x1e"  # JSON holds neither of them, in or between its tokens
 _RECENT_IDS = 100_000
-_NUMBERS = msgspec.json.Decoder(list[float | None], strict=False)  # "NaN" is a number too
 
 
 class Snapshot(NamedTuple):
@@ -225,13 +223,15 @@ class PostgresqlReader(LogReader):
     def _columns(self, source: Source, size: int) -> LoggedColumns:
         rows, values = source
         columns = ", ".join(map(self._array, (*ARRAYS, *REALS)))
-        count, end, *texts = self._all(f"SELECT count(*), max(id), {columns} FROM {rows}", values)[0]
-        reals = [_NUMBERS.decode(text or "[]") for text in texts[len(ARRAYS) :]]
-        return LoggedColumns.of(texts[: len(ARRAYS)], reals, end if count == size else None)
+        count, end, *found = self._all(f"SELECT count(*), max(id), {columns} FROM {rows}", values)[0]
+        reals = [numbers or () for numbers in found[len(ARRAYS) :]]
+        return LoggedColumns.of(found[: len(ARRAYS)], reals, end if count == size else None)
 
     def _array(self, name: str) -> str:
-        """An SQL expression for a column as a JSON array. Of what is no JSON yet the server makes JSON in one call,
-        which takes it less time than a text for each value."""
+        """An SQL expression for a column: an array of real numbers (JSON of a server has no -0.0), or a JSON array. Of
+        what is no JSON yet the server makes JSON in one call, which takes it less time than a text for each value."""
+        if name in REALS:
+            return f"array_agg({name}) FILTER (WHERE matches)"
         if _KINDS[name] == "json":
             return f"'[' || string_agg({self._text(name)}, ',') FILTER (WHERE matches) || ']'"
         return f"(json_agg({name}) FILTER (WHERE matches))::text"

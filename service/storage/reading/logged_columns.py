@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Self
 
-from service.storage.logged_row import LoggedRow
+from service.storage.reading.logged_row import LoggedRow
 
 REALS = ("proba", "predicted_value", "threshold", "true_value")
 ARRAYS = tuple(name for name in LoggedRow._fields if name not in REALS)

@@ -1,0 +1,1 @@
+"""Reads the rows of the log, in blocks of rows or of columns."""
