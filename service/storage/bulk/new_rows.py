@@ -1,7 +1,9 @@
 """Inserts many predictions at once and finds out which of their ids the log had already."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
+from typing import ClassVar
 
 import psycopg
 from peewee import Database, DataError, SqliteDatabase
@@ -29,22 +31,42 @@ _INSERT = """
 """
 
 
-class SqliteNewRows:
-    """The statements on a SQLite file, within its transactions, which no other writer enters."""
+class NewRows(ABC):
+    """The statements, within a transaction. The subclasses hold what differs between the databases."""
 
-    spares_known_ids = True  # a row whose observation_id is known takes no number of the column id
-    _newest = f"SELECT coalesce(max(id), 0) FROM {_TABLE}"
+    spares_known_ids: ClassVar[bool]  # whether a row with a known observation_id takes no number of the column id
+    _newest: ClassVar[str]
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    @abstractmethod
+    def insert(
+        self, columns: TableColumns, threshold: float | None, model_version: str, created_at: datetime
+    ) -> list[str]:
+        """Inserts those of n rows with distinct ids whose ids are new, and returns the observation_ids of the others.
+        `columns` has the n values of each column that is not null in every row; `threshold`, `model_version` and
+        `created_at` go to every row."""
+
+    def newest_id(self) -> int:
+        """The newest number of the column id that was taken."""
+        (newest,) = self._database.execute_sql(self._newest).fetchone()
+        return int(newest)
+
+
+class SqliteNewRows(NewRows):
+    """No other writer enters a transaction of SQLite. The rows are inserted in the given order."""
+
+    spares_known_ids = True
+    _newest = f"SELECT coalesce(max(id), 0) FROM {_TABLE}"
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
         self._arrays = SqliteArrays(database)
 
     def insert(
         self, columns: TableColumns, threshold: float | None, model_version: str, created_at: datetime
     ) -> list[str]:
-        """Inserts those of n rows with distinct ids whose ids are new, in the given order, and returns the
-        observation_ids of the others. `columns` has the n values of each column that is not null in every row;
-        `threshold`, `model_version` and `created_at` go to every row."""
         keys = columns["observation_id"]
         known = {key for chunk in chunks(keys) for key in self._known(chunk)}
         if known:
@@ -53,19 +75,15 @@ class SqliteNewRows:
         self._arrays.insert(columns, threshold, model_version, created_at)
         return list(known)
 
-    def newest_id(self) -> int:
-        """The newest number of the column id that was taken."""
-        (newest,) = self._database.execute_sql(self._newest).fetchone()
-        return int(newest)
-
     def _known(self, keys: Sequence[str]) -> list[str]:
         marks = ", ".join("?" * len(keys))
         text = f"SELECT observation_id FROM {_TABLE} WHERE observation_id IN ({marks})"
         return [key for (key,) in self._database.execute_sql(text, keys).fetchall()]
 
 
-class PostgresqlNewRows:
-    """The same in PostgreSQL, which takes the rows by COPY."""
+class PostgresqlNewRows(NewRows):
+    """PostgreSQL takes the rows by COPY, and inserts them in the order of the ids. `insert` may be called once in a
+    transaction."""
 
     spares_known_ids = False
     # Transactions that are not committed yet have taken numbers too. A user without rights on the sequence gets null.
@@ -80,24 +98,15 @@ class PostgresqlNewRows:
         )
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
     def insert(
         self, columns: TableColumns, threshold: float | None, model_version: str, created_at: datetime
     ) -> list[str]:
-        """The same, but in the order of the ids. At most once in a transaction."""
         names = ", ".join(columns)
         self._database.execute_sql(_CREATE)
         self._copy(f"COPY {_COPIED} ({names}) FROM STDIN", columns)
         text = _INSERT.format(table=_TABLE, copied=_COPIED, names=names)
         cursor = self._database.execute_sql(text, [threshold, model_version, moment(created_at)])
         return [key for (key,) in cursor.fetchall()]
-
-    def newest_id(self) -> int:
-        """The same."""
-        (newest,) = self._database.execute_sql(self._newest).fetchone()
-        return int(newest)
 
     def _copy(self, text: str, columns: TableColumns) -> None:
         """The texts are canonical JSON: they have no tabs and no line breaks, but backslashes, which COPY doubles."""
@@ -107,9 +116,6 @@ class PostgresqlNewRows:
                 copy.write(rows.replace("\\", "\\\\"))
         except psycopg.DataError as error:  # Peewee does not see it
             raise DataError(*error.args) from error
-
-
-NewRows = SqliteNewRows | PostgresqlNewRows
 
 
 def new_rows(database: Database) -> NewRows:

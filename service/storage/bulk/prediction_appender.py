@@ -41,7 +41,7 @@ _SEEN_SECONDS = 1.0  # how long another writer counts as there
 class PredictionAppender:
     """Appends the predictions of one model through its own session. For one caller at a time. It leaves room for a
     service on the same database, if the caller appends at most `rows_at_once` rows in one call. Processes that append
-    together share `run_ids`, and are no others to each other."""
+    together share `run_ids`; they do not count as others."""
 
     def __init__(
         self, session: Session, model_version: str, threshold: float | None, run_ids: RunIds | None = None
