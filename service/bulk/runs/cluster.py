@@ -20,7 +20,7 @@ from serialize.errors import one_line
 from serialize.files.place_error import PlaceError
 from serialize.training import cluster
 from serialize.training.cluster import connected
-from service.bulk.runs.job import Job, LoadedWorker, Outcome, Task, Worker, answers, loaded, outcome
+from service.bulk.runs.job import Job, LoadedWorker, Outcome, Shared, Task, Worker, answers, loaded, outcome
 from service.bulk.runs.pools import Pending
 from service.bulk.scoring.part_scorer import ScoredPart
 
@@ -136,7 +136,7 @@ class ModelPlugin(WorkerPlugin):
         difference = cluster.difference(worker.address, installed_versions(), self._versions)
         if difference is None and self._job.same_log is not None:
             difference = self._job.same_log.difference(worker.address)
-        self.worker = difference or loaded(self._job, turn=SerializableLock())  # it may have several threads
+        self.worker = difference or loaded(self._job, Shared(turn=SerializableLock()))  # it may have several threads
 
     def teardown(self, worker: Any) -> None:
         """Closes the connection to the log, if there is one."""

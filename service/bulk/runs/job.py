@@ -53,6 +53,14 @@ class Task(NamedTuple):
     share: float
 
 
+class Shared(NamedTuple):
+    """What workers share to log: `run_ids` those of the processes of a run, see PredictionAppender; and `turn` the
+    threads of a process, of which one logs at a time."""
+
+    run_ids: RunIds | None = None
+    turn: AbstractContextManager[Any] = nullcontext()
+
+
 class Worker:
     """Scores the parts of a run with a model of its own."""
 
@@ -60,18 +68,17 @@ class Worker:
         self,
         job: Job,
         artifact: Artifact | None = None,
-        run_ids: RunIds | None = None,
-        turn: AbstractContextManager[Any] | None = None,
+        shared: Shared | None = None,
     ) -> None:
-        """Loads the model and verifies it with its golden rows, unless it is given. `run_ids` is shared by the
-        processes of a run, see PredictionAppender; threads that share the worker take `turn` to log. Raises
-        ArtifactError and LayoutError."""
+        """Loads the model and verifies it with its golden rows, unless it is given. Raises ArtifactError and
+        LayoutError."""
+        shared = shared or Shared()
         if artifact is None:
             artifact = load_content(job.content)
             verify(artifact, compiled=job.compiled)
         self._log = None
         if job.is_logged:
-            self._log = BatchLog.of(Settings.from_env(), artifact.manifest.task, artifact.version, run_ids)
+            self._log = BatchLog.of(Settings.from_env(), artifact.manifest.task, artifact.version, shared.run_ids)
         self._scorer = PartScorer(
             artifact.manifest.signature,
             scorer_of(artifact, compiled=job.compiled),
@@ -81,7 +88,7 @@ class Worker:
             log=None if self._log is None else self._logged,
         )
         self._folder = job.folder
-        self._turn = nullcontext() if turn is None else turn
+        self._turn = shared.turn
         self.is_closed = False
 
     def score(self, task: Task) -> ScoredPart:
@@ -128,12 +135,12 @@ LoadedWorker = Worker | str
 Outcome = ScoredPart | str
 
 
-def loaded(job: Job, run_ids: RunIds | None = None, turn: AbstractContextManager[Any] | None = None) -> LoadedWorker:
+def loaded(job: Job, shared: Shared) -> LoadedWorker:
     """A worker of this process, or why there is none. Call it once in a process."""
     keep_freed_memory()
     try:
         with _one_sentence("The model cannot be loaded"):
-            return Worker(job, run_ids=run_ids, turn=turn)
+            return Worker(job, shared=shared)
     except (PlaceError, LayoutError, ArtifactError) as error:
         return str(error)
 

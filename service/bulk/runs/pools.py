@@ -14,7 +14,7 @@ from typing import Protocol, Self
 from serialize.files.place_error import PlaceError
 from serialize.writing.parent import end_with
 from service.bulk.files.typed_reader import Units
-from service.bulk.runs.job import Job, LoadedWorker, Outcome, Task, Worker, answers, loaded, outcome
+from service.bulk.runs.job import Job, LoadedWorker, Outcome, Shared, Task, Worker, answers, loaded, outcome
 from service.bulk.scoring.part_scorer import ScoredPart
 from service.storage.bulk.run_ids import RunIds
 
@@ -161,7 +161,7 @@ def _start(job: Job, run_ids: RunIds, parent: int) -> None:
     global _worker  # noqa: PLW0603 - an executor gives its processes no other place
     end_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # should a library unblock it
-    _worker = loaded(job, run_ids)
+    _worker = loaded(job, Shared(run_ids=run_ids))
 
 
 def _ready() -> None:
