@@ -2,7 +2,7 @@
 are the medians of the rounds."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -33,8 +33,6 @@ class Place:
 
     folder: Path
     rows: int
-    new_postgresql: Callable[[Path], str]
-    scheduler: str
 
     @property
     def few(self) -> int:
@@ -76,18 +74,14 @@ def main(rows: int, rounds: int, memory_rows: int) -> None:
 
 @contextmanager
 def _place(rows: int) -> Iterator[Place]:
-    with (
-        TemporaryDirectory(prefix="bulk-") as name,
-        postgresql() as new_database,
-        cluster(Path(name)) as scheduler,
-    ):
+    with TemporaryDirectory(prefix="bulk-") as name:
         folder = Path(name)
         write_passengers(folder / "many.parquet", rows)
         few = write_passengers(folder / "few.parquet", rows // _FEW)
         as_text(few, folder / "few.csv")
         as_text(few, folder / "few.ndjson")
         forest(folder / "forest")
-        yield Place(folder, rows, new_database, scheduler.address)
+        yield Place(folder, rows)
 
 
 def _round(place: Place) -> Iterator[tuple[str, int, Measured]]:
@@ -116,28 +110,28 @@ def _round(place: Place) -> Iterator[tuple[str, int, Measured]]:
     of_forest = partial(place.score, "many.parquet", one_core=False, ARTIFACTS="forest")
     yield "one-process", place.rows, of_forest("-o", "one/")
     yield "two-processes", place.rows, of_forest("-o", "two/", "--workers", "2")
-    yield "two-workers", place.rows, of_forest("-o", "cluster/", "--scheduler", place.scheduler)
-    for name, url in _databases(place):
-        yield f"log-{name}", few, place.score("few.parquet", "-o", "out.parquet", "--log", DATABASE_URL=url)
-        yield f"label-{name}", few, _command(place, url, "label", "few.parquet", "--true-class", "Survived", "--json")
-        yield (
-            f"export-{name}",
-            few,
-            _timed(place, url, "export", "--format", "parquet", "--force", "-o", f"{name}.parquet"),
-        )
-        feeds = ("export", "--to", str(place.folder / f"feeds-{name}"), "--since-last")
-        yield f"feeds-{name}", 2 * few, _timed(place, url, *feeds)
+    # An idle cluster takes a part of the processors, so it ends after this.
+    with TemporaryDirectory(prefix="cluster-") as folder, cluster(Path(folder)) as found:
+        found.worker_ids()  # waits for the workers
+        yield "two-workers", place.rows, of_forest("-o", "cluster/", "--scheduler", found.address)
+    yield from _with_log(place, "sqlite", f"sqlite:///{place.folder}/log-{time.monotonic_ns()}.db")
+    with postgresql() as new_database:
+        yield from _with_log(place, "postgresql", new_database(place.folder))
 
 
-def _databases(place: Place) -> Iterator[tuple[str, str]]:
-    """The name and the URL of a new database of each kind, with the tables of the log."""
-    stamp = time.monotonic_ns()
-    for name, url in (
-        ("sqlite", f"sqlite:///{place.folder}/log-{stamp}.db"),
-        ("postgresql", place.new_postgresql(place.folder)),
-    ):
-        run(("-m", "service", "migrate"), {"DATABASE_URL": url, "ARTIFACTS": str(_ARTIFACTS)}, place.folder)
-        yield name, url
+def _with_log(place: Place, name: str, url: str) -> Iterator[tuple[str, int, Measured]]:
+    """The same of the commands that use the log, with an empty database."""
+    few = place.few
+    run(("-m", "service", "migrate"), {"DATABASE_URL": url, "ARTIFACTS": str(_ARTIFACTS)}, place.folder)
+    yield f"log-{name}", few, place.score("few.parquet", "-o", "out.parquet", "--log", DATABASE_URL=url)
+    yield f"label-{name}", few, _command(place, url, "label", "few.parquet", "--true-class", "Survived", "--json")
+    yield (
+        f"export-{name}",
+        few,
+        _timed(place, url, "export", "--format", "parquet", "--force", "-o", f"{name}.parquet"),
+    )
+    feeds = ("export", "--to", str(place.folder / f"feeds-{name}"), "--since-last")
+    yield f"feeds-{name}", 2 * few, _timed(place, url, *feeds)
 
 
 def _command(place: Place, url: str, *arguments: str) -> Measured:
