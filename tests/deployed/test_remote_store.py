@@ -28,7 +28,8 @@ def variables(s3: S3, tmp_path: Path) -> dict[str, str]:
 
 
 def refusal(url: str, variables: Mapping[str, str], command: tuple[str, ...] = ("gunicorn", "app:app")) -> str:
-    given = environment(**{"PORT": str(free_port()), "ARTIFACTS": url, **variables})
+    log = f"sqlite:///{variables['TMPDIR']}.db"
+    given = environment(**{"PORT": str(free_port()), "ARTIFACTS": url, "DATABASE_URL": log, **variables})
     ended = subprocess.run(command, cwd=PROJECT, env=given, capture_output=True, text=True, timeout=100, check=False)
     told = ended.stdout + ended.stderr
     assert ended.returncode != 0

@@ -1,5 +1,6 @@
 """A process that may wait lets all others go first, and keeps its memory."""
 
+import ctypes
 import os
 import platform
 import subprocess
@@ -57,7 +58,7 @@ def test_memory_that_was_freed_is_kept_for_the_next_batch() -> None:
 
 
 def test_a_c_library_without_such_a_setting_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process.ctypes, "CDLL", lambda _: object())
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
 
     keep_freed_memory()
 
