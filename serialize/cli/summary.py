@@ -22,7 +22,6 @@ from serialize.task import Label, Task
 _SHOWN_COLUMNS = 12
 _LIST_WIDTH = 150
 _NAME_WIDTH = 40
-_ANSWER_WIDTH = 300
 
 
 def columns_table(manifest: Manifest, *, complete: bool) -> Table:
@@ -73,7 +72,7 @@ def baseline(task: Task, y: "pd.Series[Any]") -> str:
 
 def compiled(manifest: Manifest) -> str:
     """How the model answers, as one line."""
-    return f"compiled: {shortened(how_it_answers(manifest), _ANSWER_WIDTH)}"
+    return f"compiled: {printable(how_it_answers(manifest))}"
 
 
 def next_step(directory: Path) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The value after a step of the pipeline: by the candidates of the step, or after each of the steps that it holds."""
+"""Takes a value through a step of the pipeline: with a candidate for this step, or through the steps that it holds."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
