@@ -1,15 +1,12 @@
 """A dumped model gives the outputs of the notebook; what cannot be served is refused."""
 
 import functools
-import importlib
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.ensemble import (
@@ -20,19 +17,17 @@ from sklearn.ensemble import (
     VotingClassifier,
 )
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
-from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
+from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
-from serialize import ArtifactError, DumpError, cross_validate, dump, load
+from serialize import DumpError, dump, load
 from serialize.transformers import null_blind_one_hot
-from tests.support.own_steps import Claims, FareShare, centred, nulls_named, shaken
+from tests.support.own_steps import Claims, FareShare, nulls_named
 from tests.support.ship import (
     AGES,
     CLASSES,
@@ -294,15 +289,6 @@ def test_a_dump_says_at_its_end_what_the_service_refuses(tmp_path: Path, capsys:
     assert "422" not in capsys.readouterr().err
 
 
-def test_unseen_values_that_the_pipeline_refuses_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
-    X = FRAME[["port"]].dropna()
-    pipeline = make_pipeline(OneHotEncoder(), LOGISTIC()).fit(X, SURVIVED[X.index])
-
-    with pytest.raises(DumpError, match=r"port 'unseen 0'.*leave these columns out of accept_unseen"):
-        dump(pipeline, X, SURVIVED[X.index], tmp_path / "artifact", accept_unseen=["port"])
-    assert not list(tmp_path.iterdir())
-
-
 @pytest.mark.usefixtures("in_this_process")
 def test_the_columns_of_an_array_may_be_named(tmp_path: Path) -> None:
     X = NUMBERS.to_numpy()
@@ -316,129 +302,6 @@ def test_the_columns_of_an_array_may_be_named(tmp_path: Path) -> None:
 
 
 FITTED = LOGISTIC().fit(NUMBERS, SURVIVED)
-TWO = np.column_stack([AGES, FARES])
-REFUSED: dict[str, tuple[Any, Any, Any, str]] = {
-    "unfitted": (LOGISTIC(), NUMBERS, SURVIVED, "not fitted; call its fit"),
-    "no probabilities": (LinearSVC().fit(NUMBERS, SURVIVED), NUMBERS, SURVIVED, "no predict_proba"),
-    "duplicate names": (FITTED, NUMBERS.set_axis(["age", "age"], axis=1), SURVIVED, "Two columns are called 'age'"),
-    "names that are numbers": (
-        FITTED,
-        NUMBERS.set_axis([0, 1], axis=1),
-        SURVIVED,
-        "0 is not a string, and JSON keys are strings",
-    ),
-    "a target with nulls": (FITTED, NUMBERS, [None, *SURVIVED[1:]], "y_train has 1 nulls; drop those rows"),
-    "an infinite target": (Ridge().fit(NUMBERS, FARES), NUMBERS, [np.inf, *FARES[1:]], "y_train holds infinity"),
-    "a target of words": (Ridge().fit(NUMBERS, FARES), NUMBERS, WORDS, "not numbers, but the model is a regressor"),
-    "an unknown class": (FITTED, NUMBERS, SURVIVED + 1, "2, a class that the model was not fitted on"),
-    "unequal lengths": (FITTED, NUMBERS, SURVIVED[1:], "y_train has 39 targets for 40 rows"),
-    "several targets": (LinearRegression().fit(NUMBERS, TWO), NUMBERS, TWO, r"shape \(40, 2\).*one target"),
-    "several answers": (LinearRegression().fit(NUMBERS, TWO), NUMBERS, FARES, "several values for a row"),
-    "infinity": (FITTED, NUMBERS.assign(age=[np.inf, *AGES[1:]]), SURVIVED, "infinity, which JSON cannot carry"),
-    "mixed types": (FITTED, NUMBERS.assign(age=["x", *AGES[1:]]), SURVIVED, "str; make them all"),
-    "periods": (
-        FITTED,
-        NUMBERS.assign(age=pd.period_range("2026-01", periods=ROWS)),
-        SURVIVED,
-        "holds periods; convert it",
-    ),
-    "a sparse matrix": (FITTED, pytest.importorskip("scipy.sparse").csr_matrix(NUMBERS), SURVIVED, "sparse"),
-    "other columns": (FITTED, NUMBERS[["rank", "age"]], SURVIVED, "cannot score X_train .*pass the rows"),
-    "chance": (make_pipeline(FunctionTransformer(shaken), FITTED), NUMBERS, SURVIVED, "is random"),
-    "the company of rows": (
-        make_pipeline(FunctionTransformer(centred), FITTED),
-        NUMBERS,
-        SURVIVED,
-        "computes with the other rows",
-    ),
-    "no probability": (Claims(7.0).fit(NUMBERS, SURVIVED), NUMBERS, SURVIVED, "2 probabilities from 0 to 1"),
-    "NaN": (Claims(np.nan).fit(NUMBERS, SURVIVED), NUMBERS, SURVIVED, "predicts NaN or infinity"),
-}
-
-
-@pytest.mark.filterwarnings("ignore:.*feature names:UserWarning")
-@pytest.mark.parametrize("case", REFUSED)
-def test_a_model_that_cannot_be_served_is_refused_and_nothing_is_written(case: str, tmp_path: Path) -> None:
-    pipeline, X, y, says = REFUSED[case]
-
-    with pytest.raises(DumpError, match=says) as refused:
-        dump(pipeline, X, y, tmp_path / "artifact")
-
-    assert "\n" not in str(refused.value)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{"threshold": 2}, {"bounds": {"age": (0, 1)}}, {"metrics": {"accuracy": np.nan}}, {"metrics": "some"}, {"cv": 1}],
-)
-def test_an_option_that_makes_no_sense_is_refused(options: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(DumpError):
-        dump(FITTED, NUMBERS, SURVIVED, tmp_path / "artifact", **options)
-    assert not list(tmp_path.iterdir())
-
-
-OWN_MODULE = """
-from sklearn.base import BaseEstimator, TransformerMixin
-
-class Doubled(TransformerMixin, BaseEstimator):
-    def fit(self, X, y=None):
-        return self
-
-    def transform(self, X):
-        return X * 2
-"""
-
-
-def test_a_module_of_the_user_is_imported_in_the_new_process_and_named_if_it_is_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "features_of_mine.py").write_text(OWN_MODULE)
-    monkeypatch.syspath_prepend(tmp_path)
-    step = importlib.import_module("features_of_mine").Doubled()
-
-    pipeline = make_pipeline(step, LOGISTIC()).fit(NUMBERS, SURVIVED)
-    artifact = dump(pipeline, NUMBERS, SURVIVED, tmp_path / "artifact")
-    assert artifact.manifest.modules == ("features_of_mine",)
-
-    (tmp_path / "features_of_mine.py").unlink()
-    monkeypatch.delitem(sys.modules, "features_of_mine")
-    with pytest.raises(
-        ArtifactError, match=r"No module named 'features_of_mine'.*put features_of_mine.py beside app.py"
-    ):
-        load(tmp_path / "artifact")
-
-
-def test_a_library_that_only_a_module_of_the_user_imports_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "features_of_mine.py").write_text(OWN_MODULE)
-    monkeypatch.syspath_prepend(tmp_path)
-    step = importlib.import_module("features_of_mine").Doubled()
-    dump(make_pipeline(step, LOGISTIC()).fit(NUMBERS, SURVIVED), NUMBERS, SURVIVED, tmp_path / "artifact")
-
-    (tmp_path / "features_of_mine.py").write_text("import lost_library.parts\n" + OWN_MODULE)
-    monkeypatch.delitem(sys.modules, "features_of_mine")
-    with pytest.raises(ArtifactError, match="add the library that provides lost_library to"):
-        load(tmp_path / "artifact")
-
-
-def test_a_module_that_only_this_process_has_is_refused_and_the_folder_is_unchanged(
-    artifact: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = {path.name: path.read_bytes() for path in artifact.iterdir()}
-    Only = type(
-        "Only", (TransformerMixin, BaseEstimator), {"transform": lambda self, X: X, "fit": lambda self, X, y: self}
-    )
-    Only.__module__ = "made_up"
-    monkeypatch.setitem(sys.modules, "made_up", type(sys)("made_up"))
-    monkeypatch.setattr(sys.modules["made_up"], "Only", Only, raising=False)
-
-    with pytest.raises(DumpError, match=r"A new process cannot read the model back: .*'made_up'"):
-        dump(make_pipeline(Only(), FITTED), NUMBERS, SURVIVED, artifact)
-
-    assert {path.name: path.read_bytes() for path in artifact.iterdir()} == before
-    assert [path.name for path in artifact.parent.iterdir()] == ["artifact"]
 
 
 def test_a_dump_replaces_an_earlier_artifact(artifact: Path) -> None:
@@ -450,141 +313,3 @@ def test_a_dump_replaces_an_earlier_artifact(artifact: Path) -> None:
     assert (load(artifact).version, latter.manifest.name) == (latter.version, "other")
     assert latter.version != former.version
     assert [path.name for path in artifact.parent.iterdir()] == ["artifact"]
-
-
-def test_the_manifest_says_how_the_model_answers(tmp_path: Path) -> None:
-    neighbours = make_pipeline(StandardScaler(), KNeighborsClassifier()).fit(NUMBERS, SURVIVED)
-
-    artifact = dump(neighbours, NUMBERS, SURVIVED, tmp_path / "artifact")
-
-    assert artifact.compiled is not None
-    assert artifact.manifest.not_compiled is None
-    scoring = artifact.manifest.scoring
-    assert scoring["native"] == ["KNeighborsClassifier"]
-    assert 0 < scoring["row_us"]["compiled"] < scoring["row_us"]["pipeline"]
-    assert scoring["arrays"] in scoring["rows_per_second"]
-
-
-def test_the_manifest_has_the_reason_why_a_model_is_not_compiled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("serialize.compiler.compile.difference", lambda *_: "It differs for a row.")
-    linear = LogisticRegression().fit([[0.0], [1.0]] * 10, [False, True] * 10)
-
-    artifact = dump(linear, [[0.0], [1.0]] * 10, [False, True] * 10, tmp_path / "artifact")
-
-    assert artifact.compiled is None
-    assert artifact.manifest.not_compiled == "It differs for a row."
-    assert list(artifact.manifest.scoring["row_us"]) == ["pipeline"]
-
-
-FOREST = RandomForestClassifier(20, random_state=0).fit(NUMBERS, SURVIVED)
-
-
-@pytest.mark.usefixtures("in_this_process")
-@pytest.mark.parametrize(
-    ("pipeline", "options", "method", "accuracy"),
-    [
-        (FOREST, {}, "5-fold cross-validation", (0.5, 0.95)),
-        (FOREST, {"cv": 3}, "3-fold cross-validation", (0.5, 0.95)),
-        (FOREST, {"cv": TimeSeriesSplit(4)}, "4-fold cross-validation", (0.4, 0.95)),
-        (FOREST, {"groups": np.arange(ROWS) // 4}, "5-fold cross-validation", (0.4, 0.95)),
-        (
-            FOREST,
-            {"cv_seconds": 0},
-            "1-fold cross-validation (of 5; the time limit of 0 s was reached)",
-            (0.4, 1),
-        ),
-        (FOREST, {"metrics": "cross-validation"}, "5-fold cross-validation", (0.5, 0.95)),
-        (FOREST, {"metrics": "in-sample"}, "in-sample", (0.97, 1)),
-        (FOREST, {"metrics": {"accuracy": 0.25}}, "given", (0.25, 0.25)),
-        (
-            CalibratedClassifierCV(FrozenEstimator(FOREST)).fit(NUMBERS, SURVIVED),
-            {},
-            "in-sample (a part of the pipeline is frozen and is not fitted again)",
-            (0.95, 1),
-        ),
-    ],
-)
-def test_the_manifest_says_how_its_figures_were_made(
-    pipeline: Any, options: dict[str, Any], method: str, accuracy: tuple[float, float], tmp_path: Path
-) -> None:
-    metrics = dump(pipeline, NUMBERS, SURVIVED, tmp_path / "artifact", **options).manifest.metrics
-
-    assert metrics["method"] == method
-    assert accuracy[0] <= metrics["metrics"]["accuracy"]["mean"] <= accuracy[1]
-
-
-@pytest.mark.usefixtures("in_this_process")
-def test_the_folds_are_scored_at_the_threshold_of_the_manifest(tmp_path: Path) -> None:
-    pipeline = LOGISTIC().fit(NUMBERS, SURVIVED)
-    options: dict[str, Any] = {"threshold": 0.9, "positive_class": 0}
-
-    artifact = dump(pipeline, NUMBERS, SURVIVED, tmp_path / "artifact", **options)
-
-    assert artifact.manifest.metrics == cross_validate(LOGISTIC(), NUMBERS, SURVIVED, **options)
-    assert artifact.manifest.metrics != cross_validate(LOGISTIC(), NUMBERS, SURVIVED)
-    assert dump(pipeline, NUMBERS, SURVIVED, tmp_path / "other", **options, metrics=artifact.manifest.metrics)
-
-
-@pytest.mark.usefixtures("in_this_process")
-def test_figures_and_importances_may_be_left_out(tmp_path: Path) -> None:
-    manifest = dump(FITTED, NUMBERS, SURVIVED, tmp_path / "artifact", metrics="none", importances=False).manifest
-
-    assert manifest.metrics == {"method": "none", "metrics": {}}
-    assert manifest.importances == {"metric": "roc_auc", "columns": {}}
-
-
-@pytest.mark.usefixtures("in_this_process")
-def test_without_targets_nothing_is_measured_and_given_figures_are_kept(tmp_path: Path) -> None:
-    manifest = dump(FITTED, NUMBERS, None, tmp_path / "artifact").manifest
-    given = dump(FITTED, NUMBERS, None, tmp_path / "given", metrics={"accuracy": 0.7}).manifest.metrics
-
-    assert manifest.metrics == {"method": "none", "metrics": {}}
-    assert (manifest.importances["columns"], manifest.class_counts) == ({}, {})
-    assert given == {"method": "given", "metrics": {"accuracy": {"mean": 0.7}}}
-
-
-@pytest.mark.parametrize(
-    ("measured", "named"),
-    [
-        ({"cv": 3}, "cv"),
-        ({"groups": NUMBERS["rank"]}, "groups"),
-        ({"metrics": "in-sample"}, "metrics='in-sample'"),
-        ({"metrics": "cross-validation"}, "metrics='cross-validation'"),
-    ],
-)
-def test_an_argument_that_needs_targets_is_refused_without_them(
-    measured: dict[str, Any], named: str, tmp_path: Path
-) -> None:
-    with pytest.raises(DumpError, match=rf"^{named} needs y_train, which is None; give the targets, or leave it out"):
-        dump(FITTED, NUMBERS, None, tmp_path / "artifact", **measured)
-    assert not (tmp_path / "artifact").exists()
-
-
-@pytest.mark.usefixtures("in_this_process")
-def test_without_a_reference_there_is_no_profile_of_the_rows(tmp_path: Path) -> None:
-    manifest = dump(FITTED, NUMBERS, SURVIVED, tmp_path / "artifact", metrics="none", reference=False).manifest
-
-    empty = {"count": 0, "null_rate": 0.0}
-    assert manifest.profile == {"columns": {"age": empty, "rank": empty}, "outputs": {}}
-
-
-@pytest.mark.usefixtures("in_this_process")
-def test_the_training_rows_of_each_class_are_counted(tmp_path: Path) -> None:
-    survived = dump(FITTED, NUMBERS, SURVIVED, tmp_path / "classes", metrics="none").manifest.class_counts
-    fares = dump(Ridge().fit(NUMBERS, FARES), NUMBERS, FARES, tmp_path / "values", metrics="none").manifest.class_counts
-
-    assert survived == {"False": int((SURVIVED == 0).sum()), "True": int(SURVIVED.sum())}
-    assert fares == {}
-
-
-@pytest.mark.usefixtures("in_this_process")
-def test_a_pipeline_that_cannot_be_fitted_again_is_scored_in_sample(tmp_path: Path) -> None:
-    pipeline = LOGISTIC().fit(NUMBERS, SURVIVED)
-    pipeline.C = -1
-
-    metrics = dump(pipeline, NUMBERS, SURVIVED, tmp_path / "artifact").manifest.metrics
-
-    assert metrics["method"].startswith("in-sample (InvalidParameterError: The 'C' parameter")
-    assert metrics["metrics"]["accuracy"]["mean"] == pytest.approx(pipeline.score(NUMBERS, SURVIVED))
