@@ -2,9 +2,6 @@
 
 import os
 import warnings
-from collections.abc import Sequence
-from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -45,102 +42,30 @@ from sklearn.tree import DecisionTreeClassifier
 
 from serialize.checks.edge_rows import edge_rows
 from serialize.compiler.compile import compile_model
-from serialize.compiler.equivalence import difference
 from serialize.compiler.runtime.compiled_model import CompiledModel
-from serialize.compiler.runtime.program import Instruction, Program
 from serialize.declarations import Declarations
-from serialize.errors import ArtifactError
-from serialize.frame import Row, as_array, as_table, observations
+from serialize.frame import observations
 from serialize.infer_signature import infer_signature
-from serialize.infer_task import infer_task
-from serialize.model import Model
 from serialize.recipes import RECIPES
 from serialize.recipes.csv import ModelName, from_csv
-from serialize.signature import Scalar
 from serialize.task import Outputs
-from tests.support.by_column import by_column
+from tests.serialize.compiler.support import (
+    NUMBERS,
+    TITANIC,
+    Rows,
+    answer,
+    assert_compiles,
+    compiled,
+    iris,
+    model_of,
+    numbers,
+    passengers,
+    prepared,
+    survived,
+    titanic,
+    words,
+)
 from tests.support.own_steps import FareShare
-from tests.support.passengers import PROJECT
-
-Rows = list[dict[str, Scalar]]
-
-TITANIC = PROJECT / "data" / "titanic.csv"
-STRINGS = ["Sex", "Cabin", "Embarked"]
-NUMBERS = ["Pclass", "Age", "SibSp", "Parch", "Fare"]
-
-
-@cache
-def passengers() -> pd.DataFrame:
-    """Every third passenger, with columns of further dtypes."""
-    X = pd.read_csv(TITANIC).iloc[::3].reset_index(drop=True)
-    minor = [None if np.isnan(age) else bool(age < 18) for age in X["Age"]]
-    return X.assign(
-        Level=X["Sex"].astype("category"),
-        Port=X["Embarked"].astype("category"),
-        Alone=X["SibSp"] + X["Parch"] == 0,
-        Minor=pd.Series(minor, dtype=object).where(X["Age"].notna(), np.nan),
-        Minor_=pd.array(minor, dtype="boolean"),
-        Kin=X["SibSp"].astype("Int64").mask(X["SibSp"] == 1),
-        Room=pd.Series([None if pd.isna(cabin) else cabin for cabin in X["Cabin"]], dtype=object),
-        Price=X["Fare"].fillna(0).astype("float32"),
-    )
-
-
-def survived() -> "pd.Series[Any]":
-    return passengers()["Survived"].astype(bool)
-
-
-def model_of(pipeline: Any, X: Any, **declared: Any) -> tuple[Model, Rows]:
-    """A fitted pipeline as a Model, and its training rows as observations."""
-    container, table = as_table(X)
-    dtype = str(as_array(X).dtype) if container == "array" else None
-    signature = infer_signature(container, table, dtype, Declarations.of(**declared))
-    return Model(pipeline, infer_task(pipeline), signature), observations(table)
-
-
-def compiled(model: Model, rows: Rows) -> CompiledModel:
-    """The compiled form; the test fails if there is none."""
-    compilation = compile_model(model, rows)
-    assert compilation.reason is None, compilation.reason
-    assert compilation.content is not None
-    return CompiledModel(compilation.content, model)
-
-
-def assert_compiles(pipeline: Any, X: Any, y: Any, tolerance: float = 1e-12, **declared: Any) -> None:
-    """Asserts that the fitted pipeline compiles, gives equal outputs on all rows and on every fourth edge row, and
-    refuses the same rows. Both give the same outputs by column, to the last bit."""
-    model, rows = model_of(pipeline.fit(X, y), X, **declared)
-    fast = compiled(model, rows)
-    theirs = model.outputs(rows)
-    np.testing.assert_allclose(fast.outputs(rows), theirs, rtol=tolerance, atol=tolerance)
-    np.testing.assert_array_equal(fast.outputs_by_column(by_column(rows)), fast.outputs(rows))
-    np.testing.assert_array_equal(model.outputs_by_column(by_column(rows)), theirs)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for row in edge_rows(model.signature, rows[:1])[::4]:
-            np.testing.assert_allclose(answer(fast, row), answer(model, row), rtol=tolerance, atol=tolerance)
-
-
-def answer(model: Model | CompiledModel, row: Row) -> Any:
-    """The outputs for a row, NaN if it is refused or has no finite output."""
-    try:
-        outputs = model.outputs([row])
-    except (ValueError, TypeError):
-        return np.nan
-    return outputs if np.isfinite(outputs).all() else np.nan
-
-
-def numbers() -> Any:
-    return make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
-
-
-def words(encoder: Any = None, **imputer: Any) -> Any:
-    return make_pipeline(SimpleImputer(**imputer), encoder or OneHotEncoder(handle_unknown="ignore"))
-
-
-def prepared(words: Any, *more: Any) -> ColumnTransformer:
-    return make_column_transformer((numbers(), NUMBERS), (words, STRINGS), *more, sparse_threshold=0)
-
 
 CLASSIFIERS = [
     LogisticRegression(max_iter=500),
@@ -404,84 +329,6 @@ def test_an_unexpected_error_becomes_a_reason() -> None:
     assert reason.startswith("It could not be compiled (")
 
 
-class Wrong:
-    """Gives the outputs of the model, except for one row."""
-
-    def __init__(self, model: CompiledModel, row: Row) -> None:
-        self.model, self.row = model, row
-
-    def outputs(self, rows: Sequence[Row]) -> Outputs:
-        wrong = np.array([[1e-8 if row == self.row else 0.0] for row in rows])
-        return np.asarray(self.model.outputs(rows) + wrong, dtype=np.float64)
-
-
-def test_one_wrong_row_among_all_is_found() -> None:
-    model, rows = titanic()
-    fast = compiled(model, rows)
-    assert difference(model, fast.outputs, rows) is None
-    found = difference(model, Wrong(fast, rows[77]).outputs, rows)
-    assert found is not None
-    assert "differs for training row 77" in found
-    assert "a difference of 1e-08" in found
-
-
-def test_one_wrong_edge_row_is_found() -> None:
-    model, rows = titanic()
-    edge = {**rows[0], "Cabin": "never seen"}
-    found = difference(model, Wrong(compiled(model, rows), edge).outputs, rows)
-    assert found is not None
-    assert "differs for an edge row" in found
-    assert "Cabin 'never seen'" in found
-
-
-def test_a_row_that_only_the_pipeline_refuses_is_found() -> None:
-    model, rows = iris()
-    unlimited = tuple(replace(column, largest=1e300) for column in model.signature)
-    model = replace(model, signature=replace(model.signature, columns=unlimited))
-    fast = compiled(model, rows)
-
-    def always(asked: Sequence[Row]) -> Outputs:
-        return fast.outputs([rows[0] for _ in asked]) if len(asked) == 1 else fast.outputs(asked)
-
-    found = difference(model, always, rows)
-    assert found is not None
-    assert "only the pipeline refuses it" in found
-
-
-@pytest.mark.parametrize("part", ["weights", "words"])
-def test_a_damaged_model_is_found(part: str) -> None:
-    model, rows = titanic()
-    content = compile_model(model, rows).content
-    assert content is not None
-    program = Program.from_bytes(content)
-    damaged = replace(program, instructions=tuple(_damaged(each, part) for each in program.instructions))
-    found = difference(model, CompiledModel(damaged.to_bytes(), model).outputs, rows)
-    assert found is not None
-    assert "training row" in found
-
-
-def _damaged(instruction: Instruction, part: str) -> Instruction:
-    given = dict(instruction.parameters)
-    if part == "weights" and instruction.operation == "matmul":
-        return replace(instruction, parameters={"weights": given["weights"] + 1e-5})
-    if part == "words" and instruction.operation == "codes":
-        known = [["feminine" if value == "female" else value, code] for value, code in given["known"]]
-        return replace(instruction, parameters={**given, "known": known})
-    return instruction
-
-
-def test_damaged_content_and_the_model_of_another_pipeline_are_refused() -> None:
-    model, rows = titanic()
-    content = compile_model(model, rows).content
-    assert content is not None
-    with pytest.raises(ArtifactError, match="cannot be read"):
-        CompiledModel(content[:100], model)
-    other, _ = iris()
-    for task, signature in ((model.task, other.signature), (other.task, model.signature)):
-        with pytest.raises(ArtifactError, match="does not belong to this pipeline"):
-            CompiledModel(content, replace(model, task=task, signature=signature))
-
-
 def test_the_same_model_compiles_to_the_same_bytes() -> None:
     model, rows = titanic()
     assert compile_model(model, rows) == compile_model(model, rows)
@@ -501,16 +348,3 @@ def _forked(fast: CompiledModel, rows: Rows, wanted: Outputs) -> int:
         same = all(np.array_equal(fast.outputs(rows), wanted) for _ in range(5))
         os._exit(0 if same else 1)
     return child
-
-
-def titanic() -> tuple[Model, Rows]:
-    """The titanic recipe on its first 200 rows."""
-    recipe = RECIPES["titanic"]()
-    X = recipe.X.iloc[:200]
-    return model_of(recipe.pipeline.fit(X, recipe.y.iloc[:200]), X, **recipe.declared)
-
-
-def iris() -> tuple[Model, Rows]:
-    """Iris from an array."""
-    X, y = load_iris(return_X_y=True)
-    return model_of(make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y), X)

@@ -22,7 +22,7 @@ from sklearn.preprocessing import (
 )
 
 from serialize.frame import Row
-from tests.serialize.compiler.test_compile import answer, compiled, model_of
+from tests.serialize.compiler.support import answer, compiled, model_of
 
 _LINE = LogisticRegression()
 

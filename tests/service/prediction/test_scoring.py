@@ -18,7 +18,7 @@ from serialize.task import TIE, Indices, Outputs, Task
 from service.errors import InvalidBody
 from service.prediction.observation import Observation
 from service.prediction.scoring import ClassesFunction, OutputsFunction, Score, Scorer
-from tests.serialize.compiler.test_compile import compiled, model_of, passengers, prepared, words
+from tests.serialize.compiler.support import compiled, model_of, passengers, prepared, words
 from tests.service.prediction.arrays.support import each_score
 from tests.support.by_column import by_column, of_columns
 

@@ -12,8 +12,8 @@ from serialize.errors import ArtifactError
 from service.registry.registry import Registry
 from service.storage.session import Session
 from tests.conftest import MakeClient
+from tests.service.registry.changes import CHANGES
 from tests.service.registry.conftest import KEY
-from tests.service.registry.test_registry import CHANGES
 from tests.support.manifests import rewrite
 
 

@@ -18,7 +18,7 @@ from service.registry.registry import Registry
 from service.registry.swap import Swap
 from service.storage.models import store as model_store
 from service.storage.session import Session
-from tests.service.registry.test_registry import CHANGES
+from tests.service.registry.changes import CHANGES
 
 
 class Served:

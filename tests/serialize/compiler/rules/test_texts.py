@@ -36,8 +36,8 @@ from serialize.compiler.runtime.compiled_model import CompiledModel
 from serialize.model import Model
 from serialize.recipes.csv import from_csv
 from serialize.transformers import documents
-from tests.serialize.compiler.test_compile import answer, assert_compiles, model_of
-from tests.serialize.compiler.test_compile import compiled as compiled_with_calls
+from tests.serialize.compiler.support import answer, assert_compiles, model_of
+from tests.serialize.compiler.support import compiled as compiled_with_calls
 
 ROWS = 60
 SUBJECTS = {

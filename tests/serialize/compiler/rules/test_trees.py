@@ -36,7 +36,7 @@ from serialize.compiler.runtime.compiled_model import CompiledModel
 from serialize.compiler.runtime.program import Program
 from serialize.frame import Row
 from serialize.signature import Scalar, Signature
-from tests.serialize.compiler.test_compile import model_of
+from tests.serialize.compiler.support import model_of
 
 N = 400
 NUMBERS = ["first", "second", "third", "few"]

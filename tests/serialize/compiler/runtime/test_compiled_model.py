@@ -18,7 +18,7 @@ from sklearn.preprocessing import OneHotEncoder
 from serialize import load
 from serialize.compiler.runtime.compiled_model import CompiledModel
 from serialize.model import Model
-from tests.serialize.compiler.test_compile import Rows, compiled, model_of, numbers, passengers, survived
+from tests.serialize.compiler.support import Rows, compiled, model_of, numbers, passengers, survived
 from tests.support.by_column import by_column
 from tests.support.passengers import ARTIFACTS, all_passengers
 

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
-from tests.serialize.compiler.test_compile import compiled, model_of
+from tests.serialize.compiler.support import compiled, model_of
 
 X = pd.DataFrame(np.random.default_rng(0).normal(size=(300, 2)), columns=["a", "b"])
 Y = X["a"] > 0.1
