@@ -4,10 +4,15 @@ import fnmatch
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from itertools import takewhile
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import IO, Any, NamedTuple
 
 import obstore
+from obstore.exceptions import NotSupportedError
+from obstore.store import HTTPStore
 
 from serialize.errors import ArtifactError
 from serialize.files.place_error import PlaceError
@@ -94,9 +99,9 @@ def open_to_read(url: str) -> Iterator[IO[bytes]]:
     """The content of a file, seekable. Opening and reading raise PlaceError."""
     store, path = _store(url, make=False)
     with _failures(url, "read"):
-        file = obstore.open_reader(store, path)
-    with io.BufferedReader(_Reader(url, file), _BUFFER_BYTES) as buffered:
-        yield buffered
+        file = _opened(url, store, path)
+    with file:
+        yield file
 
 
 @contextmanager
@@ -113,6 +118,35 @@ def open_to_write(url: str, *, replace: bool = False) -> Iterator[IO[bytes]]:
     file.flush()
     with _failures(url, "written"):
         writer.close()
+
+
+def _opened(url: str, store: Any, path: str) -> IO[bytes]:
+    if _gives_parts(store, path):
+        return io.BufferedReader(_Reader(url, obstore.open_reader(store, path)), _BUFFER_BYTES)
+    copy = _copied(url, version_of(url))
+    return Path(copy.name).open("rb")
+
+
+def _gives_parts(store: Any, path: str) -> bool:
+    """Whether the store answers a request for a part of a file, as some web servers do not."""
+    if not isinstance(store, HTTPStore) or not obstore.head(store, path)["size"]:
+        return True
+    try:
+        obstore.get_range(store, path, start=0, length=1)
+    except NotSupportedError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=1)  # the parts of a file are opened one by one
+def _copied(url: str, _version: str) -> IO[bytes]:
+    """A temporary file with the whole content of a file."""
+    store, path = _store(url, make=False)
+    copy = NamedTemporaryFile()  # noqa: SIM115 - it is removed when no one has it any more
+    for chunk in obstore.get(store, path).stream(min_chunk_size=_BUFFER_BYTES):
+        copy.write(chunk)
+    copy.flush()
+    return copy
 
 
 class _Reader(io.RawIOBase):

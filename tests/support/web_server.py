@@ -10,9 +10,10 @@ from threading import Thread
 
 
 @contextmanager
-def web_server(certificate: Path, files: Mapping[str, bytes]) -> Iterator[str]:
+def web_server(certificate: Path, files: Mapping[str, bytes], *, gives_parts: bool = True) -> Iterator[str]:
     """The URL of a server on the loopback interface with these files by path, such as `/a.csv`, until the block ends.
-    The file `certificate` holds the certificate of 127.0.0.1 and its key."""
+    The file `certificate` holds the certificate of 127.0.0.1 and its key. Unless it `gives_parts`, the server answers
+    each request with the whole file."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -28,7 +29,7 @@ def web_server(certificate: Path, files: Mapping[str, bytes]) -> Iterator[str]:
                 "Accept-Ranges": "bytes",
             }
             wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
-            if wanted is None:
+            if wanted is None or not gives_parts:
                 self._answer(200, headers, content)
                 return
             first, last = int(wanted[1]), min(int(wanted[2]), len(content) - 1)

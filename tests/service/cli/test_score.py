@@ -381,14 +381,16 @@ def test_without_pyarrow_one_sentence_says_what_to_install(monkeypatch: pytest.M
 
 
 @pytest.mark.long  # starts a server
-def test_files_of_a_web_server_are_scored(certificate: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("gives_parts", [True, False], ids=["parts", "whole"])
+def test_files_of_a_web_server_are_scored(certificate: Path, tmp_path: Path, gives_parts: bool) -> None:
     rows = passengers().drop(columns="name")
     names = ("rows.parquet", "rows.csv.gz", "rows.ndjson")
     for name in names:
         write(rows, tmp_path / name)
     assert run("rows.parquet", "-o", "whole.ndjson", "--id", "key").exit_code == 0
 
-    with web_server(certificate, {f"/in/{name}": (tmp_path / name).read_bytes() for name in names}) as url:
+    files = {f"/in/{name}": (tmp_path / name).read_bytes() for name in names}
+    with web_server(certificate, files, gives_parts=gives_parts) as url:
         for name in names:
             ran = run(f"{url}/in/{name}", "-o", f"{name}.out.ndjson", "--id", "key")
             assert ran.exit_code == 0, ran.output
