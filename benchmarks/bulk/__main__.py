@@ -120,7 +120,7 @@ def _round(place: Place) -> Iterator[tuple[str, int, Measured]]:
 
 
 def _with_log(place: Place, name: str, url: str) -> Iterator[tuple[str, int, Measured]]:
-    """The same of the commands that use the log, with an empty database."""
+    """The same for the commands that use the log, on an empty database."""
     few = place.few
     run(("-m", "service", "migrate"), {"DATABASE_URL": url, "ARTIFACTS": str(_ARTIFACTS)}, place.folder)
     yield f"log-{name}", few, place.score("few.parquet", "-o", "out.parquet", "--log", DATABASE_URL=url)

@@ -142,7 +142,7 @@ def _gives_parts(store: Any, path: str) -> bool:
 def _copied(url: str, _version: str) -> IO[bytes]:
     """A temporary file with the whole content of a file."""
     store, path = _store(url, make=False)
-    copy = NamedTemporaryFile()  # noqa: SIM115 - it is removed when no one has it any more
+    copy = NamedTemporaryFile()  # noqa: SIM115 - it is removed when the cache and all readers have dropped it
     for chunk in obstore.get(store, path).stream(min_chunk_size=_BUFFER_BYTES):
         copy.write(chunk)
     copy.flush()

@@ -32,7 +32,7 @@ _INSERT = """
 
 
 class NewRows(ABC):
-    """The statements, within a transaction. The subclasses hold what differs between the databases."""
+    """Statements that run within a transaction. The subclasses hold what differs between the databases."""
 
     spares_known_ids: ClassVar[bool]  # whether a row with a known observation_id takes no number of the column id
     _newest: ClassVar[str]

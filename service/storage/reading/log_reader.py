@@ -228,8 +228,8 @@ class PostgresqlReader(LogReader):
         return LoggedColumns.of(found[: len(ARRAYS)], reals, end if count == size else None)
 
     def _array(self, name: str) -> str:
-        """An SQL expression for a column: an array of real numbers (JSON of a server has no -0.0), or a JSON array. Of
-        what is no JSON yet the server makes JSON in one call, which takes it less time than a text for each value."""
+        """An SQL expression for a column: an array of real numbers, because the server's JSON loses the sign of -0.0,
+        or else a JSON array. The server turns a whole column into JSON in less time than one value after another."""
         if name in REALS:
             return f"array_agg({name}) FILTER (WHERE matches)"
         if _KINDS[name] == "json":
