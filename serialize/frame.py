@@ -5,6 +5,7 @@ pipeline as they did in the notebook."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ Columns = Mapping[str, Sequence[Scalar]]  # n observations: the n values of each
 
 _UNITS = ("s", "ms", "us", "ns")
 _NULLS: Mapping[NullMarker, Any] = {"nan": np.nan, "none": None, "na": pd.NA, "nat": pd.NaT}
+_pandas_dtype = cache(pd.api.types.pandas_dtype)  # to find a dtype by its name takes as long as to make a small array
 
 
 def as_table(X: Any, columns: Sequence[str] | None = None) -> tuple[Container, pd.DataFrame]:
@@ -109,7 +111,7 @@ def build_input(signature: Signature, rows: Sequence[Row]) -> Any:
 
 def build_input_by_column(signature: Signature, columns: Columns) -> Any:
     """The same for the n values of each column of the signature."""
-    arrays = [_typed(column, list(columns[column.name])) for column in signature]
+    arrays = typed_columns(signature, columns)
     match signature.container:
         case "frame":
             return pd.DataFrame(dict(zip(signature.names, map(_kept, arrays), strict=True)), copy=False)
@@ -119,6 +121,12 @@ def build_input_by_column(signature: Signature, columns: Columns) -> Any:
             return arrays[0]
         case "array":
             return np.column_stack(arrays)
+
+
+def typed_columns(signature: Signature, columns: Columns) -> list[Any]:
+    """The n values of each column of the signature as an array of shape (n,) of NumPy or pandas, with the training
+    dtype and the training null."""
+    return [_typed(column, list(columns[column.name])) for column in signature]
 
 
 def _checked(table: pd.DataFrame) -> pd.DataFrame:
@@ -171,7 +179,8 @@ def _typed(column: Column, values: list[Scalar]) -> Any:
     if dtype.startswith("<U"):
         return np.array(values, dtype=np.str_) if None not in values else _objects(values, np.nan)
     if dtype == "str" or dtype not in np.sctypeDict:
-        return pd.array(values, dtype=dtype)
+        pandas_dtype: Any = _pandas_dtype(dtype)
+        return pd.array(values, dtype=pandas_dtype)
     if None not in values or dtype.startswith("float"):
         return np.array(values, dtype=dtype)
     return _objects(values, np.nan) if dtype == "bool" else np.array(values, dtype=float)

@@ -1,17 +1,26 @@
 """A step that the program calls gets what the pipeline gives it, and no call changes the next one."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from pandas.testing import assert_frame_equal
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
+from serialize.compiler.runtime import native
+from serialize.compiler.runtime.native import NativeRaw
+from serialize.frame import Row, build_input
+from serialize.signature import Signature
 from tests.serialize.compiler.support import compiled, model_of
+from tests.support.by_column import by_column
+from tests.support.frames import frames, learned
 
 X = pd.DataFrame(np.random.default_rng(0).normal(size=(300, 2)), columns=["a", "b"])
 Y = X["a"] > 0.1
@@ -68,3 +77,38 @@ def test_a_step_that_changes_the_names_of_its_columns_does_not_change_later_answ
     np.testing.assert_allclose(program.outputs([rare]), model.outputs([rare]), rtol=1e-12)
 
     np.testing.assert_array_equal(program.outputs(rows[:1]), before)
+
+
+class Recorder:
+    """Keeps its last input."""
+
+    def transform(self, X: Any) -> Any:
+        self.last = X
+        return np.zeros((len(X), 1))
+
+
+def frame_of_native_step(signature: Signature, rows: Sequence[Row]) -> Any:
+    recorder = Recorder()
+    link = {"path": (), "method": "transform"}
+    step = NativeRaw(recorder, signature, "frame", signature.names, [link], step="Recorder")
+    step(*by_column(rows).values())
+    return recorder.last
+
+
+@pytest.mark.parametrize("has_blocks", [True, False], ids=["pandas 3", "pandas 2"])
+@settings(deadline=None, max_examples=60)
+@given(frame=frames())
+def test_a_step_gets_the_frame_of_the_pipeline(has_blocks: bool, frame: pd.DataFrame) -> None:
+    signature, rows = learned(frame)
+    expected = build_input(signature, rows)
+
+    with pytest.MonkeyPatch.context() as patch:
+        if not has_blocks:
+            patch.setattr(native, "create_dataframe_from_blocks", None)
+        found = frame_of_native_step(signature, rows)
+
+    assert list(found.columns) == list(frame.columns)
+    assert found.columns.dtype == "str"  # without regard to where pandas keeps the texts
+    assert_frame_equal(found.set_axis(expected.columns, axis="columns"), expected, check_exact=True)
+    for name in [name for name in frame if frame[name].dtype == "object"]:
+        assert list(map(type, found[name])) == list(map(type, frame[name]))
