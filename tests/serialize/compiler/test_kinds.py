@@ -24,7 +24,6 @@ NATIVE = {
     "SVR": ["SVR"],
     "Gaussian process": ["GaussianProcessRegressor"],
     "stacking": ["SVC"],
-    "catboost, its own categories": ["CatBoostClassifier"],
     "quantile transform": ["QuantileTransformer"],
     "splines": ["SplineTransformer"],
     "Nyström": ["Nystroem"],

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ from serialize.compiler.runtime.compiled_model import CompiledModel
 from serialize.compiler.runtime.program import Program
 from serialize.frame import Row
 from serialize.signature import Scalar, Signature
-from tests.serialize.compiler.support import model_of
+from tests.serialize.compiler.support import compiled, model_of
 
 N = 400
 NUMBERS = ["first", "second", "third", "few"]
@@ -209,11 +210,63 @@ def test_catboost_after_an_encoding(sparse: bool) -> None:
     assert_ruled(encoded(CatBoostClassifier(**CATBOOST), sparse=sparse), data()[0], "binary")
 
 
-def test_catboost_with_categories_of_its_own_gets_an_array_of_objects() -> None:
-    """It is called without pandas."""
-    model = CatBoostClassifier(**CATBOOST, cat_features=["letter", "code"])
-    program = programmed(model.fit(data()[0], data()[1]["binary"]), data()[0])
-    assert [each.operation for each in program.instructions] == ["objects", "native"]
+OWN = ["letter", "code"]
+ONE_COLUMN: Any = {"max_ctr_complexity": 1, "one_hot_max_size": 2}  # counts of one column, no questions for values
+
+
+@pytest.mark.parametrize(
+    ("model", "target"),
+    [
+        (CatBoostClassifier(**CATBOOST, **ONE_COLUMN), "binary"),
+        (CatBoostClassifier(**CATBOOST, max_ctr_complexity=1, one_hot_max_size=4), "binary"),
+        (CatBoostClassifier(**CATBOOST, one_hot_max_size=100), "several"),
+        (CatBoostClassifier(**CATBOOST, **ONE_COLUMN), "several"),
+        (CatBoostClassifier(**CATBOOST, **ONE_COLUMN, simple_ctr=["Buckets:Prior=0.3"]), "several"),
+        (CatBoostClassifier(**CATBOOST, **ONE_COLUMN, simple_ctr=["BinarizedTargetMeanValue"]), "binary"),
+        (CatBoostClassifier(**CATBOOST, **ONE_COLUMN, simple_ctr=["Counter"]), "binary"),
+        (CatBoostRegressor(**CATBOOST, **ONE_COLUMN), "value"),
+        (CatBoostRegressor(**CATBOOST, **ONE_COLUMN, simple_ctr=["Borders:TargetBorderCount=4"]), "value"),
+    ],
+)
+def test_catboost_with_categories_of_its_own(model: Any, target: str) -> None:
+    """Trees ask whether a column has a value, and compare counts of its values."""
+    assert_ruled(model.set_params(cat_features=OWN), data()[0], target)
+
+
+def test_catboost_with_nothing_but_categories() -> None:
+    assert_ruled(CatBoostClassifier(**CATBOOST, **ONE_COLUMN, cat_features=OWN), data()[0][OWN], "binary")
+
+
+def test_catboost_on_texts_that_no_training_row_has() -> None:
+    """They count as values that CatBoost has never counted."""
+    model = CatBoostClassifier(**CATBOOST, **ONE_COLUMN, cat_features=OWN).fit(data()[0], data()[1]["binary"])
+    ours, rows = model_of(model, data()[0])
+    fast = compiled(ours, rows)
+    tried = [
+        {**row, "letter": letter, "code": code} for row in rows[:9] for letter, code in product(["é", "a"], ["", "c99"])
+    ]
+    assert fast.native == []
+    np.testing.assert_allclose(fast.outputs(tried), ours.outputs(tried), rtol=1e-15)
+
+
+def test_catboost_that_counts_combinations_of_columns_gets_an_array_of_objects() -> None:
+    """It is called without pandas. So is a model whose categories are integers."""
+    X = data()[0]
+    same = X["letter"].isin(["a", "b"]) == X["code"].isin([f"c{number}" for number in range(6)])
+    two_columns = {**ONE_COLUMN, "max_ctr_complexity": 2}
+    combined = CatBoostClassifier(**CATBOOST, **two_columns, model_size_reg=0, cat_features=OWN).fit(X, same)
+    assert [each.operation for each in programmed(combined, X).instructions] == ["objects", "native"]
+
+    X = X.assign(code=np.arange(N) % 12)
+    integers = CatBoostClassifier(**CATBOOST, **ONE_COLUMN, cat_features=OWN).fit(X, data()[1]["binary"])
+    assert [each.operation for each in programmed(integers, X).instructions] == ["objects", "native"]
+
+
+def test_catboost_that_has_counted_more_than_the_training_rows() -> None:
+    """A value that no given row has would be taken for an unseen one."""
+    model = CatBoostClassifier(**CATBOOST, **ONE_COLUMN, cat_features=OWN).fit(data()[0], data()[1]["binary"])
+    program = programmed(model, data()[0].query("code != 'c3'"))
+    assert program.native == ["CatBoostClassifier"]
 
 
 def test_early_stopping() -> None:
