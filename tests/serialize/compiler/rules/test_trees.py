@@ -237,6 +237,11 @@ def test_catboost_with_nothing_but_categories() -> None:
     assert_ruled(CatBoostClassifier(**CATBOOST, **ONE_COLUMN, cat_features=OWN), data()[0][OWN], "binary")
 
 
+def test_catboost_with_pandas_categories() -> None:
+    X = data()[0].astype(dict.fromkeys(OWN, "category"))
+    assert_ruled(CatBoostClassifier(**CATBOOST, **ONE_COLUMN, cat_features=OWN), X, "binary")
+
+
 def test_catboost_on_texts_that_no_training_row_has() -> None:
     """They count as values that CatBoost has never counted."""
     model = CatBoostClassifier(**CATBOOST, **ONE_COLUMN, cat_features=OWN).fit(data()[0], data()[1]["binary"])
