@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.passengers import PASSENGER, PROBA, PROJECT, Template, prediction
+from benchmarks.venvs import DEPLOYED, python_of
 
 WORKERS = 2
 TRACEPARENT = ", traceparent"  # ends the name of a contender whose requests have a traceparent
@@ -53,16 +54,18 @@ def service(
     scorer: str | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> Contender:
-    """This service as it is deployed."""
+    """This service as it is deployed, with the libraries of requirements.txt."""
     fixed = {"ARTIFACTS": str(model.artifacts), "WEB_CONCURRENCY": str(WORKERS), **(variables or {})}
     if scorer is not None:
         fixed["SCORER"] = scorer
+    python = python_of(DEPLOYED)
     return Contender(
         name,
-        (sys.executable, "-m", "gunicorn", "app:app"),
+        (python, "-m", "gunicorn", "app:app"),
         lambda folder: {**fixed, "DATABASE_URL": database_url(folder)},
         folder=PROJECT,
         expected=model.expected,
+        python=python,
     )
 
 
@@ -116,4 +119,4 @@ def uvicorn(python: str, app: str) -> tuple[str, ...]:
 
 def _gunicorn(app: str, *options: str) -> tuple[str, ...]:
     bind = ("--bind=127.0.0.1:{port}", f"--workers={WORKERS}", "--no-control-socket")
-    return (sys.executable, "-m", "gunicorn", app, *bind, *options)
+    return (python_of(DEPLOYED), "-m", "gunicorn", app, *bind, *options)

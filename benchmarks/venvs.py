@@ -1,5 +1,5 @@
-"""Virtual environments for what is compared with and is no part of this project: one each, below benchmarks/.venvs,
-with the very libraries that the model was fitted with."""
+"""Virtual environments for the servers that are measured, below benchmarks/.venvs: one for the service as it is
+deployed, and one for each peer, with the very libraries that the model was fitted with."""
 
 import hashlib
 import json
@@ -13,6 +13,7 @@ import click
 from benchmarks.passengers import PROJECT
 
 FOLDER = Path(__file__).parent / ".venvs"
+DEPLOYED = "deployed"  # requirements.txt and nothing else; the other environments of the project have pyarrow too
 PACKAGES = {
     "fastapi": ("fastapi", "uvicorn[standard]"),
     "mlserver": ("mlserver", "mlserver-sklearn", "uvloop<0.22"),  # its workers do not start with a later uvloop
@@ -22,17 +23,18 @@ PACKAGES = {
     "vetiver": ("vetiver",),
 }
 
+_REQUIREMENTS = PROJECT / "requirements.txt"
 _MODEL_LIBRARIES = ("scikit-learn", "joblib", "numpy", "pandas")
 
 
 def python_of(name: str) -> str:
-    """The interpreter of a peer's environment, which is made where it is missing. Raises ClickException where it
-    cannot be made."""
+    """The interpreter of the environment DEPLOYED or of a peer, which is made where it is missing. Raises
+    ClickException where it cannot be made."""
     folder = FOLDER / name
     python = folder / "bin" / "python"
-    wanted = [*PACKAGES[name], *_pins()]
+    wanted = ["--requirement", str(_REQUIREMENTS)] if name == DEPLOYED else [*PACKAGES[name], *_pins()]
     stamp = folder / "installed"
-    digest = hashlib.sha256(" ".join(wanted).encode()).hexdigest()
+    digest = hashlib.sha256(" ".join([*wanted, _REQUIREMENTS.read_text()]).encode()).hexdigest()
     if not stamp.is_file() or stamp.read_text() != digest:
         click.echo(f"Making an environment for {name} ...", err=True)
         _run(name, [sys.executable, "-m", "venv", "--clear", str(folder)])
@@ -50,7 +52,7 @@ def versions(python: str) -> dict[str, str]:
 
 def _pins() -> list[str]:
     """The versions of the model's libraries as the project has them."""
-    pinned = (PROJECT / "requirements.txt").read_text()
+    pinned = _REQUIREMENTS.read_text()
     return [pin for pin in re.findall(r"^(\S+==\S+)", pinned, re.MULTILINE) if pin.split("==")[0] in _MODEL_LIBRARIES]
 
 

@@ -1,5 +1,6 @@
 """The programs of many kinds of pipelines against the pipelines themselves: `python -m benchmarks.models.kinds`. Each
-kind of `tests/support/kinds` is fitted, and answers new rows with unseen texts and nulls: one, and 10,000 at once."""
+kind of `tests/support/kinds` is fitted, and answers new rows with unseen texts and nulls: one, and 10,000 at once.
+pandas keeps texts as Python strings, as it does in a service with the libraries of requirements.txt."""
 
 import time
 import warnings
@@ -13,6 +14,7 @@ set_native_defaults()
 
 import click  # noqa: E402
 import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
 
 from benchmarks import result  # noqa: E402
 from benchmarks.compiled import microseconds  # noqa: E402
@@ -35,6 +37,7 @@ Outputs = Callable[[Sequence[Row]], Any]
 def main(rounds: int, rows: int, seconds: float, only: str) -> None:
     """Measure all kinds and write the result as JSON."""
     warnings.simplefilter("ignore")
+    pd.set_option("mode.string_storage", "python")  # requirements.txt has no pyarrow
     before = machine()
     kinds = []
     for group, named in GROUPS.items():
