@@ -9,7 +9,7 @@ import numpy as np
 from serialize.checks.edge_rows import answers, edge_rows
 from serialize.compiler.builder import Builder
 from serialize.compiler.equivalence import difference
-from serialize.compiler.rules.estimators import estimated
+from serialize.compiler.rules.composition import estimated
 from serialize.compiler.runtime.compiled_model import CompiledModel
 from serialize.errors import one_line
 from serialize.frame import Row

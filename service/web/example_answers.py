@@ -13,7 +13,7 @@ from service.monitoring.task_metrics import QUANTILES
 from service.prediction.true_label import LabelParser
 from service.telemetry.metric_definitions import REQUESTS
 from service.web.index import index
-from service.web.schemas import FACTS, METRICS
+from service.web.schemas.of_model import FACTS, METRICS
 
 Example = dict[str, Any]
 

@@ -7,7 +7,8 @@ from serialize.manifest import Manifest
 from service.errors import PROBLEM_JSON
 from service.web.example_problems import example_problems
 from service.web.operations import operations, parameter, response_name, values
-from service.web.schemas import TEXT, VERSION, Schema, integer, reference, schemas
+from service.web.schemas.forms import TEXT, VERSION, Schema, integer, reference
+from service.web.schemas.of_model import schemas
 
 _MEANINGS = {
     400: "The request is not HTTP, or its body is not JSON. The service also refuses duplicate keys, NaN, more than 16 "

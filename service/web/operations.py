@@ -14,7 +14,8 @@ from service.prediction.observation import canonical
 from service.prediction.true_label import LabelParser
 from service.web.example_answers import JOB, REASON, RETRAINING, SEED_ROWS, example_answers
 from service.web.query import LIMIT, MOST_KEY, MOST_LAST, MOST_LIMIT, WINDOWS
-from service.web.schemas import ID_TEXT, NO_NUL, TEXT, VERSION, Schema, Schemas, integer, label, reference
+from service.web.schemas.forms import ID_TEXT, NO_NUL, TEXT, VERSION, Schema, Schemas, integer, reference
+from service.web.schemas.of_model import label
 
 # The server answers these to any request, most of them before it knows the route.
 _ANY = (400, 405, 414, 417, 431, 500, 501)

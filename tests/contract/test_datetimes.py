@@ -22,7 +22,7 @@ from serialize.compiler.runtime.compiled_model import CompiledModel
 from serialize.frame import observations
 from serialize.transformers import datetime_numbers
 from service.__main__ import main
-from service.web.schemas import observation
+from service.web.schemas.of_model import observation
 from tests.conftest import Client, MakeClient
 from tests.service.export.test_parquet import read
 from tests.support.openapi_examples import assert_examples_are_true

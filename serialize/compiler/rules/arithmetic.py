@@ -113,3 +113,13 @@ def product(builder: Builder, value: Parts, weights: Array, intercept: Array | N
     if intercept is not None:
         terms = [builder.add("plus", terms[0], operand=np.asarray(intercept, dtype=np.float64))]
     return builder.parts(terms[0])
+
+
+def applied(builder: Builder, name: str, value: Parts, **parameters: Any) -> Parts:
+    """A block after an operation on whole rows."""
+    return builder.parts(builder.add(name, builder.block(value).register, **parameters))
+
+
+def both(builder: Builder, proba: Parts) -> Parts:
+    """The probabilities of two classes, from those of the second."""
+    return applied(builder, "both", proba)

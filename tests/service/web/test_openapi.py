@@ -21,7 +21,8 @@ from service.errors import InvalidBody
 from service.prediction.observation import ObservationParser, parse_id
 from service.prediction.true_label import LabelParser
 from service.web.example import example_observation
-from service.web.schemas import OBSERVATION_ID, label, observation
+from service.web.schemas.forms import OBSERVATION_ID
+from service.web.schemas.of_model import label, observation
 from tests.conftest import Client, MakeClient
 from tests.service.prediction.test_observation import COLUMNS
 from tests.service.web.test_payload import values
