@@ -7,12 +7,11 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import NamedTemporaryFile, gettempdir
 from typing import IO, Any, NamedTuple
 
 import obstore
 from obstore.exceptions import NotSupportedError
-from obstore.store import HTTPStore
 
 from serialize.errors import ArtifactError
 from serialize.files.place_error import PlaceError
@@ -121,18 +120,19 @@ def open_to_write(url: str, *, replace: bool = False) -> Iterator[IO[bytes]]:
 
 
 def _opened(url: str, store: Any, path: str) -> IO[bytes]:
-    if _gives_parts(store, path):
+    if not url.startswith("https:") or _gives_parts(url):
         return io.BufferedReader(_Reader(url, obstore.open_reader(store, path)), _BUFFER_BYTES)
     copy = _copied(url, version_of(url))
     return Path(copy.name).open("rb")
 
 
-def _gives_parts(store: Any, path: str) -> bool:
-    """Whether the store answers a request for a part of a file, as some web servers do not."""
-    if not isinstance(store, HTTPStore) or not obstore.head(store, path)["size"]:
-        return True
+@lru_cache(maxsize=64)  # as _copied
+def _gives_parts(url: str) -> bool:
+    """Whether a web server answers a request for a part of a file, as some do not."""
+    store, path = _store(url, make=False)
     try:
-        obstore.get_range(store, path, start=0, length=1)
+        if obstore.head(store, path)["size"]:
+            obstore.get_range(store, path, start=0, length=1)
     except NotSupportedError:
         return False
     return True
@@ -143,10 +143,22 @@ def _copied(url: str, _version: str) -> IO[bytes]:
     """A temporary file with the whole content of a file."""
     store, path = _store(url, make=False)
     copy = NamedTemporaryFile()  # noqa: SIM115 - it is removed when the cache and all readers have dropped it
-    for chunk in obstore.get(store, path).stream(min_chunk_size=_BUFFER_BYTES):
-        copy.write(chunk)
-    copy.flush()
+    try:
+        for chunk in obstore.get(store, path).stream(min_chunk_size=_BUFFER_BYTES):
+            _append(copy, chunk, url)
+    except BaseException:
+        copy.close()
+        raise
     return copy
+
+
+def _append(copy: IO[bytes], chunk: Any, url: str) -> None:
+    try:
+        copy.write(chunk)
+        copy.flush()
+    except OSError as error:
+        why = f"{error.strerror}; set TMPDIR to a folder with enough space"
+        raise PlaceError(f"{url} cannot be copied to {gettempdir()}: {why}.") from error
 
 
 class _Reader(io.RawIOBase):
@@ -211,6 +223,8 @@ def _failures(url: str, done: str) -> Iterator[None]:
     """Turns the errors of the store into one sentence, without any secret that they may hold."""
     try:
         yield
+    except PlaceError:
+        raise
     except Exception as error:  # noqa: BLE001 - obstore's messages may hold credentials, so none is passed on
         why = reason(error, variables(url)) or "the transfer broke off; try again later"
         raise PlaceError(f"{url} cannot be {done}: {why}.") from None

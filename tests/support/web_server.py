@@ -10,10 +10,12 @@ from threading import Thread
 
 
 @contextmanager
-def web_server(certificate: Path, files: Mapping[str, bytes], *, gives_parts: bool = True) -> Iterator[str]:
+def web_server(
+    certificate: Path, files: Mapping[str, bytes], *, gives_parts: bool = True, breaks_off: bool = False
+) -> Iterator[str]:
     """The URL of a server on the loopback interface with these files by path, such as `/a.csv`, until the block ends.
     The file `certificate` holds the certificate of 127.0.0.1 and its key. Unless it `gives_parts`, the server answers
-    each request with the whole file."""
+    each request with the whole file; if it `breaks_off`, with half of it."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -45,7 +47,8 @@ def web_server(certificate: Path, files: Mapping[str, bytes], *, gives_parts: bo
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(content)
+                self.wfile.write(content[: len(content) // 2] if breaks_off else content)
+                self.close_connection = self.close_connection or breaks_off
 
         def log_message(self, *_: object) -> None:
             """Nothing: standard error belongs to the tests."""
