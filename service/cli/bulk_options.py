@@ -18,7 +18,7 @@ from serialize.cli.options import separator
 from serialize.errors import ArtifactError
 from service.errors import ServiceError
 from service.settings import SettingsError
-from service.storage.connection import DatabaseError
+from service.storage.connection import DatabaseError, failure
 
 if TYPE_CHECKING:
     from serialize.files.places import InputFile
@@ -118,13 +118,14 @@ def failures() -> Iterator[None]:
     except (
         PlaceError,
         LayoutError,
-        PeeweeException,
         SettingsError,
         DatabaseError,
         ArtifactError,
         ServiceError,
     ) as error:
         raise click.ClickException(" ".join(str(error).split())) from error
+    except PeeweeException as error:
+        raise click.ClickException(failure(error)) from error
 
 
 @contextmanager

@@ -63,6 +63,11 @@ class DatabaseError(ValueError):
     """The database cannot be used as configured; the message says what to change."""
 
 
+def failure(error: PeeweeException) -> str:
+    """A sentence about an error of the database."""
+    return f"The database of DATABASE_URL cannot be used: {' '.join(str(error).split())}"
+
+
 def connect(url: str, *, require_tls: bool = False, patience: float | None = None) -> Database:
     """A database for `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgres://...` or `postgresql://...`.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from peewee import Database, PeeweeException, SqliteDatabase
 from playhouse.migrations import Runner
 
-from service.storage.connection import DatabaseError
+from service.storage.connection import DatabaseError, failure
 from service.storage.sqlite_file import WriterLock, damage, is_in_wal_mode, make_private
 from service.storage.tables import Prediction
 
@@ -51,11 +51,14 @@ def prepare(database: Database) -> list[str]:
 
 
 def require_log(database: Database, *newer: str) -> Database:
-    """Raises NoLog if the database has no log, or lacks one of the `newer` tables. It creates nothing, not even a
-    SQLite file."""
+    """Raises NoLog if the database has no log, or lacks one of the `newer` tables, and DatabaseError if it cannot be
+    used. It creates nothing, not even a SQLite file."""
     if not isinstance(database, SqliteDatabase) or Path(database.database).is_file():
-        with database.connection_context():
-            found = set(database.get_tables())
+        try:
+            with database.connection_context():
+                found = set(database.get_tables())
+        except PeeweeException as error:
+            raise DatabaseError(failure(error)) from error
         if found >= {*_TABLES, *newer}:
             return database
         if found >= _TABLES:

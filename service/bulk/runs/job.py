@@ -24,7 +24,7 @@ from service.prediction.artifact_scorer import scorer_of, verify
 from service.process import keep_freed_memory
 from service.settings import Settings, SettingsError
 from service.storage.bulk.run_ids import RunIds
-from service.storage.connection import DatabaseError
+from service.storage.connection import DatabaseError, failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,9 @@ def _one_sentence(failed: str) -> Iterator[None]:
         yield
     except (PlaceError, LayoutError, ArtifactError):
         raise
-    except (PeeweeException, SettingsError, DatabaseError, ServiceError) as error:  # their text is for the user
+    except (SettingsError, DatabaseError, ServiceError) as error:  # their text is for the user
         raise PlaceError(str(error)) from error
+    except PeeweeException as error:
+        raise PlaceError(failure(error)) from error
     except Exception as error:
         raise PlaceError(f"{failed}: {one_line(error)}") from error

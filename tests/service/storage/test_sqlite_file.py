@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.storage.connection import DatabaseError, connect
-from service.storage.migrate import prepare
+from service.storage.migrate import prepare, require_log
 from service.storage.sqlite_file import WriterLock, damage
 from tests.deployed.test_served import run
 from tests.support.passengers import PROJECT
@@ -91,6 +91,14 @@ def test_a_damaged_file_is_refused_and_not_changed(log: Path, kind: str) -> None
         prepare(connect(f"sqlite:///{log}"))
 
     assert log.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["no database", "a broken header", "cut short"])
+def test_a_command_that_only_reads_says_which_database_is_damaged(log: Path, kind: str) -> None:
+    log.write_bytes(DAMAGES[kind](log.read_bytes()))
+
+    with pytest.raises(DatabaseError, match="The database of DATABASE_URL cannot be used: "):
+        require_log(connect(f"sqlite:///{log}"))
 
 
 @pytest.mark.long
