@@ -37,14 +37,13 @@ Outputs = Callable[[Sequence[Row]], Any]
 def main(rounds: int, rows: int, seconds: float, only: str) -> None:
     """Measure all kinds and write the result as JSON."""
     warnings.simplefilter("ignore")
-    pd.set_option("mode.string_storage", "python")  # requirements.txt has no pyarrow
     before = machine()
     kinds = []
-    for group, named in GROUPS.items():
-        for name in named:
-            if only in name:
-                kinds.append({"group": group, "name": name, **_measured(name, rounds, rows, seconds)})
-                click.echo(_line(kinds[-1]), err=True)
+    chosen = [(group, name) for group, named in GROUPS.items() for name in named if only in name]
+    with pd.option_context("mode.string_storage", "python"):  # requirements.txt has no pyarrow
+        for group, name in chosen:
+            kinds.append({"group": group, "name": name, **_measured(name, rounds, rows, seconds)})
+            click.echo(_line(kinds[-1]), err=True)
     settings = {"rounds": rounds, "rows": rows, "seconds": seconds}
     found = {"machine": before, "versions": libraries({}), "settings": settings, "kinds": kinds}
     if not only:
