@@ -1,11 +1,12 @@
 """A proxy before an S3 server that lets some requests fail."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
-from typing import Literal
+from typing import Any, Literal
 
 import requests
 
@@ -22,6 +23,13 @@ class FaultyStore:
     address: str
     fails: Callable[[str, str, int], Fault | None]
     seen: list[tuple[str, str]] = field(default_factory=list)
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *given: Any) -> None:
+        """A client that is gone is no error of the test."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(*given)
 
 
 @contextmanager
@@ -73,7 +81,7 @@ def faulty_store(server: str, fails: Callable[[str, str, int], Fault | None]) ->
         def log_message(self, *_: object) -> None:
             """Nothing: standard error belongs to the tests."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+    with _Server(("127.0.0.1", 0), Handler) as http:
         http.daemon_threads = True
         running = FaultyStore(f"http://127.0.0.1:{http.server_port}", fails)
         Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
