@@ -71,7 +71,7 @@ def _start(folder: Path, variables: Mapping[str, str], *arguments: str) -> "subp
 def _stop(process: "subprocess.Popen[bytes]") -> None:
     process.terminate()
     try:
-        process.wait(20)
+        process.wait(5)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -1,6 +1,6 @@
 """A retraining, a worker and a round of the watch may be killed before any of their writes: there is one champion, the
-newest of the history, and the next worker ends the job. Of a retraining, every seventh write is tried, and others on
-each database."""
+newest of the history, and the next worker ends the job. Of a retraining, every seventh write is tried, of a worker
+every second one, and others on each database."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -146,7 +146,7 @@ def test_a_worker(place: Place, tmp_path: Path) -> None:
         id_ = JobStore(session).add("any", {}, "me")
     work, states = killed_learning.work_as_worker, set()
 
-    for number in some_steps(place, 1, work, script):
+    for number in some_steps(place, 2, work, script):
         note.unlink(missing_ok=True)
         code = call(place, work, script, die_before=number)
         assert code == KILLED
