@@ -126,7 +126,8 @@ def test_a_database_that_is_away_is_one_sentence(monkeypatch: pytest.MonkeyPatch
     found = run("--dry-run")
 
     assert found.exit_code == 1
-    assert found.stderr.splitlines()[-1].startswith("Error: no connection")
+    sentence = "Error: The database of DATABASE_URL cannot be used: no connection: no server listens"
+    assert found.stderr.splitlines()[-1].startswith(sentence)
 
 
 def test_a_file_needs_the_column_of_its_labels() -> None:
