@@ -126,7 +126,7 @@ def _opened(url: str, store: Any, path: str) -> IO[bytes]:
     return Path(copy.name).open("rb")
 
 
-@lru_cache(maxsize=64)  # as _copied
+@lru_cache(maxsize=64)  # the parts of a file are opened one by one
 def _gives_parts(url: str) -> bool:
     """Whether a web server answers a request for a part of a file, as some do not."""
     store, path = _store(url, make=False)

@@ -2,8 +2,8 @@
 often a value had each target in training. A model that counts combinations of columns has no rule. The formulas are
 those of CatBoost's export to Python.
 
-CatBoost compares hashes of 32 bits. So it takes an unseen text in 4 billion for a given known one; here all unseen
-texts are alike."""
+CatBoost compares hashes of 32 bits, so about one unseen text in 4 billion counts as a given known text. Here every
+unseen text counts as unseen."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,8 +31,9 @@ def known_values(builder: Builder, column: Column) -> list[str]:
 
 
 def questions(builder: Builder, value: Raw, content: Content) -> tuple[list[Coded], list[int], list[int]]:
-    """The columns of categories, as tables of a row for each known value and one for all others; and, among the columns
-    of all tables side by side, the places of the questions for a value and of the counts, in the order of the model.
+    """What the trees ask about the categories. First, a table for each column of categories: a row for each known value
+    and one for all other values, a column for each question and each count. Then the places of the questions, and those
+    of the counts, among the columns of all tables side by side; both in the order in which the model numbers them.
     Raises NoRule for counts without a rule, and for a value in the model that no training row has."""
     features = content["features_info"]
     counts: Sequence[Content] = features.get("ctrs", [])

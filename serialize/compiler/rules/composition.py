@@ -1,5 +1,5 @@
-"""A fitted estimator and its input, to its outputs of shape (n, c): by its own rule, or by the rules of the estimators
-that it holds. The program calls an estimator without a rule."""
+"""Takes a value through a fitted estimator to outputs of shape (n, c): with its own rule, or with the rules of the
+estimators that it holds. The program calls an estimator without a rule."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
